@@ -1,0 +1,207 @@
+//! Configuration: defaults < TOML file < environment (`TRANSOM_*`) < flags. docs/settings.md lists every key.
+
+mod load;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use transom_storage::{KeyError, MasterKey, MasterKeys};
+use url::Url;
+
+pub use load::{ConfigError, Flags, KEYS, Key};
+
+/// How the service runs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where files are kept: the embedded database and the master key.
+    pub data_dir: PathBuf,
+    /// `sqlite:<path>` or `postgres://…`; the embedded database in `data_dir` unless set.
+    pub database_url: Option<SecretString>,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How the outside reaches this service: webhook addresses and signatures are made of it.
+    pub public_url: Option<Url>,
+    /// Policy files (`*.toml`) that replace built-in ones.
+    pub policy_dir: Option<PathBuf>,
+    /// Whether `/docs` is served.
+    pub docs: bool,
+    /// The key above all others.
+    pub master_key: MasterKeySettings,
+    /// Platforms by name.
+    pub platforms: BTreeMap<String, PlatformSettings>,
+    /// What is logged.
+    pub log: LogSettings,
+    /// How much is taken.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("./transom-data"),
+            database_url: None,
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
+            policy_dir: None,
+            docs: true,
+            master_key: MasterKeySettings::default(),
+            platforms: BTreeMap::new(),
+            log: LogSettings::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The key above all others: given, or read from a file that is made at the first start.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MasterKeySettings {
+    /// 64 hexadecimal digits.
+    pub value: Option<SecretString>,
+    /// A file with them, readable by its owner only; `master.key` in `data_dir` unless set.
+    pub file: Option<PathBuf>,
+    /// Earlier keys, separated by commas: they still open what they sealed.
+    pub previous: Option<SecretString>,
+}
+
+/// One platform.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PlatformSettings {
+    /// What stands in for the platform's own address, such as a sandbox.
+    pub endpoint: Option<Url>,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// A level, or a filter such as `info,transom_desk=debug`.
+    pub level: String,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines, one object a line.
+    Json,
+}
+
+/// How much is taken (reliability.md 16).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// The largest webhook call, in bytes.
+    pub webhook_body: usize,
+    /// The largest body of an API request, in bytes.
+    pub api_body: usize,
+    /// All headers of a request together, in bytes; at least 8192.
+    pub headers: usize,
+    /// How many seconds a request's headers may take; idle connections are closed after it as well.
+    pub header_seconds: u64,
+    /// How many seconds a request's body may take.
+    pub body_seconds: u64,
+    /// How many connections are open at once.
+    pub connections: usize,
+    /// How many event streams one agent may have open.
+    pub streams_per_agent: usize,
+    /// How many requests one token may make each second, on average.
+    pub requests_per_second: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            webhook_body: 4 * 1024 * 1024,
+            api_body: 1024 * 1024,
+            headers: 32 * 1024,
+            header_seconds: 10,
+            body_seconds: 30,
+            connections: 10_000,
+            streams_per_agent: 5,
+            requests_per_second: 500,
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) fn header_time(&self) -> Duration {
+        Duration::from_secs(self.header_seconds)
+    }
+
+    pub(crate) fn body_time(&self) -> Duration {
+        Duration::from_secs(self.body_seconds)
+    }
+}
+
+impl Config {
+    /// The database: what is configured, else the embedded one in `data_dir`.
+    pub fn database(&self) -> String {
+        match &self.database_url {
+            Some(url) => url.expose_secret().to_owned(),
+            None => format!("sqlite:{}", self.data_dir.join("transom.db").display()),
+        }
+    }
+
+    /// The master key with the earlier ones, and a secret of our own derived from it: what cursors are signed with.
+    ///
+    /// # Errors
+    /// [`KeyError`] for a key that is missing, malformed, or open to others.
+    pub fn master_keys(&self) -> Result<(MasterKeys, CursorSecret), KeyError> {
+        let hex = match &self.master_key.value {
+            Some(value) => value.clone(),
+            None => {
+                let file = self.master_key.file.clone().unwrap_or_else(|| self.data_dir.join("master.key"));
+                // Made here if it is missing; read again below, since a key can't be taken out of its type.
+                MasterKey::from_file_or_create(&file)?;
+                let text = std::fs::read_to_string(&file)
+                    .map_err(|error| KeyError::File { path: file.display().to_string(), error })?;
+                SecretString::from(text.trim().to_owned())
+            }
+        };
+        let current = MasterKey::from_hex(hex.expose_secret())?;
+        let previous = self.master_key.previous.as_ref().map_or("", |keys| keys.expose_secret());
+        let previous = previous.split(',').filter(|key| !key.trim().is_empty()).map(MasterKey::from_hex);
+        let keys = MasterKeys::new(current, previous.collect::<Result<_, _>>()?);
+        Ok((keys, CursorSecret::derive(hex.expose_secret())))
+    }
+}
+
+/// What cursors are signed with: the same on all replicas, since it is derived from the master key they share.
+#[derive(Clone)]
+pub struct CursorSecret([u8; 32]);
+
+impl CursorSecret {
+    fn derive(master: &str) -> Self {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::new().chain_update(b"transom cursor secret 1").chain_update(master.trim().to_ascii_lowercase());
+        Self(digest.finalize().into())
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for CursorSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CursorSecret([REDACTED])")
+    }
+}

@@ -1,0 +1,80 @@
+//! The service's HTTP API as any client sees it.
+
+use reqwest::Method;
+use serde_json::Value;
+use transom_channel::http::HttpClient;
+
+use super::world::Trouble;
+
+/// A client with one token.
+#[derive(Debug, Clone)]
+pub struct Api {
+    http: HttpClient,
+    base: String,
+    token: String,
+}
+
+/// A status with its body.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body as JSON; null if it has none.
+    pub body: Value,
+}
+
+impl Reply {
+    /// The value at a JSON pointer, as text.
+    pub fn text(&self, pointer: &str) -> Option<&str> {
+        self.body.pointer(pointer).and_then(Value::as_str)
+    }
+
+    /// The body, if the status is the expected one.
+    ///
+    /// # Errors
+    /// [`Trouble`] with what came instead.
+    pub fn expect(self, status: u16) -> Result<Self, Trouble> {
+        if self.status == status {
+            Ok(self)
+        } else {
+            Err(Trouble(format!("expected HTTP {status}, and got {}: {}", self.status, self.body)))
+        }
+    }
+}
+
+impl Api {
+    /// For a service and a token.
+    ///
+    /// # Errors
+    /// [`Trouble`] when no HTTP client can be built.
+    pub fn new(base: &str, token: &str) -> Result<Self, Trouble> {
+        let http = HttpClient::new().map_err(Trouble::new)?;
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token: token.to_owned() })
+    }
+
+    /// `GET /v1{path}`.
+    ///
+    /// # Errors
+    /// [`Trouble`] when there is no answer.
+    pub async fn get(&self, path: &str) -> Result<Reply, Trouble> {
+        self.call(Method::GET, path, None).await
+    }
+
+    /// `POST /v1{path}` with JSON.
+    ///
+    /// # Errors
+    /// [`Trouble`] when there is no answer.
+    pub async fn post(&self, path: &str, body: Value) -> Result<Reply, Trouble> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Reply, Trouble> {
+        let request = self.http.request(method, &format!("{}/v1{path}", self.base)).bearer_auth(&self.token);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        let answer = self.http.execute(request).await.map_err(Trouble::new)?;
+        Ok(Reply { status: answer.status, body: answer.json().unwrap_or(Value::Null) })
+    }
+}

@@ -1,0 +1,119 @@
+//! The accept loop: one task a connection, a cap on their number, time limits on headers, graceful draining.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use poem::http::uri::Scheme;
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Endpoint, IntoResponse};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Limits;
+
+/// How long to wait after an accept that failed for want of something, such as file descriptors, so as not to spin.
+const BREATHER: Duration = Duration::from_millis(100);
+
+/// Serves `endpoint` on `listener` until `stop`, then lets requests in hand finish for at most `patience`.
+pub(crate) async fn serve<E>(
+    listener: TcpListener,
+    endpoint: E,
+    limits: Limits,
+    stop: CancellationToken,
+    patience: Duration,
+) where
+    E: Endpoint<Output = poem::Response> + 'static,
+{
+    let endpoint = Arc::new(endpoint);
+    let slots = Arc::new(Semaphore::new(limits.connections));
+    let graceful = GracefulShutdown::new();
+    loop {
+        // A slot first: beyond the cap, connections wait in the kernel's queue.
+        let slot = tokio::select! {
+            () = stop.cancelled() => break,
+            slot = slots.clone().acquire_owned() => slot,
+        };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = connection(stream, peer, endpoint.clone(), &limits);
+                let watched = connection.map(|connection| graceful.watch(connection));
+                tokio::spawn(async move {
+                    if let Some(watched) = watched
+                        && let Err(error) = watched.await
+                    {
+                        tracing::debug!(%peer, %error, "a connection ended early");
+                    }
+                    drop(slot);
+                });
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection could be accepted; waiting a moment");
+                tokio::time::sleep(BREATHER).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(patience, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not end in time and are cut off");
+    }
+}
+
+type Served<S> = hyper::server::conn::http1::Connection<TokioIo<TcpStream>, S>;
+
+fn connection<E>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    endpoint: Arc<E>,
+    limits: &Limits,
+) -> Option<
+    Served<
+        impl hyper::service::HttpService<Incoming, ResBody = poem::Body, Error = Infallible, Future: Send> + use<E>,
+    >,
+>
+where
+    E: Endpoint<Output = poem::Response> + 'static,
+{
+    // Small answers must not wait for the next packet's acknowledgement.
+    stream.set_nodelay(true).ok()?;
+    let local = LocalAddr(stream.local_addr().ok()?.into());
+    let remote = RemoteAddr(peer.into());
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let (endpoint, local, remote) = (endpoint.clone(), local.clone(), remote.clone());
+        async move {
+            let request: poem::Request = (request, local, remote, Scheme::HTTP).into();
+            let response = endpoint.call(request).await.unwrap_or_else(IntoResponse::into_response);
+            Ok::<_, Infallible>(hyper::Response::from(response))
+        }
+    });
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_time())
+        .max_buf_size(limits.headers.max(MIN_BUFFER))
+        .half_close(false);
+    Some(builder.serve_connection(TokioIo::new(stream), service))
+}
+
+/// Hyper panics below this.
+const MIN_BUFFER: usize = 8_192;
+
+/// Errors that say something about the peer and nothing about us.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+    )
+}

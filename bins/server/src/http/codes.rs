@@ -1,0 +1,178 @@
+//! Every stable error code, in one table: problems read it, docs/errors.md is written from it.
+
+use poem::http::StatusCode;
+
+/// A stable error code.
+#[derive(Debug, Clone, Copy)]
+pub struct Code {
+    /// The code.
+    pub code: &'static str,
+    /// The HTTP status that it comes with.
+    pub status: u16,
+    /// It in a few words.
+    pub title: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+macro_rules! codes {
+    ($($status:literal $code:ident $title:literal $remedy:literal;)*) => {
+        /// All of them, by status.
+        pub const CODES: &[Code] = &[
+            $(Code { code: stringify!($code), status: $status, title: $title, remedy: $remedy },)*
+        ];
+    };
+}
+
+codes! {
+    400 body_malformed "The body can't be read" "`field` and `detail` say where it differs from the document at `/openapi.json`.";
+    400 parameter_invalid "A parameter or header can't be read" "`field` names it, `detail` says what is expected.";
+    400 cursor_invalid "The cursor is not one of ours" "Start again without a cursor; keep filters and sort as they were while paging.";
+    401 unauthenticated "No valid token" "Send `Authorization: Bearer trn_…`; the token may be expired or revoked.";
+    401 webhook_untrusted "The call can't be trusted" "The platform's signature is missing or wrong: compare the secrets on both sides.";
+    403 forbidden "The role does not allow it" "Ask somebody with the role that docs/api.md names.";
+    404 not_found "There is no such thing" "The id is unknown in this workspace, or the path is wrong.";
+    405 method_not_allowed "The path has no such method" "docs/api.md lists the methods of each path.";
+    408 body_too_slow "The body took too long" "Send the whole body within the time that `limits.body_seconds` gives.";
+    409 not_permitted "Nothing permits this message now" "`decision.refusals` says grant by grant why, and what would change it.";
+    409 template_required "Only a template may be sent now" "Send one of the approved templates: `GET /v1/channels/{id}/templates`.";
+    409 bot_paused "Bots answer in closed conversations only" "Close the conversation, or let a person answer.";
+    409 active_conversation "Another conversation of this contact is active" "Answer in the one that `house` names, or close it.";
+    409 tag_required "A message that opens a thread needs a tag" "Give one of `GET /v1/tags` as `conversation_tags`.";
+    409 account_disabled "The channel is switched off" "An administrator sets `enabled` on the channel.";
+    409 quota_used "A quota is used up" "Wait for its next period; `GET …/window` says when that is.";
+    409 cannot_start "Only the customer can start on this channel" "Choose another channel: `GET /v1/contacts/{id}/reachability`.";
+    409 no_address "The contact has no address for this channel" "Add it to the contact first.";
+    409 no_email_address "The contact has no email address" "Add it to the contact first.";
+    409 template_not_approved "The template is not approved" "Choose an approved one, or sync the templates.";
+    409 no_templates "The channel has no templates" "Send free text where the window allows it.";
+    409 reply_to_unsent "The quoted message has no id on the platform yet" "Send without quoting, or wait until it is sent.";
+    409 conversation_closed "The conversation is closed" "Open it first.";
+    409 status_unchanged "It has that status already" "Nothing to do.";
+    409 nothing_to_settle "No part of the message is in such a state" "Read the message again: somebody was faster, or evidence came in.";
+    409 idempotency_key_running "The first request with this key is still running" "Ask again after `retry_after` seconds.";
+    409 duplicate "It exists already" "Use the one that is there, or another name.";
+    409 missing_reference "Something it refers to is gone, or it is still in use" "Read again what it refers to; remove what uses it first.";
+    409 channel_in_use "Conversations use the channel" "Switch it off with `enabled: false` instead.";
+    409 facts_unreadable "What is known of the person does not fit the policy" "The policy was replaced by one of another shape: tell an administrator.";
+    409 policy_missing "The account's policy is not there" "Put the policy file back, or choose another policy for the channel.";
+    412 version_mismatch "Somebody changed it meanwhile" "Read it again and send its new `ETag` as `If-Match`.";
+    413 body_too_large "The body is too large" "`detail` gives the limit.";
+    415 media_type_unsupported "The body is of the wrong type" "Send `Content-Type: application/json`.";
+    422 message_empty "The message is empty" "Give a text, a file or a template.";
+    422 text_too_long "A text is too long" "`detail` gives its length, the limit and the unit in which the platform counts.";
+    422 not_supported_by_channel "The channel can't carry it" "`capabilities` of `GET …/window` says what it can.";
+    422 media_type_not_accepted "The channel takes no such file" "`detail` lists the types that it takes.";
+    422 media_too_large "The file is too large for the channel" "`detail` gives the limit.";
+    422 too_many "Too many of something" "`detail` gives the limit.";
+    422 content_malformed "The platform would refuse a value" "`detail` says which and why.";
+    422 content_ambiguous "More than one sort of content" "Give one of text with attachments, template, choices, location, contacts.";
+    422 template_unknown "The channel has no such template" "`GET /v1/channels/{id}/templates` lists them.";
+    422 template_parameters "The parameters do not fit the template" "`detail` says what is missing or too much.";
+    422 unknown_template_category "The template has a category that no policy knows" "Sync the templates; replace the policy if the platform has a new category.";
+    422 reply_to_unknown "The quoted message is not of this conversation" "Quote a message of the same conversation.";
+    422 tag_unknown "The workspace has no such tag" "`GET /v1/tags` lists them; an administrator adds new ones.";
+    422 saved_reply_fields_missing "Fields of the saved reply have no value" "Fill them in on the contact, or edit the text.";
+    422 close_note_required "Closing needs a category and a note" "Give both; the setting `close_note_required` asks for them.";
+    422 snooze_into_past "The end of the snooze has passed" "Give an instant in the future.";
+    422 until_missing "A snooze needs an end" "Give `until`.";
+    422 contact_empty "The contact has no name and no address" "Give a name, a phone number or an email address.";
+    422 phone_invalid "Not an international phone number" "Write it with + and the country code.";
+    422 email_invalid "Not an email address" "Write it as name@domain.";
+    422 name_missing "A name is needed" "Give one.";
+    422 settings_invalid "A setting is missing, unknown or wrong" "`detail` names it; `GET /v1/platforms` lists what each platform needs.";
+    422 other_platform "The connection is of another platform" "Leave `connection` out, or name one of the same platform.";
+    422 unknown_platform "There is no such platform" "`detail` lists those that there are.";
+    422 unknown_policy "There is no such policy" "`GET /v1/policies` lists them.";
+    422 unknown_feature "The policy has no such feature" "`detail` lists those that it has.";
+    422 unknown_quota "The policy has no such quota" "`detail` lists those that it has.";
+    422 unknown_kind "The policy has no such kind of event" "`detail` lists those that it has.";
+    422 unknown_grant "The policy has no such grant" "`GET /v1/policies/{name}` lists them.";
+    422 malformed "The question can't be read" "`detail` says where it differs from the document at `/openapi.json`.";
+    422 invalid_value "A value makes no sense" "`detail` says what is expected.";
+    422 idempotency_key_reused "The key was used with another body" "Use a new key for a new request.";
+    422 window_closed "The platform holds the window shut" "Wait for the customer.";
+    422 quota_reached "The platform says that a quota is used up" "Wait for its next period.";
+    422 cooling_down "The platform wants a pause" "Wait.";
+    422 blocked "The platform says that one side blocks the other" "Use another channel.";
+    422 opted_out "The platform says that the customer opted out" "Use another channel.";
+    422 unreachable "The platform can't reach the customer" "Use another channel.";
+    422 content_refused "The platform refuses the content" "Change it.";
+    422 template_refused "The platform refuses the template" "Sync the templates.";
+    422 auth_failed "The credentials do not work" "Give new ones with PATCH /v1/channels/{id}.";
+    422 account_stopped "The platform has stopped the account" "See the platform's own console.";
+    422 invalid_request "The platform calls the request wrong" "`detail` says what it said; the credentials may be of another account.";
+    429 too_many_requests "Too many requests" "Ask again after `retry_after` seconds.";
+    429 too_many_streams "Too many event streams" "Close one of the open streams of this agent.";
+    431 headers_too_large "The headers are too large" "Send less of them.";
+    500 internal "Something went wrong here" "The log of the service says what, under the request's id (`X-Request-Id`).";
+    500 no_person "A conversation without a person" "A fault of ours: report it.";
+    500 storage_fatal "The database's disk is broken" "The service stops; an operator has to look.";
+    500 panicked "Something went wrong here" "The log of the service says what.";
+    500 unreadable_row "A stored value can't be read" "The log of the service says which; an older version may have read it.";
+    500 vault "A secret can't be opened" "The master key may be another one: `transom keys status`.";
+    500 schema "The database's schema is of another version" "Run `transom migrate`.";
+    500 storage_config "The database is configured wrongly" "See docs/settings.md.";
+    500 database "The database refused a statement" "The log of the service says which.";
+    502 rate_limited "The platform wants fewer requests" "Ask again after `retry_after` seconds.";
+    502 temporary "The platform is in trouble" "Ask again later.";
+    502 not_connected "The platform can't be reached" "Ask again later.";
+    502 outcome_unknown "The platform gave no clear answer" "Ask again later.";
+    503 storage_unavailable "The database can't be reached" "Nothing was stored: ask again.";
+    503 storage_conflict "Others kept changing the same rows" "Nothing was stored: ask again.";
+    503 storage_timeout "The database took too long" "Nothing was stored: ask again.";
+    503 storage_full "The disk is full" "Nothing was stored: ask again once there is room.";
+    503 commit_unknown "It may have been stored" "Ask again with the same Idempotency-Key, or read it back.";
+    503 not_ready "The service is starting or stopping" "Ask again, or ask another replica.";
+}
+
+/// The entry of a code.
+pub fn find(code: &str) -> Option<&'static Code> {
+    CODES.iter().find(|known| known.code == code)
+}
+
+/// The status that a code comes with.
+pub(super) fn status_of(code: &str) -> u16 {
+    find(code).map_or(500, |known| known.status)
+}
+
+/// A code in a few words; the status' own words where the table lacks it.
+pub(super) fn title_of(code: &str, status: StatusCode) -> &'static str {
+    find(code).map_or_else(|| status.canonical_reason().unwrap_or("Error"), |known| known.title)
+}
+
+/// What a status means here, for the API document.
+pub(super) const fn meaning_of(status: u16) -> &'static str {
+    match status {
+        400 => "The body, a parameter or the cursor can't be read; nothing was done.",
+        401 => "No valid token.",
+        403 => "The role does not allow it.",
+        404 => "There is no such thing in this workspace.",
+        408 => "The body took too long.",
+        409 => "It can't be done in the present state.",
+        412 => "`If-Match` names another version than the present one.",
+        413 => "The body is too large.",
+        415 => "The body is not JSON.",
+        422 => "The request can be read and makes no sense.",
+        429 => "Too many requests or streams.",
+        500 => "A fault of the service; nothing was stored.",
+        502 => "The platform did not answer as hoped.",
+        503 => "Not now: `retryable` says whether to ask again.",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_sorted_by_status() {
+        for pair in CODES.windows(2) {
+            assert!(pair[0].status <= pair[1].status, "{} stands after {}", pair[1].code, pair[0].code);
+        }
+        for (index, code) in CODES.iter().enumerate() {
+            assert!(CODES.iter().skip(index + 1).all(|other| other.code != code.code), "{} is there twice", code.code);
+        }
+    }
+}

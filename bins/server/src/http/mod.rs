@@ -1,0 +1,18 @@
+//! Everything about HTTP that is not the API itself: the accept loop, limits, problems, webhooks, health, metrics.
+
+pub(crate) mod accept;
+pub(crate) mod body;
+pub mod codes;
+mod docs;
+mod errors;
+mod health;
+pub(crate) mod metrics;
+pub mod problem;
+mod rate;
+mod routes;
+pub mod schema;
+mod trace;
+mod webhook;
+
+pub(crate) use rate::Rates;
+pub(crate) use routes::routes;

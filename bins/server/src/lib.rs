@@ -1,0 +1,1 @@
+//! The Transom service: API, webhooks, dispatcher, demo

@@ -1,0 +1,35 @@
+//! The platforms that this service speaks: one line each.
+
+use std::sync::Arc;
+
+use transom::channel::Platform;
+use transom_desk::Registry;
+
+macro_rules! platforms {
+    ($($name:literal $platform:expr;)*) => {
+        /// Their names.
+        pub const NAMES: &[&str] = &[$($name,)*];
+
+        /// All of them.
+        pub fn registry() -> Registry {
+            let all: [Arc<dyn Platform>; NAMES.len()] = [$(Arc::new($platform),)*];
+            Registry::new(all)
+        }
+    };
+}
+
+platforms! {
+    "telegram" transom::telegram::Telegram;
+    "whatsapp" transom::whatsapp::WhatsApp;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_platform_is_listed_by_its_own_name() {
+        let registry = registry();
+        assert!(registry.iter().map(|platform| platform.name()).eq(NAMES.iter().copied()));
+    }
+}

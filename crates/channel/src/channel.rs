@@ -1,0 +1,144 @@
+//! The contract of a channel.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+use transom_domain::{Attachment, Content, Identity, Profile, TemplateDefinition};
+
+use crate::{
+    Answer, Capabilities, Inbound, MediaBytes, MediaError, OutboundPart, ParseError, PlannedPart, RawInbound, Receipt,
+    SendError, Unsendable, VerifyError, WebhookCall,
+};
+
+/// One connected account on one platform: a number, a bot, a page, a mailbox.
+///
+/// # Contract
+/// - [`plan`](Channel::plan) and [`send`](Channel::send) refuse what [`capabilities`](Channel::capabilities) leaves out
+///   before a byte goes out.
+/// - [`send`](Channel::send) makes at most one request that could reach the customer, and never retries: the dispatcher does.
+/// - A lost or unreadable answer is [`SendError::OutcomeUnknown`], never a failure and never a success.
+/// - [`verify`](Channel::verify) and [`parse`](Channel::parse) are pure; parse never verifies, so that a replay can use it.
+/// - What parse does not know is an [`Item::Unsupported`](crate::Item::Unsupported): it is kept, and the platform hears 200.
+/// - `Debug`, logs and errors hold no secret, no address and no text.
+///
+/// `transom_channel::conformance!` is this contract, executable.
+#[async_trait]
+pub trait Channel: fmt::Debug + Send + Sync + 'static {
+    /// What this account can carry, as data: desk, API and docs read it and never ask for a name.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Splits content into parts: one part is one request, with what it costs.
+    ///
+    /// # Errors
+    /// [`Unsendable`] when the channel can't carry it; nothing is dropped without a word.
+    fn plan(&self, content: &Content) -> Result<Vec<PlannedPart>, Unsendable>;
+
+    /// Hands over one part. It holds its permit: without one it can't be built.
+    ///
+    /// # Errors
+    /// [`SendError`], which says what to do next. [`SendError::OutcomeUnknown`] whenever the request may have arrived.
+    async fn send(&self, part: &OutboundPart) -> Result<Receipt, SendError>;
+
+    /// Checks the proof over the raw bytes and says what the platform wants to hear.
+    ///
+    /// # Errors
+    /// [`VerifyError`]: the call is answered 401 and nothing of it is kept.
+    fn verify(&self, call: &WebhookCall<'_>) -> Result<Answer, VerifyError>;
+
+    /// Reads what happened from one journalled call. What it does not know is an `Item::Unsupported`.
+    ///
+    /// # Errors
+    /// [`ParseError`] when nothing at all can be read; the call goes to quarantine.
+    fn parse(&self, raw: &RawInbound) -> Result<Vec<Inbound>, ParseError>;
+
+    /// The platform's message templates, where it keeps any.
+    fn templates(&self) -> Option<&dyn TemplateCatalog> {
+        None
+    }
+
+    /// Profiles on demand, where the platform has such an interface.
+    fn profiles(&self) -> Option<&dyn Profiles> {
+        None
+    }
+
+    /// Files that customers sent, where the platform keeps them.
+    fn media(&self) -> Option<&dyn MediaSourceOf> {
+        None
+    }
+
+    /// Events that must be fetched, where nobody calls us.
+    fn pull(&self) -> Option<&dyn Pull> {
+        None
+    }
+
+    /// How the platform names this account in its webhooks, where the settings tell: also when no setting is it by itself.
+    fn external_key(&self) -> Option<String> {
+        None
+    }
+
+    /// Asks the platform whether the credentials work and what the account is; used when an account is connected.
+    ///
+    /// # Errors
+    /// [`SendError::AuthFailed`] and its kin, classified as for a send.
+    async fn check(&self) -> Result<AccountInfo, SendError>;
+}
+
+/// The platform's message templates.
+#[async_trait]
+pub trait TemplateCatalog: Send + Sync {
+    /// All of them, in whatever status.
+    ///
+    /// # Errors
+    /// Classified as for a send.
+    async fn list(&self) -> Result<Vec<TemplateDefinition>, SendError>;
+}
+
+/// Profiles on demand.
+#[async_trait]
+pub trait Profiles: Send + Sync {
+    /// What the platform tells about a person now.
+    ///
+    /// # Errors
+    /// Classified as for a send.
+    async fn fetch(&self, identity: &Identity) -> Result<Profile, SendError>;
+}
+
+/// Files that customers sent.
+#[async_trait]
+pub trait MediaSourceOf: Send + Sync {
+    /// The bytes of a file, at most `max_bytes` of them, checked against the platform's checksum where it states one.
+    ///
+    /// # Errors
+    /// [`MediaError`].
+    async fn download(&self, attachment: &Attachment, max_bytes: u64) -> Result<MediaBytes, MediaError>;
+}
+
+/// Events that must be fetched. One lease an account; raw and cursor are journalled in one transaction, then `done`.
+#[async_trait]
+pub trait Pull: Send + Sync {
+    /// What is new since `cursor`, and the next cursor; waits for news as long as the platform allows.
+    ///
+    /// # Errors
+    /// Classified as for a send.
+    async fn next(&self, cursor: Option<&str>) -> Result<(Vec<RawInbound>, String), SendError>;
+
+    /// All up to `cursor` is stored: the platform may forget it.
+    ///
+    /// # Errors
+    /// Classified as for a send.
+    async fn done(&self, cursor: &str) -> Result<(), SendError>;
+}
+
+/// What a platform says about an account.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountInfo {
+    /// Its name, for people.
+    pub name: Option<String>,
+    /// How the platform names it in webhooks, where that can be asked.
+    pub external_key: Option<String>,
+    /// Limits that the platform states: quota of the policy to limit, `None` for unlimited.
+    pub limits: Vec<(String, Option<u32>)>,
+    /// When this was asked.
+    pub at: Option<OffsetDateTime>,
+}

@@ -1,0 +1,402 @@
+//! Laws of what comes in.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use serde_json::Value;
+use time::{Duration, OffsetDateTime};
+use transom_windows::{Event, Facts, What};
+
+use super::trial::Trial;
+use super::{Harness, Proof, Sample, SignedCall, Verdict, Violation, must};
+use crate::{AccountEffect, Channel, Inbound, Item, RawInbound, VerifyError, subject_of};
+
+/// What no platform sends.
+const GARBAGE: [&[u8]; 6] =
+    [b"", b" ", b"\xff\xfe\0\x01", b"no such format", b"<html>502 Bad Gateway</html>", b"[[[[[[["];
+
+/// A call with the right proof is let in.
+pub async fn a_genuine_call_is_accepted(harness: &Harness) -> Verdict {
+    let trial = Trial::of(harness)?;
+    for sample in &harness.webhooks.events {
+        let call = (harness.webhooks.sign)(&sample.body);
+        let answer = trial.channel.verify(&call.received_at(now(harness)));
+        must!(answer.is_ok(), "a genuine call ({}) is refused: {answer:?}", sample.name);
+    }
+    Ok(())
+}
+
+/// A call without the right proof is not, whatever is wrong with it.
+pub async fn a_tampered_call_is_refused(harness: &Harness) -> Verdict {
+    let trial = Trial::of(harness)?;
+    let body = harness.webhooks.events.first().map_or_else(Bytes::new, |sample| sample.body.clone());
+    let genuine = (harness.webhooks.sign)(&body);
+    let proof = proof_of(&genuine, harness.webhooks.proof);
+    must!(proof.len() > 3, "the harness signs with nothing that can be found at {:?}", harness.webhooks.proof);
+    for (what, forged) in forgeries(&genuine, harness.webhooks.proof, &proof, harness.webhooks.covers_body) {
+        let answer = trial.channel.verify(&forged.received_at(now(harness)));
+        must!(answer.is_err(), "a call with {what} is accepted");
+    }
+    Ok(())
+}
+
+/// Every way to get a proof wrong that works for all proofs.
+fn forgeries(genuine: &SignedCall, place: Proof, proof: &str, covers_body: bool) -> Vec<(String, SignedCall)> {
+    let with = |values: &[&str]| with_proof(genuine, place, values);
+    let mut forgeries = vec![
+        ("no proof".to_owned(), with(&[])),
+        ("an empty proof".to_owned(), with(&[""])),
+        ("the proof cut by one".to_owned(), with(&[&proof[..proof.len() - 1]])),
+        ("half of the proof".to_owned(), with(&[&proof[..proof.len() / 2]])),
+        ("a proof with more behind it".to_owned(), with(&[&format!("{proof}0")])),
+        ("a wrong proof before the right one".to_owned(), with(&[&changed(proof, proof.len() - 1), proof])),
+    ];
+    for at in 0..proof.len() {
+        forgeries.push((format!("character {at} of the proof changed"), with(&[&changed(proof, at)])));
+    }
+    if covers_body {
+        let mut longer = genuine.body.to_vec();
+        longer.push(b' ');
+        forgeries
+            .push(("one blank more in the body".to_owned(), SignedCall { body: longer.into(), ..genuine.clone() }));
+        for at in 0..genuine.body.len() {
+            let flipped = flipped(&genuine.body, at);
+            forgeries.push((format!("byte {at} of the body changed"), SignedCall { body: flipped, ..genuine.clone() }));
+        }
+    }
+    forgeries
+}
+
+/// The text with another character at a place.
+fn changed(text: &str, at: usize) -> String {
+    let other = |was: char| match was {
+        'a'..='y' | 'A'..='Y' | '0'..='8' => char::from_u32(was as u32 + 1).unwrap_or('0'),
+        _ => '0',
+    };
+    text.chars().enumerate().map(|(n, character)| if n == at { other(character) } else { character }).collect()
+}
+
+fn proof_of(call: &SignedCall, place: Proof) -> String {
+    match place {
+        Proof::Header(name) => {
+            call.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+        }
+        Proof::Query(name) => {
+            let found = call.url.query_pairs().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.into_owned()).unwrap_or_default()
+        }
+    }
+}
+
+fn with_proof(call: &SignedCall, place: Proof, values: &[&str]) -> SignedCall {
+    let mut call = call.clone();
+    match place {
+        Proof::Header(name) => {
+            call.headers.remove(name);
+            for value in values.iter().filter_map(|value| HeaderValue::from_str(value).ok()) {
+                call.headers.append(name, value);
+            }
+        }
+        Proof::Query(name) => {
+            let pairs = call.url.query_pairs().filter(|(known, _)| known != name);
+            let others: Vec<(String, String)> =
+                pairs.map(|(key, value)| (key.into_owned(), value.into_owned())).collect();
+            let proofs = values.iter().map(|value| (name.to_owned(), (*value).to_owned()));
+            call.url.query_pairs_mut().clear().extend_pairs(others.into_iter().chain(proofs));
+        }
+    }
+    call
+}
+
+/// An account that has nothing to check with lets nobody in.
+pub async fn without_a_secret_nothing_is_accepted(harness: &Harness) -> Verdict {
+    let sample = harness.webhooks.events.first().map_or_else(Bytes::new, |sample| sample.body.clone());
+    for blank in ["", "  "] {
+        let settings = harness.settings.clone().with(harness.webhooks.secret, blank);
+        // Not to connect at all is as good.
+        let Ok(channel) = harness.platform.connect(&settings, &harness.ports) else { continue };
+        let call = (harness.webhooks.sign)(&sample);
+        let answer = channel.verify(&call.received_at(now(harness)));
+        must!(answer == Err(VerifyError::NoSecret), "without a secret a call is answered with {answer:?}");
+    }
+    Ok(())
+}
+
+/// A genuine call hears the same whatever it says, so that what we can't use is not sent for ever.
+pub async fn every_genuine_call_gets_the_same_answer(harness: &Harness) -> Verdict {
+    let trial = Trial::of(harness)?;
+    let known = harness.webhooks.events.iter().chain(&harness.webhooks.unknown).map(|sample| &sample.body[..]);
+    let mut first = None;
+    for body in known.chain(GARBAGE) {
+        let answer = trial.channel.verify(&(harness.webhooks.sign)(body).received_at(now(harness)));
+        let answer = match answer {
+            Ok(answer) => answer,
+            // Another law's.
+            Err(_) if harness.webhooks.events.iter().any(|sample| sample.body == body) => continue,
+            Err(error) => return Err(Violation::new(format!("a genuine call is refused for what it says: {error}"))),
+        };
+        must!((200..300).contains(&answer.status) && answer.journal, "a genuine call is answered with {answer:?}");
+        must!(*first.get_or_insert(answer.clone()) == answer, "the answer depends on what the call says: {answer:?}");
+    }
+    Ok(())
+}
+
+/// A replay has no proof any more.
+pub async fn parse_never_verifies(harness: &Harness) -> Verdict {
+    let now = now(harness);
+    for sample in &harness.webhooks.events {
+        let call = (harness.webhooks.sign)(&sample.body);
+        let proof = proof_of(&call, harness.webhooks.proof);
+        let wrong = with_proof(&call, harness.webhooks.proof, &[&changed(&proof, 0)]);
+        let without = with_proof(&call, harness.webhooks.proof, &[]);
+        let genuine = parse(&*Trial::of(harness)?.channel, sample.name, &journalled(&call, now))?;
+        for other in [wrong, without] {
+            let items = Trial::of(harness)?.channel.parse(&journalled(&other, now));
+            must!(items.as_ref() == Ok(&genuine), "{}: without its proof a call is read as {items:?}", sample.name);
+        }
+    }
+    Ok(())
+}
+
+/// Parsing has no memory.
+pub async fn parse_is_repeatable(harness: &Harness) -> Verdict {
+    let (trial, other, now) = (Trial::of(harness)?, Trial::of(harness)?, now(harness));
+    for sample in &harness.webhooks.events {
+        let first = parse(&*trial.channel, sample.name, &raw(sample, now))?;
+        for channel in [&trial.channel, &other.channel] {
+            let again = parse(&**channel, sample.name, &raw(sample, now))?;
+            must!(again == first, "{}: read again, it says something else", sample.name);
+        }
+    }
+    Ok(())
+}
+
+/// The same event has the same key whenever it comes.
+pub async fn event_keys_survive_redelivery(harness: &Harness) -> Verdict {
+    let trial = Trial::of(harness)?;
+    for (sample, items) in parsed(harness, &trial)? {
+        let later = parse(&*trial.channel, sample.name, &raw(sample, now(harness) + Duration::hours(7)))?;
+        let keys = |items: &[Inbound]| items.iter().map(|item| item.event_key.clone()).collect::<Vec<_>>();
+        must!(keys(&items) == keys(&later), "{}: delivered again, its keys are {:?}", sample.name, keys(&later));
+    }
+    Ok(())
+}
+
+/// Different events have different keys.
+pub async fn event_keys_tell_events_apart(harness: &Harness) -> Verdict {
+    let trial = Trial::of(harness)?;
+    let mut seen = BTreeMap::new();
+    for (sample, items) in parsed(harness, &trial)? {
+        for item in items {
+            must!(!item.event_key.is_empty(), "{}: an item without a key", sample.name);
+            let before = seen.insert(item.event_key.clone(), sample.name);
+            must!(
+                before.is_none(),
+                "{} and {}: one key for two events, {}",
+                before.unwrap_or_default(),
+                sample.name,
+                item.event_key
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Each item says on which account it happened.
+pub async fn items_name_the_account(harness: &Harness) -> Verdict {
+    let trial = Trial::of(harness)?;
+    for (sample, items) in parsed(harness, &trial)? {
+        for item in items {
+            must!(item.account == harness.account, "{}: an item on account `{}`", sample.name, item.account);
+        }
+    }
+    Ok(())
+}
+
+/// Windows count from the platform's time; without one, from when the call came in.
+pub async fn times_are_the_platforms(harness: &Harness) -> Verdict {
+    let trial = Trial::of(harness)?;
+    let received = now(harness) + Duration::hours(3);
+    for sample in &harness.webhooks.events {
+        let items = parse(&*trial.channel, sample.name, &raw(sample, received))?;
+        let at = items.first().map(|item| item.at);
+        let expected = sample.at.unwrap_or(received);
+        must!(at == Some(expected), "{}: it happened at {expected}, and is read as of {at:?}", sample.name);
+    }
+    Ok(())
+}
+
+/// Openings, features and quotas go by the names that the policy knows.
+pub async fn names_are_the_policys(harness: &Harness) -> Verdict {
+    let trial = Trial::of(harness)?;
+    let policy = trial.policy()?;
+    for (sample, items) in parsed(harness, &trial)? {
+        for item in items {
+            for opening in item.openings {
+                let what = What::Opening { kind: opening.kind, reference: opening.reference };
+                let known =
+                    Facts::new(subject_of(&harness.identity), &policy).apply(&policy, &Event { at: item.at, what });
+                known.map_err(|unknown| Violation::new(format!("{}: {unknown}", sample.name)))?;
+            }
+            let Item::AccountNotice(notice) = item.item else { continue };
+            let known = match &notice.effect {
+                Some(AccountEffect::Limit { quota, .. }) => policy.quota(quota).is_some(),
+                Some(AccountEffect::Feature { name, .. }) => {
+                    policy.features().iter().any(|feature| feature.name() == name)
+                }
+                Some(AccountEffect::Suspended | AccountEffect::Restored) | None => true,
+            };
+            must!(
+                known,
+                "{}: policy `{}` has no such quota or feature: {:?}",
+                sample.name,
+                policy.name(),
+                notice.effect
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What does not exist yet is kept, and is no error.
+pub async fn unknown_events_are_kept(harness: &Harness) -> Verdict {
+    let trial = Trial::of(harness)?;
+    must!(!harness.webhooks.unknown.is_empty(), "the harness has no event of an unknown type");
+    for sample in &harness.webhooks.unknown {
+        let items = parse(&*trial.channel, sample.name, &raw(sample, now(harness)))?;
+        let kept = items.iter().any(|item| matches!(item.item, Item::Unsupported { .. }));
+        must!(kept, "{}: it is lost, all that is read is {items:?}", sample.name);
+    }
+    Ok(())
+}
+
+/// What is not of the platform's format is an error, and goes to quarantine.
+pub async fn garbage_is_a_parse_error(harness: &Harness) -> Verdict {
+    let trial = Trial::of(harness)?;
+    for garbage in GARBAGE {
+        let read = trial.channel.parse(&RawInbound::new(garbage, now(harness)));
+        must!(read.is_err(), "`{}` is read as {read:?}", garbage.escape_ascii());
+    }
+    Ok(())
+}
+
+/// The error goes to a log; what the customer wrote does not.
+pub async fn parse_errors_quote_nothing(harness: &Harness) -> Verdict {
+    let trial = Trial::of(harness)?;
+    for (sample, mutation) in mutations(harness) {
+        if let Err(error) = trial.channel.parse(&RawInbound::new(mutation, now(harness))) {
+            must!(!error.to_string().contains(MARK), "{}: the error quotes the body: {error}", sample.name);
+        }
+    }
+    Ok(())
+}
+
+/// Whatever comes in, neither check nor reading ends in a panic.
+pub async fn nothing_from_outside_panics(harness: &Harness) -> Verdict {
+    let trial = Trial::of(harness)?;
+    let known = harness.webhooks.events.iter().chain(&harness.webhooks.unknown);
+    let damaged = known.flat_map(|sample| damages(&sample.body).map(move |body| (sample.name, body)));
+    let mutated = mutations(harness).into_iter().map(|(sample, body)| (sample.name, body));
+    let garbage = GARBAGE.into_iter().map(|body| ("garbage", Bytes::from_static(body)));
+    for (name, body) in damaged.chain(mutated).chain(garbage) {
+        let call = (harness.webhooks.sign)(&body);
+        let raw = journalled(&call, now(harness));
+        let survived = catch_unwind(AssertUnwindSafe(|| {
+            let _ = trial.channel.verify(&call.received_at(raw.received_at));
+            let _ = trial.channel.parse(&raw);
+        }));
+        must!(survived.is_ok(), "{name}: a panic at `{}`", body.escape_ascii());
+    }
+    Ok(())
+}
+
+/// The body cut short, and with one bit flipped, at no more than some hundred places.
+fn damages(body: &Bytes) -> impl Iterator<Item = Bytes> {
+    let step = (body.len() / 300).max(1);
+    let places = move || (0..body.len()).step_by(step);
+    places().map(|end| body.slice(..end)).chain(places().map(|at| flipped(body, at)))
+}
+
+fn flipped(body: &Bytes, at: usize) -> Bytes {
+    body.iter().enumerate().map(|(n, byte)| if n == at { byte ^ (1 << (at % 8)) } else { *byte }).collect()
+}
+
+/// What a customer might write, to be found again where it must not be.
+const MARK: &str = "4711471147114711";
+
+/// Each sample with one value replaced by one of another type. Bodies that are not JSON have none.
+fn mutations(harness: &Harness) -> Vec<(&Sample, Bytes)> {
+    let number: u64 = MARK.parse().unwrap_or_default();
+    let replacements =
+        [Value::from(MARK), Value::from(number), Value::from(vec![MARK]), Value::Null, Value::Bool(true)];
+    let mut mutations = Vec::new();
+    for sample in &harness.webhooks.events {
+        let Ok(document) = serde_json::from_slice::<Value>(&sample.body) else { continue };
+        let mut paths = Vec::new();
+        collect_paths(&document, String::new(), &mut paths);
+        for path in &paths {
+            for replacement in &replacements {
+                let mut mutated = document.clone();
+                if let Some(place) = mutated.pointer_mut(path) {
+                    *place = replacement.clone();
+                    mutations.push((sample, Bytes::from(mutated.to_string())));
+                }
+            }
+        }
+    }
+    mutations
+}
+
+/// Every place in a document, as a JSON pointer (RFC 6901).
+fn collect_paths(value: &Value, path: String, paths: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                collect_paths(member, format!("{path}/{}", name.replace('~', "~0").replace('/', "~1")), paths);
+            }
+        }
+        Value::Array(items) => {
+            for (n, item) in items.iter().enumerate() {
+                collect_paths(item, format!("{path}/{n}"), paths);
+            }
+        }
+        _ => {}
+    }
+    paths.push(path);
+}
+
+/// Every sample with the items it is read as.
+fn parsed<'h>(harness: &'h Harness, trial: &Trial<'_>) -> Result<Vec<(&'h Sample, Vec<Inbound>)>, Violation> {
+    let samples = harness.webhooks.events.iter();
+    samples.map(|sample| Ok((sample, parse(&*trial.channel, sample.name, &raw(sample, now(harness)))?))).collect()
+}
+
+/// Reads what must be readable and must say something.
+fn parse(channel: &dyn Channel, name: &str, raw: &RawInbound) -> Result<Vec<Inbound>, Violation> {
+    let items = channel.parse(raw).map_err(|error| Violation::new(format!("{name}: {error}")))?;
+    must!(!items.is_empty(), "{name}: nothing is read from it");
+    Ok(items)
+}
+
+fn raw(sample: &Sample, received_at: OffsetDateTime) -> RawInbound {
+    RawInbound::new(sample.body.clone(), received_at)
+}
+
+/// A call as the journal keeps it.
+fn journalled(call: &SignedCall, received_at: OffsetDateTime) -> RawInbound {
+    let header = |(name, value): (&http::HeaderName, &HeaderValue)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    RawInbound {
+        headers: call.headers.iter().map(header).collect(),
+        query: call.url.query().map(str::to_owned),
+        body: call.body.clone(),
+        received_at,
+    }
+}
+
+fn now(harness: &Harness) -> OffsetDateTime {
+    harness.ports.clock.now()
+}

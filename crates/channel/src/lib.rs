@@ -1,0 +1,36 @@
+//! The contract of a messaging channel: what a platform adapter must do, and the suite that checks it.
+//!
+//! A platform is one crate that implements [`Platform`] and [`Channel`]. It turns [`Content`](transom_domain::Content) into
+//! requests, errors into [`SendError`]s that say what to do next, and webhook calls into [`Inbound`] items. It knows nothing
+//! of windows beyond the permit in its hand, nothing of storage, and nothing of other platforms.
+//!
+//! See `docs/adding-a-channel.md` for the path from an empty folder to a green `conformance!` suite.
+
+mod capabilities;
+mod channel;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod error;
+pub mod http;
+mod inbound;
+pub mod json;
+mod outbound;
+mod platform;
+mod ports;
+pub mod signature;
+mod webhook;
+
+pub use capabilities::{AddressRule, Capabilities, ChoiceRule, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit};
+pub use channel::{AccountInfo, Channel, MediaSourceOf, Profiles, Pull, TemplateCatalog};
+pub use error::{Evidence, NextStep, NotPermitted, ParseError, PlatformReport, SendError, Unsendable, VerifyError};
+pub use inbound::{
+    AccountEffect, AccountNotice, Inbound, InboundMessage, Item, Opening, Person, RawInbound, ReceiptFor, ReceiptState,
+    Standing, TemplateNotice,
+};
+pub use outbound::{OutboundPart, PlannedPart, Receipt, subject_of};
+pub use platform::{Platform, SettingField, SettingScope, SettingValues, SettingsError};
+pub use ports::{
+    MediaBytes, MediaError, MediaPort, NoMedia, NoTokens, Ports, Renew, StoredToken, TokenError, TokenPort,
+};
+pub use transom_windows::OptOutScope;
+pub use webhook::{Answer, WebhookCall};

@@ -1,0 +1,105 @@
+//! Who may do what: one table, one function.
+
+use transom_domain::{Agent, Role};
+use transom_storage::WorkspaceScope;
+
+use crate::DeskError;
+
+/// Somebody who signed in: one agent in one workspace.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The workspace, as the storage knows it.
+    pub scope: WorkspaceScope,
+    /// Who.
+    pub agent: Agent,
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $action:ident = $text:literal: $($role:ident)*;)*) => {
+        /// Something a caller may be allowed to do.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Action { $($(#[$doc])* $action,)* }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &'static [Action] = &[$(Action::$action,)*];
+
+            /// It as a verb, for people.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Action::$action => $text,)* }
+            }
+
+            /// The roles that may.
+            pub const fn roles(self) -> &'static [Role] {
+                match self { $(Action::$action => &[$(Role::$role,)*],)* }
+            }
+        }
+    };
+}
+
+actions! {
+    /// See policies and ask them.
+    ReadPolicies = "read policies": Admin Supervisor Agent Bot;
+    /// See connected accounts and their templates.
+    ReadChannels = "read channels": Admin Supervisor Agent Bot;
+    /// Connect, change and remove accounts; sync templates.
+    ManageChannels = "manage channels": Admin;
+    /// Ask a platform for its templates.
+    SyncTemplates = "sync templates": Admin Supervisor;
+    /// See contacts.
+    ReadContacts = "read contacts": Admin Supervisor Agent Bot;
+    /// Add and change contacts.
+    WriteContacts = "change contacts": Admin Supervisor Agent;
+    /// Block and unblock contacts.
+    BlockContacts = "block contacts": Admin Supervisor Agent;
+    /// See conversations and messages.
+    ReadConversations = "read conversations": Admin Supervisor Agent Bot;
+    /// Write to customers.
+    SendMessages = "send messages": Admin Supervisor Agent Bot;
+    /// Write notes for the team.
+    WriteNotes = "write notes": Admin Supervisor Agent Bot;
+    /// Open, snooze and close.
+    ChangeStatus = "change the status": Admin Supervisor Agent;
+    /// Assign to agents and teams.
+    Assign = "assign conversations": Admin Supervisor Agent;
+    /// Settle what can't be known, retry, cancel.
+    SettleMessages = "settle messages": Admin Supervisor Agent;
+    /// Follow events.
+    ReadEvents = "read events": Admin Supervisor Agent Bot;
+    /// See the settings of the workspace.
+    ReadSettings = "read settings": Admin Supervisor Agent;
+    /// Change the settings of the workspace.
+    ManageSettings = "change settings": Admin;
+    /// See agents and teams.
+    ReadAgents = "read agents": Admin Supervisor Agent;
+    /// Add and change agents, teams and tokens.
+    ManageAgents = "manage agents": Admin;
+    /// See and replay what could not be used.
+    ManageQuarantine = "manage the quarantine": Admin;
+}
+
+/// Whether the caller may, by the table.
+///
+/// # Errors
+/// [`DeskError::Forbidden`].
+pub fn authorise(caller: &Caller, action: Action) -> Result<(), DeskError> {
+    if action.roles().contains(&caller.agent.role) {
+        Ok(())
+    } else {
+        Err(DeskError::Forbidden { role: caller.agent.role.as_str(), action: action.as_str() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_admin_may_everything_and_a_bot_never_manages() {
+        for action in Action::ALL {
+            assert!(action.roles().contains(&Role::Admin), "{action:?}");
+            let manages = action.as_str().starts_with("manage");
+            assert!(!(manages && action.roles().contains(&Role::Bot)), "{action:?}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Contacts by hand: add, change, block.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use transom_domain::{Contact, ContactId, EventId, Profile};
+use transom_storage::{NewEvent, StoredContact, Tx};
+use transom_windows::{Blocker, Event, What};
+
+use crate::authorise::{Action, Caller, authorise};
+use crate::situation::{Situation, wires};
+use crate::{Desk, DeskError};
+
+/// A contact to add: an account is chosen when the first message is written.
+#[derive(Debug, Clone, Default)]
+pub struct NewContact {
+    /// The name that agents see.
+    pub display_name: Option<String>,
+    /// What is known.
+    pub profile: Profile,
+}
+
+/// What may change; `None` leaves a field as it is, an empty text clears it.
+#[derive(Debug, Clone, Default)]
+pub struct ContactPatch {
+    /// The name that agents see.
+    pub display_name: Option<String>,
+    /// Email address.
+    pub email: Option<String>,
+    /// Phone number.
+    pub phone: Option<String>,
+    /// BCP 47 language tag.
+    pub language: Option<String>,
+}
+
+/// Adds a contact.
+///
+/// # Errors
+/// [`DeskError::Invalid`] for a contact without any name or address.
+pub async fn add(desk: &Desk, caller: &Caller, new: NewContact) -> Result<StoredContact, DeskError> {
+    authorise(caller, Action::WriteContacts)?;
+    let profile = checked(new.profile)?;
+    let contact = Contact {
+        id: ContactId::new(desk.ids()),
+        display_name: new.display_name.filter(|name| !name.trim().is_empty()),
+        profile,
+        blocked: false,
+        created_at: desk.now(),
+    };
+    if contact.display_name.is_none() && contact.profile.is_empty() {
+        return Err(DeskError::invalid(
+            "contact_empty",
+            "display_name",
+            "give a name, a phone number or an email address",
+        ));
+    }
+    let (desk_in, now, contact) = (desk.clone(), desk.now(), Arc::new(contact));
+    let id = contact.id;
+    desk.storage()
+        .transact(&caller.scope, move |tx| {
+            let (desk, contact) = (desk_in.clone(), contact.clone());
+            Box::pin(async move {
+                tx.insert_contact(&contact, now).await?;
+                emit(&desk, tx, "contact.created", contact.id, json!({})).await?;
+                tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
+            })
+        })
+        .await
+}
+
+/// Changes a contact.
+///
+/// # Errors
+/// [`DeskError::NotFound`], [`DeskError::VersionMismatch`] when `expected` is not the present version.
+pub async fn change(
+    desk: &Desk,
+    caller: &Caller,
+    id: ContactId,
+    patch: ContactPatch,
+    expected: Option<u64>,
+) -> Result<StoredContact, DeskError> {
+    authorise(caller, Action::WriteContacts)?;
+    let (desk_in, now, patch) = (desk.clone(), desk.now(), Arc::new(patch));
+    desk.storage()
+        .transact(&caller.scope, move |tx| {
+            let (desk, patch) = (desk_in.clone(), patch.clone());
+            Box::pin(async move {
+                let mut contact = tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?.contact;
+                let set = |field: &mut Option<String>, new: &Option<String>| {
+                    if let Some(new) = new {
+                        *field = Some(new.trim().to_owned()).filter(|text| !text.is_empty());
+                    }
+                };
+                set(&mut contact.display_name, &patch.display_name);
+                set(&mut contact.profile.email, &patch.email);
+                set(&mut contact.profile.phone, &patch.phone);
+                set(&mut contact.profile.language, &patch.language);
+                contact.profile = checked(contact.profile)?;
+                tx.update_contact(&contact, expected, now).await?.ok_or(DeskError::VersionMismatch)?;
+                emit(&desk, tx, "contact.changed", id, json!({})).await?;
+                tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
+            })
+        })
+        .await
+}
+
+/// Blocks or unblocks a contact on every channel; what is queued for them is withheld (R-401, P6).
+///
+/// # Errors
+/// [`DeskError::NotFound`] for an unknown contact.
+pub async fn set_blocked(
+    desk: &Desk,
+    caller: &Caller,
+    id: ContactId,
+    blocked: bool,
+) -> Result<StoredContact, DeskError> {
+    authorise(caller, Action::BlockContacts)?;
+    let reader = desk.reader(&caller.scope);
+    let found = reader.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+    let mut faces = Vec::new();
+    for identity in found.identities {
+        let wires = wires(desk, &caller.scope, identity.account).await?;
+        faces.push((identity.id, wires));
+    }
+    faces.sort_by_key(|(identity, _)| *identity);
+    let (desk_in, now, faces) = (desk.clone(), desk.now(), Arc::new(faces));
+    desk.storage()
+        .transact(&caller.scope, move |tx| {
+            let (desk, faces) = (desk_in.clone(), faces.clone());
+            Box::pin(async move {
+                for (identity, wires) in faces.iter() {
+                    let Some(identity) = tx.lock_identity(*identity).await? else { continue };
+                    let id = identity.id;
+                    let mut situation = Situation::load(tx, identity, wires.clone(), now).await?;
+                    let what =
+                        if blocked { What::Blocked { by: Blocker::Us } } else { What::Unblocked { by: Blocker::Us } };
+                    situation.apply(&Event { at: now, what });
+                    situation.save(tx, now).await?;
+                    if blocked {
+                        tx.cancel_queued_for(id, &json!({ "reason": "blocked" }), now).await?;
+                    }
+                }
+                let mut contact = tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?.contact;
+                contact.blocked = blocked;
+                tx.update_contact(&contact, None, now).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+                let kind = if blocked { "contact.blocked" } else { "contact.unblocked" };
+                emit(&desk, tx, kind, id, json!({})).await?;
+                tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
+            })
+        })
+        .await
+}
+
+fn checked(mut profile: Profile) -> Result<Profile, DeskError> {
+    if let Some(phone) = &profile.phone {
+        profile.phone = Some(e164(phone)?);
+    }
+    if let Some(email) = &profile.email {
+        let (local, domain) = email.rsplit_once('@').unwrap_or_default();
+        let plain = !email.contains(|c: char| c.is_whitespace() || c.is_control());
+        if local.is_empty() || !domain.contains('.') || !plain {
+            let detail = format!("`{email}` is no email address");
+            return Err(DeskError::invalid("email_invalid", "email", detail));
+        }
+    }
+    Ok(profile)
+}
+
+/// `+` and 7 to 15 digits, after the usual separators are taken away (ITU-T E.164).
+fn e164(phone: &str) -> Result<String, DeskError> {
+    let bare: String = phone.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/')).collect();
+    let digits = bare.strip_prefix('+').unwrap_or_default();
+    let valid =
+        (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+    if valid {
+        Ok(bare)
+    } else {
+        Err(DeskError::invalid(
+            "phone_invalid",
+            "phone",
+            format!(
+                "`{phone}` is no international phone number: write it with + and the country code, such as +4915550100001"
+            ),
+        ))
+    }
+}
+
+async fn emit(desk: &Desk, tx: &Tx, kind: &str, contact: ContactId, data: serde_json::Value) -> Result<(), DeskError> {
+    let id = EventId::new(desk.ids());
+    let at = desk.now();
+    Ok(tx.emit(&NewEvent { id, kind: kind.to_owned(), conversation: None, contact: Some(contact), data, at }).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phone_numbers_are_international_or_refused() {
+        assert_eq!(e164("+49 (1555) 010-0001").unwrap(), "+4915550100001");
+        for wrong in ["015550100001", "+0155501000", "+12ab", "+1234567890123456", ""] {
+            assert_eq!(e164(wrong).unwrap_err().code(), "phone_invalid", "{wrong}");
+        }
+    }
+}

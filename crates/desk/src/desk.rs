@@ -1,0 +1,142 @@
+//! The desk: everything a use case needs, in one handle.
+
+use std::sync::Arc;
+
+use time::{Duration, OffsetDateTime};
+use tokio::sync::Notify;
+use transom_channel::{Channel, Ports};
+use transom_domain::{ChannelAccount, ChannelAccountId, Clock, Ids};
+use transom_storage::{Reader, Storage, WorkspaceScope};
+use transom_windows::{Policies, Policy};
+use uuid::Uuid;
+
+use crate::DeskError;
+use crate::registry::{LiveChannels, Registry};
+
+/// Everything a use case needs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    inner: Arc<Inner>,
+}
+
+/// What a deployer may set about the desk's background work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeskConfig {
+    /// How long a claim on a part lasts. Longer than the HTTP client's longest request, with room to record the result
+    /// (reliability.md 6); what was in hand at a crash is recovered after it.
+    pub lease: Duration,
+}
+
+impl Default for DeskConfig {
+    fn default() -> Self {
+        Self { lease: Duration::seconds(60) }
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: DeskConfig,
+    storage: Storage,
+    policies: Policies,
+    channels: LiveChannels,
+    /// This process, as leases know it.
+    owner: Uuid,
+    work: Work,
+}
+
+/// Told when there is something to do, so that nobody has to wait for the next look.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    pub(crate) inbound: Notify,
+    pub(crate) outbound: Notify,
+}
+
+impl Desk {
+    /// A desk on a storage, with the policies and platforms it shall know.
+    pub fn new(storage: Storage, policies: Policies, registry: Registry, ports: Ports) -> Self {
+        Self::configured(storage, policies, registry, ports, DeskConfig::default())
+    }
+
+    /// The same, with settings of its own.
+    pub fn configured(
+        storage: Storage,
+        policies: Policies,
+        registry: Registry,
+        ports: Ports,
+        config: DeskConfig,
+    ) -> Self {
+        let owner = ports.ids.next();
+        let channels = LiveChannels::new(registry, ports);
+        Self { inner: Arc::new(Inner { config, storage, policies, channels, owner, work: Work::default() }) }
+    }
+
+    /// Where everything is kept.
+    pub fn storage(&self) -> &Storage {
+        &self.inner.storage
+    }
+
+    /// The policies in force.
+    pub fn policies(&self) -> &Policies {
+        &self.inner.policies
+    }
+
+    /// The platforms it knows.
+    pub fn registry(&self) -> &Registry {
+        self.inner.channels.registry()
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> OffsetDateTime {
+        self.ports().clock.now()
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.ports().clock
+    }
+
+    pub(crate) fn ids(&self) -> &dyn Ids {
+        self.ports().ids.as_ref()
+    }
+
+    pub(crate) fn ports(&self) -> &Ports {
+        self.inner.channels.ports()
+    }
+
+    pub(crate) fn channels(&self) -> &LiveChannels {
+        &self.inner.channels
+    }
+
+    pub(crate) fn owner(&self) -> Uuid {
+        self.inner.owner
+    }
+
+    pub(crate) fn config(&self) -> DeskConfig {
+        self.inner.config
+    }
+
+    pub(crate) fn work(&self) -> &Work {
+        &self.inner.work
+    }
+
+    pub(crate) fn reader(&self, scope: &WorkspaceScope) -> Reader {
+        self.storage().reader(scope)
+    }
+
+    /// The account and its channel.
+    pub(crate) async fn account(
+        &self,
+        scope: &WorkspaceScope,
+        id: ChannelAccountId,
+    ) -> Result<(Arc<ChannelAccount>, Arc<dyn Channel>), DeskError> {
+        self.channels().account(&self.reader(scope), scope, id).await
+    }
+
+    /// The policy that an account goes by.
+    pub(crate) fn policy_of(&self, account: &ChannelAccount) -> Result<&Policy, DeskError> {
+        self.policies().get(&account.policy).ok_or_else(|| DeskError::Conflict {
+            code: "policy_missing",
+            detail: format!("the account goes by the policy `{}`, which this service does not have", account.policy),
+        })
+    }
+}

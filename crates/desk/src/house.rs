@@ -1,0 +1,129 @@
+//! The workspace's own rules: what the platform would allow and we still don't do.
+
+use serde::Serialize;
+use transom_domain::{ConversationId, Settings, Status};
+use transom_windows::Sender;
+
+/// What the house rules look at.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HouseRules {
+    /// The conversation's status; `None` for one that does not exist yet.
+    pub(crate) status: Option<Status>,
+    /// Another conversation of the contact that is open or snoozed, where the setting forbids a second one.
+    pub(crate) active_elsewhere: Option<ConversationId>,
+    /// The message opens a thread and has no tag, where the setting wants one.
+    pub(crate) tag_missing: bool,
+    /// The account is switched off by an administrator.
+    pub(crate) account_disabled: bool,
+}
+
+/// What a house rule says against a message, and what would change that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "reason")]
+pub enum HouseReason {
+    /// Bots answer in closed conversations only.
+    BotPaused {
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Another conversation of this contact is active.
+    ActiveConversation {
+        /// Which one.
+        conversation: ConversationId,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A message that opens a thread needs a tag.
+    TagRequired {
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The account is switched off.
+    AccountDisabled {
+        /// What to do.
+        remedy: &'static str,
+    },
+}
+
+impl HouseReason {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            HouseReason::BotPaused { .. } => "bot_paused",
+            HouseReason::ActiveConversation { .. } => "active_conversation",
+            HouseReason::TagRequired { .. } => "tag_required",
+            HouseReason::AccountDisabled { .. } => "account_disabled",
+        }
+    }
+}
+
+/// Everything the house says against a message of this sender.
+pub(crate) fn reasons(rules: &HouseRules, sender: Sender) -> Vec<HouseReason> {
+    let mut reasons = Vec::new();
+    if rules.account_disabled {
+        reasons.push(HouseReason::AccountDisabled { remedy: "an administrator switches the account on" });
+    }
+    if sender == Sender::Bot && rules.status.is_some_and(|status| status != Status::Closed) {
+        reasons.push(HouseReason::BotPaused { remedy: "bots answer once the conversation is closed" });
+    }
+    if let Some(conversation) = rules.active_elsewhere {
+        let remedy = "answer in that conversation, or close it first";
+        reasons.push(HouseReason::ActiveConversation { conversation, remedy });
+    }
+    if rules.tag_missing && sender == Sender::Human {
+        reasons.push(HouseReason::TagRequired {
+            remedy: "give at least one of the workspace's tags as `conversation_tags`",
+        });
+    }
+    reasons
+}
+
+impl HouseRules {
+    /// For a conversation that is there, without the rules about opening a thread.
+    pub(crate) fn of(status: Status, enabled: bool) -> Self {
+        Self { status: Some(status), account_disabled: !enabled, ..Self::default() }
+    }
+
+    /// With the rules about opening a thread.
+    pub(crate) fn opening(
+        mut self,
+        settings: &Settings,
+        active_elsewhere: Option<ConversationId>,
+        has_tags: bool,
+        threaded: bool,
+    ) -> Self {
+        // Answering inside the active conversation is always allowed, and mail is exempt: it has threads.
+        let opens = self.status.is_none_or(|status| status == Status::Closed);
+        if opens {
+            self.active_elsewhere =
+                active_elsewhere.filter(|_| settings.one_active_conversation_per_contact && !threaded);
+            self.tag_missing = settings.tags_required && !has_tags;
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn bots_answer_in_closed_conversations_only() {
+        let until = datetime!(2026-11-21 10:00 UTC);
+        for (status, refused) in [(Status::Closed, false), (Status::Open, true), (Status::Snoozed { until }, true)] {
+            let rules = HouseRules::of(status, true);
+            assert_eq!(!reasons(&rules, Sender::Bot).is_empty(), refused, "{status:?}");
+            assert!(reasons(&rules, Sender::Human).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_tag_is_asked_for_only_where_a_thread_opens() {
+        let settings = Settings { tags_required: true, ..Settings::default() };
+        let opening = HouseRules::of(Status::Closed, true).opening(&settings, None, false, false);
+        assert_eq!(reasons(&opening, Sender::Human)[0].code(), "tag_required");
+        let answering = HouseRules::of(Status::Open, true).opening(&settings, None, false, false);
+        assert!(reasons(&answering, Sender::Human).is_empty());
+    }
+}

@@ -1,0 +1,40 @@
+//! The use cases of a support desk, one file each: receive, send, note, status, assign, window, dispatch.
+//!
+//! A use case is one transaction: a closure without outside effects, because it may run again. Time and ids are taken
+//! outside, the clock is injected, and everything that happened is told as an event in the same transaction.
+//!
+//! The desk knows no platform: what a channel can do it reads from capabilities, what is allowed from the policy.
+
+pub mod authorise;
+mod background;
+mod changes;
+pub mod channels;
+pub mod contacts;
+mod desk;
+pub mod dispatch;
+mod error;
+mod evidence;
+mod house;
+mod idempotency;
+mod may_send;
+pub mod messages;
+mod note;
+mod quota;
+pub mod receive;
+mod registry;
+mod send;
+mod situation;
+pub mod status;
+pub mod window;
+pub mod workspaces;
+
+pub use authorise::{Action, Caller, authorise};
+pub use background::Background;
+pub use desk::{Desk, DeskConfig};
+pub use error::DeskError;
+pub use house::HouseReason;
+pub use idempotency::Once;
+pub use may_send::Verdict;
+pub use note::note;
+pub use registry::Registry;
+pub use send::{Draft, Sent, Target, TemplateChoice, send};

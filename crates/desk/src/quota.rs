@@ -1,0 +1,52 @@
+//! From a permit to the rows of the quota ledger that it takes from.
+
+use transom_storage::{Counting, QuotaScope, Reservation};
+use transom_windows::{Counts, Per, Permit, Scope, Spend};
+
+use crate::situation::Situation;
+
+/// What a part takes from which ledger row, as the permit says it.
+pub(crate) fn reservations(situation: &Situation, permit: &Permit, cost: u32) -> Vec<Reservation> {
+    let reservation = |spend: &Spend| {
+        let quota = situation.policy.quota(&spend.quota);
+        Reservation {
+            scope: scope_of(situation, spend.scope),
+            counting: quota.map_or(Counting::Requests, |quota| counting(quota.counts(), quota.per())),
+            quota: spend.quota.to_string(),
+            period: spend.period.to_string(),
+            limit: spend.limit.map(u64::from),
+            // A permit was asked for the whole message; each part takes its own share.
+            cost: if spend.cost == 0 { 0 } else { cost },
+        }
+    };
+    permit.spends().iter().map(reservation).collect()
+}
+
+/// Whose row it is. An account without a group is a group of its own.
+pub(crate) fn scope_of(situation: &Situation, scope: Scope) -> QuotaScope {
+    match scope {
+        Scope::Identity => QuotaScope::Identity(situation.identity.id),
+        Scope::Account => QuotaScope::Account(situation.account.id),
+        Scope::Group => match &situation.account.quota_group {
+            Some(group) => QuotaScope::Group(group.clone()),
+            None => QuotaScope::Account(situation.account.id),
+        },
+    }
+}
+
+fn counting(counts: Counts, per: Per) -> Counting {
+    match (counts, per) {
+        (Counts::DistinctRecipients, Per::Rolling(window) | Per::RollingSinceOpening(window)) => {
+            Counting::DistinctRecipients { window }
+        }
+        (Counts::Requests | Counts::Recipients, Per::Rolling(window) | Per::RollingSinceOpening(window)) => {
+            Counting::Rolling { window }
+        }
+        // Within a period that turns by the calendar or by an opening, the row itself ends the count.
+        (Counts::DistinctRecipients, Per::Opening | Per::Month | Per::Day) => {
+            Counting::DistinctRecipients { window: time::Duration::days(31) }
+        }
+        (Counts::Requests, _) => Counting::Requests,
+        (Counts::Recipients, _) => Counting::Recipients,
+    }
+}

@@ -1,0 +1,81 @@
+//! A webhook call: verified, journalled, answered.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use transom_channel::{Answer, VerifyError, WebhookCall};
+use transom_domain::JournalId;
+use transom_storage::{CallSource, NewCall};
+use url::Url;
+
+use crate::{Desk, DeskError};
+
+/// Headers worth keeping for a replay; the rest say nothing about the event.
+const KEPT_HEADERS: [&str; 4] = ["content-type", "user-agent", "x-request-id", "date"];
+
+/// What a call to a webhook address was.
+#[derive(Debug)]
+pub struct Heard {
+    /// The platform's name, for metrics.
+    pub platform: &'static str,
+    /// What the platform wants to hear.
+    pub answer: Answer,
+}
+
+/// A call that is answered with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookRefused {
+    /// There is no such address.
+    #[error("there is no such webhook address")]
+    Unknown,
+    /// It can't be trusted: nothing of it is kept.
+    #[error("{error}")]
+    Untrusted {
+        /// The platform's name, for metrics.
+        platform: &'static str,
+        /// Why.
+        error: VerifyError,
+    },
+    /// It could not be stored: the platform calls again.
+    #[error(transparent)]
+    Failed(#[from] DeskError),
+}
+
+/// Takes a call to a webhook address in: once this returns, it is stored and survives a crash (P1).
+///
+/// # Errors
+/// [`WebhookRefused`]; nothing is stored then.
+pub async fn accept(
+    desk: &Desk,
+    public_id: &str,
+    method: &Method,
+    url: &Url,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Heard, WebhookRefused> {
+    let (scope, connection) =
+        desk.storage().scope_of_public_id(public_id).await.map_err(DeskError::from)?.ok_or(WebhookRefused::Unknown)?;
+    let hook = desk.channels().hook(&desk.reader(&scope), &scope, connection).await?.ok_or(WebhookRefused::Unknown)?;
+    let received_at = desk.now();
+    let call = WebhookCall { method, url, headers, body: &body, received_at };
+    let answer =
+        hook.channel.verify(&call).map_err(|error| WebhookRefused::Untrusted { platform: hook.platform, error })?;
+    if answer.journal {
+        let call = NewCall {
+            id: JournalId::new(desk.ids()),
+            connection,
+            account: None,
+            source: CallSource::Webhook,
+            headers: kept(headers),
+            body,
+            received_at,
+        };
+        desk.storage().append_call(&scope, call).await.map_err(DeskError::from)?;
+        desk.work().inbound.notify_one();
+    }
+    Ok(Heard { platform: hook.platform, answer })
+}
+
+fn kept(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    KEPT_HEADERS.iter().filter_map(|name| text(name).map(|value| ((*name).to_owned(), value))).collect()
+}

@@ -1,0 +1,240 @@
+//! Messages of customers, and what becomes of the conversation.
+
+use serde_json::json;
+use time::Duration;
+use transom_channel::InboundMessage;
+use transom_domain::{
+    Actor, Assignment, Author, Body, Content, Conversation, ConversationId, DeliveryState, Direction, EpisodeId,
+    InboundOnClosed, Message, MessageId, MessageKind, PartId, Settings, Status, Transition,
+};
+use transom_storage::{Met, NewMessage, ReceiptKey, StoredConversation, Touch};
+
+use super::item::Case;
+use crate::DeskError;
+use crate::changes::{self, Change};
+use crate::send::preview;
+
+/// The customer wrote.
+pub(super) async fn received(case: &Case<'_>, message: &InboundMessage) -> Result<(), DeskError> {
+    let met = case.person().await?;
+    let stored = thread(case, &met, &message.thread).await?;
+    let mut situation = case.situation(&met).await?;
+    case.open_windows(&mut situation);
+    let new = filed(case, &stored, message, Direction::Inbound, Author::Actor(Actor::Customer)).await?;
+    let id = new.message.id;
+    let touch = touch(case, Direction::Inbound, &message.content);
+    let person = situation.facts.snapshot().person;
+    case.tx.file_inbound(&new, &touch, &person, &situation.columns(case.now), case.now).await?;
+    wake_or_reopen(case, &stored, id).await?;
+    let data = json!({ "message": id, "preview": preview(&message.content) });
+    changes::emit(case.tx, case.desk.ids(), &stored, "message.received", data, case.now).await
+}
+
+/// Something came that we can't read: agents see that there was something, others find it in the events.
+pub(super) async fn unsupported(case: &Case<'_>, what: &str, from_customer: bool) -> Result<(), DeskError> {
+    if !from_customer || case.inbound.person.is_none() {
+        return case.emit("channel.unsupported", None, json!({ "account": case.account.id, "what": what })).await;
+    }
+    let message = InboundMessage {
+        provider_id: case.inbound.event_key.clone(),
+        thread: String::new(),
+        content: Content { body: Body::Unsupported { what: what.to_owned() }, reply_to: None },
+        payload: None,
+        group: None,
+    };
+    received(case, &message).await
+}
+
+/// A message of the business: our own coming back, or one written in the platform's own app. Opens no window.
+pub(super) async fn echoed(
+    case: &Case<'_>,
+    message: &InboundMessage,
+    correlation: Option<&str>,
+) -> Result<(), DeskError> {
+    let correlation: Option<PartId> = correlation.and_then(|id| id.parse().ok());
+    let ours =
+        correlation.is_some() || case.tx.message_by_provider_id(case.account.id, &message.provider_id).await?.is_some();
+    if ours {
+        let key = ReceiptKey::Message { provider_id: message.provider_id.clone(), correlation };
+        case.tx.apply_receipt(case.account.id, None, &key, DeliveryState::Sent, None, case.at, case.now).await?;
+        return Ok(());
+    }
+    let met = case.person().await?;
+    let stored = thread(case, &met, &message.thread).await?;
+    let new = filed(case, &stored, message, Direction::Outbound, Author::Echo).await?;
+    let id = new.message.id;
+    case.tx.file_message(&new, &touch(case, Direction::Outbound, &message.content), case.now).await?;
+    changes::emit(case.tx, case.desk.ids(), &stored, "message.echoed", json!({ "message": id }), case.now).await
+}
+
+/// The customer changed a message. It moves no window and reopens nothing.
+pub(super) async fn edited(case: &Case<'_>, of: &str, content: &Content) -> Result<(), DeskError> {
+    let Some((id, _)) = case.tx.message_by_provider_id(case.account.id, of).await? else {
+        return missing(case, of).await;
+    };
+    case.tx.edit_message(id, content, case.at).await?;
+    about(case, id, "message.edited", json!({ "message": id })).await
+}
+
+/// The customer took a message back.
+pub(super) async fn unsent(case: &Case<'_>, of: &str) -> Result<(), DeskError> {
+    let Some((id, _)) = case.tx.message_by_provider_id(case.account.id, of).await? else {
+        return missing(case, of).await;
+    };
+    case.tx.unsend_message(id, case.at).await?;
+    about(case, id, "message.unsent", json!({ "message": id })).await
+}
+
+/// The customer put an emoji to a message; whether that opens anything, the item's openings say.
+pub(super) async fn reacted(case: &Case<'_>, to: &str, emoji: Option<&str>) -> Result<(), DeskError> {
+    if !case.inbound.openings.is_empty() {
+        let met = case.person().await?;
+        let mut situation = case.situation(&met).await?;
+        case.open_windows(&mut situation);
+        situation.save(case.tx, case.now).await?;
+    }
+    let Some((id, _)) = case.tx.message_by_provider_id(case.account.id, to).await? else {
+        return missing(case, to).await;
+    };
+    case.tx.set_reaction(id, &Author::Actor(Actor::Customer), emoji, case.at).await?;
+    about(case, id, "message.reaction", json!({ "message": id, "emoji": emoji })).await
+}
+
+/// What refers to a message that never reached us is told, and nothing more can be done with it.
+async fn missing(case: &Case<'_>, provider_id: &str) -> Result<(), DeskError> {
+    let data = json!({ "account": case.account.id, "refers_to": provider_id });
+    case.emit("channel.reference_unknown", None, data).await
+}
+
+async fn about(case: &Case<'_>, message: MessageId, kind: &str, data: serde_json::Value) -> Result<(), DeskError> {
+    let Some(found) = case.tx.message(message).await? else { return Ok(()) };
+    let Some(stored) = case.tx.conversation(found.message.conversation).await? else { return Ok(()) };
+    changes::emit(case.tx, case.desk.ids(), &stored, kind, data, case.now).await
+}
+
+/// The conversation of a person, made if there is none; locked. A new one begins closed, like one that was closed long ago.
+async fn thread(case: &Case<'_>, met: &Met, thread: &str) -> Result<StoredConversation, DeskError> {
+    if let Some(stored) = case.tx.lock_conversation_of(met.identity.id, thread).await? {
+        return Ok(stored);
+    }
+    let fresh = Conversation {
+        id: ConversationId::new(case.desk.ids()),
+        identity: met.identity.id,
+        thread: thread.to_owned(),
+        status: Status::Closed,
+        assignment: Assignment::NONE,
+        episode: EpisodeId::new(case.desk.ids()),
+        episodes: 0,
+        status_since: case.now,
+    };
+    case.tx.insert_conversation(&fresh, met.contact, case.account.id, case.now).await?;
+    case.tx
+        .lock_conversation_of(met.identity.id, thread)
+        .await?
+        .ok_or_else(|| DeskError::conflict("fault", "the conversation that was just made is not there"))
+}
+
+async fn filed(
+    case: &Case<'_>,
+    stored: &StoredConversation,
+    message: &InboundMessage,
+    direction: Direction,
+    author: Author,
+) -> Result<NewMessage, DeskError> {
+    let quoted = match &message.content.reply_to {
+        None => None,
+        Some(provider_id) => case.tx.message_by_provider_id(case.account.id, provider_id).await?,
+    };
+    Ok(NewMessage {
+        message: Message {
+            id: MessageId::new(case.desk.ids()),
+            conversation: stored.conversation.id,
+            kind: MessageKind::Reply,
+            direction,
+            author,
+            content: message.content.clone(),
+            state: None,
+            at: case.at,
+        },
+        account: case.account.id,
+        identity: stored.conversation.identity,
+        provider_id: Some(message.provider_id.clone()),
+        reply_to: quoted.map(|(id, _)| id),
+        payload: message.payload.clone(),
+        permit: None,
+        extra: json!({ "group": message.group }),
+    })
+}
+
+fn touch(case: &Case<'_>, direction: Direction, content: &Content) -> Touch {
+    Touch { at: case.at, direction, by_person: false, preview: preview(content) }
+}
+
+/// open stays, snoozed opens, closed follows the settings; an answer to a person's message always opens.
+async fn wake_or_reopen(case: &Case<'_>, stored: &StoredConversation, message: MessageId) -> Result<(), DeskError> {
+    let mut after = stored.conversation.clone();
+    let episode = EpisodeId::new(case.desk.ids());
+    let (transition, cause) = match stored.conversation.status {
+        Status::Open => return Ok(()),
+        Status::Snoozed { .. } => (after.reopen(episode, case.now), "inbound"),
+        Status::Closed => opening(case, stored, &mut after, episode).await?,
+    };
+    let Some(transition) = transition else { return Ok(()) };
+    let change = Change::new(&Actor::Customer, cause, case.now).by_message(message);
+    changes::record(case.tx, case.desk.ids(), stored, &after, &transition, &change).await
+}
+
+async fn opening(
+    case: &Case<'_>,
+    stored: &StoredConversation,
+    after: &mut Conversation,
+    episode: EpisodeId,
+) -> Result<(Option<Transition>, &'static str), DeskError> {
+    let (settings, _) = case.tx.settings().await?;
+    if let Some((_, agent, at)) = case.tx.last_outbound_by_person(stored.conversation.id).await? {
+        // the customer answers somebody; that somebody gets the answer.
+        let recent = case.at < at.saturating_add(Duration::days(i64::from(settings.answer_opens_days)));
+        if recent {
+            return Ok((after.opened_by_sender(agent, episode, case.now), "answer"));
+        }
+    }
+    let opens = opens_anew(&settings, stored.conversation.episodes > 0, bot_serves());
+    Ok((opens.then(|| after.reopen(episode, case.now)).flatten(), "inbound"))
+}
+
+fn opens_anew(settings: &Settings, known: bool, bot_serves: bool) -> bool {
+    match (known, settings.inbound_on_closed) {
+        (true, InboundOnClosed::Open) => true,
+        (true, InboundOnClosed::AsNew) | (false, _) => settings.new_conversation_status.starts_open(bot_serves),
+    }
+}
+
+/// Whether a bot serves the account. Bots are bound to accounts by rules that are not there yet, so none does.
+const fn bot_serves() -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use transom_domain::NewConversationStatus as New;
+
+    #[rstest]
+    #[case(New::Auto, InboundOnClosed::AsNew, false, false, true)]
+    #[case(New::Auto, InboundOnClosed::AsNew, true, true, false)]
+    #[case(New::Closed, InboundOnClosed::AsNew, true, false, false)]
+    #[case(New::Closed, InboundOnClosed::Open, true, false, true)]
+    #[case(New::Closed, InboundOnClosed::Open, false, false, false)]
+    #[case(New::Open, InboundOnClosed::AsNew, true, true, true)]
+    fn settings_say_whether_a_message_opens(
+        #[case] new: New,
+        #[case] on_closed: InboundOnClosed,
+        #[case] known: bool,
+        #[case] bot: bool,
+        #[case] opens: bool,
+    ) {
+        let settings = Settings { new_conversation_status: new, inbound_on_closed: on_closed, ..Settings::default() };
+        assert_eq!(opens_anew(&settings, known, bot), opens);
+    }
+}

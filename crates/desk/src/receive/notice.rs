@@ -1,0 +1,63 @@
+//! What platforms tell about accounts and templates.
+
+use serde_json::json;
+use transom_channel::{AccountEffect, AccountNotice, TemplateNotice};
+
+use super::item::Case;
+use crate::DeskError;
+
+/// Something about the account: its limits, its features, whether it may send.
+pub(super) async fn about_account(case: &Case<'_>, notice: &AccountNotice) -> Result<(), DeskError> {
+    let mut account = (*case.account).clone();
+    match &notice.effect {
+        None => {}
+        Some(AccountEffect::Suspended) => account.suspended = Some(notice.what.clone()),
+        Some(AccountEffect::Restored) => account.suspended = None,
+        Some(AccountEffect::Limit { quota, limit }) => {
+            account.limits.insert(quota.clone(), *limit);
+        }
+        Some(AccountEffect::Feature { name, granted: true }) => {
+            account.features.insert(name.clone());
+        }
+        Some(AccountEffect::Feature { name, granted: false }) => {
+            account.features.remove(name);
+        }
+    }
+    if account != *case.account {
+        case.tx.put_account(&account, case.now).await?;
+        case.desk.channels().forget(case.scope);
+    }
+    let data =
+        json!({ "account": account.id, "what": notice.what, "text": notice.text, "suspended": account.suspended });
+    case.emit("channel.notice", None, data).await
+}
+
+/// Something about a template: a status that no longer lets it be sent is in force at once.
+pub(super) async fn about_template(case: &Case<'_>, notice: &TemplateNotice) -> Result<(), DeskError> {
+    let known = match notice.status {
+        None => true,
+        Some(status) => {
+            case.tx
+                .set_template_status(
+                    case.account.id,
+                    &notice.name,
+                    &notice.language,
+                    status,
+                    &notice.provider_status,
+                    notice.category.as_deref(),
+                    case.at,
+                )
+                .await?
+        }
+    };
+    let data = json!({
+        "account": case.account.id,
+        "name": notice.name,
+        "language": notice.language,
+        "status": notice.status,
+        "provider_status": notice.provider_status,
+        "reason": notice.reason,
+        "known": known,
+    });
+    case.emit("template.changed", None, data).await
+}

@@ -1,0 +1,56 @@
+//! Changes in what a customer allows us, and in who they are.
+
+use serde_json::json;
+use transom_channel::Standing;
+use transom_domain::Address;
+use transom_storage::PersonSeed;
+use transom_windows::{Blocker, Event, What};
+
+use super::item::Case;
+use crate::DeskError;
+
+/// The customer did something that gives rights and has no content.
+pub(super) async fn opened(case: &Case<'_>, what: &str) -> Result<(), DeskError> {
+    let met = case.person().await?;
+    let mut situation = case.situation(&met).await?;
+    case.open_windows(&mut situation);
+    situation.save(case.tx, case.now).await?;
+    let data = json!({ "identity": met.identity.id, "what": what });
+    case.emit("contact.opening", Some(met.contact), data).await
+}
+
+/// The customer's attitude to us changed; what bars sending is checked again at dispatch.
+pub(super) async fn changed(case: &Case<'_>, standing: &Standing) -> Result<(), DeskError> {
+    let met = case.person().await?;
+    let mut situation = case.situation(&met).await?;
+    case.open_windows(&mut situation);
+    let (what, word) = match standing {
+        Standing::Blocked => (What::Blocked { by: Blocker::Customer }, "blocked"),
+        Standing::Unblocked => (What::Unblocked { by: Blocker::Customer }, "unblocked"),
+        Standing::Subscribed => (What::Subscribed, "subscribed"),
+        Standing::Unsubscribed => (What::Unsubscribed, "unsubscribed"),
+        Standing::OptedOut(scope) => (What::OptOut { scope: *scope }, "opted_out"),
+        Standing::OptedIn(scope) => (What::OptIn { scope: *scope }, "opted_in"),
+        Standing::Unreachable { reason } => (What::Unreachable { reason: reason.clone() }, "unreachable"),
+    };
+    situation.apply(&Event { at: case.at, what });
+    situation.save(case.tx, case.now).await?;
+    let data = json!({ "identity": met.identity.id, "standing": word });
+    case.emit("contact.standing", Some(met.contact), data).await
+}
+
+/// The customer has new addresses: all of them are one person.
+pub(super) async fn renamed(case: &Case<'_>, new: &[Address]) -> Result<(), DeskError> {
+    let met = case.person().await?;
+    let seed = PersonSeed {
+        identity: met.identity.id,
+        contact: met.contact,
+        account: case.account.id,
+        addresses: new.iter().chain(&met.identity.addresses).cloned().collect(),
+        profile: transom_domain::Profile::default(),
+        at: case.at,
+    };
+    let now_known = case.tx.meet(&seed, case.now).await?;
+    let data = json!({ "identity": now_known.identity.id, "joined": now_known.joined });
+    case.emit("identity.changed", Some(now_known.contact), data).await
+}

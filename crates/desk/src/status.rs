@@ -1,0 +1,185 @@
+//! Open, snooze, close; and waking what was snoozed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use transom_domain::{Actor, Assignment, ConversationId, EpisodeId, Status};
+use transom_storage::{StoredConversation, Tx, WorkspaceScope};
+
+use crate::authorise::{Action, Caller, authorise};
+use crate::changes::{self, Change};
+use crate::{Desk, DeskError};
+
+/// How often snoozed conversations are looked at.
+const WAKE_EVERY: Duration = Duration::from_secs(1);
+const WAKE_BATCH: u32 = 100;
+
+/// What a conversation shall become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewStatus {
+    /// Open, whoever has it.
+    Open,
+    /// Out of sight until an instant.
+    Snoozed {
+        /// When it wakes.
+        until: OffsetDateTime,
+    },
+    /// Done.
+    Closed {
+        /// What it was about.
+        category: Option<String>,
+        /// A summary.
+        note: Option<String>,
+    },
+}
+
+/// Changes the status of a conversation by hand.
+///
+/// # Errors
+/// [`DeskError::Conflict`] for a change that makes no sense, [`DeskError::Invalid`] where the setting wants a category and a
+/// note, [`DeskError::VersionMismatch`] when `expected` is not the present version.
+pub async fn set_status(
+    desk: &Desk,
+    caller: &Caller,
+    conversation: ConversationId,
+    status: NewStatus,
+    expected: Option<u64>,
+) -> Result<StoredConversation, DeskError> {
+    authorise(caller, Action::ChangeStatus)?;
+    let (desk_in, caller_in, status, now) = (desk.clone(), caller.clone(), Arc::new(status), desk.now());
+    desk.storage()
+        .transact(&caller.scope, move |tx| {
+            let (desk, caller, status) = (desk_in.clone(), caller_in.clone(), status.clone());
+            Box::pin(async move {
+                let stored = locked(tx, conversation, expected).await?;
+                let by = Actor::from(&caller.agent);
+                change(&desk, tx, &stored, &by, &status, now).await?;
+                tx.conversation(conversation).await?.ok_or(DeskError::NotFound { what: "conversation" })
+            })
+        })
+        .await
+}
+
+/// Gives a conversation to an agent, a team, both or nobody.
+///
+/// # Errors
+/// [`DeskError::NotFound`] for an agent or team that is not of this workspace, [`DeskError::VersionMismatch`] as above.
+pub async fn assign(
+    desk: &Desk,
+    caller: &Caller,
+    conversation: ConversationId,
+    assignment: Assignment,
+    expected: Option<u64>,
+) -> Result<StoredConversation, DeskError> {
+    authorise(caller, Action::Assign)?;
+    let (desk_in, caller_in, now) = (desk.clone(), caller.clone(), desk.now());
+    desk.storage()
+        .transact(&caller.scope, move |tx| {
+            let (desk, caller) = (desk_in.clone(), caller_in.clone());
+            Box::pin(async move {
+                if let Some(agent) = assignment.agent {
+                    let known = tx.agent(agent).await?.filter(|known| known.active);
+                    known.ok_or(DeskError::NotFound { what: "agent" })?;
+                }
+                if let Some(team) = assignment.team {
+                    tx.team(team).await?.ok_or(DeskError::NotFound { what: "team" })?;
+                }
+                let stored = locked(tx, conversation, expected).await?;
+                let mut after = stored.conversation.clone();
+                if let Some(transition) = after.assign(assignment, now) {
+                    let by = Actor::from(&caller.agent);
+                    let change = Change::new(&by, "agent", now);
+                    changes::record(tx, desk.ids(), &stored, &after, &transition, &change).await?;
+                }
+                tx.conversation(conversation).await?.ok_or(DeskError::NotFound { what: "conversation" })
+            })
+        })
+        .await
+}
+
+/// Wakes what is due, in every workspace.
+///
+/// # Errors
+/// When the database fails.
+pub async fn wake_due(desk: &Desk) -> Result<u32, DeskError> {
+    let mut woken = 0;
+    for scope in desk.storage().all_scopes().await? {
+        for conversation in desk.reader(&scope).snoozed_due(desk.now(), WAKE_BATCH).await? {
+            woken += u32::from(wake(desk, &scope, conversation).await?);
+        }
+    }
+    Ok(woken)
+}
+
+/// Wakes snoozed conversations until told to stop.
+pub async fn run_waking(desk: Desk, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(error) = wake_due(&desk).await {
+            tracing::warn!(%error, "snoozed conversations could not be woken; trying again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(WAKE_EVERY) => {}
+        }
+    }
+}
+
+async fn wake(desk: &Desk, scope: &WorkspaceScope, conversation: ConversationId) -> Result<bool, DeskError> {
+    let (desk_in, now) = (desk.clone(), desk.now());
+    desk.storage()
+        .transact(scope, move |tx| {
+            let desk = desk_in.clone();
+            Box::pin(async move {
+                let Some(stored) = tx.lock_conversation(conversation).await? else { return Ok(false) };
+                let mut after = stored.conversation.clone();
+                let Some(transition) = after.wake(now) else { return Ok(false) };
+                let by = Actor::Automation { name: "snooze".to_owned() };
+                let change = Change::new(&by, "wake", now);
+                changes::record(tx, desk.ids(), &stored, &after, &transition, &change).await?;
+                Ok(true)
+            })
+        })
+        .await
+}
+
+async fn locked(tx: &Tx, id: ConversationId, expected: Option<u64>) -> Result<StoredConversation, DeskError> {
+    let stored = tx.lock_conversation(id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
+    match expected {
+        Some(version) if version != stored.version => Err(DeskError::VersionMismatch),
+        _ => Ok(stored),
+    }
+}
+
+async fn change(
+    desk: &Desk,
+    tx: &Tx,
+    stored: &StoredConversation,
+    by: &Actor,
+    status: &NewStatus,
+    now: OffsetDateTime,
+) -> Result<(), DeskError> {
+    let (settings, _) = tx.settings().await?;
+    let mut after = stored.conversation.clone();
+    let mut change = Change::new(by, "agent", now);
+    let transition = match status {
+        NewStatus::Open => after
+            .reopen(EpisodeId::new(desk.ids()), now)
+            .ok_or(transom_domain::StatusError::Unchanged(Status::Open.as_str()))?,
+        NewStatus::Snoozed { until } => after.snooze(*until, now)?,
+        NewStatus::Closed { category, note } => {
+            let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+            if settings.close_note_required && !(given(category) && given(note)) {
+                return Err(DeskError::invalid(
+                    "close_note_required",
+                    "note",
+                    "closing needs a category and a note in this workspace",
+                ));
+            }
+            (change.category, change.note) = (category.as_deref(), note.as_deref());
+            after.close(settings.on_close, now)?
+        }
+    };
+    changes::record(tx, desk.ids(), stored, &after, &transition, &change).await
+}

@@ -1,0 +1,44 @@
+//! The nouns of support messaging and their laws: who writes to whom, where a conversation stands, how a message fares.
+//!
+//! No I/O and no async: this crate can be used from anywhere. Time and ids come in through [`Clock`] and [`Ids`].
+//!
+//! What may not happen does not compile, or returns a typed error:
+//!
+//! ```
+//! use transom_domain::{Cause, DeliveryState};
+//!
+//! // A receipt that arrives late never moves a message backwards.
+//! assert_eq!(DeliveryState::Read.after_receipt(DeliveryState::Delivered), DeliveryState::Read);
+//! // What a platform may have accepted is never queued again by itself.
+//! assert!(DeliveryState::Unknown.step(DeliveryState::Queued, Cause::Dispatch).is_err());
+//! ```
+
+mod account;
+mod actor;
+mod clock;
+mod contact;
+mod content;
+mod conversation;
+mod delivery;
+mod ids;
+mod message;
+pub mod placeholder;
+pub mod saved_reply;
+mod settings;
+pub mod template;
+
+pub use account::{ChannelAccount, Connection};
+pub use actor::{Actor, Agent, Role, Team};
+pub use clock::{Clock, SettableClock, SystemClock, truncate_to_millis};
+pub use contact::{Address, Contact, Identity, Profile};
+pub use content::{
+    Attachment, Body, Choice, ChoiceList, ChoiceSection, Choices, ContactCard, Content, Location, MediaKind,
+    MediaSource, Reaction,
+};
+pub use conversation::{Assignment, Conversation, OnClose, Status, StatusError, Tab, Transition};
+pub use delivery::{Cause, DeliveryState, IllegalStep};
+pub use ids::*;
+pub use message::{Author, Direction, Message, MessageKind, Part};
+pub use saved_reply::{MissingFields, SavedReply};
+pub use settings::{InboundOnClosed, NewConversationStatus, Settings, Workspace};
+pub use template::{Template, TemplateDefinition, TemplateError, TemplateMessage, TemplateParameters, TemplateStatus};

@@ -1,0 +1,207 @@
+//! The platforms, one personality each.
+//!
+//! To add one: write its file beside the others, implement [`Personality`] and add it to [`all`].
+
+mod telegram;
+mod whatsapp;
+
+pub use self::telegram::TelegramSettings;
+pub use self::whatsapp::{Refusals, Review, WhatsAppSettings};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::Problem;
+use crate::acts::{Acted, Action};
+use crate::chats::{ChatKey, Progress};
+use crate::http::{Call, Reply};
+use crate::ledger::Window;
+use crate::people::Customer;
+use crate::sandbox::Shared;
+use crate::world::{Account, World};
+
+/// The platforms that this sandbox stands in for.
+pub(crate) fn all() -> Vec<Box<dyn Personality>> {
+    vec![Box::new(whatsapp::WhatsApp), Box::new(telegram::Telegram)]
+}
+
+/// One platform's side: its wire format, its rules, its moods.
+///
+/// A personality holds no state of its own; what it needs lies in the [`World`], on a shelf of its own type.
+/// The rules are written from the platform's documents, in plain code over the raw history. They share nothing with the
+/// rules engine of the service under test, since they are there to check it.
+#[async_trait]
+pub(crate) trait Personality: Send + Sync + 'static {
+    /// The platform's name, which is also the first piece of its URLs.
+    fn name(&self) -> &'static str;
+
+    /// Gives a new customer an address on this platform.
+    fn adopt(&self, world: &mut World, customer: &mut Customer);
+
+    /// Opens an account from its settings and answers with its id. What was left out is made up.
+    fn open(&self, world: &mut World, name: Option<&str>, settings: Value) -> Result<String, Problem>;
+
+    /// The account's settings in full.
+    fn settings(&self, world: &mut World, account: &str) -> Value;
+
+    /// Changes the settings that are named.
+    fn patch(&self, world: &mut World, account: &str, settings: Value) -> Result<(), Problem>;
+
+    /// Closes an account.
+    fn close(&self, world: &mut World, account: &str);
+
+    /// Which account a call is for and whether it sends a message; the error is the platform's answer to a call that is for none.
+    fn route(&self, world: &mut World, call: &Call) -> Result<Route, Reply>;
+
+    /// Carries a call out.
+    async fn answer(&self, shared: &Shared, route: &Route, call: &Call) -> Reply;
+
+    /// The platform's words for a refusal that the sandbox was told to make.
+    fn refuse(&self, refusal: &Refusal) -> Reply;
+
+    /// A customer does something: the world changes and webhooks leave.
+    fn act(&self, world: &mut World, key: &ChatKey, action: &Action) -> Result<Acted, Problem>;
+
+    /// A receipt by hand.
+    fn receipt(&self, world: &mut World, account: &str, order: &ReceiptOrder) -> Result<Option<u64>, Problem>;
+
+    /// What the platform would answer now, by window and quota, from the raw history.
+    fn would_accept(&self, world: &mut World, key: &ChatKey, ask: &Ask) -> Verdict;
+
+    /// The headers that prove a webhook's origin; `badly`: that fail to.
+    fn sign(&self, world: &mut World, account: &Account, body: &[u8], badly: bool) -> Vec<(&'static str, String)>;
+
+    /// A control verb of this platform alone.
+    async fn verb(&self, shared: &Shared, account: &str, verb: &str, body: Value) -> Result<Value, Problem>;
+}
+
+/// Where a call goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    /// The account, if the call names one.
+    pub(crate) account: Option<String>,
+    /// It sends a message to a customer.
+    pub(crate) sends: bool,
+    /// A failure that the caller is to learn of later: code and words.
+    pub(crate) fails_later: Option<(i64, String)>,
+}
+
+/// A refusal that the sandbox was told to make.
+#[derive(Debug, Clone)]
+pub(crate) enum Refusal {
+    /// Too fast.
+    RateLimited { retry_after: Option<u32> },
+    /// The sandbox accepts nothing at present.
+    NotAccepting,
+    /// The platform's error with this code.
+    Error { code: i64, detail: Option<String> },
+}
+
+/// A receipt by hand.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptOrder {
+    /// The message of the business.
+    pub message_id: String,
+    /// How far it came.
+    pub status: Progress,
+    /// Why it failed, by the platform's code.
+    #[serde(default)]
+    pub code: Option<i64>,
+    /// The receipt's own time; the present if left out.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub at: Option<OffsetDateTime>,
+}
+
+impl ReceiptOrder {
+    /// A receipt with the present time.
+    pub fn new(message_id: impl Into<String>, status: Progress) -> Self {
+        Self { message_id: message_id.into(), status, code: None, at: None }
+    }
+
+    /// A failure with this code.
+    pub fn failed(message_id: impl Into<String>, code: i64) -> Self {
+        Self { code: Some(code), ..Self::new(message_id, Progress::Failed) }
+    }
+}
+
+/// What one might send.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    /// Free form or a template.
+    pub kind: AskKind,
+    /// The template's category.
+    #[serde(default)]
+    pub category: Option<String>,
+    /// A business connection or group.
+    #[serde(default)]
+    pub via: Option<String>,
+}
+
+impl Ask {
+    /// Free-form content.
+    pub fn free_form() -> Self {
+        Self::default()
+    }
+
+    /// A template of this category.
+    pub fn template(category: &str) -> Self {
+        Self { kind: AskKind::Template, category: Some(category.to_owned()), via: None }
+    }
+}
+
+/// See [`Ask`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AskKind {
+    /// Anything the sender writes.
+    #[default]
+    FreeForm,
+    /// An approved template.
+    Template,
+}
+
+/// What the platform would answer, by window and quota.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// It would be taken, as far as window and quota go.
+    pub allowed: bool,
+    /// Why not.
+    pub because: Option<Because>,
+    /// The platform's code for that.
+    pub code: Option<i64>,
+    /// The window.
+    pub window: Window,
+    /// The quota, where the message would count.
+    pub quota: Option<QuotaView>,
+    /// The customer blocks the account. Not part of `allowed`.
+    pub blocked: bool,
+    /// The customer wants no marketing. Not part of `allowed`.
+    pub opted_out: bool,
+}
+
+/// Why a message would not be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Because {
+    /// The window is over.
+    WindowClosed,
+    /// There never was one.
+    NeverOpened,
+    /// The quota is used up.
+    Quota,
+}
+
+/// A quota at one instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QuotaView {
+    /// The limit.
+    pub limit: u32,
+    /// How much of it is used.
+    pub used: u32,
+    /// This customer is among those counted, and costs nothing more.
+    pub counts_me: bool,
+}

@@ -1,0 +1,68 @@
+//! The tables as sea-orm sees them, one file each. They stay inside this crate: domain types come out.
+
+pub(crate) mod agents;
+pub(crate) mod aliases;
+pub(crate) mod attempt_evidence;
+pub(crate) mod attempts;
+pub(crate) mod channel_accounts;
+pub(crate) mod connections;
+pub(crate) mod contact_labels;
+pub(crate) mod contact_terms;
+pub(crate) mod contacts;
+pub(crate) mod conversation_tags;
+pub(crate) mod conversations;
+pub(crate) mod data_keys;
+pub(crate) mod dedupe_keys;
+pub(crate) mod episodes;
+pub(crate) mod event_numberers;
+pub(crate) mod events;
+pub(crate) mod idempotency_keys;
+pub(crate) mod identities;
+pub(crate) mod identity_addresses;
+pub(crate) mod journal;
+pub(crate) mod leases;
+pub(crate) mod message_reactions;
+pub(crate) mod messages;
+pub(crate) mod outbox;
+pub(crate) mod parts;
+pub(crate) mod provider_tokens;
+pub(crate) mod pull_cursors;
+pub(crate) mod quarantine;
+pub(crate) mod quota_evidence;
+pub(crate) mod quota_recipients;
+pub(crate) mod quota_reservations;
+pub(crate) mod quotas;
+pub(crate) mod receipts_parked;
+pub(crate) mod saved_replies;
+pub(crate) mod tags;
+pub(crate) mod team_members;
+pub(crate) mod teams;
+pub(crate) mod templates;
+pub(crate) mod tokens;
+pub(crate) mod vault_check;
+pub(crate) mod workspaces;
+pub(crate) mod workspaces_due;
+
+#[cfg(all(test, feature = "test-support"))]
+mod tests {
+    use sea_orm::EntityTrait;
+
+    macro_rules! tables {
+        ($($table:ident)*) => {
+            /// Every entity names the columns that its table has.
+            async fn every_column_is_there(db: &impl sea_orm::ConnectionTrait) {
+                $(
+                    let row = super::$table::Entity::find().one(db).await;
+                    assert!(row.is_ok(), "{}: {row:?}", stringify!($table));
+                )*
+            }
+        };
+    }
+    tables! { agents aliases attempt_evidence attempts channel_accounts connections contact_labels contact_terms contacts conversation_tags conversations data_keys dedupe_keys episodes event_numberers events idempotency_keys identities identity_addresses journal leases message_reactions messages outbox parts provider_tokens pull_cursors quarantine quota_evidence quota_recipients quota_reservations quotas receipts_parked saved_replies tags team_members teams templates tokens vault_check workspaces workspaces_due }
+
+    crate::both_databases! {
+        async fn entities_and_tables_agree(db: TestDatabase) {
+            every_column_is_there(db.open().await.db()).await;
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The journal: every call that a platform made, as it came, before anything is made of it.
+
+use bytes::Bytes;
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use transom_domain::{ChannelAccountId, ConnectionId, JournalId};
+use uuid::Uuid;
+
+use super::{from_json, millis, sql, to_json, unreadable};
+use crate::entity::{journal, pull_cursors};
+use crate::{Reader, Storage, StorageError, Tx, WorkspaceScope};
+
+/// How a call reached us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CallSource {
+    /// The platform called our webhook.
+    Webhook,
+    /// We fetched it.
+    Pull,
+}
+
+impl CallSource {
+    /// The name in API and database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CallSource::Webhook => "webhook",
+            CallSource::Pull => "pull",
+        }
+    }
+}
+
+/// A call to be journalled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCall {
+    /// Its id, which also orders the calls.
+    pub id: JournalId,
+    /// The connection it came for.
+    pub connection: ConnectionId,
+    /// The account, where the address or the mailbox says so; otherwise each item names its own.
+    pub account: Option<ChannelAccountId>,
+    /// How it reached us.
+    pub source: CallSource,
+    /// The headers that are kept.
+    pub headers: Vec<(String, String)>,
+    /// The body, byte for byte.
+    pub body: Bytes,
+    /// When it came.
+    pub received_at: OffsetDateTime,
+}
+
+/// A call that waits to be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalCall {
+    /// What came.
+    pub call: NewCall,
+    /// How often a process died with it in hand, this time included once it was [counted](Storage::count_crash).
+    pub crashes: u32,
+}
+
+/// What became of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CallOutcome {
+    /// Its items were applied; those that could not be are in quarantine one by one.
+    Applied,
+    /// None of it could be used.
+    Quarantined,
+}
+
+impl CallOutcome {
+    /// The name in API and database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CallOutcome::Applied => "applied",
+            CallOutcome::Quarantined => "quarantined",
+        }
+    }
+}
+
+/// A call with what became of it, to answer "did this ever reach us?" (R-518).
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredCall {
+    /// What came.
+    pub call: NewCall,
+    /// `None` while it waits.
+    pub outcome: Option<CallOutcome>,
+    /// When it was dealt with.
+    pub applied_at: Option<OffsetDateTime>,
+    /// What was made of it.
+    pub summary: Option<serde_json::Value>,
+}
+
+impl Storage {
+    /// Journals a call in one statement. When this returns it survives a power cut, and the platform can be answered.
+    pub async fn append_call(&self, scope: &WorkspaceScope, call: &NewCall) -> Result<(), StorageError> {
+        self.execute(insertion(self.db(), scope.workspace().uuid(), call)?).await?;
+        Ok(())
+    }
+
+    /// Counts, before they are applied, that these calls are in hand: a process that dies now leaves that trace. Waiting ones
+    /// only; [`Tx::finish_call`] ends the count.
+    pub async fn count_crash(&self, scope: &WorkspaceScope, calls: &[JournalId]) -> Result<(), StorageError> {
+        for chunk in calls.chunks(500) {
+            let update = journal::Entity::update_many()
+                .col_expr(journal::Column::Crashes, Expr::col(journal::Column::Crashes).add(1))
+                .filter(journal::Column::WorkspaceId.eq(scope.workspace().uuid()))
+                .filter(journal::Column::Id.is_in(chunk.iter().map(|id| id.uuid())))
+                .filter(journal::Column::State.eq("new"));
+            let statement = self.db().get_database_backend().build(&sea_orm::QueryTrait::into_query(update));
+            self.execute(statement).await?;
+        }
+        Ok(())
+    }
+}
+
+fn insertion(db: &impl ConnectionTrait, workspace: Uuid, call: &NewCall) -> Result<Statement, StorageError> {
+    const INSERT: &str = "INSERT INTO journal (workspace_id, id, connection_id, account_id, source, headers, body, \
+                          body_hash, received_at, state, crashes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'new', 0) \
+                          ON CONFLICT (workspace_id, id) DO NOTHING";
+    let values: [Value; 9] = [
+        workspace.into(),
+        call.id.uuid().into(),
+        call.connection.uuid().into(),
+        call.account.map(ChannelAccountId::uuid).into(),
+        call.source.as_str().into(),
+        to_json(&call.headers)?.into(),
+        call.body.to_vec().into(),
+        Sha256::digest(&call.body).to_vec().into(),
+        millis(call.received_at),
+    ];
+    Ok(sql(db, INSERT, values))
+}
+
+impl TryFrom<journal::Model> for StoredCall {
+    type Error = StorageError;
+
+    fn try_from(row: journal::Model) -> Result<Self, StorageError> {
+        let place = |column| ("journal", column, row.id);
+        let source = match row.source.as_str() {
+            "webhook" => CallSource::Webhook,
+            "pull" => CallSource::Pull,
+            other => return Err(unreadable(place("source"), format!("`{other}` is unknown"))),
+        };
+        let outcome = match row.state.as_str() {
+            "new" => None,
+            "applied" => Some(CallOutcome::Applied),
+            "quarantined" => Some(CallOutcome::Quarantined),
+            other => return Err(unreadable(place("state"), format!("`{other}` is unknown"))),
+        };
+        let call = NewCall {
+            id: row.id.into(),
+            connection: row.connection_id.into(),
+            account: row.account_id.map(Into::into),
+            source,
+            headers: from_json(row.headers, place("headers"))?,
+            body: row.body.into(),
+            received_at: row.received_at.at(),
+        };
+        Ok(Self { call, outcome, applied_at: row.applied_at.map(Into::into), summary: row.summary })
+    }
+}
+
+impl Reader {
+    /// One call, whatever became of it.
+    pub async fn call(&self, id: JournalId) -> Result<Option<StoredCall>, StorageError> {
+        let row = journal::Entity::find_by_id((self.ws(), id.uuid())).one(&self.conn).await?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// When the oldest call came that still waits.
+    pub async fn oldest_unapplied(&self) -> Result<Option<OffsetDateTime>, StorageError> {
+        let row = journal::Entity::find()
+            .filter(journal::Column::WorkspaceId.eq(self.ws()))
+            .filter(journal::Column::State.eq("new"))
+            .order_by_asc(journal::Column::Id)
+            .one(&self.conn)
+            .await?;
+        Ok(row.map(|row| row.received_at.at()))
+    }
+
+    /// How far an account was fetched.
+    pub async fn pull_cursor(&self, account: ChannelAccountId) -> Result<Option<String>, StorageError> {
+        let row = pull_cursors::Entity::find_by_id((self.ws(), account.uuid())).one(&self.conn).await?;
+        Ok(row.map(|row| row.cursor))
+    }
+}
+
+impl Tx {
+    /// Journals a call inside a transaction, as a pull does together with its cursor.
+    pub async fn append_call(&self, call: &NewCall) -> Result<(), StorageError> {
+        self.conn.execute_raw(insertion(&self.conn, self.ws(), call)?).await?;
+        Ok(())
+    }
+
+    /// Remembers how far an account was fetched.
+    pub async fn put_pull_cursor(
+        &self,
+        account: ChannelAccountId,
+        cursor: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        use pull_cursors::Column as C;
+        let row = pull_cursors::ActiveModel {
+            workspace_id: Set(self.ws()),
+            account_id: Set(account.uuid()),
+            cursor: Set(cursor.to_owned()),
+            updated_at: Set(now.into()),
+        };
+        let further =
+            OnConflict::columns([C::WorkspaceId, C::AccountId]).update_columns([C::Cursor, C::UpdatedAt]).to_owned();
+        pull_cursors::Entity::insert(row).on_conflict(further).exec_without_returning(&self.conn).await?;
+        Ok(())
+    }
+
+    /// Up to `limit` waiting calls in their order, locked until the end of this transaction; those that another replica has
+    /// in hand are skipped.
+    pub async fn lock_unapplied(&self, limit: u64) -> Result<Vec<JournalCall>, StorageError> {
+        let rows = journal::Entity::find()
+            .filter(journal::Column::WorkspaceId.eq(self.ws()))
+            .filter(journal::Column::State.eq("new"))
+            .order_by_asc(journal::Column::Id)
+            .limit(limit)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .all(&self.conn)
+            .await?;
+        let waiting = |row: journal::Model| {
+            let crashes = u32::try_from(row.crashes).unwrap_or(u32::MAX);
+            StoredCall::try_from(row).map(|stored| JournalCall { call: stored.call, crashes })
+        };
+        rows.into_iter().map(waiting).collect()
+    }
+
+    /// Says what became of a waiting call; `false` if somebody else has said so already.
+    pub async fn finish_call(
+        &self,
+        id: JournalId,
+        outcome: CallOutcome,
+        summary: &serde_json::Value,
+        now: OffsetDateTime,
+    ) -> Result<bool, StorageError> {
+        let done = journal::Entity::update_many()
+            .col_expr(journal::Column::State, Expr::value(outcome.as_str()))
+            .col_expr(journal::Column::Summary, Expr::value(summary.clone()))
+            .col_expr(journal::Column::AppliedAt, Expr::value(millis(now)))
+            .col_expr(journal::Column::Crashes, Expr::value(0_i64))
+            .filter(journal::Column::WorkspaceId.eq(self.ws()))
+            .filter(journal::Column::Id.eq(id.uuid()))
+            .filter(journal::Column::State.eq("new"))
+            .exec(&self.conn)
+            .await?;
+        Ok(done.rows_affected == 1)
+    }
+
+    /// Lets a call that was dealt with be applied again; whether there is such a call.
+    pub async fn replay_call(&self, id: JournalId) -> Result<bool, StorageError> {
+        let again = journal::Entity::update_many()
+            .col_expr(journal::Column::State, Expr::value("new"))
+            .filter(journal::Column::WorkspaceId.eq(self.ws()))
+            .filter(journal::Column::Id.eq(id.uuid()))
+            .exec(&self.conn)
+            .await?;
+        Ok(again.rows_affected == 1)
+    }
+
+    /// Deletes up to `limit` calls received before `before` that were dealt with; how many.
+    pub async fn purge_calls(&self, before: OffsetDateTime, limit: u64) -> Result<u64, StorageError> {
+        const DELETE: &str = "DELETE FROM journal WHERE workspace_id = $1 AND id IN (SELECT id FROM journal \
+                              WHERE workspace_id = $1 AND received_at < $2 AND state <> 'new' LIMIT $3)";
+        let values = [self.ws().into(), millis(before), limit.cast_signed().into()];
+        Ok(self.conn.execute_raw(sql(&self.conn, DELETE, values)).await?.rows_affected())
+    }
+}

@@ -1,0 +1,250 @@
+//! Contacts: read, edited by agents, labelled, listed.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult};
+use time::OffsetDateTime;
+use transom_domain::{Contact, ContactId, Identity};
+use uuid::Uuid;
+
+use super::profile::ToldProfile;
+use super::search;
+use super::statement::{Sql, columns};
+use crate::entity::{contact_labels, contacts, identities};
+use crate::query::{from_json, millis};
+use crate::{Reader, StorageError, Tx};
+
+/// A contact with everything that a list shows of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredContact {
+    /// The contact.
+    pub contact: Contact,
+    /// Who it is on each account, oldest first.
+    pub identities: Vec<Identity>,
+    /// Its labels, in order.
+    pub labels: Vec<String>,
+    /// For `If-Match`: changes with name, profile and block.
+    pub version: u64,
+    /// When one of those last changed.
+    pub updated_at: OffsetDateTime,
+}
+
+/// Which contacts to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContactQuery {
+    /// What to look for: words of a name, an email address, a user name, a phone number, the platform's id.
+    ///
+    /// Each word must begin a word of a name, without regard to case and accents; email address and user name (with or
+    /// without `@`) are found by their beginning; phone numbers by 4 or more of their last digits; ids by the whole.
+    pub q: Option<String>,
+    /// Only those with this label.
+    pub label: Option<String>,
+    /// Only those that are, or are not, blocked.
+    pub blocked: Option<bool>,
+    /// Goes on behind this one: its `created_at` and id.
+    pub after: Option<(OffsetDateTime, ContactId)>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// A row with its labels.
+struct Row {
+    contact: contacts::Model,
+    labels: serde_json::Value,
+}
+
+impl FromQueryResult for Row {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, sea_orm::DbErr> {
+        Ok(Self { contact: contacts::Model::from_query_result(row, prefix)?, labels: row.try_get(prefix, "labels")? })
+    }
+}
+
+impl Row {
+    fn stored(self, identities: Vec<Identity>) -> Result<StoredContact, StorageError> {
+        let Self { contact: row, labels } = self;
+        Ok(StoredContact {
+            contact: Contact {
+                id: row.id.into(),
+                display_name: row.display_name,
+                profile: from_json(row.profile, ("contacts", "profile", row.id))?,
+                blocked: row.blocked,
+                created_at: row.created_at.at(),
+            },
+            identities,
+            labels: from_json(labels, ("contact_labels", "label", row.id))?,
+            version: row.version.unsigned_abs(),
+            updated_at: row.updated_at.at(),
+        })
+    }
+}
+
+impl Reader {
+    pub(super) async fn contact_row(&self, id: Uuid) -> Result<Option<contacts::Model>, StorageError> {
+        Ok(contacts::Entity::find_by_id((self.ws(), id)).one(&self.conn).await?)
+    }
+
+    /// One contact. The id of one that was joined to another gives that other.
+    pub async fn contact(&self, id: ContactId) -> Result<Option<StoredContact>, StorageError> {
+        let found = self.contact_of_id(id.uuid()).await?;
+        match found {
+            Some(found) => Ok(Some(found)),
+            None => match self.alias(id.uuid()).await? {
+                Some(target) => self.contact_of_id(target).await,
+                None => Ok(None),
+            },
+        }
+    }
+
+    async fn contact_of_id(&self, id: Uuid) -> Result<Option<StoredContact>, StorageError> {
+        let mut statement = self.select_contacts();
+        statement.with(" AND c.id = ", id);
+        Ok(self.stored_contacts(statement).await?.pop())
+    }
+
+    /// `SELECT … FROM contacts c WHERE c.workspace_id = $1`.
+    fn select_contacts(&self) -> Sql {
+        let labels = self.json_list("l.label", "contact_labels l WHERE l.workspace_id = c.workspace_id AND l.contact_id = c.id");
+        let mut statement = Sql::new("SELECT ");
+        statement
+            .push(&columns::<contacts::Entity>("c"))
+            .push(&format!(", {labels} AS labels FROM contacts c"))
+            .with(" WHERE c.workspace_id = ", self.ws());
+        statement
+    }
+
+    /// A sub-select of many values as one JSON list, in order.
+    pub(super) fn json_list(&self, value: &str, from: &str) -> String {
+        if self.is_postgres() {
+            format!("(SELECT coalesce(jsonb_agg({value} ORDER BY {value}), '[]') FROM {from})")
+        } else {
+            format!("(SELECT json_group_array({value} ORDER BY {value}) FROM {from})")
+        }
+    }
+
+    async fn stored_contacts(&self, statement: Sql) -> Result<Vec<StoredContact>, StorageError> {
+        let rows = Row::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.contact.id).collect();
+        let identities = identities::Entity::find()
+            .filter(identities::Column::WorkspaceId.eq(self.ws()))
+            .filter(identities::Column::ContactId.is_in(ids))
+            .order_by_asc(identities::Column::Id)
+            .all(&self.conn)
+            .await?;
+        let mut by_contact: BTreeMap<Uuid, Vec<Identity>> = BTreeMap::new();
+        for row in identities {
+            by_contact.entry(row.contact_id).or_default().push(row.try_into()?);
+        }
+        let stored = |row: Row| {
+            let identities = by_contact.remove(&row.contact.id).unwrap_or_default();
+            row.stored(identities)
+        };
+        rows.into_iter().map(stored).collect()
+    }
+
+    /// Contacts, the newest first.
+    pub async fn contacts(&self, query: &ContactQuery) -> Result<Vec<StoredContact>, StorageError> {
+        let mut statement = self.select_contacts();
+        if let Some(q) = query.q.as_deref().filter(|q| !q.trim().is_empty()) {
+            statement.push(" AND c.id IN (");
+            search::found_contacts(&mut statement, "$1", q);
+            statement.push(")");
+        }
+        if let Some(label) = &query.label {
+            statement
+                .push(" AND c.id IN (SELECT contact_id FROM contact_labels WHERE workspace_id = $1 AND label = ")
+                .bind(label.as_str())
+                .push(")");
+        }
+        match query.blocked {
+            Some(true) => statement.push(" AND c.blocked"),
+            Some(false) => statement.push(" AND NOT c.blocked"),
+            None => &mut statement,
+        };
+        if let Some((at, id)) = query.after {
+            statement.with(" AND (c.created_at, c.id) < (", millis(at)).with(", ", id.uuid()).push(")");
+        }
+        statement.with(" ORDER BY c.created_at DESC, c.id DESC LIMIT ", i64::from(query.limit));
+        self.stored_contacts(statement).await
+    }
+}
+
+impl Tx {
+    /// Stores a new contact.
+    ///
+    /// # Errors
+    /// [`StorageError::Duplicate`] if the id is taken.
+    pub async fn insert_contact(&self, contact: &Contact, now: OffsetDateTime) -> Result<(), StorageError> {
+        let (profile, profile_at) = ToldProfile::fields(&contact.profile, now)?;
+        let row = contacts::Model {
+            workspace_id: self.ws(),
+            id: contact.id.uuid(),
+            display_name: contact.display_name.clone(),
+            profile,
+            profile_at,
+            profile_until: now.into(),
+            blocked: contact.blocked,
+            version: 1,
+            created_at: contact.created_at.into(),
+            updated_at: now.into(),
+        };
+        let row = sea_orm::IntoActiveModel::into_active_model(row).reset_all();
+        contacts::Entity::insert(row).exec_without_returning(&self.conn).await?;
+        let terms = search::terms(contact.display_name.as_deref(), &contact.profile, []);
+        self.add_terms(contact.id.uuid(), &terms).await
+    }
+
+    /// Stores name, profile and block of a contact as a person has edited them; the new version, or `None` if there is no
+    /// such contact or its version is not `expected` (`None`: whatever it is).
+    ///
+    /// Fields of the profile that differ count as told now: an older event that comes later changes them no more.
+    pub async fn update_contact(
+        &self,
+        contact: &Contact,
+        expected: Option<u64>,
+        now: OffsetDateTime,
+    ) -> Result<Option<u64>, StorageError> {
+        let id = contact.id.uuid();
+        let mut select = Sql::new("SELECT ");
+        select
+            .push(&columns::<contacts::Entity>("c"))
+            .with(" FROM contacts c WHERE c.workspace_id = ", self.ws())
+            .with(" AND c.id = ", id)
+            .push(if self.is_postgres() { " FOR NO KEY UPDATE" } else { "" });
+        let row = contacts::Model::find_by_statement(select.on(&self.conn)).one(&self.conn).await?;
+        let Some(row) = row.filter(|row| expected.is_none_or(|expected| row.version.unsigned_abs() == expected)) else {
+            return Ok(None);
+        };
+        let mut profile = ToldProfile::read(id, &row.profile, &row.profile_at, row.profile_until)?;
+        profile.edit(&contact.profile, now)?;
+        let mut update = Sql::new("UPDATE contacts SET ");
+        profile.assign(&mut update);
+        update
+            .with(", display_name = ", contact.display_name.clone())
+            .with(", blocked = ", contact.blocked)
+            .with(", updated_at = ", millis(now))
+            .push(", version = version + 1")
+            .with(" WHERE workspace_id = ", self.ws())
+            .with(" AND id = ", id);
+        self.conn.execute_raw(update.on(&self.conn)).await?;
+        self.rewrite_terms(id).await?;
+        Ok(Some(row.version.unsigned_abs() + 1))
+    }
+
+    /// Puts a label on a contact; `false` if it has it.
+    ///
+    /// # Errors
+    /// [`StorageError::MissingReference`] if there is no such contact.
+    pub async fn label_contact(&self, contact: ContactId, label: &str) -> Result<bool, StorageError> {
+        let mut statement = Sql::new("INSERT INTO contact_labels (workspace_id, contact_id, label) VALUES ");
+        statement
+            .list([sea_orm::Value::from(self.ws()), contact.uuid().into(), label.into()])
+            .push(" ON CONFLICT DO NOTHING");
+        Ok(self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() == 1)
+    }
+
+    /// Takes a label from a contact; `false` if it has none of that name.
+    pub async fn unlabel_contact(&self, contact: ContactId, label: &str) -> Result<bool, StorageError> {
+        let key = (self.ws(), contact.uuid(), label.to_owned());
+        Ok(contact_labels::Entity::delete_by_id(key).exec(&self.conn).await?.rows_affected == 1)
+    }
+}

@@ -1,0 +1,182 @@
+//! What the rule engine keeps of a person, and what lists need of it.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use time::OffsetDateTime;
+use transom_domain::IdentityId;
+use transom_windows::Person;
+use uuid::Uuid;
+
+use super::statement::Sql;
+use crate::entity::identities;
+use crate::query::{millis, unreadable};
+use crate::{Reader, StorageError, Tx};
+
+/// How many ids one statement names.
+const CHUNK: usize = 500;
+
+/// What lists sort and filter by, as of the facts when it was stored; decided anew for each row that is shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WindowColumns {
+    /// When the window closes, or closed.
+    pub closes_at: Option<OffsetDateTime>,
+    /// Until when free text may be sent.
+    pub free_form_until: Option<OffsetDateTime>,
+    /// The policy that said so, with its version.
+    pub policy_version: String,
+    /// When the answer may change by itself.
+    pub recompute_at: Option<OffsetDateTime>,
+}
+
+impl WindowColumns {
+    /// When the next of the two ends: what "closing soonest" sorts by.
+    pub(super) fn closing_at(&self) -> Option<OffsetDateTime> {
+        [self.closes_at, self.free_form_until].into_iter().flatten().min()
+    }
+
+    /// Adds `window_closes_at = …, …`.
+    pub(super) fn assign(&self, statement: &mut Sql) {
+        statement
+            .with("window_closes_at = ", self.closes_at.map(millis_of))
+            .with(", free_form_until = ", self.free_form_until.map(millis_of))
+            .with(", closing_at = ", self.closing_at().map(millis_of))
+            .with(", window_policy_version = ", self.policy_version.as_str())
+            .with(", window_recompute_at = ", self.recompute_at.map(millis_of));
+    }
+}
+
+fn millis_of(at: OffsetDateTime) -> crate::instant::Millis {
+    at.into()
+}
+
+/// Empty text stands for nothing known.
+pub(super) fn read_facts(identity: Uuid, text: &str) -> Result<Person, StorageError> {
+    if text.is_empty() {
+        return Ok(Person::default());
+    }
+    serde_json::from_str(text).map_err(|error| unreadable(("identities", "facts", identity), error.to_string()))
+}
+
+/// As text, not as a JSON column: the numbers of sends are wider than those of databases.
+pub(super) fn facts_text(facts: &Person) -> Result<String, StorageError> {
+    serde_json::to_string(facts).map_err(|error| StorageError::Database(format!("not storable as JSON: {error}")))
+}
+
+impl Reader {
+    /// What the rule engine keeps of a person; nothing for one it has never heard of.
+    pub async fn person_facts(&self, identity: IdentityId) -> Result<Person, StorageError> {
+        let facts = self.person_facts_of(&[identity]).await?;
+        Ok(facts.into_values().next().unwrap_or_default())
+    }
+
+    /// The same for many people; who is unknown is left out.
+    pub async fn person_facts_of(&self, identities: &[IdentityId]) -> Result<BTreeMap<IdentityId, Person>, StorageError> {
+        let mut facts = BTreeMap::new();
+        for ids in identities.chunks(CHUNK) {
+            let rows: Vec<(Uuid, String)> = identities::Entity::find()
+                .select_only()
+                .columns([identities::Column::Id, identities::Column::Facts])
+                .filter(identities::Column::WorkspaceId.eq(self.ws()))
+                .filter(identities::Column::Id.is_in(ids.iter().map(|id| id.uuid())))
+                .into_tuple()
+                .all(&self.conn)
+                .await?;
+            for (id, text) in rows {
+                facts.insert(id.into(), read_facts(id, &text)?);
+            }
+        }
+        Ok(facts)
+    }
+
+    /// People whose window columns may have changed by `now`, longest due first.
+    pub async fn windows_to_recompute(&self, now: OffsetDateTime, limit: u64) -> Result<Vec<IdentityId>, StorageError> {
+        let mut statement = Sql::new("SELECT identity_id FROM conversations WHERE workspace_id = ");
+        statement
+            .bind(self.ws())
+            .with(" AND window_recompute_at <= ", millis(now))
+            .with(" ORDER BY window_recompute_at LIMIT ", limit.cast_signed());
+        let rows = self.conn.query_all_raw(statement.on(&self.conn)).await?;
+        let mut identities = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id = IdentityId::from(row.try_get_by_index::<Uuid>(0)?);
+            // One person may have many threads.
+            if !identities.contains(&id) {
+                identities.push(id);
+            }
+        }
+        Ok(identities)
+    }
+}
+
+impl Tx {
+    /// Stores what the rule engine keeps of a person.
+    ///
+    /// # Errors
+    /// [`StorageError::MissingReference`] if there is no such identity.
+    pub async fn save_person_facts(
+        &self,
+        identity: IdentityId,
+        facts: &Person,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        let mut statement = Sql::new("");
+        self.update_facts(&mut statement, identity.uuid(), facts_text(facts)?, now);
+        match self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() {
+            0 => Err(no_identity()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn update_facts(&self, statement: &mut Sql, identity: Uuid, facts: String, now: OffsetDateTime) {
+        statement
+            .with("UPDATE identities SET facts = ", facts)
+            .with(", updated_at = ", millis(now))
+            .with(" WHERE workspace_id = ", self.ws())
+            .with(" AND id = ", identity);
+    }
+
+    /// Stores the window columns on every conversation of the person.
+    pub async fn save_window(&self, identity: IdentityId, window: &WindowColumns) -> Result<(), StorageError> {
+        let mut statement = Sql::new("");
+        self.update_window(&mut statement, identity.uuid(), window);
+        self.conn.execute_raw(statement.on(&self.conn)).await?;
+        Ok(())
+    }
+
+    fn update_window(&self, statement: &mut Sql, identity: Uuid, window: &WindowColumns) {
+        statement.push("UPDATE conversations SET ");
+        window.assign(statement);
+        statement.with(" WHERE workspace_id = ", self.ws()).with(" AND identity_id = ", identity);
+    }
+
+    /// [`save_person_facts`](Self::save_person_facts) and [`save_window`](Self::save_window), in one round trip on
+    /// PostgreSQL.
+    ///
+    /// # Errors
+    /// [`StorageError::MissingReference`] if there is no such identity.
+    pub async fn save_person(
+        &self,
+        identity: IdentityId,
+        facts: &Person,
+        window: &WindowColumns,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        if !self.is_postgres() {
+            self.save_person_facts(identity, facts, now).await?;
+            return self.save_window(identity, window).await;
+        }
+        let mut statement = Sql::new("WITH windows AS (");
+        self.update_window(&mut statement, identity.uuid(), window);
+        statement.push(") ");
+        self.update_facts(&mut statement, identity.uuid(), facts_text(facts)?, now);
+        match self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() {
+            0 => Err(no_identity()),
+            _ => Ok(()),
+        }
+    }
+}
+
+pub(super) fn no_identity() -> StorageError {
+    StorageError::MissingReference("there is no such identity".to_owned())
+}

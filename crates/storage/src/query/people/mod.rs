@@ -1,0 +1,1 @@
+//! People and what is said: contacts, identities, conversations, messages, templates.

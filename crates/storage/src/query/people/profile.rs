@@ -1,0 +1,226 @@
+//! A profile that remembers when each of its fields was told, so that the newest wins whatever the order (P7).
+
+use sea_orm::ConnectionTrait;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use transom_domain::Profile;
+use uuid::Uuid;
+
+use super::search;
+use super::statement::Sql;
+use crate::instant::Millis;
+use crate::query::{from_json, millis, to_json, unreadable};
+use crate::{StorageError, Tx};
+
+/// The fields of a profile, each with the time of the event that told it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ToldProfile {
+    fields: Map<String, Value>,
+    /// Milliseconds.
+    at: Map<String, Value>,
+    until: Millis,
+    changed: Changed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Changed {
+    Nothing,
+    /// The same was told again, later.
+    Times,
+    Fields,
+}
+
+impl ToldProfile {
+    pub(crate) fn read(contact: Uuid, fields: &Value, at: &Value, until: Millis) -> Result<Self, StorageError> {
+        let object = |value: &Value, column| match value {
+            Value::Object(fields) => Ok(fields.clone()),
+            _ => Err(unreadable(("contacts", column, contact), "no object")),
+        };
+        let (fields, at) = (object(fields, "profile")?, object(at, "profile_at")?);
+        Ok(Self { fields, at, until, changed: Changed::Nothing })
+    }
+
+    /// What the two columns hold of a profile that is told at `at` and of which nothing else is known.
+    pub(crate) fn fields(profile: &Profile, at: OffsetDateTime) -> Result<(Value, Value), StorageError> {
+        let fields = to_json(profile)?;
+        let Millis(millis) = at.into();
+        let times = fields.as_object().into_iter().flatten().map(|(field, _)| (field.clone(), millis.into())).collect();
+        Ok((fields, Value::Object(times)))
+    }
+
+    /// Takes what an event tells: each field unless a newer event has told it; of two told at once, the greater text.
+    pub(crate) fn tell(&mut self, profile: &Profile, at: OffsetDateTime) -> Result<(), StorageError> {
+        let Millis(at) = at.into();
+        let told = to_json(profile)?;
+        for (field, value) in told.as_object().into_iter().flatten() {
+            self.tell_field(field, Some(value), at);
+        }
+        Ok(())
+    }
+
+    /// Takes a profile that a person has edited: what differs was told now, and what is missing is gone.
+    pub(crate) fn edit(&mut self, profile: &Profile, now: OffsetDateTime) -> Result<(), StorageError> {
+        let Value::Object(edited) = to_json(profile)? else { return Ok(()) };
+        let Millis(now) = now.into();
+        let fields: Vec<String> = self.fields.keys().chain(edited.keys()).cloned().collect();
+        for field in fields.iter().filter(|field| self.fields.get(*field) != edited.get(*field)) {
+            // A platform's clock may be ahead of ours: the person still has the last word.
+            let at = now.max(self.time_of(field));
+            self.at.insert(field.clone(), at.into());
+            self.set(field, edited.get(field), at);
+        }
+        Ok(())
+    }
+
+    /// Takes what was told of somebody who turned out to be the same person.
+    pub(crate) fn join(&mut self, other: &ToldProfile) {
+        for (field, at) in &other.at {
+            self.tell_field(field, other.fields.get(field), at.as_i64().unwrap_or(i64::MIN));
+        }
+    }
+
+    fn time_of(&self, field: &str) -> i64 {
+        self.at.get(field).and_then(Value::as_i64).unwrap_or(i64::MIN)
+    }
+
+    fn tell_field(&mut self, field: &str, value: Option<&Value>, at: i64) {
+        let known = self.fields.get(field);
+        let is_newer = (at, value.and_then(Value::as_str)) > (self.time_of(field), known.and_then(Value::as_str));
+        if !is_newer {
+            return;
+        }
+        self.at.insert(field.to_owned(), at.into());
+        if known == value {
+            self.until = self.until.max(Millis(at));
+            self.changed = self.changed.max(Changed::Times);
+        } else {
+            self.set(field, value, at);
+        }
+    }
+
+    fn set(&mut self, field: &str, value: Option<&Value>, at: i64) {
+        match value {
+            Some(value) => self.fields.insert(field.to_owned(), value.clone()),
+            None => self.fields.remove(field),
+        };
+        self.until = self.until.max(Millis(at));
+        self.changed = Changed::Fields;
+    }
+
+    /// Adds `profile = …, profile_at = …, profile_until = …`.
+    pub(crate) fn assign(&self, statement: &mut Sql) {
+        statement
+            .with("profile = ", Value::Object(self.fields.clone()))
+            .with(", profile_at = ", Value::Object(self.at.clone()))
+            .with(", profile_until = ", self.until);
+    }
+
+    pub(crate) fn profile(&self, contact: Uuid) -> Result<Profile, StorageError> {
+        from_json(Value::Object(self.fields.clone()), ("contacts", "profile", contact))
+    }
+}
+
+impl Tx {
+    /// Stores what was told, if it changed anything.
+    pub(super) async fn save_profile(
+        &self,
+        contact: Uuid,
+        profile: &ToldProfile,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        if profile.changed == Changed::Nothing {
+            return Ok(());
+        }
+        let mut statement = Sql::new("UPDATE contacts SET ");
+        profile.assign(&mut statement);
+        if profile.changed == Changed::Fields {
+            statement.with(", version = version + 1, updated_at = ", millis(now));
+        }
+        statement.with(" WHERE workspace_id = ", self.ws()).with(" AND id = ", contact);
+        self.conn.execute_raw(statement.on(&self.conn)).await?;
+        if profile.changed == Changed::Fields {
+            self.rewrite_terms(contact).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a contact's search terms anew from all that is stored of it.
+    pub(super) async fn rewrite_terms(&self, contact: Uuid) -> Result<(), StorageError> {
+        let Some(stored) = self.contact_row(contact).await? else { return Ok(()) };
+        let identities = self.identities_of(contact.into()).await?;
+        let addresses = identities.iter().flat_map(|identity| &identity.addresses);
+        let profile = from_json(stored.profile, ("contacts", "profile", contact))?;
+        let terms = search::terms(stored.display_name.as_deref(), &profile, addresses);
+        let mut statement = Sql::new("DELETE FROM contact_terms WHERE workspace_id = ");
+        statement.bind(self.ws()).with(" AND contact_id = ", contact);
+        self.conn.execute_raw(statement.on(&self.conn)).await?;
+        self.add_terms(contact, &terms).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use time::Duration;
+    use time::macros::datetime;
+
+    const NOON: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
+
+    fn nothing() -> ToldProfile {
+        let empty = Value::Object(Map::new());
+        ToldProfile::read(Uuid::nil(), &empty, &empty, Millis(0)).unwrap()
+    }
+
+    fn told(events: &[(u8, Profile)]) -> ToldProfile {
+        let mut profile = nothing();
+        for (minute, event) in events {
+            profile.tell(event, NOON + Duration::minutes((*minute).into())).unwrap();
+        }
+        ToldProfile { changed: Changed::Nothing, ..profile }
+    }
+
+    fn profiles() -> impl Strategy<Value = Profile> {
+        let text = || proptest::option::of("[ab]");
+        (text(), text(), text()).prop_map(|(name, phone, email)| Profile { name, phone, email, ..Profile::default() })
+    }
+
+    #[test]
+    fn a_late_event_fills_gaps_and_overrules_only_what_is_older() {
+        let phone = |phone: &str| Profile { phone: Some(phone.into()), ..Profile::default() };
+        let name = Profile { name: Some("Mara".into()), ..Profile::default() };
+        let known = told(&[(1, phone("1")), (3, name.clone()), (2, phone("2"))]);
+        assert_eq!(known.profile(Uuid::nil()).unwrap(), Profile { phone: Some("2".into()), ..name });
+    }
+
+    #[test]
+    fn what_a_person_takes_out_comes_back_only_if_told_again() {
+        let name = Profile { name: Some("Mara".into()), ..Profile::default() };
+        let mut known = told(&[(1, name.clone())]);
+        known.edit(&Profile::default(), NOON + Duration::minutes(5)).unwrap();
+        known.tell(&name, NOON + Duration::minutes(4)).unwrap();
+        assert_eq!(known.profile(Uuid::nil()).unwrap(), Profile::default());
+        known.tell(&name, NOON + Duration::minutes(6)).unwrap();
+        assert_eq!(known.profile(Uuid::nil()).unwrap(), name);
+    }
+
+    proptest! {
+        #[test]
+        fn order_and_repeats_change_nothing(
+            events in proptest::collection::vec((0..4_u8, profiles()), 1..7),
+            turn in any::<proptest::sample::Index>(),
+            split in any::<proptest::sample::Index>(),
+        ) {
+            let all = told(&events);
+            let mut turned = events.clone();
+            turned.rotate_left(turn.index(events.len()));
+            turned.push(turned[0].clone());
+            prop_assert_eq!(&told(&turned), &all);
+            // Told to two who are joined later.
+            let (one, other) = events.split_at(split.index(events.len()));
+            let mut joined = told(one);
+            joined.join(&told(other));
+            prop_assert_eq!(ToldProfile { changed: Changed::Nothing, ..joined }, all);
+        }
+    }
+}

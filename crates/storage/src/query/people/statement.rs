@@ -1,0 +1,79 @@
+//! Statements that grow with their values.
+
+use std::fmt::Write;
+
+use sea_orm::{ConnectionTrait, EntityTrait, IdenStatic, Iterable, Statement, Value};
+
+use crate::query::sql;
+
+/// A statement written by hand, piece by piece: a value can't be added without its place in the text.
+#[derive(Debug, Clone)]
+pub(crate) struct Sql {
+    text: String,
+    values: Vec<Value>,
+}
+
+impl Sql {
+    /// A statement that begins so.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), values: Vec::new() }
+    }
+
+    /// Text that holds no value.
+    pub(crate) fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// A value, where it stands.
+    pub(crate) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
+        self.values.push(value.into());
+        // Writing to a string never fails.
+        let _ = write!(self.text, "${}", self.values.len());
+        self
+    }
+
+    /// Text and a value behind it.
+    pub(crate) fn with(&mut self, text: &str, value: impl Into<Value>) -> &mut Self {
+        self.push(text).bind(value)
+    }
+
+    /// Values with commas between them, in parentheses.
+    pub(crate) fn list<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
+        self.push("(");
+        for (at, value) in values.into_iter().enumerate() {
+            self.push(if at == 0 { "" } else { ", " }).bind(value);
+        }
+        self.push(")")
+    }
+
+    /// The finished statement.
+    pub(crate) fn on(self, db: &impl ConnectionTrait) -> Statement {
+        sql(db, &self.text, self.values)
+    }
+}
+
+/// The columns of a table by name: a `*` would break prepared statements while old and new replicas run together.
+pub(crate) fn columns<E: EntityTrait>(table: &str) -> String {
+    let names: Vec<String> = E::Column::iter().map(|column| format!("{table}.{}", column.as_str())).collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entity::tags;
+
+    #[test]
+    fn values_are_counted_where_they_stand() {
+        let mut statement = Sql::new("SELECT 1 WHERE ");
+        statement.with("a = ", 1).push(" AND b IN ").list(["x", "y"]);
+        assert_eq!(statement.text, "SELECT 1 WHERE a = $1 AND b IN ($2, $3)");
+        assert_eq!(statement.values.len(), 3);
+    }
+
+    #[test]
+    fn columns_are_named() {
+        assert_eq!(columns::<tags::Entity>("t"), "t.workspace_id, t.name, t.created_at");
+    }
+}

@@ -1,0 +1,1 @@
+//! What is on its way out: outbox, attempts, receipts, quota ledger.

@@ -1,0 +1,1 @@
+//! Outbound customer-support messaging: one crate for embedders, one feature per channel

@@ -1,0 +1,212 @@
+//! The whole answer: what may be sent, why the rest may not, and when that changes.
+
+use std::ops::ControlFlow;
+
+use smallvec::SmallVec;
+use time::OffsetDateTime;
+
+use crate::facts::Facts;
+use crate::judge::{Case, Held};
+use crate::moment::Moment;
+use crate::permit::{Permit, PermitRecord};
+use crate::permits::{Step, Walk};
+use crate::policy::Policy;
+use crate::reason::{Cure, Objection, Objections, Particular, Reason, Refusal};
+use crate::vocabulary::Ask;
+use crate::window::Window;
+
+/// What may be sent at an instant, and why the rest may not. It serialises to the JSON of `evaluate`.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    pub(crate) policy: Policy,
+    pub(crate) permits: Vec<Permit>,
+    pub(crate) window: Window,
+    pub(crate) refusals: Vec<Refusal>,
+    pub(crate) next_change: Option<Moment>,
+}
+
+impl Decision {
+    /// The policy that decided.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What may be sent, in the order of preference.
+    pub fn permits(&self) -> &[Permit] {
+        &self.permits
+    }
+
+    /// The permit to prefer.
+    pub fn first(&self) -> Option<&Permit> {
+        self.permits.first()
+    }
+
+    /// The permit of that grant, the first if it holds for several events.
+    pub fn permit(&self, grant: &str) -> Option<&Permit> {
+        self.permits.iter().find(|permit| permit.grant() == grant)
+    }
+
+    /// The conversation's window for this sender (R-209).
+    pub fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// The grants that don't hold, each with every reason.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+
+    /// The next instant at which a permit comes or goes, if the customer stays silent; `None` if none ever does.
+    pub fn next_change(&self) -> Option<OffsetDateTime> {
+        self.next_change.map(Into::into)
+    }
+}
+
+/// A stretch of time during which the same may be sent.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Interval {
+    /// From then on.
+    #[serde(with = "time::serde::rfc3339")]
+    pub from: OffsetDateTime,
+    /// Until then, exclusive; `None` for ever.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub until: Option<OffsetDateTime>,
+    /// What may be sent, as records: a permit for later is none yet.
+    pub permits: Vec<PermitRecord>,
+}
+
+/// More turns than any person's facts hold; a bound, so that a timeline ends whatever a policy says.
+const MOST_INTERVALS: usize = 1_000;
+
+impl Policy {
+    /// What may be sent now, why the rest may not, and when that changes.
+    ///
+    /// ```
+    /// use time::macros::datetime;
+    /// use transom_windows::{Ask, Event, Facts, Policies, Reason, Sender, Subject};
+    ///
+    /// let policies = Policies::builtin()?;
+    /// let whatsapp = policies.get("whatsapp").ok_or("no such policy")?;
+    /// let mut facts = Facts::new(Subject::new(1), whatsapp);
+    /// facts.apply(whatsapp, &Event::opening(datetime!(2026-03-01 09:00 UTC), "message"))?;
+    ///
+    /// let decision = whatsapp.decide(&facts, Ask::by(Sender::Human), datetime!(2026-03-02 15:00 UTC));
+    /// assert_eq!(decision.first().map(|permit| permit.grant()), Some("utility_template"));
+    /// let refused = decision.refusals().iter().find(|refusal| refusal.grant() == "customer_service").ok_or("it holds")?;
+    /// assert!(refused.because().any(|because| because.reason() == Reason::WindowOver));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn decide(&self, facts: &Facts, ask: Ask, now: OffsetDateTime) -> Decision {
+        self.decide_at(facts, ask, now.into())
+    }
+
+    fn decide_at(&self, facts: &Facts, ask: Ask, now: Moment) -> Decision {
+        if !facts.policy.is(self) {
+            return self.decide_at(&facts.under(self), ask, now);
+        }
+        let mut permits = Vec::new();
+        let mut refusals: Vec<Refusal> = Vec::new();
+        let mut next_change: Option<Moment> = None;
+        let mut views = SmallVec::<[View<'_>; 8]>::new();
+        let mut holds = None;
+        for step in Walk::new(self, facts) {
+            let case = step.case(self, facts, ask, now);
+            let (held, objections) = hear(&case);
+            let turn = match &held {
+                Some(held) => held.lapses,
+                None => begins(&case, &objections),
+            };
+            next_change = [next_change, turn].into_iter().flatten().min();
+            match &held {
+                Some(held) => {
+                    let reference = step.opened.and_then(|opened| opened.reference);
+                    permits.push(Permit::new(self, step.position, facts, ask, now, *held, reference));
+                    if holds != Some(step.position) {
+                        holds = Some(step.position);
+                        refusals.pop_if(|refusal| refusal.grant == step.position);
+                    }
+                }
+                None if holds == Some(step.position) => {}
+                None => {
+                    let objections = complete(&case, objections.clone());
+                    let refusal = Refusal { policy: self.clone(), grant: step.position, objections };
+                    // Of several rights that are over, the newest one speaks for the grant.
+                    match refusals.last_mut().filter(|known| known.grant == step.position) {
+                        Some(known) => *known = refusal,
+                        None => refusals.push(refusal),
+                    }
+                }
+            }
+            views.push(View { step, held, objections });
+        }
+        let window = Window::of(self, &views, ask, now);
+        Decision { policy: self.clone(), permits, window, refusals, next_change }
+    }
+
+    /// What may be sent from an instant on, interval by interval, if the customer stays silent and nothing is sent (R-504).
+    pub fn timeline(&self, facts: &Facts, ask: Ask, from: OffsetDateTime) -> Vec<Interval> {
+        let mut intervals = Vec::new();
+        let mut start = Some(Moment::from(from));
+        while let Some(now) = start.filter(|_| intervals.len() < MOST_INTERVALS) {
+            let decision = self.decide_at(facts, ask, now);
+            intervals.push(Interval {
+                from: now.into(),
+                until: decision.next_change(),
+                permits: decision.permits.iter().map(Permit::record).collect(),
+            });
+            start = decision.next_change;
+        }
+        intervals
+    }
+}
+
+/// One grant as it was judged.
+pub(crate) struct View<'a> {
+    pub(crate) step: Step<'a>,
+    pub(crate) held: Option<Held>,
+    pub(crate) objections: Objections,
+}
+
+fn hear(case: &Case<'_>) -> (Option<Held>, Objections) {
+    let mut objections = Objections::new();
+    let held = match case.hear(&mut objections) {
+        ControlFlow::Continue(held) => held,
+        ControlFlow::Break(()) => None,
+    };
+    (held, objections)
+}
+
+/// When a grant that does not hold begins to hold without any event: once its last reason has ended by itself. Each
+/// reason holds until its own end, so nothing can happen before.
+fn begins(case: &Case<'_>, objections: &Objections) -> Option<Moment> {
+    let mut at = ends(objections)?;
+    // A reason that ended may leave another behind it, which ends in turn; each turn is later than the one before.
+    for _ in 0..MOST_INTERVALS {
+        let (held, objections) = hear(&case.at(at));
+        if held.is_some() {
+            return Some(at);
+        }
+        at = ends(&objections).filter(|later| *later > at)?;
+    }
+    None
+}
+
+/// When the last of the reasons ends by itself, if all of them do.
+fn ends(objections: &Objections) -> Option<Moment> {
+    objections.iter().map(|objection| objection.until).try_fold(None, |last, until| until.map(|until| last.max(Some(until))))?
+}
+
+/// Adds what waiting for the remedies brings about: a window, or a date, that is over by then.
+fn complete(case: &Case<'_>, mut objections: Objections) -> Objections {
+    let waits = objections.iter().filter(|objection| objection.cure == Cure::Wait).filter_map(|objection| objection.until);
+    let Some(until) = waits.max() else { return objections };
+    let grant = case.grant;
+    if let Some(closes) = case.opened.and_then(|opened| opened.ends(grant)).filter(|closes| case.now < *closes && *closes <= until) {
+        let again = Cure::CustomerEvent(grant.opened_by);
+        objections.push(Objection::new(Reason::WindowOver, again).about(Particular::Closed(closes)));
+    }
+    if let Some(ends) = grant.until.filter(|ends| case.now < *ends && *ends <= until) {
+        objections.push(Objection::new(Reason::NotInForce, Cure::None).about(Particular::Ended(ends)));
+    }
+    objections
+}

@@ -1,0 +1,371 @@
+//! Whether one grant holds. The only place that answers it: a bare permit and a full explanation run the same code.
+
+use std::ops::ControlFlow;
+
+use crate::facts::{Facts, Row, look_up};
+use crate::moment::Moment;
+use crate::policy::{CountedFrom, Grant, Policy, Rules, positions, standing};
+use crate::reason::{Cure, Objection, Objections, Particular, Reason};
+use crate::room::Meter;
+use crate::session;
+use crate::vocabulary::{Ask, Category, CategorySet};
+
+/// What opened a grant.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opened<'a> {
+    /// Where its time starts.
+    pub(crate) start: Moment,
+    /// What is booked on it by number.
+    pub(crate) sent: u32,
+    pub(crate) reference: Option<&'a str>,
+}
+
+impl<'a> Opened<'a> {
+    /// What opened a grant that counts from the latest or the first event.
+    pub(crate) fn find(facts: &'a Facts, position: usize, grant: &Grant) -> Option<Self> {
+        let rows = || facts.rows.iter().filter(|row| grant.opened_by & 1 << row.kind != 0);
+        let from = |row: &Row| if grant.counted_from == CountedFrom::First { row.start } else { row.at };
+        let start = rows().map(from).max()?;
+        let sent = rows().filter(|row| from(row) == start).fold(0_u32, |sum, row| sum.saturating_add(row.sent));
+        let opened = Self { start, sent, reference: None };
+        if grant.counted_from == CountedFrom::First && opened.is_refused(facts, position) {
+            // The refusal ended that session, so an event after it began another.
+            let kind = rows().find_map(|row| facts.policy.0.kinds.get(row.kind)?.session)?;
+            let refused = look_up(&facts.refused, position);
+            return Some(session::start_after(&facts.rows, kind, refused).map_or(opened, |start| Self { start, sent: 0, ..opened }));
+        }
+        Some(opened)
+    }
+
+    /// A right of its own.
+    pub(crate) fn right(row: &'a Row) -> Self {
+        Self { start: row.at, sent: row.sent, reference: row.reference.as_deref() }
+    }
+
+    pub(crate) fn ends(&self, grant: &Grant) -> Option<Moment> {
+        grant.within.map(|within| self.start.plus(within))
+    }
+
+    /// Whether the platform refused a message on it after it was opened.
+    pub(crate) fn is_refused(&self, facts: &Facts, position: usize) -> bool {
+        self.refused_at(facts, position).is_some()
+    }
+
+    fn refused_at(&self, facts: &Facts, position: usize) -> Option<Moment> {
+        let right = self.reference.and_then(|reference| {
+            let mut rights = facts.refused_rights.iter();
+            rights.find(|(known, _)| **known == *reference).map(|(_, at)| *at)
+        });
+        look_up(&facts.refused, position).max(right).filter(|refused| *refused >= self.start)
+    }
+}
+
+/// A grant that holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    /// When it stops holding, without any event.
+    pub(crate) lapses: Option<Moment>,
+    /// The smallest room among its quotas.
+    pub(crate) remaining: Option<u32>,
+    /// Where its time started.
+    pub(crate) start: Option<Moment>,
+    /// The categories of template it carries now.
+    pub(crate) categories: CategorySet,
+    /// The quotas that count a message now.
+    pub(crate) counted: u64,
+}
+
+/// Where objections go. Whoever only asks whether a grant holds stops at the first.
+pub(crate) trait Hearing {
+    fn object(&mut self, objection: impl FnOnce() -> Objection) -> ControlFlow<()>;
+}
+
+/// Stops at the first objection.
+pub(crate) struct Brief;
+
+impl Hearing for Brief {
+    fn object(&mut self, _: impl FnOnce() -> Objection) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
+}
+
+/// Collects every objection.
+impl Hearing for Objections {
+    fn object(&mut self, objection: impl FnOnce() -> Objection) -> ControlFlow<()> {
+        self.push(objection());
+        ControlFlow::Continue(())
+    }
+}
+
+/// One question about one grant.
+pub(crate) struct Case<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) facts: &'a Facts,
+    pub(crate) ask: Ask,
+    pub(crate) now: Moment,
+    pub(crate) position: usize,
+    pub(crate) grant: &'a Grant,
+    pub(crate) opened: Option<Opened<'a>>,
+}
+
+impl<'a> Case<'a> {
+    fn rules(&self) -> &'a Rules {
+        &self.policy.0
+    }
+
+    /// The same question at another instant.
+    pub(crate) fn at(&self, now: Moment) -> Self {
+        Self { now, ..*self }
+    }
+
+    /// Whether the grant holds: `Some` if nothing was objected. After a `Break` the answer is no.
+    pub(crate) fn hear<H: Hearing>(&self, hearing: &mut H) -> ControlFlow<(), Option<Held>> {
+        let mut held = true;
+        let mut watch = Watch { hearing, held: &mut held };
+        if self.facts.barred {
+            self.gate(&mut watch)?;
+        }
+        self.conditions(&mut watch)?;
+        let categories = self.categories(&mut watch)?;
+        let open = self.time(&mut watch)?;
+        let (remaining, counted, fills) = self.quotas(open, &mut watch)?;
+        if !held {
+            return ControlFlow::Continue(None);
+        }
+        let end = self.opened.and_then(|opened| opened.ends(self.grant));
+        let lapses = [end, self.grant.until, fills].into_iter().flatten().min();
+        let start = self.opened.map(|opened| opened.start);
+        ControlFlow::Continue(Some(Held { lapses, remaining, start, categories, counted }))
+    }
+
+    /// What bars every grant.
+    fn gate(&self, hearing: &mut impl Hearing) -> ControlFlow<()> {
+        let Facts { registers, ledger, .. } = self.facts;
+        let is = |register: &Option<(Moment, bool)>| register.is_some_and(|(_, value)| value);
+        let heard = || match self.rules().kinds_implying(standing::REACHABLE) {
+            0 => Cure::None,
+            kinds => Cure::CustomerEvent(kinds),
+        };
+        if let Some(said) = &ledger.suspended {
+            hearing.object(|| {
+                Objection::new(Reason::AccountSuspended, Cure::Account).about(Particular::Said(Some(said.clone())))
+            })?;
+        }
+        if is(&registers.blocked_by_us) {
+            hearing.object(|| Objection::new(Reason::Blocked, Cure::Unblock).about(Particular::ByUs))?;
+        }
+        if is(&registers.blocked_by_customer) {
+            hearing.object(|| Objection::new(Reason::Blocked, heard()).about(Particular::ByCustomer))?;
+        }
+        if is(&registers.out_of_all) {
+            hearing.object(|| Objection::new(Reason::OptedOut, Cure::Consent).about(Particular::All))?;
+        }
+        if let Some((_, Some(said))) = &registers.unreachable {
+            hearing.object(|| Objection::new(Reason::Unreachable, heard()).about(Particular::Said(Some(said.clone()))))?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What the grant asks of the sender, the date, the countries, the account and the person.
+    fn conditions(&self, hearing: &mut impl Hearing) -> ControlFlow<()> {
+        let Grant { by, needs, unless, from, until, .. } = self.grant;
+        let Facts { standing: known, ledger, registers, .. } = self.facts;
+        if !by.contains(self.ask.sender()) {
+            hearing.object(|| Objection::new(Reason::SenderKind, Cure::Sender(*by)))?;
+        }
+        if let Some(from) = from.filter(|from| self.now < *from) {
+            hearing.object(|| Objection::new(Reason::NotInForce, Cure::Wait).until(Some(from)))?;
+        }
+        if let Some(until) = until.filter(|until| self.now >= *until) {
+            hearing.object(|| Objection::new(Reason::NotInForce, Cure::None).about(Particular::Ended(until)))?;
+        }
+        if let Some(countries) = &self.grant.countries {
+            let contact = registers.country.and_then(|(_, country)| country);
+            if !countries.allow(contact, ledger.country) {
+                hearing.object(|| {
+                    Objection::new(Reason::Country, Cure::None).about(Particular::Countries(contact, ledger.country))
+                })?;
+            }
+        }
+        let missing = needs.features & !ledger.features;
+        if missing != 0 {
+            hearing.object(|| Objection::new(Reason::FeatureOff, Cure::Feature).about(Particular::Features(missing)))?;
+        }
+        let excluded = unless.features & ledger.features;
+        if excluded != 0 {
+            hearing.object(|| Objection::new(Reason::SwitchedOff, Cure::Account).about(Particular::Features(excluded)))?;
+        }
+        let lacking = needs.templates.without(ledger.templates);
+        if !lacking.is_empty() {
+            hearing.object(|| Objection::new(Reason::NoTemplate, Cure::Template).about(Particular::Categories(lacking)))?;
+        }
+        if !unless.templates.and(ledger.templates).is_empty() {
+            hearing.object(|| Objection::new(Reason::SwitchedOff, Cure::Account))?;
+        }
+        let missing = needs.standing & !known;
+        let excluded = unless.standing & known;
+        if missing | excluded != 0 { self.person(missing, excluded, hearing) } else { ControlFlow::Continue(()) }
+    }
+
+    fn person(&self, missing: u8, excluded: u8, hearing: &mut impl Hearing) -> ControlFlow<()> {
+        if missing & standing::WROTE_BEFORE != 0 {
+            let cure = match self.rules().kinds_implying(standing::WROTE_BEFORE) {
+                0 => Cure::None,
+                kinds => Cure::CustomerEvent(kinds),
+            };
+            hearing.object(|| Objection::new(Reason::UnknownPerson, cure))?;
+        }
+        if missing & standing::SUBSCRIBED != 0 || excluded & standing::UNSUBSCRIBED != 0 {
+            hearing.object(|| Objection::new(Reason::NotSubscribed, Cure::Subscribe))?;
+        }
+        if missing & standing::CONSENTED != 0 {
+            hearing.object(|| Objection::new(Reason::NotConsented, Cure::Consent))?;
+        }
+        if excluded & standing::OPTED_OUT_OF_MARKETING != 0 {
+            hearing.object(|| Objection::new(Reason::OptedOut, Cure::Consent).about(Particular::Marketing))?;
+        }
+        if missing & standing::OPTED_OUT_OF_MARKETING != 0 || excluded & standing::CONSENTED != 0 {
+            hearing.object(|| Objection::new(Reason::SwitchedOff, Cure::None).about(Particular::Consented))?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What the message is about; returns the categories of template that the grant carries now.
+    fn categories(&self, hearing: &mut impl Hearing) -> ControlFlow<(), CategorySet> {
+        let Facts { standing: known, ledger, .. } = self.facts;
+        let opted_out = known & standing::OPTED_OUT_OF_MARKETING != 0;
+        let marketing = CategorySet::NONE.with(Category::Marketing);
+        let carried = self.grant.templates();
+        if carried.is_empty() {
+            self.content(opted_out, hearing)?;
+            return ControlFlow::Continue(CategorySet::NONE);
+        }
+        let asked = match self.ask.about() {
+            None => carried,
+            Some(category) if carried.contains(category) => CategorySet::NONE.with(category),
+            Some(_) => {
+                hearing.object(|| Objection::new(Reason::Category, Cure::None).about(Particular::Categories(carried)))?;
+                return ControlFlow::Continue(carried);
+            }
+        };
+        let cold: CategorySet = carried.iter().filter(|category| self.is_cooling(*category)).collect();
+        let approved = asked.and(ledger.templates);
+        if approved.is_empty() {
+            hearing.object(|| Objection::new(Reason::NoTemplate, Cure::Template).about(Particular::Categories(asked)))?;
+        }
+        // Whatever is missing already, the next reason is asked of what would be left without it.
+        let left = if approved.is_empty() { asked } else { approved };
+        let wanted = if opted_out { left.without(marketing) } else { left };
+        if wanted.is_empty() {
+            hearing.object(|| Objection::new(Reason::OptedOut, Cure::Consent).about(Particular::Marketing))?;
+        }
+        let left = if wanted.is_empty() { left } else { wanted };
+        if left.without(cold).is_empty() {
+            let until = left.iter().filter_map(|category| self.facts.cooling(category)).min();
+            hearing.object(|| {
+                Objection::new(Reason::CoolingDown, Cure::Wait).about(Particular::Categories(left)).until(until)
+            })?;
+        }
+        let usable = carried.and(ledger.templates).without(cold);
+        ControlFlow::Continue(if opted_out { usable.without(marketing) } else { usable })
+    }
+
+    /// What a message without a template is about.
+    fn content(&self, opted_out: bool, hearing: &mut impl Hearing) -> ControlFlow<()> {
+        let Some(category) = self.ask.about() else { return ControlFlow::Continue(()) };
+        if category == Category::Marketing && !self.grant.promotional {
+            hearing.object(|| Objection::new(Reason::Category, Cure::None).about(Particular::Promotion))?;
+        }
+        if category == Category::Marketing && opted_out {
+            hearing.object(|| Objection::new(Reason::OptedOut, Cure::Consent).about(Particular::Marketing))?;
+        }
+        // An answer inside a window that the customer opened is never held back.
+        if self.grant.opened_by == 0 && self.is_cooling(category) {
+            let only = CategorySet::NONE.with(category);
+            hearing.object(|| {
+                Objection::new(Reason::CoolingDown, Cure::Wait)
+                    .about(Particular::Categories(only))
+                    .until(self.facts.cooling(category))
+            })?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn is_cooling(&self, category: Category) -> bool {
+        self.facts.cooling(category).is_some_and(|until| self.now < until)
+    }
+
+    /// Whether the window is open; returns whether its count is worth asking.
+    fn time(&self, hearing: &mut impl Hearing) -> ControlFlow<(), bool> {
+        let again = Cure::CustomerEvent(self.grant.opened_by);
+        if self.grant.opened_by == 0 {
+            let refused = look_up(&self.facts.refused, self.position);
+            if let Some(at) = refused.filter(|refused| !self.was_heard_after(*refused)) {
+                let cure = Cure::CustomerEvent(self.rules().kinds_implying(standing::REACHABLE | standing::WROTE_BEFORE));
+                hearing.object(|| Objection::new(Reason::RefusedByPlatform, cure).about(Particular::RefusedAt(at)))?;
+            }
+            return ControlFlow::Continue(true);
+        }
+        let Some(opened) = self.opened else {
+            hearing.object(|| Objection::new(Reason::NeverOpened, again))?;
+            return ControlFlow::Continue(false);
+        };
+        if let Some(closed) = opened.ends(self.grant).filter(|end| *end <= self.now) {
+            hearing.object(|| Objection::new(Reason::WindowOver, again).about(Particular::Closed(closed)))?;
+            return ControlFlow::Continue(false);
+        }
+        if let Some(at) = opened.refused_at(self.facts, self.position) {
+            hearing.object(|| Objection::new(Reason::RefusedByPlatform, again).about(Particular::RefusedAt(at)))?;
+            return ControlFlow::Continue(false);
+        }
+        ControlFlow::Continue(true)
+    }
+
+    fn was_heard_after(&self, at: Moment) -> bool {
+        let heard = self.rules().kinds_implying(standing::REACHABLE | standing::WROTE_BEFORE);
+        self.facts.rows.iter().any(|row| heard & 1 << row.kind != 0 && row.at > at)
+    }
+
+    /// The room that the quotas leave, the quotas that count now, and when one of them will be full.
+    fn quotas(&self, open: bool, hearing: &mut impl Hearing) -> ControlFlow<(), (Option<u32>, u64, Option<Moment>)> {
+        let (mut remaining, mut counted, mut fills): (Option<u32>, u64, Option<Moment>) = (None, 0, None);
+        for position in positions(self.grant.spends) {
+            let Some(quota) = self.rules().quotas.get(position) else { continue };
+            if !open && quota.per == crate::policy::Per::Opening {
+                continue;
+            }
+            let meter = Meter { rules: self.rules(), facts: self.facts, position, quota, grant: self.grant, opened: self.opened };
+            let cost = self.ask.costs();
+            let left = meter.left(self.now);
+            if left.is_some_and(|left| left < meter.counted(cost)) {
+                let mut more = Objections::new();
+                hearing.object(|| {
+                    more = meter.objections(self.now, cost);
+                    more.pop().unwrap_or(Objection::new(Reason::QuotaUsed, Cure::None))
+                })?;
+                while let Some(objection) = more.pop() {
+                    hearing.object(|| objection)?;
+                }
+            }
+            remaining = [remaining, left].into_iter().flatten().min();
+            if !meter.is_free(self.now) {
+                counted |= 1 << position;
+            }
+            fills = [fills, meter.fills_at(self.now, cost)].into_iter().flatten().min();
+        }
+        ControlFlow::Continue((remaining, counted, fills))
+    }
+}
+
+/// Remembers whether anything was objected.
+struct Watch<'h, H> {
+    hearing: &'h mut H,
+    held: &'h mut bool,
+}
+
+impl<H: Hearing> Hearing for Watch<'_, H> {
+    fn object(&mut self, objection: impl FnOnce() -> Objection) -> ControlFlow<()> {
+        *self.held = false;
+        self.hearing.object(objection)
+    }
+}

@@ -1,0 +1,272 @@
+//! The right to send one message to one person, until an instant.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+
+use crate::facts::Facts;
+use crate::judge::Held;
+use crate::moment::{Moment, day_name, month_name};
+use crate::policy::{Basis, Bits, Grant, Per, Policy, Scope, positions};
+use crate::vocabulary::{Ask, CategorySet, Sender, Subject};
+
+/// How far a clock may run backwards between a decision and the use of its permit.
+const CLOCK_STEP: Duration = Duration::seconds(5);
+
+/// The right to send one message to one person, until an instant.
+///
+/// Only a decision makes one: there is no constructor and no way back from its [record](Permit::record). A permit is
+/// never stored; whoever sends later decides anew.
+///
+/// ```compile_fail
+/// let forged = transom_windows::Permit {};
+/// ```
+///
+/// ```compile_fail
+/// fn stored(record: transom_windows::PermitRecord) -> transom_windows::Permit {
+///     record.into()
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Permit {
+    policy: Policy,
+    position: usize,
+    subject: Subject,
+    ask: Ask,
+    decided: Moment,
+    held: Held,
+    reference: Option<Box<str>>,
+    spends: Vec<Spend>,
+}
+
+/// What a message on a permit takes from one quota: what a storage layer reserves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spend {
+    /// The quota.
+    pub quota: String,
+    /// Who shares it.
+    pub scope: Scope,
+    /// Names the stretch in which it is counted: `2026-11`, `2026-11-20`, `rolling`, or the opening, such as
+    /// `since 2026-11-20T10:00:00Z` or `ref 4711`.
+    pub period: String,
+    /// How much it takes.
+    pub cost: u32,
+    /// The limit, where there is one.
+    pub limit: Option<u32>,
+}
+
+/// What a permit said, as plain data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PermitRecord {
+    /// The policy.
+    pub policy: String,
+    /// Its version.
+    pub policy_version: String,
+    /// The grant.
+    pub grant: String,
+    /// `free_form`, `tagged`, `template` or `initiated`.
+    pub basis: String,
+    /// The tag that the request must name.
+    pub tag: Option<String>,
+    /// The categories of which the template may be.
+    pub categories: Option<CategorySet>,
+    /// What the request must refer to.
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
+    /// Whether promotional content is allowed.
+    pub promotional: bool,
+    /// Who may send.
+    pub sender: Sender,
+    /// When it was decided.
+    #[serde(with = "time::serde::rfc3339")]
+    pub decided_at: OffsetDateTime,
+    /// When it ends by itself.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub lapses_at: Option<OffsetDateTime>,
+    /// Before when the request must leave.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub send_before: Option<OffsetDateTime>,
+    /// The smallest room that its quotas left.
+    pub remaining: Option<u32>,
+}
+
+impl Permit {
+    pub(crate) fn new(
+        policy: &Policy,
+        position: usize,
+        facts: &Facts,
+        ask: Ask,
+        decided: Moment,
+        held: Held,
+        reference: Option<&str>,
+    ) -> Self {
+        let mut permit = Self {
+            policy: policy.clone(),
+            position,
+            subject: facts.subject,
+            ask,
+            decided,
+            held,
+            reference: reference.map(Into::into),
+            spends: Vec::new(),
+        };
+        permit.spends = permit.spending(facts, held.counted);
+        permit
+    }
+
+    fn spending(&self, facts: &Facts, counted: Bits) -> Vec<Spend> {
+        let Some(grant) = self.rule() else { return Vec::new() };
+        let quotas = positions(counted).filter_map(|position| Some((position, self.policy.0.quotas.get(position)?)));
+        let spends = quotas.map(|(position, quota)| {
+            let meter = crate::room::Meter { rules: &self.policy.0, facts, position, quota, grant, opened: None };
+            Spend {
+                quota: quota.name.to_string(),
+                scope: quota.scope,
+                period: match quota.per {
+                    Per::Opening => self.opening(),
+                    Per::Month => month_name(self.decided.month(quota.zone)),
+                    Per::Day => day_name(self.decided.day(quota.zone)),
+                    Per::Rolling(_) | Per::RollingSinceOpening(_) => "rolling".to_owned(),
+                },
+                cost: meter.counted(self.ask.costs()),
+                limit: facts.ledger.limits.get(position).copied().flatten(),
+            }
+        });
+        spends.collect()
+    }
+
+    fn opening(&self) -> String {
+        match (&self.reference, self.held.start) {
+            (Some(reference), _) => format!("ref {reference}"),
+            (None, Some(start)) => format!("since {}", rfc3339(start.into())),
+            (None, None) => String::new(),
+        }
+    }
+
+    fn rule(&self) -> Option<&Grant> {
+        self.policy.0.grants.get(self.position)
+    }
+
+    /// The policy that allows it.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// That policy's version.
+    pub fn policy_version(&self) -> &str {
+        self.policy.version()
+    }
+
+    /// The grant's name.
+    pub fn grant(&self) -> &str {
+        self.rule().map_or("", Grant::name)
+    }
+
+    /// What the message is to the platform.
+    pub fn basis(&self) -> &Basis {
+        self.rule().map_or(&Basis::FreeForm, Grant::basis)
+    }
+
+    /// For templates, the categories that may be used now; none for anything else.
+    pub fn categories(&self) -> CategorySet {
+        self.held.categories
+    }
+
+    /// The comment, token or request that the send must carry.
+    pub fn reference(&self) -> Option<&str> {
+        self.reference.as_deref()
+    }
+
+    /// Whether promotional content may use it.
+    pub fn promotional(&self) -> bool {
+        self.rule().is_some_and(Grant::promotional)
+    }
+
+    /// When the grant ends, if the customer stays silent.
+    pub fn lapses_at(&self) -> Option<OffsetDateTime> {
+        self.held.lapses.map(Into::into)
+    }
+
+    /// Before when the request must leave: the end, less the grant's margin.
+    pub fn send_before(&self) -> Option<OffsetDateTime> {
+        self.sent_before().map(Into::into)
+    }
+
+    fn sent_before(&self) -> Option<Moment> {
+        let margin = self.rule().map_or(Duration::ZERO, Grant::margin);
+        self.held.lapses.map(|lapses| lapses.minus(margin))
+    }
+
+    /// The smallest room among its quotas before this message; `None` if none limits it.
+    pub fn remaining(&self) -> Option<u32> {
+        self.held.remaining
+    }
+
+    /// To whom.
+    pub fn subject(&self) -> Subject {
+        self.subject
+    }
+
+    /// By whom.
+    pub fn sender(&self) -> Sender {
+        self.ask.sender()
+    }
+
+    /// When it was decided.
+    pub fn decided_at(&self) -> OffsetDateTime {
+        self.decided.into()
+    }
+
+    /// What the message takes from which quotas.
+    pub fn spends(&self) -> &[Spend] {
+        &self.spends
+    }
+
+    /// Whether it lets a message through to this person at this instant: not for another, not after `send_before`, and not
+    /// before it was decided (but for a clock's small step backwards).
+    pub fn is_valid_for(&self, subject: Subject, now: OffsetDateTime) -> bool {
+        let now = Moment::from(now);
+        subject == self.subject
+            && now >= self.decided.minus(CLOCK_STEP)
+            && self.sent_before().is_none_or(|end| now < end)
+    }
+
+    /// What it says, as plain data.
+    pub fn record(&self) -> PermitRecord {
+        let template = matches!(self.basis(), Basis::Template { .. });
+        PermitRecord {
+            policy: self.policy.name().to_owned(),
+            policy_version: self.policy.version().to_owned(),
+            grant: self.grant().to_owned(),
+            basis: self.basis().as_str().to_owned(),
+            tag: self.basis().tag().map(str::to_owned),
+            categories: template.then_some(self.held.categories),
+            reference: self.reference.as_deref().map(str::to_owned),
+            promotional: self.promotional(),
+            sender: self.sender(),
+            decided_at: self.decided_at(),
+            lapses_at: self.lapses_at(),
+            send_before: self.send_before(),
+            remaining: self.remaining(),
+        }
+    }
+}
+
+pub(crate) fn rfc3339(at: OffsetDateTime) -> String {
+    at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("policy", &self.policy.name())
+            .field("grant", &self.grant())
+            .field("subject", &self.subject)
+            .field("sender", &self.sender())
+            .field("reference", &self.reference)
+            .field("lapses_at", &self.lapses_at())
+            .field("remaining", &self.remaining())
+            .finish_non_exhaustive()
+    }
+}
