@@ -1,1 +1,86 @@
-//! End-to-end tests over real HTTP, on SQLite and PostgreSQL
+//! What the end-to-end tests share: a world of service and sandbox on either database, and patience.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use time::OffsetDateTime;
+use transom_domain::SettableClock;
+use transom_sandbox::Ask;
+pub use transom_server::demo::api::{Api, Reply};
+pub use transom_server::demo::world::{Account, Trouble, World, WorldConfig};
+use transom_storage::test_support::TestDatabase;
+
+/// A world that keeps its folder and its database as long as it lives.
+#[derive(Debug)]
+pub struct Stage {
+    /// Service and sandbox.
+    pub world: World,
+    /// The API, as the administrator.
+    pub api: Api,
+    folder: TempDir,
+    database: TestDatabase,
+}
+
+impl Stage {
+    /// On a database, with a clock.
+    ///
+    /// # Errors
+    /// [`Trouble`] says what did not start.
+    pub async fn set(database: TestDatabase, clock: SettableClock) -> Result<Self, Trouble> {
+        let folder = tempfile::tempdir().map_err(Trouble::new)?;
+        let config = WorldConfig {
+            data_dir: folder.path().to_owned(),
+            database_url: Some(database.url().to_owned()),
+            port: 0,
+            clock,
+        };
+        let world = World::start(config).await?;
+        let api = world.api()?;
+        Ok(Self { world, api, folder, database })
+    }
+
+    /// Stops both.
+    pub async fn strike(self) {
+        self.world.stop().await;
+        drop((self.folder, self.database));
+    }
+
+    /// Waits until nothing is on its way: webhooks delivered and applied, everything due sent, receipts in.
+    ///
+    /// # Errors
+    /// [`Trouble`] when it does not get quiet.
+    pub async fn quiet(&self) -> Result<(), Trouble> {
+        let control = self.world.control();
+        self.world
+            .until("everything is quiet", || async {
+                if !control.idle(Duration::from_millis(200)).await || self.is_busy().await? {
+                    return Ok(None);
+                }
+                // What was applied may have caused a send, and that a receipt: quiet means twice in a row.
+                Ok((control.idle(Duration::ZERO).await && !self.is_busy().await?).then_some(()))
+            })
+            .await
+    }
+
+    async fn is_busy(&self) -> Result<bool, Trouble> {
+        let reader = self.world.desk().storage().reader(&self.world.caller.scope);
+        let waiting = reader.oldest_unapplied().await.map_err(Trouble::new)?.is_some();
+        let outbox = reader.outbox_stats(self.world.now()).await.map_err(Trouble::new)?;
+        Ok(waiting || outbox.due > 0)
+    }
+
+    /// What the platform itself would answer now, from its raw history.
+    ///
+    /// # Errors
+    /// [`Trouble`] for an unknown account or customer.
+    pub fn platform_says(&self, account: &str, customer: &str, ask: &Ask) -> Result<Value, Trouble> {
+        let verdict = self.world.control().would_accept(account, customer, ask).map_err(Trouble::new)?;
+        serde_json::to_value(verdict).map_err(Trouble::new)
+    }
+}
+
+/// An RFC 3339 instant out of JSON.
+pub fn instant(value: &Value) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(value.as_str()?, &time::format_description::well_known::Rfc3339).ok()
+}

@@ -3,8 +3,9 @@
 mod load;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -15,13 +16,13 @@ use url::Url;
 pub use load::{ConfigError, Flags, KEYS, Key};
 
 /// How the service runs.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where files are kept: the embedded database and the master key.
     pub data_dir: PathBuf,
     /// `sqlite:<path>` or `postgres://…`; the embedded database in `data_dir` unless set.
-    pub database_url: Option<SecretString>,
+    pub database_url: Option<String>,
     /// Where to listen.
     pub listen: SocketAddr,
     /// How the outside reaches this service: webhook addresses and signatures are made of it.
@@ -67,6 +68,13 @@ pub struct MasterKeySettings {
     pub file: Option<PathBuf>,
     /// Earlier keys, separated by commas: they still open what they sealed.
     pub previous: Option<SecretString>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The database's address may hold a password.
+        f.debug_struct("Config").field("data_dir", &self.data_dir).field("listen", &self.listen).finish_non_exhaustive()
+    }
 }
 
 /// One platform.
@@ -124,6 +132,8 @@ pub struct Limits {
     pub streams_per_agent: usize,
     /// How many requests one token may make each second, on average.
     pub requests_per_second: u32,
+    /// How many seconds a process keeps what it took to send, in case it dies with it: longer than the longest request.
+    pub lease_seconds: u32,
 }
 
 impl Default for Limits {
@@ -136,7 +146,8 @@ impl Default for Limits {
             body_seconds: 30,
             connections: 10_000,
             streams_per_agent: 5,
-            requests_per_second: 500,
+            requests_per_second: 1_000,
+            lease_seconds: 60,
         }
     }
 }
@@ -155,9 +166,40 @@ impl Config {
     /// The database: what is configured, else the embedded one in `data_dir`.
     pub fn database(&self) -> String {
         match &self.database_url {
-            Some(url) => url.expose_secret().to_owned(),
+            Some(url) => url.clone(),
             None => format!("sqlite:{}", self.data_dir.join("transom.db").display()),
         }
+    }
+
+    /// Everything in one folder, on the default address.
+    pub fn in_folder(folder: impl AsRef<Path>) -> Self {
+        Self { data_dir: folder.as_ref().to_owned(), ..Self::default() }
+    }
+
+    /// On a port of the loopback address; 0 takes a free one.
+    #[must_use]
+    pub fn on_loopback(self, port: u16) -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], port)), ..self }
+    }
+
+    /// With an address that stands in for a platform's own.
+    ///
+    /// # Errors
+    /// When it is no address.
+    pub fn with_endpoint(mut self, platform: &str, endpoint: &str) -> Result<Self, url::ParseError> {
+        let endpoint = Some(Url::parse(endpoint)?);
+        self.platforms.insert(platform.to_owned(), PlatformSettings { endpoint });
+        Ok(self)
+    }
+
+    /// Platform name to the address that stands in for its own.
+    pub(crate) fn endpoints(&self) -> BTreeMap<String, Url> {
+        let given = self.platforms.iter();
+        given.filter_map(|(name, settings)| Some((name.clone(), settings.endpoint.clone()?))).collect()
+    }
+
+    pub(crate) fn lease(&self) -> time::Duration {
+        time::Duration::seconds(i64::from(self.limits.lease_seconds))
     }
 
     /// The master key with the earlier ones, and a secret of our own derived from it: what cursors are signed with.
@@ -189,7 +231,7 @@ impl Config {
 pub struct CursorSecret([u8; 32]);
 
 impl CursorSecret {
-    fn derive(master: &str) -> Self {
+    pub(crate) fn derive(master: &str) -> Self {
         use sha2::{Digest, Sha256};
         let digest = Sha256::new().chain_update(b"transom cursor secret 1").chain_update(master.trim().to_ascii_lowercase());
         Self(digest.finalize().into())
@@ -200,8 +242,8 @@ impl CursorSecret {
     }
 }
 
-impl std::fmt::Debug for CursorSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for CursorSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CursorSecret([REDACTED])")
     }
 }

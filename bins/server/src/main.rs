@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `transom`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    transom_server::cli::main()
+}

@@ -153,7 +153,7 @@ pub async fn sync_templates(desk: &Desk, caller: &Caller, id: ChannelAccountId) 
             let (desk, definitions, account) = (desk_in.clone(), definitions.clone(), account.clone());
             Box::pin(async move {
                 let counts = tx.upsert_templates(account.id, &definitions, desk.ids(), now).await?;
-                let data = json!({ "account": account.id, "counts": counts });
+                let data = json!({ "account": account.id, "added": counts.added, "changed": counts.changed, "gone": counts.gone });
                 let id = EventId::new(desk.ids());
                 tx.emit(&NewEvent {
                     id,
@@ -328,7 +328,7 @@ async fn with_shared(
         None => BTreeMap::new(),
     };
     if let Some(secrets) = reader.secrets(id).await? {
-        all.extend(secrets);
+        all.extend(secrets.iter().map(|(name, secret)| (name.to_owned(), secret.clone())));
     }
     all.extend(given);
     Ok(all)

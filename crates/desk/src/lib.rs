@@ -5,6 +5,7 @@
 //!
 //! The desk knows no platform: what a channel can do it reads from capabilities, what is allowed from the policy.
 
+pub mod administration;
 pub mod authorise;
 mod background;
 mod changes;
@@ -20,6 +21,7 @@ mod may_send;
 pub mod messages;
 mod note;
 mod quota;
+pub mod queries;
 pub mod receive;
 mod registry;
 mod send;

@@ -12,8 +12,8 @@ pub(crate) fn reservations(situation: &Situation, permit: &Permit, cost: u32) ->
         Reservation {
             scope: scope_of(situation, spend.scope),
             counting: quota.map_or(Counting::Requests, |quota| counting(quota.counts(), quota.per())),
-            quota: spend.quota.to_string(),
-            period: spend.period.to_string(),
+            quota: spend.quota.clone(),
+            period: spend.period.clone(),
             limit: spend.limit.map(u64::from),
             // A permit was asked for the whole message; each part takes its own share.
             cost: if spend.cost == 0 { 0 } else { cost },

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 use transom_channel::{Channel, Platform, Ports, SettingValues};
 use transom_domain::{ChannelAccount, ChannelAccountId, ConnectionId, WorkspaceId};
@@ -175,9 +174,7 @@ async fn stored_settings(
         }
     }
     let Some(secrets) = reader.secrets(connection).await? else { return Ok(values) };
-    Ok(secrets
-        .into_iter()
-        .fold(values, |values, (name, secret): (String, SecretString)| values.with_secret(name, secret)))
+    Ok(secrets.iter().fold(values, |values, (name, secret)| values.with_secret(name, secret.clone())))
 }
 
 fn text_of(value: &serde_json::Value) -> String {

@@ -14,7 +14,7 @@ use transom_domain::{
     Content, Conversation, ConversationId, DeliveryState, Direction, EpisodeId, Identity, IdentityId, Location,
     Message, MessageId, MessageKind, Part, PartId, Profile, Status, TemplateParameters,
 };
-use transom_storage::{NewMessage, NewOutbox, PersonSeed, Priority, StoredConversation, Touch, Tx, WindowColumns};
+use transom_storage::{NewMessage, NewOutbox, PersonSeed, Priority, StoredConversation, Touch, Tx};
 use transom_windows::{Permit, PermitRecord, Policy};
 
 use crate::authorise::{Action, Caller, authorise};
@@ -221,7 +221,7 @@ impl Job {
             })
             .collect();
         tx.insert_parts(message.id, &parts).await?;
-        tx.enqueue(&self.outbox_rows(&stored, &message, &parts, &permit)).await?;
+        tx.enqueue(&self.outbox_rows(&stored, &message, &parts, &permit), self.now).await?;
         for part in &parts {
             let wanted = reservations(&situation, &permit, part.cost);
             if let Err(full) = tx.reserve(part.id, situation.identity.id, &wanted, self.now).await? {
@@ -486,14 +486,4 @@ async fn quoted_provider_id(tx: &Tx, stored: &StoredConversation, id: MessageId)
     quoted.provider_id.clone().or_else(of_part).ok_or_else(|| {
         DeskError::conflict("reply_to_unsent", "the quoted message has no id on the platform yet: it can't be quoted")
     })
-}
-
-/// Nothing known about a window yet.
-pub(crate) fn no_window(policy: &Policy) -> WindowColumns {
-    WindowColumns {
-        closes_at: None,
-        free_form_until: None,
-        policy_version: format!("{}@{}", policy.name(), policy.version()),
-        recompute_at: None,
-    }
 }

@@ -14,7 +14,7 @@ use crate::{Desk, DeskError};
 
 /// How often snoozed conversations are looked at.
 const WAKE_EVERY: Duration = Duration::from_secs(1);
-const WAKE_BATCH: u32 = 100;
+const WAKE_BATCH: u64 = 100;
 
 /// What a conversation shall become.
 #[derive(Debug, Clone, PartialEq, Eq)]

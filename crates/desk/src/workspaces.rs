@@ -107,7 +107,7 @@ async fn put_agent_with_token(
             Box::pin(async move {
                 tx.put_agent(&agent, true, now).await?;
                 let new = NewToken { id: token_id, agent: agent.id, name, scopes: Vec::new(), expires_at };
-                Ok::<_, DeskError>(tx.create_token(new, now).await?)
+                Ok::<_, DeskError>(tx.create_token(&new, now).await?)
             })
         })
         .await

@@ -127,7 +127,7 @@ impl<'t> Placeholders<'t> {
                 self.replace(|name| name.parse::<usize>().ok().and_then(|n| list.get(n.checked_sub(1)?)))
             }
             TextParameters::Named(map) => {
-                if !self.is_named() && !(wanted.is_empty() && map.is_empty()) {
+                if !(self.is_named() || wanted.is_empty() && map.is_empty()) {
                     return Err(if wanted.is_empty() {
                         TextError::Unknown(map.keys().cloned().collect())
                     } else {

@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::BoxBody};
 use hyper::body::{Frame, Incoming};
@@ -170,17 +171,26 @@ impl Reply {
     /// The answer for hyper. An `Err` closes the connection without one.
     pub(crate) fn into_response(self) -> Result<Response<BoxBody<Bytes, io::Error>>, io::Error> {
         let broken = || io::Error::new(io::ErrorKind::ConnectionAborted, "the sandbox breaks this answer off");
+        let promised = self.body.len();
         let body = match self.ending {
             Ending::Dropped => return Err(broken()),
             Ending::Whole => Full::new(self.body).map_err(|never: Infallible| match never {}).boxed(),
             Ending::Cut => {
                 let half = self.body.slice(..self.body.len() / 2);
-                BodyExt::boxed(StreamBody::new(stream::iter([Ok(Frame::data(half)), Err(broken())])))
+                // The break waits until the first half has left: hyper drops what it still holds.
+                let cut = stream::once(async move {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    Err(broken())
+                });
+                BodyExt::boxed(StreamBody::new(stream::iter([Ok(Frame::data(half))]).chain(cut)))
             }
         };
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
+        if self.ending == Ending::Cut {
+            headers.insert(header::CONTENT_LENGTH, promised.into());
+        }
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(self.content_type));
         for (name, value) in self.headers {
             if let Ok(value) = header::HeaderValue::from_str(&value) {
@@ -191,7 +201,9 @@ impl Reply {
     }
 }
 
-/// JSON with everything beyond ASCII escaped as `\uXXXX`, as Meta sends it: a receiver that re-serialises breaks the signature.
+/// JSON with everything beyond ASCII escaped as `\uXXXX`, as Meta sends it.
+///
+/// A receiver that re-serialises it breaks the signature.
 pub(crate) fn ascii_json(value: &Value) -> String {
     let mut ascii = String::new();
     for letter in value.to_string().chars() {

@@ -20,7 +20,8 @@ const STYLE: &str = include_str!("../templates/phones.css");
 const SCRIPT: &str = include_str!("../templates/live.js");
 
 /// Everything comes from here, and forms go nowhere else.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 #[derive(Template)]
 #[template(path = "phones.html")]
@@ -198,7 +199,9 @@ fn ticks(platform: &str, entry: &Entry) -> (&'static str, &'static str, String) 
         (Author::Business, Progress::Accepted) if platform != "telegram" => ("·", "accepted", word("accepted")),
         (Author::Business, Progress::Delivered) => ("✓✓", "delivered", word("delivered")),
         (Author::Business, Progress::Read | Progress::Played) => ("✓✓", "read", word("read")),
-        (Author::Business, Progress::Failed) => ("!", "failed", format!("failed: {}", entry.failed.unwrap_or_default())),
+        (Author::Business, Progress::Failed) => {
+            ("!", "failed", format!("failed: {}", entry.failed.unwrap_or_default()))
+        }
         _ => ("✓", "sent", word("sent")),
     }
 }

@@ -1,4 +1,4 @@
-//! Why the sandbox could not do what its operator asked. (What a platform answers is another matter: see the personalities.)
+//! Why the sandbox could not do what its operator asked. What a platform answers is another matter.
 
 use std::fmt;
 

@@ -281,7 +281,8 @@ async fn dispatch(shared: Arc<Shared>, door: Door, mut call: Call) -> Reply {
 /// The way of a platform's call: find the account, play what is in store for it, carry it out, write it down.
 async fn through_faults(shared: &Shared, platform: &str, call: Call) -> Reply {
     let Some(personality) = shared.personality(platform) else { return Reply::text(404, "no such platform") };
-    let mut route = match personality.route(&mut shared.world(), &call) {
+    let routed = personality.route(&mut shared.world(), &call);
+    let mut route = match routed {
         Ok(route) => route,
         Err(refused) => {
             note(shared, &call, None, &refused, None);

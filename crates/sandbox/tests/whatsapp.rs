@@ -1,5 +1,12 @@
 //! WhatsApp over HTTP: every rule of the sheet that the sandbox plays.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
 
 mod common;
 
@@ -8,7 +15,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use time::Duration;
 use transom_sandbox::{
-    AccountPatch, AccountView, Act, Action, Ask, Because, CustomerPatch, MediaAct, NewCustomer, Progress, ReceiptOrder, WindowState,
+    AccountPatch, AccountView, Act, Action, Ask, Because, CustomerPatch, MediaAct, NewCustomer, Progress, ReceiptOrder,
+    WindowState,
 };
 
 /// A number, a customer, and a client that speaks to the number.
@@ -67,10 +75,13 @@ impl Shop {
     /// The values of the webhooks that arrived, with their field.
     async fn changes(&self) -> Vec<(String, Value)> {
         let bodies = self.bench.arrived().await;
-        bodies.into_iter().map(|body| {
-            let change = &body["entry"][0]["changes"][0];
-            (change["field"].as_str().unwrap().to_owned(), change["value"].clone())
-        }).collect()
+        bodies
+            .into_iter()
+            .map(|body| {
+                let change = &body["entry"][0]["changes"][0];
+                (change["field"].as_str().unwrap().to_owned(), change["value"].clone())
+            })
+            .collect()
     }
 
     /// The statuses that arrived: message, status, code.
@@ -80,7 +91,8 @@ impl Shop {
             let one = &statuses[0];
             let code = one["errors"][0]["code"].as_i64();
             (one["id"].as_str().unwrap().to_owned(), one["status"].as_str().unwrap().to_owned(), code)
-        }).collect()
+        })
+        .collect()
     }
 }
 
@@ -114,13 +126,19 @@ async fn inside_the_window_text_is_accepted_sent_and_delivered() {
         assert_eq!(one["id"], reply["messages"][0]["id"]);
         assert_eq!(one["biz_opaque_callback_data"], "msg-42");
         assert_eq!(one["recipient_id"], "4915550100001");
-        assert_eq!(one["pricing"], json!({"billable": false, "pricing_model": "PMP", "type": "free_customer_service", "category": "service"}));
+        assert_eq!(
+            one["pricing"],
+            json!({"billable": false, "pricing_model": "PMP", "type": "free_customer_service", "category": "service"})
+        );
         assert_eq!(one["timestamp"], START.unix_timestamp().to_string());
     }
 
     let ledger = shop.bench.control.ledger();
     assert_eq!(ledger.len(), 1);
-    assert_eq!((ledger[0].customer.as_str(), ledger[0].text.as_str(), ledger[0].answered), ("mara", "It left today.", true));
+    assert_eq!(
+        (ledger[0].customer.as_str(), ledger[0].text.as_str(), ledger[0].answered),
+        ("mara", "It left today.", true)
+    );
     assert_eq!(ledger[0].window.state, WindowState::Open);
     assert_eq!(ledger[0].receipt, Progress::Delivered);
     assert_eq!(ledger[0].provider_ids, [wamid(&reply)]);
@@ -216,10 +234,16 @@ async fn a_template_passes_outside_the_window_and_does_not_open_it() {
     let (status, reply) = shop.shipped().await;
     assert_eq!((status, &reply["messages"][0]["message_status"]), (200, &json!("accepted")));
     let send = shop.bench.control.ledger().pop().unwrap();
-    assert_eq!((send.text.as_str(), send.category.as_deref(), send.counted), ("Hello Mara, your parcel has left.", Some("utility"), true));
+    assert_eq!(
+        (send.text.as_str(), send.category.as_deref(), send.counted),
+        ("Hello Mara, your parcel has left.", Some("utility"), true)
+    );
     assert_eq!(code(&shop.text("and?").await.1), 131_047);
     let changes = shop.changes().await;
-    assert_eq!(changes[0].1["statuses"][0]["pricing"], json!({"billable": true, "pricing_model": "PMP", "type": "regular", "category": "utility"}));
+    assert_eq!(
+        changes[0].1["statuses"][0]["pricing"],
+        json!({"billable": true, "pricing_model": "PMP", "type": "regular", "category": "utility"})
+    );
 }
 
 #[rstest]
@@ -251,10 +275,12 @@ async fn headers_buttons_and_named_parameters_are_checked() {
         shop.send(json!({"type": "template", "template": template})).await
     };
     shop.bench.control.publish("https://cdn.example/a.jpg", "image/jpeg", vec![0xFF, 0xD8, 0xFF]);
-    let header = json!({"type": "header", "parameters": [{"type": "image", "image": {"link": "https://cdn.example/a.jpg"}}]});
+    let header =
+        json!({"type": "header", "parameters": [{"type": "image", "image": {"link": "https://cdn.example/a.jpg"}}]});
     let body = json!({"type": "body", "parameters": [
         {"type": "text", "parameter_name": "number", "text": "{{first_name}}"}, {"type": "text", "parameter_name": "first_name", "text": "Mara"}]});
-    let url = json!({"type": "button", "sub_type": "url", "index": "1", "parameters": [{"type": "text", "text": "A-1"}]});
+    let url =
+        json!({"type": "button", "sub_type": "url", "index": "1", "parameters": [{"type": "text", "text": "A-1"}]});
     let reply = json!({"type": "button", "sub_type": "quick_reply", "index": 0, "parameters": [{"type": "payload", "payload": "HELP"}]});
 
     let (status, sent) = send(json!([header, body, url, reply])).await;
@@ -267,7 +293,8 @@ async fn headers_buttons_and_named_parameters_are_checked() {
     assert_eq!(code(&send(json!([header, url])).await.1), 132_000);
     let unnamed = json!({"type": "body", "parameters": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]});
     assert_eq!(code(&send(json!([header, unnamed, url])).await.1), 132_012);
-    let stray = json!({"type": "button", "sub_type": "url", "index": "7", "parameters": [{"type": "text", "text": "A"}]});
+    let stray =
+        json!({"type": "button", "sub_type": "url", "index": "7", "parameters": [{"type": "text", "text": "A"}]});
     assert_eq!(code(&send(json!([header, body, url, stray])).await.1), 132_018);
 
     // The tap on the quick reply comes back with its payload, as a button message, and opens the window.
@@ -275,7 +302,10 @@ async fn headers_buttons_and_named_parameters_are_checked() {
     let tap = Act::Button { message_id: wamid(&sent), data: "HELP".into(), text: None };
     shop.bench.control.act(&shop.number.id, "mara", tap).unwrap();
     let inbound = shop.changes().await.into_iter().find_map(|(_, value)| value.get("messages").cloned()).unwrap();
-    assert_eq!((&inbound[0]["type"], &inbound[0]["button"]), (&json!("button"), &json!({"payload": "HELP", "text": "Hilfe"})));
+    assert_eq!(
+        (&inbound[0]["type"], &inbound[0]["button"]),
+        (&json!("button"), &json!({"payload": "HELP", "text": "Hilfe"}))
+    );
     assert_eq!(inbound[0]["context"]["id"], sent["messages"][0]["id"]);
     assert_eq!(shop.text("help is near").await.0, 200);
 }
@@ -315,7 +345,8 @@ async fn an_unknown_template_or_language_is_132001() {
 
 #[tokio::test]
 async fn the_portfolio_counts_unique_users_outside_windows_in_a_moving_day() {
-    let shop = Shop::open(json!({"portfolio": "P1", "messaging_limit": 2, "waba_id": "W1", "access_token": "T1"})).await;
+    let shop =
+        Shop::open(json!({"portfolio": "P1", "messaging_limit": 2, "waba_id": "W1", "access_token": "T1"})).await;
     let sister = shop.bench.account("whatsapp", json!({"portfolio": "P1", "waba_id": "W1", "access_token": "T1"}));
     assert_eq!(sister.settings["messaging_limit"], 2);
     shop.put_template(shipped_template()).await;
@@ -421,6 +452,25 @@ async fn the_pair_rate_is_a_burst_of_45_and_then_one_in_six_seconds() {
     assert_eq!(shop.text("unpaced").await.0, 200);
 }
 
+#[tokio::test]
+async fn a_number_sends_80_messages_a_second_and_no_more() {
+    let shop = Shop::open(json!({})).await;
+    for n in 0..10 {
+        let customer = NewCustomer::named(&format!("c{n}"), "C", &format!("+491555020000{n}"));
+        shop.bench.control.create_customer(customer).unwrap();
+        shop.bench.control.writes(&shop.number.id, &format!("c{n}"), "hi").unwrap();
+    }
+    let sends = (0..400).map(|n| {
+        let to = format!("+491555020000{}", n % 10);
+        let shop = &shop;
+        async move { shop.send(json!({"to": to, "type": "text", "text": {"body": "x"}})).await }
+    });
+    let answers = futures_util::future::join_all(sends).await;
+    let refused: Vec<_> = answers.iter().filter(|(status, _)| *status != 200).map(|(_, body)| code(body)).collect();
+    assert!(refused.contains(&130_429) && refused.iter().all(|code| *code == 130_429), "{refused:?}");
+    assert!(answers.len() - refused.len() >= 80);
+}
+
 #[rstest]
 #[case::no_product(json!({"messaging_product": "sms"}), 100)]
 #[case::no_recipient(json!({"to": null}), 131_008)]
@@ -466,7 +516,10 @@ async fn the_limits_themselves_pass() {
     let pick = Act::Choice { message_id: wamid(&sent), id: "3".into(), title: None };
     shop.bench.control.act(&shop.number.id, "mara", pick).unwrap();
     let inbound = shop.changes().await.into_iter().find_map(|(_, value)| value.get("messages").cloned()).unwrap();
-    assert_eq!(inbound[0]["interactive"], json!({"type": "list_reply", "list_reply": {"id": "3", "title": "x".repeat(24)}}));
+    assert_eq!(
+        inbound[0]["interactive"],
+        json!({"type": "list_reply", "list_reply": {"id": "3", "title": "x".repeat(24)}})
+    );
     let nonsense = Act::Button { message_id: wamid(&sent), data: "3".into(), text: None };
     assert!(shop.bench.control.act(&shop.number.id, "mara", nonsense).is_err());
 }
@@ -478,7 +531,10 @@ async fn files_go_up_and_come_down_byte_for_byte() {
     let png = b"\x89PNG\r\n\x1A\n and then some".to_vec();
     let upload = async |bytes: Vec<u8>, mime: &str| {
         let part = reqwest::multipart::Part::bytes(bytes).file_name("label.png").mime_str(mime).unwrap();
-        let form = reqwest::multipart::Form::new().text("messaging_product", "whatsapp").text("type", mime.to_owned()).part("file", part);
+        let form = reqwest::multipart::Form::new()
+            .text("messaging_product", "whatsapp")
+            .text("type", mime.to_owned())
+            .part("file", part);
         answer(shop.graph("POST", &format!("{}/media", shop.number.id)).multipart(form)).await
     };
     let (status, kept) = upload(png.clone(), "image/png").await;
@@ -489,7 +545,11 @@ async fn files_go_up_and_come_down_byte_for_byte() {
     assert_eq!(code(&upload([png.clone(), vec![0; 5 * 1024 * 1024]].concat(), "image/png").await.1), 131_053);
 
     assert_eq!(shop.send(json!({"type": "image", "image": {"id": id, "caption": "the label"}})).await.0, 200);
-    assert_eq!(code(&shop.send(json!({"type": "audio", "audio": {"id": id}})).await.1), 131_053, "a picture is no sound");
+    assert_eq!(
+        code(&shop.send(json!({"type": "audio", "audio": {"id": id}})).await.1),
+        131_053,
+        "a picture is no sound"
+    );
     let entry = shop.bench.control.conversations().remove(0).entries.pop().unwrap();
     assert_eq!(shop.bench.control.media(&entry.media.unwrap()).unwrap().bytes, png);
 
@@ -559,10 +619,20 @@ async fn what_customers_send_looks_like_the_sheet() {
     assert_eq!(message(3)["errors"][0]["code"], 131_051);
     assert_eq!(message(4)["edit"]["original_message_id"], first.as_str());
     assert_eq!(message(5)["revoke"], json!({"original_message_id": first}));
-    assert_eq!((changes[6].0.as_str(), &changes[6].1["message_echoes"][0]["text"]["body"]), ("smb_message_echoes", &json!("from the app")));
+    assert_eq!(
+        (changes[6].0.as_str(), &changes[6].1["message_echoes"][0]["text"]["body"]),
+        ("smb_message_echoes", &json!("from the app"))
+    );
     assert_eq!((changes[7].0.as_str(), &changes[7].1["calls"][0]["event"]), ("calls", &json!("connect")));
-    assert_eq!((&message(8)["system"]["type"], &message(8)["system"]["wa_id"]), (&json!("user_changed_number"), &json!("4915550100099")));
-    assert_ne!(message(8)["system"]["user_id"], message(3)["from_user_id"], "a new number has a new business-scoped id");
+    assert_eq!(
+        (&message(8)["system"]["type"], &message(8)["system"]["wa_id"]),
+        (&json!("user_changed_number"), &json!("4915550100099"))
+    );
+    assert_ne!(
+        message(8)["system"]["user_id"],
+        message(3)["from_user_id"],
+        "a new number has a new business-scoped id"
+    );
 
     // A file from a customer can be fetched with its id.
     let media = message(0)["audio"]["id"].as_str().unwrap();
@@ -580,7 +650,8 @@ async fn who_hides_the_phone_is_known_by_the_business_scoped_id() {
     assert_eq!(value["contacts"][0]["profile"]["username"], "mara");
     let user_id = value["contacts"][0]["user_id"].as_str().unwrap().to_owned();
 
-    let (status, reply) = shop.send(json!({"to": null, "recipient": user_id, "type": "text", "text": {"body": "hello"}})).await;
+    let (status, reply) =
+        shop.send(json!({"to": null, "recipient": user_id, "type": "text", "text": {"body": "hello"}})).await;
     assert_eq!((status, &reply["contacts"][0]["user_id"]), (200, &json!(user_id)));
     let status = &shop.changes().await[0].1["statuses"][0];
     assert!(status.get("recipient_id").is_none());
@@ -590,7 +661,8 @@ async fn who_hides_the_phone_is_known_by_the_business_scoped_id() {
 #[tokio::test]
 async fn reading_and_receipts_by_hand() {
     let shop = Shop::open(json!({})).await;
-    let manual = AccountPatch { receipts: Some(serde_json::from_value(json!("manual")).unwrap()), ..AccountPatch::default() };
+    let manual =
+        AccountPatch { receipts: Some(serde_json::from_value(json!("manual")).unwrap()), ..AccountPatch::default() };
     shop.bench.control.patch_account(&shop.number.id, manual).unwrap();
     let theirs = shop.writes("hi");
     let (_, sent) = shop.text("hello").await;
@@ -602,11 +674,13 @@ async fn reading_and_receipts_by_hand() {
     receipt(ReceiptOrder::failed(&id, 131_026));
     let seen: Vec<_> = shop.statuses().await.into_iter().map(|(_, status, code)| (status, code)).collect();
     assert_eq!(seen, [("read".to_owned(), None), ("delivered".to_owned(), None), ("failed".to_owned(), Some(131_026))]);
-    let problem = shop.bench.control.receipt(&shop.number.id, &ReceiptOrder::new("wamid.none", Progress::Read)).unwrap_err();
+    let problem =
+        shop.bench.control.receipt(&shop.number.id, &ReceiptOrder::new("wamid.none", Progress::Read)).unwrap_err();
     assert_eq!(problem.kind.status(), 404);
 
     // Marking as read is no send.
-    let (status, reply) = shop.send(json!({"status": "read", "message_id": theirs, "typing_indicator": {"type": "text"}})).await;
+    let (status, reply) =
+        shop.send(json!({"status": "read", "message_id": theirs, "typing_indicator": {"type": "text"}})).await;
     assert_eq!((status, reply), (200, json!({"success": true})));
     let entry = &shop.bench.control.conversations()[0].entries[0];
     assert_eq!((entry.id.as_str(), entry.progress), (theirs.as_str(), Progress::Read));
@@ -625,9 +699,27 @@ async fn who_answers_has_read() {
 }
 
 #[tokio::test]
+async fn a_receipt_by_hand_takes_the_place_of_the_automatic_one() {
+    let shop = Shop::open(json!({})).await;
+    let slow = json!({"sent_ms": 0, "delivered_ms": 300, "read_ms": 350});
+    let slow = AccountPatch { receipts: Some(serde_json::from_value(slow).unwrap()), ..AccountPatch::default() };
+    shop.bench.control.patch_account(&shop.number.id, slow).unwrap();
+    shop.writes("hi");
+    let (_, sent) = shop.text("hello").await;
+    let order = ReceiptOrder::new(wamid(&sent), Progress::Delivered);
+    shop.bench.control.receipt(&shop.number.id, &order).unwrap();
+    let mut seen: Vec<_> = shop.statuses().await.into_iter().map(|(_, status, _)| status).collect();
+    seen.sort();
+    assert_eq!(seen, ["delivered", "read", "sent"]);
+}
+
+#[tokio::test]
 async fn an_advertisement_makes_the_answers_free_and_nothing_more() {
     let shop = Shop::open(json!({"refusals": "sync"})).await;
-    shop.bench.control.act(&shop.number.id, "mara", Act::Ad { text: "Hi".into(), headline: Some("Sale".into()) }).unwrap();
+    shop.bench
+        .control
+        .act(&shop.number.id, "mara", Act::Ad { text: "Hi".into(), headline: Some("Sale".into()) })
+        .unwrap();
     assert_eq!(shop.text("welcome").await.0, 200);
     let changes = shop.changes().await;
     assert_eq!(changes[0].1["messages"][0]["referral"]["headline"], "Sale");
@@ -661,7 +753,10 @@ async fn templates_are_listed_in_pages_made_and_deleted() {
         shop.put_template(template).await;
     }
     let waba = shop.setting("waba_id");
-    let (mut names, mut next) = (Vec::new(), Some(format!("{}/v25.0/{waba}/message_templates?limit=3&fields=name,status", shop.number.api_base)));
+    let (mut names, mut next) = (
+        Vec::new(),
+        Some(format!("{}/v25.0/{waba}/message_templates?limit=3&fields=name,status", shop.number.api_base)),
+    );
     let mut pages = 0;
     while let Some(url) = next {
         let (status, page) = answer(shop.bench.http.get(url).bearer_auth(shop.setting("access_token"))).await;
@@ -692,7 +787,10 @@ async fn the_number_tells_about_itself() {
     let shop = Shop::open(json!({"messaging_limit": 2_000, "verified_name": "Shop"})).await;
     let fields = "verified_name,whatsapp_business_manager_messaging_limit";
     let (_, phone) = answer(shop.graph("GET", &format!("{}?fields={fields}", shop.number.id))).await;
-    assert_eq!(phone, json!({"id": shop.number.id, "verified_name": "Shop", "whatsapp_business_manager_messaging_limit": "TIER_2K"}));
+    assert_eq!(
+        phone,
+        json!({"id": shop.number.id, "verified_name": "Shop", "whatsapp_business_manager_messaging_limit": "TIER_2K"})
+    );
     let (_, phones) = answer(shop.graph("GET", &format!("{}/phone_numbers", shop.setting("waba_id")))).await;
     assert_eq!(phones["data"][0]["id"].as_str().unwrap(), shop.number.id);
     assert_eq!(answer(shop.graph("POST", &format!("{}/subscribed_apps", shop.setting("waba_id")))).await.0, 200);

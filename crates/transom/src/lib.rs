@@ -1,1 +1,32 @@
-//! Outbound customer-support messaging: one crate for embedders, one feature per channel
+#![doc = include_str!("../README.md")]
+
+pub use transom_channel as channel;
+pub use transom_domain as domain;
+#[cfg(feature = "telegram")]
+pub use transom_telegram as telegram;
+#[cfg(feature = "whatsapp")]
+pub use transom_whatsapp as whatsapp;
+pub use transom_windows as windows;
+
+/// What most programs need, by one `use`.
+pub mod prelude {
+    pub use transom_channel::{Channel, OutboundPart, Platform, Ports, Receipt, SendError, SettingValues};
+    pub use transom_domain::{Address, Clock, Content, Identity, Ids, SystemClock, UuidV7};
+    pub use transom_windows::{Ask, Category, Decision, Event, Facts, Policies, Policy, Sender, Subject};
+}
+
+/// The platforms of the enabled features, ready to be listed in a registry.
+///
+/// ```
+/// let names: Vec<&str> = transom::platforms().iter().map(|platform| platform.name()).collect();
+/// # #[cfg(all(feature = "telegram", feature = "whatsapp"))]
+/// assert_eq!(names, ["telegram", "whatsapp"]);
+/// ```
+pub fn platforms() -> Vec<std::sync::Arc<dyn channel::Platform>> {
+    vec![
+        #[cfg(feature = "telegram")]
+        std::sync::Arc::new(telegram::Telegram),
+        #[cfg(feature = "whatsapp")]
+        std::sync::Arc::new(whatsapp::WhatsApp),
+    ]
+}

@@ -11,7 +11,7 @@ use crate::moment::Moment;
 use crate::permit::{Permit, PermitRecord};
 use crate::permits::{Step, Walk};
 use crate::policy::Policy;
-use crate::reason::{Cure, Objection, Objections, Particular, Reason, Refusal};
+use crate::reason::{Cure, Objections, Refusal};
 use crate::vocabulary::Ask;
 use crate::window::Window;
 
@@ -196,17 +196,23 @@ fn ends(objections: &Objections) -> Option<Moment> {
     objections.iter().map(|objection| objection.until).try_fold(None, |last, until| until.map(|until| last.max(Some(until))))?
 }
 
-/// Adds what waiting for the remedies brings about: a window, or a date, that is over by then.
+/// Adds what stands against the grant once its remedies have been waited for: a window or a date that is over by then.
 fn complete(case: &Case<'_>, mut objections: Objections) -> Objections {
-    let waits = objections.iter().filter(|objection| objection.cure == Cure::Wait).filter_map(|objection| objection.until);
-    let Some(until) = waits.max() else { return objections };
-    let grant = case.grant;
-    if let Some(closes) = case.opened.and_then(|opened| opened.ends(grant)).filter(|closes| case.now < *closes && *closes <= until) {
-        let again = Cure::CustomerEvent(grant.opened_by);
-        objections.push(Objection::new(Reason::WindowOver, again).about(Particular::Closed(closes)));
-    }
-    if let Some(ends) = grant.until.filter(|ends| case.now < *ends && *ends <= until) {
-        objections.push(Objection::new(Reason::NotInForce, Cure::None).about(Particular::Ended(ends)));
+    let mut waited = case.now;
+    while let Some(until) = waits(&objections).filter(|until| *until > waited) {
+        waited = until;
+        for later in hear(&case.at(until)).1 {
+            match objections.iter_mut().find(|known| known.concerns() == later.concerns()) {
+                Some(known) if known.until.is_none_or(|end| end > until) => {}
+                Some(known) => *known = later,
+                None => objections.push(later),
+            }
+        }
     }
     objections
+}
+
+/// How long the remedies ask to wait.
+fn waits(objections: &Objections) -> Option<Moment> {
+    objections.iter().filter(|objection| objection.cure == Cure::Wait).filter_map(|objection| objection.until).max()
 }

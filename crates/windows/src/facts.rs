@@ -171,6 +171,7 @@ impl Facts {
         let at = Moment::from(event.at);
         self.record(at, &event.what)?;
         self.newest = self.newest.max(Some(at));
+        self.answers();
         self.forget();
         self.derive();
         Ok(())
@@ -181,7 +182,7 @@ impl Facts {
         if !self.policy.is(policy) {
             *self = self.under(policy);
         }
-        let (ledger, dropped) = Ledger::read(policy, account, None);
+        let (ledger, dropped) = Ledger::read(policy, account, None, self.newest);
         self.ledger = ledger;
         self.derive();
         dropped
@@ -227,7 +228,7 @@ impl Facts {
             What::Account { account } => {
                 settle(&mut registers.account, at, account.clone());
                 if let Some((known_at, known)) = &registers.account {
-                    self.ledger = Ledger::read(&policy, known, Some(*known_at)).0;
+                    self.ledger = Ledger::read(&policy, known, Some(*known_at), Some(*known_at)).0;
                 }
             }
         }
@@ -306,6 +307,9 @@ impl Facts {
             None => latest(&mut self.refused, grant, sent_at),
         }
         let policy = self.policy.clone();
+        if quota.is_none() {
+            session::refuse(&mut self.refused, grant, sent_at, &policy.0);
+        }
         let opened = policy.0.grants.get(grant).is_some_and(|grant| grant.opened_by != 0);
         if !opened || policy.0.refusal_ends == RefusalEnds::ItsGrant {
             return;
@@ -329,7 +333,7 @@ impl Facts {
         let Some(newest) = self.newest else { return };
         let policy = self.policy.clone();
         let rules = &policy.0;
-        session::fold(&mut self.rows, rules);
+        session::fold(&mut self.rows, rules, &self.refused);
         // A right that ended long ago.
         self.rows.retain(|row| {
             let opens = rules.grants.iter().filter(|grant| {
@@ -349,8 +353,7 @@ impl Facts {
     pub(crate) fn derive(&mut self) {
         let policy = self.policy.clone();
         let rules = &policy.0;
-        self.derive_answers(rules);
-        session::derive(&mut self.rows, rules);
+        session::derive(&mut self.rows, rules, &self.refused);
         let registers = &self.registers;
         let is = |register: &Option<(Moment, bool)>| register.is_some_and(|(_, value)| value);
         let bit = |condition: bool, bit: u8| if condition { bit } else { 0 };
@@ -367,7 +370,9 @@ impl Facts {
     }
 
     /// Books, for kinds that come after a message of ours, the events that do.
-    fn derive_answers(&mut self, rules: &Rules) {
+    pub(crate) fn answers(&mut self) {
+        let policy = self.policy.clone();
+        let rules = &policy.0;
         let Some(first_sent) = self.registers.first_sent else { return };
         for (kind, base) in rules.kinds.iter().enumerate().filter_map(|(kind, known)| Some((kind, known.after_send?))) {
             let newest = self.rows.iter().filter(|row| row.kind == base && row.at > first_sent).map(|row| row.at).max();

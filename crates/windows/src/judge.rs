@@ -7,7 +7,6 @@ use crate::moment::Moment;
 use crate::policy::{CountedFrom, Grant, Policy, Rules, positions, standing};
 use crate::reason::{Cure, Objection, Objections, Particular, Reason};
 use crate::room::Meter;
-use crate::session;
 use crate::vocabulary::{Ask, Category, CategorySet};
 
 /// What opened a grant.
@@ -22,19 +21,12 @@ pub(crate) struct Opened<'a> {
 
 impl<'a> Opened<'a> {
     /// What opened a grant that counts from the latest or the first event.
-    pub(crate) fn find(facts: &'a Facts, position: usize, grant: &Grant) -> Option<Self> {
+    pub(crate) fn find(facts: &'a Facts, grant: &Grant) -> Option<Self> {
         let rows = || facts.rows.iter().filter(|row| grant.opened_by & 1 << row.kind != 0);
         let from = |row: &Row| if grant.counted_from == CountedFrom::First { row.start } else { row.at };
         let start = rows().map(from).max()?;
         let sent = rows().filter(|row| from(row) == start).fold(0_u32, |sum, row| sum.saturating_add(row.sent));
-        let opened = Self { start, sent, reference: None };
-        if grant.counted_from == CountedFrom::First && opened.is_refused(facts, position) {
-            // The refusal ended that session, so an event after it began another.
-            let kind = rows().find_map(|row| facts.policy.0.kinds.get(row.kind)?.session)?;
-            let refused = look_up(&facts.refused, position);
-            return Some(session::start_after(&facts.rows, kind, refused).map_or(opened, |start| Self { start, sent: 0, ..opened }));
-        }
-        Some(opened)
+        Some(Self { start, sent, reference: None })
     }
 
     /// A right of its own.
@@ -200,7 +192,7 @@ impl<'a> Case<'a> {
             hearing.object(|| Objection::new(Reason::NoTemplate, Cure::Template).about(Particular::Categories(lacking)))?;
         }
         if !unless.templates.and(ledger.templates).is_empty() {
-            hearing.object(|| Objection::new(Reason::SwitchedOff, Cure::Account))?;
+            hearing.object(|| Objection::new(Reason::SwitchedOff, Cure::None))?;
         }
         let missing = needs.standing & !known;
         let excluded = unless.standing & known;
@@ -331,10 +323,9 @@ impl<'a> Case<'a> {
         let (mut remaining, mut counted, mut fills): (Option<u32>, u64, Option<Moment>) = (None, 0, None);
         for position in positions(self.grant.spends) {
             let Some(quota) = self.rules().quotas.get(position) else { continue };
-            if !open && quota.per == crate::policy::Per::Opening {
-                continue;
-            }
-            let meter = Meter { rules: self.rules(), facts: self.facts, position, quota, grant: self.grant, opened: self.opened };
+            // A window that is not open will be opened anew, with nothing counted on it.
+            let opened = self.opened.filter(|_| open);
+            let meter = Meter { rules: self.rules(), facts: self.facts, position, quota, grant: self.grant, opened };
             let cost = self.ask.costs();
             let left = meter.left(self.now);
             if left.is_some_and(|left| left < meter.counted(cost)) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::facts::Row;
 use crate::moment::{Moment, day_name, day_number, month_name, month_number};
 use crate::policy::{Bits, Per, Policy, Quota, Rules};
 use crate::snapshot::{Account, Dropped, Usage};
@@ -30,6 +31,8 @@ pub(crate) struct Use {
     pub(crate) period: Option<i64>,
     pub(crate) frees_at: Option<Moment>,
     pub(crate) counts_me: bool,
+    /// When it was so: an event of the customer that starts the count anew may have come since.
+    pub(crate) reported: Option<Moment>,
 }
 
 impl Ledger {
@@ -46,8 +49,13 @@ impl Ledger {
         }
     }
 
-    /// Reads an account. A period left out is the one of `at`; without `at`, it never turns.
-    pub(crate) fn read(policy: &Policy, account: &Account, at: Option<Moment>) -> (Self, Vec<Dropped>) {
+    /// Reads an account as it was `reported`. A period left out is the one of `at`; without `at`, it never turns.
+    pub(crate) fn read(
+        policy: &Policy,
+        account: &Account,
+        at: Option<Moment>,
+        reported: Option<Moment>,
+    ) -> (Self, Vec<Dropped>) {
         let rules = &policy.0;
         let mut ledger = Self::new(rules);
         let mut dropped = Vec::new();
@@ -71,7 +79,7 @@ impl Ledger {
         }
         for (name, usage) in &account.quotas {
             let quota = rules.quota(name).and_then(|position| Some((position, rules.quotas.get(position)?)));
-            match quota.and_then(|(position, quota)| Some((position, Use::read(quota, usage, at)?))) {
+            match quota.and_then(|(position, quota)| Some((position, Use::read(quota, usage, at, reported)?))) {
                 Some((position, usage)) => ledger.set(position, usage),
                 None => drop("quotas", name),
             }
@@ -92,17 +100,20 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn usage(&self, quota: usize) -> Option<&Use> {
-        self.usage.get(quota)?.as_ref()
+    /// What is used of a quota, unless the customer has started its count anew.
+    pub(crate) fn usage(&self, position: usize, quota: &Quota, rows: &[Row]) -> Option<&Use> {
+        let usage = self.usage.get(position)?.as_ref()?;
+        let reset = quota.reset_at(rows);
+        (usage.reported.is_none() || reset <= usage.reported).then_some(usage)
     }
 
     /// The account by its names.
-    pub(crate) fn write(&self, rules: &Rules) -> Account {
+    pub(crate) fn write(&self, rules: &Rules, rows: &[Row]) -> Account {
         let quotas = || rules.quotas.iter().enumerate();
         let limits = quotas()
             .filter(|(position, _)| self.own_limits & 1 << position != 0)
             .map(|(position, quota)| (quota.name.to_string(), self.limits.get(position).copied().flatten()));
-        let used = quotas().filter_map(|(position, quota)| Some((quota.name.to_string(), self.usage(position)?.write(quota))));
+        let used = quotas().filter_map(|(position, quota)| Some((quota.name.to_string(), self.usage(position, quota, rows)?.write(quota))));
         Account {
             suspended: self.suspended.as_deref().map(Into::into),
             country: self.country,
@@ -116,7 +127,7 @@ impl Ledger {
 
 impl Use {
     /// Reads a usage; `None` if its period is no period of the quota, or the quota is counted by the openings themselves.
-    pub(crate) fn read(quota: &Quota, usage: &Usage, at: Option<Moment>) -> Option<Self> {
+    pub(crate) fn read(quota: &Quota, usage: &Usage, at: Option<Moment>, reported: Option<Moment>) -> Option<Self> {
         let period = match (quota.per, usage.period.as_deref()) {
             (Per::Opening, _) => return None,
             (Per::Month, Some(name)) => Some(month_number(name)?),
@@ -126,7 +137,7 @@ impl Use {
             (Per::Rolling(_) | Per::RollingSinceOpening(_), _) => None,
         };
         let frees_at = usage.frees_at.map(Moment::from);
-        Some(Self { used: usage.used, period, frees_at, counts_me: usage.counts_me })
+        Some(Self { used: usage.used, period, frees_at, counts_me: usage.counts_me, reported })
     }
 
     fn write(self, quota: &Quota) -> Usage {
@@ -136,5 +147,12 @@ impl Use {
             _ => None,
         };
         Usage { used: self.used, period, frees_at: self.frees_at.map(Into::into), counts_me: self.counts_me }
+    }
+}
+
+impl Quota {
+    /// The newest event of the customer that started the count anew, for quotas that have such.
+    pub(crate) fn reset_at(&self, rows: &[Row]) -> Option<Moment> {
+        rows.iter().filter(|row| self.reset_by & 1 << row.kind != 0).map(|row| row.at).max()
     }
 }

@@ -181,7 +181,7 @@ impl<'a> Iterator for Walk<'a> {
         let grant = self.policy.0.grants.get(position)?;
         if grant.opened_by == 0 || grant.counted_from != CountedFrom::Each {
             self.position += 1;
-            let opened = if grant.opened_by == 0 { None } else { Opened::find(self.facts, position, grant) };
+            let opened = if grant.opened_by == 0 { None } else { Opened::find(self.facts, grant) };
             return Some(Step { position, grant, opened });
         }
         let rights = |from: usize| {

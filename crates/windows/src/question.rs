@@ -314,6 +314,8 @@ impl Question {
 
     fn account(&self, facts: &mut Facts, policy: &Policy) -> Result<(), QuestionError> {
         let GivenAccount { suspended, country, features, templates, limits, quotas } = &self.account;
+        // What is used is as of now, or of an event that is ahead of the clock.
+        let reported = facts.rows.iter().map(|row| row.at).max().max(Some(self.now.into())).unwrap_or(self.now.into());
         let ledger = &mut facts.ledger;
         ledger.suspended = suspended.as_deref().map(Into::into);
         ledger.country = *country;
@@ -337,7 +339,7 @@ impl Question {
         for (name, usage) in quotas {
             let field = format!("account.quotas.{name}");
             let (position, quota) = find(field.clone(), name)?;
-            let used = Use::read(quota, usage, Some(self.now.into())).ok_or_else(|| {
+            let used = Use::read(quota, usage, Some(self.now.into()), Some(reported)).ok_or_else(|| {
                 let expected = match quota.per {
                     Per::Opening => "it is counted by each opening: give `sent_since` there",
                     Per::Month => "`period` must be a month such as `2026-11`",

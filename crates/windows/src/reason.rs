@@ -182,6 +182,14 @@ impl Objection {
         Self { particular, ..self }
     }
 
+    /// What tells it from the other reasons against a grant.
+    pub(crate) fn concerns(&self) -> (Reason, Option<usize>) {
+        match self.particular {
+            Particular::Quota { quota, .. } => (self.reason, Some(quota)),
+            _ => (self.reason, None),
+        }
+    }
+
     pub(crate) fn until(self, until: Option<Moment>) -> Self {
         Self { until, ..self }
     }

@@ -13,16 +13,17 @@ impl Facts {
     /// The facts as plain data, by name.
     pub fn snapshot(&self) -> Snapshot {
         let rules = &self.policy.0;
-        Snapshot { person: self.person(rules), account: self.ledger.write(rules) }
+        Snapshot { person: self.person(rules), account: self.ledger.write(rules, &self.rows) }
     }
 
     /// The facts that a snapshot holds. What names something that the policy no longer has is left out and listed, so
     /// that a changed policy makes nobody unreadable.
     pub fn restore(subject: Subject, policy: &Policy, snapshot: &Snapshot) -> (Self, Vec<Dropped>) {
         let mut facts = Self::new(subject, policy);
-        let (ledger, mut dropped) = Ledger::read(policy, &snapshot.account, None);
+        let (ledger, mut dropped) = Ledger::read(policy, &snapshot.account, None, snapshot.person.newest_at.map(Moment::from));
         facts.ledger = ledger;
         facts.read(policy, &snapshot.person, &mut dropped);
+        facts.answers();
         facts.derive();
         (facts, dropped)
     }
@@ -120,9 +121,11 @@ impl Row {
     pub(crate) fn read(rules: &Rules, kind: usize, opening: &Opening) -> Self {
         let mut recent = Vec::new();
         if rules.kinds.get(kind).is_some_and(|kind| kind.session.is_some()) {
-            // The start and the newest event say the same as all events, as far as they are known.
-            let known = opening.recent.iter().chain(&opening.first_at).chain([&opening.at]);
-            recent.extend(known.copied().map(Moment::from));
+            recent.extend(opening.recent.iter().copied().map(Moment::from));
+            if recent.is_empty() && opening.before_recent.is_none() {
+                // The start and the newest event say the same as all events, as far as they are known.
+                recent.extend(opening.first_at.iter().chain([&opening.at]).copied().map(Moment::from));
+            }
             recent.sort_unstable();
             recent.dedup();
         }

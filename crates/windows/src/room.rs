@@ -6,7 +6,7 @@ use crate::facts::{Facts, look_up};
 use crate::judge::Opened;
 use crate::ledger::Use;
 use crate::moment::Moment;
-use crate::policy::{Counts, Grant, Per, Quota, Rules, Scope};
+use crate::policy::{CountedFrom, Counts, Grant, Per, Quota, Rules, Scope};
 use crate::reason::{Cure, Objection, Objections, Particular, Reason};
 
 /// One quota, as it is for one person and one opening.
@@ -34,12 +34,12 @@ impl Meter<'_> {
             return None;
         }
         let limit = self.facts.ledger.limits.get(self.position).copied().flatten();
+        // Somebody who is counted already takes no more room.
+        if self.counted(1) == 0 {
+            return None;
+        }
         if self.is_used_up(at) {
             return Some(0);
-        }
-        // Somebody who is counted already takes no more room.
-        if self.quota.counts == Counts::DistinctRecipients && self.counted(1) == 0 {
-            return None;
         }
         limit.map(|limit| limit.saturating_sub(self.used(at)))
     }
@@ -79,14 +79,21 @@ impl Meter<'_> {
             objections.push(objection.about(particular).until(release));
             return objections;
         }
+        // Within a session, another event starts no count anew: it has to end first, and then be opened again.
+        let session = self.opened.filter(|_| self.grant.counted_from == CountedFrom::First);
+        let session_ends = session.filter(|_| self.quota.per == Per::Opening).and_then(|opened| opened.ends(self.grant));
+        let release = session_ends.or(release);
         let event = match self.quota.per {
+            Per::Opening if session_ends.is_some() => None,
             Per::Opening => Some(self.grant.opened_by),
             Per::RollingSinceOpening(_) => Some(self.quota.reset_by),
             _ => None,
         };
         let (cure, most) = match event {
-            _ if limit == Some(0) => (Cure::Account, most),
+            // A limit of nothing is a setting, unless the platform has said no as well.
+            _ if limit == Some(0) => (if self.is_used_up(now) { Cure::None } else { Cure::Account }, most),
             Some(kinds) => (Cure::CustomerEvent(kinds), limit.unwrap_or(u32::MAX)),
+            None if session_ends.is_some() => (Cure::Wait, limit.unwrap_or(u32::MAX)),
             None if release.is_some() => (Cure::Wait, most),
             None => (Cure::None, most),
         };
@@ -114,7 +121,13 @@ impl Meter<'_> {
         let used_up = look_up(&facts.used_up, self.position);
         match self.quota.per {
             Per::Opening => SmallVec::new(),
-            Per::Month | Per::Day => self.period(now).map(|(current, start)| start(current + 1)).into_iter().collect(),
+            Per::Month | Per::Day => {
+                let Some((current, start)) = self.period(now) else { return SmallVec::new() };
+                // The period may be followed by one that is full as well.
+                let reported = self.usage().and_then(|usage| usage.period);
+                let refused = used_up.and_then(|at| self.period_number(at));
+                [Some(current), reported, refused].into_iter().flatten().map(|period| start(period + 1)).collect()
+            }
             Per::Rolling(span) | Per::RollingSinceOpening(span) => {
                 let sends = self.own_sends().map(|send| send.at.plus(span));
                 let frees = self.usage().and_then(|usage| usage.frees_at);
@@ -124,7 +137,7 @@ impl Meter<'_> {
     }
 
     fn usage(&self) -> Option<&Use> {
-        self.facts.ledger.usage(self.position)
+        self.facts.ledger.usage(self.position, self.quota, &self.facts.rows)
     }
 
     /// The number of the period at an instant, and how a period's number becomes its start.
@@ -189,9 +202,7 @@ impl Meter<'_> {
     fn counts_since(&self) -> Option<Moment> {
         match self.quota.per {
             Per::Opening => self.opened.map(|opened| opened.start),
-            Per::RollingSinceOpening(_) => {
-                self.facts.rows.iter().filter(|row| self.quota.reset_by & 1 << row.kind != 0).map(|row| row.at).max()
-            }
+            Per::RollingSinceOpening(_) => self.quota.reset_at(&self.facts.rows),
             _ => None,
         }
     }
@@ -218,7 +229,7 @@ impl Meter<'_> {
     fn free_until(&self, at: Moment) -> Option<Moment> {
         let position = self.quota.free_within?;
         let grant = self.rules.grants.get(position)?;
-        let opened = Opened::find(self.facts, position, grant)?;
+        let opened = Opened::find(self.facts, grant)?;
         opened.ends(grant).filter(|end| *end > at && !opened.is_refused(self.facts, position))
     }
 }

@@ -9,7 +9,7 @@ use support::twin::Twin;
 use time::Duration;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 20_000, max_local_rejects: u32::MAX, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// At the end of a history, whatever the order in which it came in, and at the instants where something turns.
     #[test]

@@ -58,7 +58,8 @@ pub const KEYS: &[Key] = &[
     key("limits.body_seconds", "`30`", "How long a request's body may take, in seconds."),
     key("limits.connections", "`10000`", "How many connections are open at once."),
     key("limits.streams_per_agent", "`5`", "How many event streams one agent may have open on one replica."),
-    key("limits.requests_per_second", "`500`", "How many requests a token may make each second on one replica; twice as many at once."),
+    key("limits.requests_per_second", "`1000`", "How many requests a token may make each second on one replica; twice as many at once."),
+    key("limits.lease_seconds", "`60`", "How long a process keeps what it took to send, in seconds: if it dies, others take over after that. Longer than the longest request to a platform (30)."),
     key("platforms.<name>.endpoint", "the platform's own", "What stands in for a platform's address, such as a sandbox."),
 ];
 
@@ -66,22 +67,22 @@ pub const KEYS: &[Key] = &[
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Flags {
     /// The configuration file (TOML)
-    #[arg(long, global = true, env = "TRANSOM_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "TRANSOM_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where files are kept [default: ./transom-data]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// sqlite:<path> or postgres://… [default: an embedded database in the data folder]
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
     /// Policy files that replace built-in ones
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub policy_dir: Option<PathBuf>,
     /// What is logged: a level or a filter
-    #[arg(long, global = true, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
     /// How a line of the log looks
-    #[arg(long, global = true, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<super::LogFormat>,
 }
 
@@ -211,7 +212,8 @@ mod tests {
         ];
         let config = load(None, &variables, Flags::default()).unwrap();
         assert_eq!(config.database(), "postgres://db/transom");
-        assert_eq!(config.master_key.value.unwrap().expose_secret(), "0012");
+        let key = config.master_key.value.unwrap();
+        assert_eq!(key.expose_secret(), "0012");
         assert!(config.platforms["whatsapp"].endpoint.is_some());
     }
 

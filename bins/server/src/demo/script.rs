@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 use time::Duration;
 use transom_domain::{ChannelAccountId, ConversationId};
-use transom_sandbox::{Act, Action, Control, NewCustomer, ReceiptOrder, Send};
+use transom_sandbox::{Act, Action, Control, NewCustomer, Progress, ReceiptOrder, Send};
 
 use super::api::{Api, Reply};
 use super::table::clock_time;
@@ -112,7 +112,7 @@ impl<'w> Stage<'w> {
         heading("Receipts come in.");
         let sent = self.in_ledger("the template", |send| send.kind == "template").await?;
         let id = sent.provider_ids.first().cloned().unwrap_or_default();
-        let order = ReceiptOrder { message_id: id, status: "read".to_owned(), code: None, at: None };
+        let order = ReceiptOrder { message_id: id, status: Progress::Read, code: None, at: None };
         self.control.receipt(&self.at_sandbox, &order).map_err(Trouble::new)?;
         let messages = self.get("/messages").await?;
         let newest = messages.body.pointer("/items").and_then(Value::as_array).into_iter().flatten();

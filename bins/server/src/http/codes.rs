@@ -53,7 +53,8 @@ codes! {
     409 idempotency_key_running "The first request with this key is still running" "Ask again after `retry_after` seconds.";
     409 duplicate "It exists already" "Use the one that is there, or another name.";
     409 missing_reference "Something it refers to is gone, or it is still in use" "Read again what it refers to; remove what uses it first.";
-    409 channel_in_use "Conversations use the channel" "Switch it off with `enabled: false` instead.";
+    409 connection_in_use "Channels run over the connection" "Switch the channels off with `enabled: false` instead.";
+    409 own_rights "Nobody takes their own rights away" "Another administrator has to do it.";
     409 facts_unreadable "What is known of the person does not fit the policy" "The policy was replaced by one of another shape: tell an administrator.";
     409 policy_missing "The account's policy is not there" "Put the policy file back, or choose another policy for the channel.";
     412 version_mismatch "Somebody changed it meanwhile" "Read it again and send its new `ETag` as `If-Match`.";

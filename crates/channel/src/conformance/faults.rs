@@ -80,7 +80,7 @@ pub async fn no_failure_is_tried_again(harness: &Harness) -> Verdict {
         // Whether it is classified well is for other laws to say.
         let _ = trial.send_into(fault, "Once.").await?;
         let requests = harness.double.requests().await - before;
-        must!(requests == 1, "{fault:?}: one send makes {requests} requests");
+        must!(requests <= 1, "{fault:?}: one send makes {requests} requests");
     }
     Ok(())
 }

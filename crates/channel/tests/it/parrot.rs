@@ -588,7 +588,7 @@ impl State {
 }
 
 /// Less than the suite allows, since every flaw is tried with every law; more than a busy machine needs.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 #[async_trait]
 impl Double for Jungle {

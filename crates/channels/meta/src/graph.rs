@@ -118,7 +118,7 @@ impl Graph {
     async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, GraphFailure> {
         let answer = self.http.execute(request).await.map_err(GraphFailure::Transport)?;
         if let Some(busiest) = Usage::read(&answer.headers).busiest.filter(|busiest| *busiest >= BUSY) {
-            tracing::warn!(percent = busiest, "a call limit of the Graph API is nearly used up");
+            tracing::debug!(percent = busiest, "a call limit of the Graph API is nearly used up");
         }
         if !answer.is_success() {
             return Err(failure(&answer));

@@ -90,7 +90,7 @@ pub(crate) fn media() -> Vec<MediaRule> {
         rule(MediaKind::Image, &["image/jpeg", "image/png"], 5 * MIB, true),
         rule(MediaKind::Video, &["video/mp4", "video/3gpp"], 16 * MIB, true),
         rule(MediaKind::Animation, &["video/mp4"], 16 * MIB, true),
-        rule(MediaKind::Audio, &["audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"], 16 * MIB, false),
+        rule(MediaKind::Audio, &["audio/mpeg", "audio/aac", "audio/amr", "audio/mp4", "audio/ogg"], 16 * MIB, false),
         // A voice note is Opus in Ogg, mono.
         rule(MediaKind::Voice, &["audio/ogg"], 16 * MIB, false),
         rule(MediaKind::Document, DOCUMENTS, 100 * MIB, true),

@@ -10,6 +10,7 @@ use transom_meta::Graph;
 
 use crate::config::{Config, Number};
 use crate::error::{self, About, MESSAGING_LIMIT};
+use crate::inbound::Tier;
 use crate::media::Files;
 use crate::wire::{PhoneNode, Sent};
 use crate::{capabilities, inbound, outbound, template};
@@ -111,14 +112,14 @@ impl Channel for Client {
             .get(&number.phone_number_id, &[("fields", PHONE_FIELDS)])
             .await
             .map_err(|failure| failure.of_read(|refusal| error::classify(refusal, About::default())))?;
-        let limit = node.whatsapp_business_manager_messaging_limit.as_ref().and_then(inbound::tier);
+        let tier = node.whatsapp_business_manager_messaging_limit.as_ref().and_then(Tier::read);
         Ok(AccountInfo {
             name: match (node.verified_name, node.display_phone_number) {
                 (Some(name), Some(number)) => Some(format!("{name} ({number})")),
                 (name, number) => name.or(number),
             },
             external_key: Some(node.id.unwrap_or_else(|| number.phone_number_id.clone())),
-            limits: limit.map(|limit| (MESSAGING_LIMIT.to_owned(), limit)).into_iter().collect(),
+            limits: tier.map(|tier| (MESSAGING_LIMIT.to_owned(), tier.limit())).into_iter().collect(),
             at: Some(self.ports.clock.now()),
         })
     }

@@ -92,16 +92,17 @@ impl Config {
     pub(crate) fn read(settings: &SettingValues, ports: &Ports) -> Result<Self, SettingsError> {
         let app_secrets = Hub::secrets(settings.require("app_secret")?);
         if app_secrets.is_empty() {
-            return Err(wrong("app_secret", "there is no secret in it"));
+            return Err(wrong("app_secret", &"there is no secret in it"));
         }
         let version = match settings.get("api_version") {
             None => ApiVersion::default(),
-            Some(version) => version.parse().map_err(|error| wrong("api_version", error))?,
+            Some(version) => version.parse().map_err(|error| wrong("api_version", &error))?,
         };
-        let number = match settings.get("phone_number_id") {
-            None => None,
-            Some(id) => Some(Number {
-                phone_number_id: node("phone_number_id", id)?,
+        let number = match (settings.get("phone_number_id"), settings.get("waba_id")) {
+            // A connection alone.
+            (None, None) => None,
+            _ => Some(Number {
+                phone_number_id: node("phone_number_id", settings.require("phone_number_id")?)?,
                 waba_id: node("waba_id", settings.require("waba_id")?)?,
             }),
         };
@@ -121,11 +122,11 @@ fn node(name: &str, id: &str) -> Result<String, SettingsError> {
     if id.bytes().all(|byte| byte.is_ascii_digit()) && id.len() <= 32 {
         Ok(id.to_owned())
     } else {
-        Err(wrong(name, "an ID of the Graph API is made of digits"))
+        Err(wrong(name, &"an ID of the Graph API is made of digits"))
     }
 }
 
-fn wrong(name: &str, reason: impl ToString) -> SettingsError {
+fn wrong(name: &str, reason: &dyn std::fmt::Display) -> SettingsError {
     SettingsError::Wrong { name: name.to_owned(), reason: reason.to_string() }
 }
 
@@ -163,6 +164,7 @@ mod tests {
     #[case("verify_token", "", "verify_token")]
     #[case("access_token", "", "access_token")]
     #[case("waba_id", "", "waba_id")]
+    #[case("phone_number_id", "", "phone_number_id")]
     #[case("waba_id", "my account", "waba_id")]
     #[case("phone_number_id", "1/../2", "phone_number_id")]
     #[case("api_version", "newest", "api_version")]
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_connection_without_a_number_can_answer_the_handshake() {
-        assert_eq!(read(&settings().with("phone_number_id", "")).unwrap().number, None);
+        assert_eq!(read(&settings().with("phone_number_id", "").with("waba_id", "")).unwrap().number, None);
     }
 
     #[test]

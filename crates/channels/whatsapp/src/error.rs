@@ -59,16 +59,16 @@ pub(crate) fn classify(refusal: &Refusal, about: About<'_>) -> Option<SendError>
         131_026 | 131_021 | 130_497 => SendError::Unreachable { report },
 
         // The user is in an experiment without marketing; media; a Flow that is blocked; expired before it was delivered.
-        130_472 | 131_053 | 132_068 | 131_043 => SendError::ContentRefused { report },
-        // What concerns received messages and never a send.
-        131_052 | 131_060 => SendError::ContentRefused { report },
+        // 131052 and 131060 concern received messages, never a send.
+        130_472 | 131_053 | 132_068 | 131_043 | 131_052 | 131_060 => SendError::ContentRefused { report },
 
         132_001 => SendError::TemplateRefused { status: Some(TemplateStatus::Deleted), report },
         132_015 => SendError::TemplateRefused { status: Some(TemplateStatus::Paused), report },
         132_016 => SendError::TemplateRefused { status: Some(TemplateStatus::Disabled), report },
-        132_000 | 132_005 | 132_007 | 132_012 | 132_018 => SendError::TemplateRefused { status: None, report },
-        // Marketing is switched off for this account, or belongs to another API: other messages still go.
-        131_055 | 131_063 | 134_100 | 134_102 => SendError::TemplateRefused { status: None, report },
+        // Parameters. From 131055 on: marketing is switched off for this account, or belongs to another API; others still go.
+        132_000 | 132_005 | 132_007 | 132_012 | 132_018 | 131_055 | 131_063 | 134_100 | 134_102 => {
+            SendError::TemplateRefused { status: None, report }
+        }
 
         // A payment problem, a display name without approval, a number that is gone, locked or not registered, terms.
         33 | 131_031 | 131_037 | 131_042 | 131_045 | 133_006 | 133_010 | 134_011 | 368 => {

@@ -18,7 +18,7 @@ use transom_meta::envelope::{self, Entry};
 use crate::capabilities::{BSUID, PHONE};
 use crate::config::Number;
 
-pub(crate) use account::tier;
+pub(crate) use account::Tier;
 pub use charges::{Charge, charges};
 
 /// What every call of this platform is about.
@@ -58,8 +58,7 @@ impl<'c> Scene<'c> {
         let value = change.get("value").unwrap_or(&Value::Null);
         let named = value.get("metadata").and_then(|metadata| metadata.get("phone_number_id")).and_then(envelope::text);
         let account = named.filter(|id| !id.is_empty()).unwrap_or_else(|| account_of(entry, number));
-        let contacts =
-            list(value, "contacts").iter().filter_map(|contact| Contact::deserialize_from(contact)).collect();
+        let contacts = list(value, "contacts").iter().filter_map(Contact::read).collect();
         Self {
             entry,
             field: text(change, "field").unwrap_or("a change without a field"),
@@ -197,7 +196,7 @@ struct Shown {
 }
 
 impl Contact {
-    fn deserialize_from(value: &Value) -> Option<Self> {
+    fn read(value: &Value) -> Option<Self> {
         let profile = value.get("profile").map(|profile| Shown {
             name: text(profile, "name").map(str::to_owned),
             username: text(profile, "username").map(|name| name.trim_start_matches('@').to_owned()),

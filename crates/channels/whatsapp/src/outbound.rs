@@ -280,11 +280,7 @@ pub(crate) fn file_of(content: &Content) -> Option<&Attachment> {
 }
 
 /// The request for a part that [`plan`] made. `file` is where the platform finds the part's file.
-pub(crate) fn request<'m>(
-    part: &'m OutboundPart,
-    to: Addressee,
-    file: Option<FileRef>,
-) -> Result<Request<'m>, Unsendable> {
+pub(crate) fn request(part: &OutboundPart, to: Addressee, file: Option<FileRef>) -> Result<Request<'_>, Unsendable> {
     let content = part.content();
     Ok(Request {
         messaging_product: "whatsapp",

@@ -22,7 +22,6 @@ pub(crate) fn check(template: &TemplateMessage) -> Result<(), Unsendable> {
     }
     present("template.language", &template.language)?;
     match &template.parameters.header {
-        None => {}
         Some(HeaderParameter::Text(values)) => check_texts("header", values)?,
         Some(HeaderParameter::Location(place)) => check_place(place)?,
         Some(HeaderParameter::Media(file)) if header_kind(file.kind).is_none() => {
@@ -30,7 +29,7 @@ pub(crate) fn check(template: &TemplateMessage) -> Result<(), Unsendable> {
                 what: format!("a template's header of kind `{}`", file.kind.as_str()),
             });
         }
-        Some(HeaderParameter::Media(_)) => {}
+        None | Some(HeaderParameter::Media(_)) => {}
     }
     check_texts("body", &template.parameters.body)?;
     for (index, value) in &template.parameters.buttons {
@@ -207,7 +206,7 @@ fn add(definition: &mut TemplateDefinition, component: &Value) -> Option<String>
             definition.body = text();
             // Meta writes the words of an authentication template itself, and the code is its one parameter.
             if definition.body.is_empty() && definition.category == "authentication" {
-                definition.body = "{{1}}".to_owned();
+                "{{1}}".clone_into(&mut definition.body);
             }
             None
         }

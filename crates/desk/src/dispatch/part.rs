@@ -3,8 +3,8 @@
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 use transom_channel::{Evidence, NextStep, OutboundPart, Receipt, SendError};
-use transom_domain::{Actor, Author, DeliveryState};
-use transom_storage::{Claimed, Outcome, Settled, Settlement, Tx, WorkspaceScope};
+use transom_domain::{Actor, Address, Author, DeliveryState, Profile};
+use transom_storage::{Claimed, Outcome, PersonSeed, Settled, Settlement, Tx, WorkspaceScope};
 use transom_windows::{Permit, Sender};
 
 use super::Dispatcher;
@@ -321,12 +321,7 @@ fn is_first_surprise(attempted: &Attempted, error: &SendError) -> bool {
 }
 
 /// The platform has it: counted in the facts, and what the answer told of the person is kept.
-async fn accepted(
-    tx: &Tx,
-    attempted: &Attempted,
-    learned: &[transom_domain::Address],
-    now: OffsetDateTime,
-) -> Result<(), DeskError> {
+async fn accepted(tx: &Tx, attempted: &Attempted, learned: &[Address], now: OffsetDateTime) -> Result<(), DeskError> {
     let Some(identity) = tx.lock_identity(attempted.claimed.identity).await? else { return Ok(()) };
     let mut situation = attempted.situation.again(tx, identity, now).await?;
     let what = transom_windows::What::Sent {
@@ -337,11 +332,23 @@ async fn accepted(
     };
     situation.apply(&transom_windows::Event { at: attempted.started_at, what });
     situation.save(tx, now).await?;
-    let unknown: Vec<_> =
-        learned.iter().filter(|address| !situation.identity.addresses.contains(address)).cloned().collect();
-    if !unknown.is_empty() {
-        tx.add_addresses(situation.identity.id, &unknown, now).await?;
+    if learned.iter().any(|address| !situation.identity.addresses.contains(address)) {
+        meet_again(tx, &situation, learned, now).await?;
     }
+    Ok(())
+}
+
+/// The answer named the person in another way: all of it is one person.
+async fn meet_again(tx: &Tx, situation: &Situation, learned: &[Address], now: OffsetDateTime) -> Result<(), DeskError> {
+    let seed = PersonSeed {
+        identity: situation.identity.id,
+        contact: situation.identity.contact,
+        account: situation.account.id,
+        addresses: situation.identity.addresses.iter().chain(learned).cloned().collect(),
+        profile: Profile::default(),
+        at: now,
+    };
+    tx.meet(&seed, now).await?;
     Ok(())
 }
 

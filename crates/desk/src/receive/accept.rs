@@ -69,7 +69,7 @@ pub async fn accept(
             body,
             received_at,
         };
-        desk.storage().append_call(&scope, call).await.map_err(DeskError::from)?;
+        desk.storage().append_call(&scope, &call).await.map_err(DeskError::from)?;
         desk.work().inbound.notify_one();
     }
     Ok(Heard { platform: hook.platform, answer })

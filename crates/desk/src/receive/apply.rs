@@ -15,7 +15,7 @@ use crate::registry::Hook;
 use crate::{Desk, DeskError};
 
 /// How many calls are applied in one transaction.
-const BATCH: u32 = 100;
+const BATCH: u64 = 100;
 /// A call that was in hand at this many crashes is quarantined.
 const POISON: u32 = 3;
 /// How often the journal is looked at when nobody calls: other replicas journal too.
@@ -103,7 +103,7 @@ async fn apply_call(
         Ok(items) => items,
         Err(trouble) => {
             quarantine(desk, tx, call, None, &trouble, now).await?;
-            tx.finish_call(call.call.id, CallOutcome::Quarantined, json!({ "reason": trouble.reason }), now).await?;
+            tx.finish_call(call.call.id, CallOutcome::Quarantined, &json!({ "reason": trouble.reason }), now).await?;
             return Ok(Applied { quarantined: 1, ..done });
         }
     };
@@ -127,7 +127,7 @@ async fn apply_call(
     }
     let outcome = if done.quarantined > 0 { CallOutcome::Quarantined } else { CallOutcome::Applied };
     let summary = json!({ "items": done.items, "quarantined": done.quarantined });
-    tx.finish_call(call.call.id, outcome, summary, now).await?;
+    tx.finish_call(call.call.id, outcome, &summary, now).await?;
     Ok(done)
 }
 

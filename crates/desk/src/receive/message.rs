@@ -198,20 +198,18 @@ async fn opening(
             return Ok((after.opened_by_sender(agent, episode, case.now), "answer"));
         }
     }
-    let opens = opens_anew(&settings, stored.conversation.episodes > 0, bot_serves());
+    let opens = opens_anew(&settings, stored.conversation.episodes > 0);
     Ok((opens.then(|| after.reopen(episode, case.now)).flatten(), "inbound"))
 }
 
-fn opens_anew(settings: &Settings, known: bool, bot_serves: bool) -> bool {
-    match (known, settings.inbound_on_closed) {
-        (true, InboundOnClosed::Open) => true,
-        (true, InboundOnClosed::AsNew) | (false, _) => settings.new_conversation_status.starts_open(bot_serves),
+/// What the settings say about a message into a new or closed conversation.
+fn opens_anew(settings: &Settings, known: bool) -> bool {
+    // `auto` starts closed where a bot serves the account. No bot can be bound to one yet, so none does.
+    let as_new = settings.new_conversation_status.starts_open(false);
+    match settings.inbound_on_closed {
+        InboundOnClosed::Open if known => true,
+        InboundOnClosed::Open | InboundOnClosed::AsNew => as_new,
     }
-}
-
-/// Whether a bot serves the account. Bots are bound to accounts by rules that are not there yet, so none does.
-const fn bot_serves() -> bool {
-    false
 }
 
 #[cfg(test)]
@@ -221,20 +219,18 @@ mod tests {
     use transom_domain::NewConversationStatus as New;
 
     #[rstest]
-    #[case(New::Auto, InboundOnClosed::AsNew, false, false, true)]
-    #[case(New::Auto, InboundOnClosed::AsNew, true, true, false)]
-    #[case(New::Closed, InboundOnClosed::AsNew, true, false, false)]
-    #[case(New::Closed, InboundOnClosed::Open, true, false, true)]
-    #[case(New::Closed, InboundOnClosed::Open, false, false, false)]
-    #[case(New::Open, InboundOnClosed::AsNew, true, true, true)]
+    #[case(New::Auto, InboundOnClosed::AsNew, false, true)]
+    #[case(New::Closed, InboundOnClosed::AsNew, true, false)]
+    #[case(New::Closed, InboundOnClosed::Open, true, true)]
+    #[case(New::Closed, InboundOnClosed::Open, false, false)]
+    #[case(New::Open, InboundOnClosed::AsNew, true, true)]
     fn settings_say_whether_a_message_opens(
         #[case] new: New,
         #[case] on_closed: InboundOnClosed,
         #[case] known: bool,
-        #[case] bot: bool,
         #[case] opens: bool,
     ) {
         let settings = Settings { new_conversation_status: new, inbound_on_closed: on_closed, ..Settings::default() };
-        assert_eq!(opens_anew(&settings, known, bot), opens);
+        assert_eq!(opens_anew(&settings, known), opens);
     }
 }

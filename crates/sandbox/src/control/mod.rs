@@ -46,9 +46,13 @@ impl Control {
 
     fn platform_named(&self, name: &str) -> Result<&dyn Personality, Problem> {
         self.shared.personality(name).ok_or_else(|| {
-            let known: Vec<_> = self.shared.personalities.iter().map(|personality| personality.name()).collect();
-            Problem::invalid(format!("platform is `{name}`, and must be one of: {}", known.join(", ")))
+            Problem::invalid(format!("platform is `{name}`, and must be one of: {}", self.platforms().join(", ")))
         })
+    }
+
+    /// The names of the platforms that this sandbox plays.
+    pub fn platforms(&self) -> Vec<&'static str> {
+        self.shared.personalities.iter().map(|personality| personality.name()).collect()
     }
 
     // Accounts

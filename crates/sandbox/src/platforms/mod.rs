@@ -52,7 +52,7 @@ pub(crate) trait Personality: Send + Sync + 'static {
     /// Closes an account.
     fn close(&self, world: &mut World, account: &str);
 
-    /// Which account a call is for and whether it sends a message; the error is the platform's answer to a call that is for none.
+    /// Which account a call is for, and whether it sends a message. The error is the platform's answer to a call for none.
     fn route(&self, world: &mut World, call: &Call) -> Result<Route, Reply>;
 
     /// Carries a call out.

@@ -82,7 +82,12 @@ pub async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
 #[expect(clippy::disallowed_methods, reason = "the tests are a client of their own")]
 fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(10))
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
 }
 
 /// A webhook call as it arrived.
@@ -147,7 +152,9 @@ async fn take(
 ) -> http::Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let query = head.uri.query().unwrap_or_default().to_owned();
-    let challenge = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "hub.challenge").map(|(_, value)| value.into_owned());
+    let challenge = url::form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "hub.challenge")
+        .map(|(_, value)| value.into_owned());
     let body = body.collect().await.unwrap().to_bytes();
     calls.lock().unwrap().push(Received { method: head.method.to_string(), query, headers: head.headers, body });
     let status = statuses.lock().unwrap().pop_front().unwrap_or(200);

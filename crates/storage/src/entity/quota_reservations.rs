@@ -20,6 +20,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
     pub period: String,
+    pub since: Option<Millis>,
     pub counting: String,
     pub identity_id: Uuid,
     pub cost: i64,

@@ -2,7 +2,7 @@
 
 use super::Names;
 use super::reader::Problems;
-use crate::policy::{Condition, CountedFrom, Grant, Per, Rules, Scope, Session, positions, standing};
+use crate::policy::{Condition, CountedFrom, Counts, Grant, Per, Rules, Scope, Session, positions, standing};
 
 /// Checks the policy as a whole and derives what follows from it.
 pub(super) fn check(rules: &mut Rules, names: &Names<'_>, problems: &mut Problems<'_>) {
@@ -67,11 +67,17 @@ fn taken_away_by_an_event(grant: &Grant) -> bool {
 }
 
 fn quotas(rules: &Rules, names: &Names<'_>, problems: &mut Problems<'_>) {
-    for (quota, (_, span)) in rules.quotas.iter().zip(&names.quotas) {
+    for (position, (quota, (_, span))) in rules.quotas.iter().zip(&names.quotas).enumerate() {
         let mut wrong = |reason: &str| problems.at(span, format!("quota `{}`: {reason}", quota.name));
         let own = matches!(quota.per, Per::Opening | Per::RollingSinceOpening(_));
         if own && quota.scope != Scope::Identity {
             wrong("what is counted since a person's event has the scope `identity`");
+        }
+        let mut spenders = rules.grants.iter().filter(|grant| grant.spends & 1 << position != 0);
+        let opened = |grant: &Grant| (grant.opened_by, grant.counted_from, grant.within);
+        let first = spenders.next().map(opened);
+        if quota.per == Per::Opening && spenders.any(|grant| Some(opened(grant)) != first) {
+            wrong("what is counted per opening is spent by grants that are opened alike");
         }
         if quota.per == Per::Opening && quota.limit.is_none() {
             wrong("`limit` is missing");
@@ -81,6 +87,12 @@ fn quotas(rules: &Rules, names: &Names<'_>, problems: &mut Problems<'_>) {
         }
         if quota.free_within.is_some_and(|grant| !rules.grants.get(grant).is_some_and(Grant::is_timed)) {
             wrong("`free_within` names a grant that has `opened_by` and `within`");
+        }
+        if quota.counts == Counts::DistinctRecipients && quota.scope == Scope::Identity {
+            wrong("one person is one recipient: `distinct_recipients` is for quotas of an account or group");
+        }
+        if quota.free_within.is_some() && quota.scope == Scope::Identity {
+            wrong("`free_within` is for quotas of an account or group: nobody else knows which messages were free");
         }
         if !quota.possible.is_empty() && !quota.limit.is_some_and(|limit| quota.possible.contains(&limit)) {
             wrong("`limit` is not among the `possible` ones");

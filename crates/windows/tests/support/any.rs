@@ -209,9 +209,14 @@ pub fn event(policy: &Policy) -> impl Strategy<Value = Unborn> + use<> {
     let kinds: Vec<(String, bool)> = policy.kinds().iter().map(|kind| (kind.name().to_owned(), kind.needs_ref())).collect();
     let grants: Vec<String> = policy.grants().iter().map(|grant| grant.name().to_owned()).collect();
     let quotas: Vec<String> = policy.quotas().iter().map(|quota| quota.name().to_owned()).collect();
-    let reference = || select(vec!["r1", "r2", "r3"]).prop_map(str::to_owned);
-    let opening = (select(kinds), reference())
-        .prop_map(|((kind, needs_ref), reference)| What::Opening { kind, reference: needs_ref.then_some(reference) });
+    // No two events share a reference, of whatever kinds they are.
+    let referring: Vec<String> = kinds.iter().filter(|(_, needs_ref)| *needs_ref).map(|(kind, _)| kind.clone()).collect();
+    let referring = if referring.is_empty() { vec!["none".to_owned()] } else { referring };
+    let reference = || (select(referring.clone()), 1..4).prop_map(|(kind, number)| format!("{kind} {number}"));
+    let opening = (select(kinds), 1..4).prop_map(|((kind, needs_ref), number)| {
+        let reference = needs_ref.then(|| format!("{kind} {number}"));
+        What::Opening { kind, reference }
+    });
     let sent = (select(grants.clone()), prop::option::of(reference()), 1_u32..4)
         .prop_map(|(grant, reference, cost)| What::Sent { id: 0, grant, reference, cost });
     let refused = (select(grants), prop::option::weighted(0.3, reference()), any::<Index>(), any::<bool>()).prop_map(

@@ -309,7 +309,7 @@ impl Twin {
             // A refusal on a right of its own ends that right, whatever the platform said.
             What::Refused { reference: Some(of), sent_at, .. } => (reference == Some(of)).then_some(*sent_at),
             What::Refused { grant: of, sent_at, cause: PlatformRefusal::WindowClosed, .. } => {
-                (every(of) || *of == grant.name).then_some(*sent_at)
+                (every(of) || *of == grant.name || self.same_session(of, grant)).then_some(*sent_at)
             }
             What::Refused { grant: of, sent_at, cause: PlatformRefusal::QuotaReached { .. }, .. } => {
                 (every(of) && !counted).then_some(*sent_at)
@@ -317,6 +317,14 @@ impl Twin {
             _ => None,
         });
         refused.collect()
+    }
+
+    /// Whether two grants count from the first event of the same session.
+    fn same_session(&self, name: &str, grant: &Grant) -> bool {
+        let first = |grant: &Grant| grant.counted_from.as_deref() == Some("first");
+        let kinds = |grant: &Grant| grant.opened_by.iter().cloned().collect::<BTreeSet<_>>();
+        let other = self.grant.iter().find(|known| known.name == name).unwrap();
+        first(grant) && first(other) && kinds(grant) == kinds(other)
     }
 
     /// Whether a refusal on that grant is evidence against whatever the customer opened.
@@ -437,6 +445,8 @@ impl Twin {
         let (account_at, account) = newest_account(history);
         let reported = account.quotas.get(&quota.name).map_or(0, |usage| match &quota.per {
             Per::Word(word) if word == "opening" => 0,
+            // What was reported before the customer started the count anew is no longer used.
+            Per::Since { .. } if self.reset(quota, history).is_some_and(|reset| reset > account_at) => 0,
             Per::Word(_) => {
                 let of = usage.period.clone().unwrap_or_else(|| period(quota, account_at));
                 if of == period(quota, now) { usage.used } else { 0 }

@@ -80,32 +80,49 @@ fn words(value: &Value) -> String {
 
 /// A limit of the portfolio, from the first of these fields that states one.
 fn limit(value: &Value, fields: &[&str]) -> Option<AccountEffect> {
-    let limit = fields.iter().find_map(|field| value.get(*field).and_then(tier))?;
-    Some(AccountEffect::Limit { quota: MESSAGING_LIMIT.to_owned(), limit })
+    let tier = fields.iter().find_map(|field| value.get(*field).and_then(Tier::read))?;
+    Some(AccountEffect::Limit { quota: MESSAGING_LIMIT.to_owned(), limit: tier.limit() })
 }
 
-/// A messaging limit as Meta writes it: `TIER_250`, `TIER_2K`, `TIER_UNLIMITED`, 250 or -1. `None` for what is none of
-/// these, `Some(None)` for unlimited.
-pub(crate) fn tier(value: &Value) -> Option<Option<u32>> {
-    if let Some(number) = value.as_i64() {
-        return match u32::try_from(number) {
-            Ok(0) => None,
-            Ok(limit) => Some(Some(limit)),
-            Err(_) => (number == -1).then_some(None),
+/// A messaging limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tier {
+    /// So many people.
+    People(u32),
+    /// Everybody.
+    Unlimited,
+}
+
+impl Tier {
+    /// As Meta writes it: `TIER_250`, `TIER_2K`, `TIER_UNLIMITED`, 250 or -1. `None` for what is none of these.
+    pub(crate) fn read(value: &Value) -> Option<Self> {
+        if let Some(number) = value.as_i64() {
+            return match u32::try_from(number) {
+                Ok(limit) => Some(Tier::People(limit)).filter(|_| limit > 0),
+                Err(_) => (number == -1).then_some(Tier::Unlimited),
+            };
+        }
+        let word = value.as_str()?.trim().to_ascii_uppercase();
+        let tier = word.strip_prefix("TIER_").unwrap_or(&word);
+        if tier == "UNLIMITED" {
+            return Some(Tier::Unlimited);
+        }
+        let (digits, times) = match (tier.strip_suffix('K'), tier.strip_suffix('M')) {
+            (Some(digits), _) => (digits, 1_000),
+            (None, Some(digits)) => (digits, 1_000_000),
+            (None, None) => (tier, 1),
         };
+        let limit: u32 = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())??;
+        limit.checked_mul(times).filter(|limit| *limit > 0).map(Tier::People)
     }
-    let word = value.as_str()?.trim().to_ascii_uppercase();
-    let tier = word.strip_prefix("TIER_").unwrap_or(&word);
-    if tier == "UNLIMITED" {
-        return Some(None);
+
+    /// The limit; `None`: none at all.
+    pub(crate) fn limit(self) -> Option<u32> {
+        match self {
+            Tier::People(limit) => Some(limit),
+            Tier::Unlimited => None,
+        }
     }
-    let (digits, times) = match (tier.strip_suffix('K'), tier.strip_suffix('M')) {
-        (Some(digits), _) => (digits, 1_000),
-        (None, Some(digits)) => (digits, 1_000_000),
-        (None, None) => (tier, 1),
-    };
-    let limit: u32 = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())??;
-    limit.checked_mul(times).filter(|limit| *limit > 0).map(Some)
 }
 
 /// Whether the account may still send.
@@ -175,22 +192,22 @@ mod tests {
     use serde_json::json;
 
     #[rstest]
-    #[case(json!("TIER_50"), Some(Some(50)))]
-    #[case(json!("TIER_250"), Some(Some(250)))]
-    #[case(json!("TIER_1K"), Some(Some(1_000)))]
-    #[case(json!("TIER_2K"), Some(Some(2_000)))]
-    #[case(json!("tier_2k"), Some(Some(2_000)))]
-    #[case(json!("TIER_10K"), Some(Some(10_000)))]
-    #[case(json!("TIER_100K"), Some(Some(100_000)))]
-    #[case(json!("TIER_UNLIMITED"), Some(None))]
-    #[case(json!(250), Some(Some(250)))]
-    #[case(json!(-1), Some(None))]
+    #[case(json!("TIER_50"), Some(Tier::People(50)))]
+    #[case(json!("TIER_250"), Some(Tier::People(250)))]
+    #[case(json!("TIER_1K"), Some(Tier::People(1_000)))]
+    #[case(json!("TIER_2K"), Some(Tier::People(2_000)))]
+    #[case(json!("tier_2k"), Some(Tier::People(2_000)))]
+    #[case(json!("TIER_10K"), Some(Tier::People(10_000)))]
+    #[case(json!("TIER_100K"), Some(Tier::People(100_000)))]
+    #[case(json!("TIER_UNLIMITED"), Some(Tier::Unlimited))]
+    #[case(json!(250), Some(Tier::People(250)))]
+    #[case(json!(-1), Some(Tier::Unlimited))]
     #[case(json!("TIER_NOT_SET"), None)]
     #[case(json!("TIER_"), None)]
     #[case(json!("TIER_99999999999999999999K"), None)]
     #[case(json!(0), None)]
     #[case(json!(null), None)]
-    fn tiers_are_read(#[case] written: Value, #[case] expected: Option<Option<u32>>) {
-        assert_eq!(tier(&written), expected);
+    fn tiers_are_read(#[case] written: Value, #[case] expected: Option<Tier>) {
+        assert_eq!(Tier::read(&written), expected);
     }
 }

@@ -38,52 +38,13 @@ impl Scene<'_> {
         let Some(person) = self.person(ids.user_id.as_deref(), ids.wa_id.as_deref()) else {
             return self.unread(&format!("{kind} without a sender"), message, true);
         };
-        let (item, opens) = self.understood(id, kind, message);
+        let (item, opens) = understood(id, kind, message);
         Inbound {
             event_key: id.to_owned(),
             at: self.time_of(message),
             person: Some(person),
             openings: if opens { vec![Opening::of("message")] } else { Vec::new() },
             ..self.item(item)
-        }
-    }
-
-    /// What a message is, and whether it opens the window (the table of whatsapp.md 1.1).
-    fn understood(&self, id: &str, kind: &str, message: &Value) -> (Item, bool) {
-        let unsupported = |from_customer| Item::Unsupported { what: what_it_was(kind, message), from_customer };
-        let original =
-            |name: &str| message.get(name).and_then(|body| text(body, "original_message_id")).map(str::to_owned);
-        match kind {
-            "reaction" => match message.get("reaction").and_then(|reaction| text(reaction, "message_id")) {
-                Some(to) => {
-                    let emoji = message.get("reaction").and_then(|reaction| text(reaction, "emoji"));
-                    (Item::Reaction { to: to.to_owned(), emoji: emoji.map(str::to_owned) }, false)
-                }
-                None => (unsupported(true), false),
-            },
-            "edit" => match (original("edit"), message.get("edit").and_then(|edit| edit.get("message"))) {
-                (Some(of), Some(now)) => {
-                    let kind = text(now, "type").unwrap_or("text");
-                    let said = said(kind, now)
-                        .unwrap_or_else(|| Said::plain(Body::Unsupported { what: what_it_was(kind, now) }));
-                    (Item::Edit { of, content: Content { body: said.body, reply_to: None } }, false)
-                }
-                _ => (unsupported(true), false),
-            },
-            "revoke" => match original("revoke") {
-                Some(of) => (Item::Unsend { of }, false),
-                None => (unsupported(true), false),
-            },
-            "system" => (system(message).unwrap_or_else(|| unsupported(false)), false),
-            // The chat was opened and nothing written.
-            "request_welcome" => (unsupported(false), false),
-            // A poll, something to be seen once: the customer wrote, only the content is not relayed.
-            "unsupported" => (unsupported(true), true),
-            _ => match said(kind, message) {
-                Some(said) => (Item::Message(inbound_message(id, message, said)), true),
-                // Known to open whatever it holds; a type that does not exist yet opens nothing.
-                None => (unsupported(true), is_known_to_open(kind)),
-            },
         }
     }
 
@@ -105,6 +66,44 @@ impl Scene<'_> {
             person: Some(person),
             ..self.item(Item::Echo { message, correlation: None })
         }
+    }
+}
+
+/// What a message is, and whether it opens the window (the table of whatsapp.md 1.1).
+fn understood(id: &str, kind: &str, message: &Value) -> (Item, bool) {
+    let unsupported = |from_customer| Item::Unsupported { what: what_it_was(kind, message), from_customer };
+    let original = |name: &str| message.get(name).and_then(|body| text(body, "original_message_id")).map(str::to_owned);
+    match kind {
+        "reaction" => match message.get("reaction").and_then(|reaction| text(reaction, "message_id")) {
+            Some(to) => {
+                let emoji = message.get("reaction").and_then(|reaction| text(reaction, "emoji"));
+                (Item::Reaction { to: to.to_owned(), emoji: emoji.map(str::to_owned) }, false)
+            }
+            None => (unsupported(true), false),
+        },
+        "edit" => match (original("edit"), message.get("edit").and_then(|edit| edit.get("message"))) {
+            (Some(of), Some(now)) => {
+                let kind = text(now, "type").unwrap_or("text");
+                let said =
+                    said(kind, now).unwrap_or_else(|| Said::plain(Body::Unsupported { what: what_it_was(kind, now) }));
+                (Item::Edit { of, content: Content { body: said.body, reply_to: None } }, false)
+            }
+            _ => (unsupported(true), false),
+        },
+        "revoke" => match original("revoke") {
+            Some(of) => (Item::Unsend { of }, false),
+            None => (unsupported(true), false),
+        },
+        "system" => (system(message).unwrap_or_else(|| unsupported(false)), false),
+        // The chat was opened and nothing written.
+        "request_welcome" => (unsupported(false), false),
+        // A poll, something to be seen once: the customer wrote, only the content is not relayed.
+        "unsupported" => (unsupported(true), true),
+        _ => match said(kind, message) {
+            Some(said) => (Item::Message(inbound_message(id, message, said)), true),
+            // Known to open whatever it holds; a type that does not exist yet opens nothing.
+            None => (unsupported(true), is_known_to_open(kind)),
+        },
     }
 }
 

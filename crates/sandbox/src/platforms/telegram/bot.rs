@@ -108,7 +108,8 @@ impl Bot {
 
     /// The bot as a user.
     pub(super) fn user(&self) -> Value {
-        json!({"id": id_of(&self.settings.token), "is_bot": true, "first_name": self.settings.first_name, "username": self.settings.username})
+        let TelegramSettings { token, first_name, username, .. } = &self.settings;
+        json!({"id": id_of(token), "is_bot": true, "first_name": first_name, "username": username})
     }
 }
 

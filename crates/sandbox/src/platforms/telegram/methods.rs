@@ -317,7 +317,8 @@ fn edit(world: &mut World, account: &str, method: &str, params: &Params) -> Resu
     }
     let same_text = text.as_ref().is_none_or(|text| *text == entry.text);
     if same_text && buttons == entry.buttons {
-        let why = "message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message";
+        let why = "message is not modified: specified new message content and reply markup are exactly the same as a \
+                   current content and reply markup of the message";
         return Err(BotError::bad(why));
     }
     entry.text = text.unwrap_or_else(|| std::mem::take(&mut entry.text));

@@ -9,6 +9,7 @@ mod params;
 mod rules;
 mod send;
 mod updates;
+mod verbs;
 
 pub use self::bot::TelegramSettings;
 
@@ -137,8 +138,8 @@ impl Personality for Telegram {
     async fn verb(&self, shared: &Shared, account: &str, verb: &str, body: Value) -> Result<Value, Problem> {
         let mut world = shared.world();
         match verb {
-            "business_connection" => updates::connect(&mut world, account, body),
-            "group" => updates::group(&mut world, account, body),
+            "business_connection" => verbs::connect(&mut world, account, body),
+            "group" => verbs::group(&mut world, account, body),
             "update" => {
                 let Value::Object(kinds) = body else {
                     return Err(Problem::invalid("update: an object with one kind"));

@@ -34,7 +34,8 @@ impl GraphError {
     /// No such object, or not with this token.
     pub(super) fn no_such_object(id: &str) -> Self {
         let details = format!(
-            "Unsupported request. Object with ID '{id}' does not exist, cannot be loaded due to missing permissions, or does not support this operation"
+            "Unsupported request. Object with ID '{id}' does not exist, cannot be loaded due to missing permissions, \
+             or does not support this operation"
         );
         Self::new(100, details)
     }
@@ -44,7 +45,7 @@ impl GraphError {
         matches!(self.code, 131_026 | 131_047 | 131_049 | 131_050 | 131_053 | 130_472)
     }
 
-    /// The title and the HTTP status that go with the code. Titles are unstable at the platform; a client must not read them.
+    /// The title and the HTTP status that go with the code. Titles change at the platform; a client must not read them.
     fn title(&self) -> (&'static str, u16) {
         match self.code {
             0 => ("AuthException", 401),

@@ -1,12 +1,15 @@
 //! WhatsApp Cloud API: `{base}/whatsapp/v25.0/…`.
 
+mod envelope;
 mod errors;
+mod fill;
 mod inbound;
 mod media;
 mod message;
 mod number;
 mod rules;
 mod send;
+mod statuses;
 mod templates;
 
 pub use self::number::{Refusals, Review, WhatsAppSettings};
@@ -161,7 +164,7 @@ impl Personality for WhatsApp {
     }
 
     fn receipt(&self, world: &mut World, account: &str, order: &ReceiptOrder) -> Result<Option<u64>, Problem> {
-        send::receipt(world, account, order)
+        statuses::receipt(world, account, order)
     }
 
     fn would_accept(&self, world: &mut World, key: &ChatKey, ask: &Ask) -> Verdict {
@@ -188,7 +191,7 @@ impl Personality for WhatsApp {
                 let value = body.get("value").cloned().unwrap_or_default();
                 let mut world = shared.world();
                 let waba = number::settings(&mut world, account)?.waba_id;
-                Ok(json!({"delivery": inbound::report(&mut world, account, &waba, field, &value)}))
+                Ok(json!({"delivery": envelope::report(&mut world, account, &waba, field, &value)}))
             }
             other => Err(Problem::not_found(format!(
                 "WhatsApp has no verb `{other}`: template, template_status, handshake, alert"
@@ -330,7 +333,7 @@ fn block_users(world: &mut World, phone: &str, method: &str, body: &[u8]) -> Res
         let customer = world.customer_at("whatsapp", &digits(&input)).map(|customer| customer.id.clone());
         let key = ChatKey::direct(phone, &customer.ok_or_else(|| GraphError::invalid("user", "not a WhatsApp user"))?);
         let last = world.chats.get(&key).and_then(|chat| chat.latest(|_| true));
-        if method == "POST" && !last.is_some_and(|at| inbound::within(at, Duration::hours(24), now)) {
+        if method == "POST" && !last.is_some_and(|at| statuses::within(at, Duration::hours(24), now)) {
             return Err(GraphError::new(139_100, "Only users who wrote in the last 24 hours can be blocked"));
         }
         world.chat_mut(&key).shut_out = method == "POST";
@@ -362,5 +365,26 @@ mod tests {
         let body = br#"{"object":"whatsapp_business_account","entry":[]}"#;
         let expected = "sha256=6c7d563c694361f705fbaae1cc200fe77ac07b50943250a6931917db3ee09a78";
         assert_eq!(signature("test-app-secret-0001", body), expected);
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Vector {
+        id: String,
+        app_secret: String,
+        body: String,
+        signature: String,
+    }
+
+    /// Requests that the platform's best-known SDKs accept.
+    #[test]
+    fn the_signature_is_what_the_sdks_accept() {
+        let vectors: Vec<Vector> =
+            serde_json::from_str(include_str!("../../../tests/fixtures/whatsapp_signatures.json")).unwrap();
+        assert!(vectors.len() > 5);
+        for vector in vectors {
+            let body = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &vector.body).unwrap();
+            let signature = signature(&vector.app_secret, &body);
+            assert_eq!(signature, format!("sha256={}", vector.signature), "{}", vector.id);
+        }
     }
 }

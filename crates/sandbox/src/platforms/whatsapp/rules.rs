@@ -1,7 +1,8 @@
 //! WhatsApp's rules, from its documents and the raw history.
 //!
-//! The customer service window: 24 hours from the user's last message or call, per number and user; free-form inside, approved
-//! templates outside. The messaging limit: unique users written to outside a window in a moving 24 hours, per portfolio.
+//! The customer service window: 24 hours from the user's last message or call, per number and user; free-form inside,
+//! approved templates outside. The messaging limit: unique users written to outside a window in a moving 24 hours,
+//! per portfolio.
 
 use std::collections::BTreeSet;
 
@@ -104,7 +105,8 @@ pub(super) fn refusal(
     let verdict = would_accept(world, key, &ask, now);
     match verdict.because {
         Some(Because::WindowClosed | Because::NeverOpened) => {
-            let details = "Message failed to send because more than 24 hours have passed since the customer last replied to this number";
+            let details = "Message failed to send because more than 24 hours have passed since the customer last \
+                           replied to this number";
             return Some(GraphError::new(131_047, details));
         }
         Some(Because::Quota) => {
@@ -132,9 +134,9 @@ pub(super) fn undeliverable() -> GraphError {
 /// A number of the North American plan whose area is in the United States (marketing is paused there since 2025-04-01).
 fn is_in_the_united_states(customer: &Customer) -> bool {
     /// Areas of the plan in Canada, Bermuda and the Caribbean.
-    const ELSEWHERE: &str = "204 226 236 242 246 249 250 257 263 264 268 284 289 306 343 345 354 365 367 368 382 387 403 416 418 428 431 437 438 441 \
-         450 468 473 474 506 514 519 548 579 581 584 587 600 604 613 639 647 649 658 664 672 683 705 709 721 742 753 758 767 778 780 782 \
-         784 807 809 819 825 829 849 867 868 869 873 876 879 902 905 942";
+    const ELSEWHERE: &str = "204 226 236 242 246 249 250 257 263 264 268 284 289 306 343 345 354 365 367 368 382 387 403 416 418 428 \
+        431 437 438 441 450 468 473 474 506 514 519 548 579 581 584 587 600 604 613 639 647 649 658 664 672 683 \
+        705 709 721 742 753 758 767 778 780 782 784 807 809 819 825 829 849 867 868 869 873 876 879 902 905 942";
     let digits = customer.phone_digits().unwrap_or_default();
     digits.len() == 11
         && digits.starts_with('1')

@@ -103,7 +103,8 @@ CREATE TABLE attempt_evidence (
 );
 CREATE INDEX attempt_evidence_by_age ON attempt_evidence (workspace_id, at);
 
--- used + held <= cap, always. period: a month, a day, an opening or `rolling`. used_up_at: when the platform said that it is
+-- used + held <= cap, always. period: a month, a day, a reference, `opening` or `rolling`; for the last two, what is used is
+-- counted by the times in quota_reservations, or the people in quota_recipients. used_up_at: when the platform said that it is
 -- used up, whatever we counted.
 CREATE TABLE quotas (
     workspace_id uuid NOT NULL,
@@ -136,7 +137,7 @@ CREATE INDEX quota_recipients_by_time ON quota_recipients (workspace_id, scope, 
     WHERE held = 0;
 
 -- What a part holds, under the number of attempts it had when it took it; and, as long as a count may need its time, what it
--- used. counting: calendar | opening | rolling | held | distinct.
+-- used. counting: calendar | timed | held | distinct. since: the opening, where one starts the count.
 CREATE TABLE quota_reservations (
     workspace_id uuid NOT NULL,
     part_id uuid NOT NULL,
@@ -145,6 +146,7 @@ CREATE TABLE quota_reservations (
     scope_id text NOT NULL,
     name text NOT NULL,
     period text NOT NULL,
+    since bigint,
     counting text NOT NULL,
     identity_id uuid NOT NULL,
     cost bigint NOT NULL,

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder,
+    QueryResult,
+};
 use time::OffsetDateTime;
 use transom_domain::{Contact, ContactId, Identity};
 use uuid::Uuid;
 
 use super::profile::ToldProfile;
 use super::search;
-use super::statement::{Sql, columns};
+use super::statement::{Sql, columns, on_postgres};
 use crate::entity::{contact_labels, contacts, identities};
 use crate::query::{from_json, millis};
 use crate::{Reader, StorageError, Tx};
@@ -114,7 +117,7 @@ impl Reader {
 
     /// A sub-select of many values as one JSON list, in order.
     pub(super) fn json_list(&self, value: &str, from: &str) -> String {
-        if self.is_postgres() {
+        if on_postgres(self) {
             format!("(SELECT coalesce(jsonb_agg({value} ORDER BY {value}), '[]') FROM {from})")
         } else {
             format!("(SELECT json_group_array({value} ORDER BY {value}) FROM {from})")
@@ -143,6 +146,10 @@ impl Reader {
 
     /// Contacts, the newest first.
     pub async fn contacts(&self, query: &ContactQuery) -> Result<Vec<StoredContact>, StorageError> {
+        self.stored_contacts(self.page_of_contacts(query)).await
+    }
+
+    pub(super) fn page_of_contacts(&self, query: &ContactQuery) -> Sql {
         let mut statement = self.select_contacts();
         if let Some(q) = query.q.as_deref().filter(|q| !q.trim().is_empty()) {
             statement.push(" AND c.id IN (");
@@ -164,7 +171,7 @@ impl Reader {
             statement.with(" AND (c.created_at, c.id) < (", millis(at)).with(", ", id.uuid()).push(")");
         }
         statement.with(" ORDER BY c.created_at DESC, c.id DESC LIMIT ", i64::from(query.limit));
-        self.stored_contacts(statement).await
+        statement
     }
 }
 
@@ -187,7 +194,7 @@ impl Tx {
             created_at: contact.created_at.into(),
             updated_at: now.into(),
         };
-        let row = sea_orm::IntoActiveModel::into_active_model(row).reset_all();
+        let row = row.into_active_model().reset_all();
         contacts::Entity::insert(row).exec_without_returning(&self.conn).await?;
         let terms = search::terms(contact.display_name.as_deref(), &contact.profile, []);
         self.add_terms(contact.id.uuid(), &terms).await
@@ -209,7 +216,7 @@ impl Tx {
             .push(&columns::<contacts::Entity>("c"))
             .with(" FROM contacts c WHERE c.workspace_id = ", self.ws())
             .with(" AND c.id = ", id)
-            .push(if self.is_postgres() { " FOR NO KEY UPDATE" } else { "" });
+            .push(if on_postgres(self) { " FOR NO KEY UPDATE" } else { "" });
         let row = contacts::Model::find_by_statement(select.on(&self.conn)).one(&self.conn).await?;
         let Some(row) = row.filter(|row| expected.is_none_or(|expected| row.version.unsigned_abs() == expected)) else {
             return Ok(None);

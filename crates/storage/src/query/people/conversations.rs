@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::facts::WindowColumns;
 use super::lists::Sort;
-use super::statement::{Sql, columns};
+use super::statement::{Sql, columns, on_postgres};
 use crate::entity::conversations;
 use crate::instant::Millis;
 use crate::query::{from_json, millis, unreadable};
@@ -42,7 +42,7 @@ pub struct StoredConversation {
     pub version: u64,
     /// When it was made.
     pub created_at: OffsetDateTime,
-    /// When status, assignment or tags last changed.
+    /// When anything of it last changed.
     pub updated_at: OffsetDateTime,
 }
 
@@ -73,7 +73,7 @@ pub struct Touch {
 
 impl Touch {
     /// Adds `last_message_at = …, …`: whatever order messages are stored in, the end is the same.
-    pub(super) fn assign(&self, statement: &mut Sql) {
+    pub(super) fn assign(&self, statement: &mut Sql, now: OffsetDateTime) {
         let at = Millis::from(self.at);
         let latest = |statement: &mut Sql, column: &str| {
             statement
@@ -81,7 +81,8 @@ impl Touch {
                 .with(&format!(" THEN {column} ELSE "), at)
                 .push(" END");
         };
-        statement.with("preview = CASE WHEN last_message_at > ", at).with(" THEN preview ELSE ", self.preview.as_str());
+        statement.with("updated_at = ", millis(now));
+        statement.with(", preview = CASE WHEN last_message_at > ", at).with(" THEN preview ELSE ", self.preview.as_str());
         statement.with(" END, active_at = CASE WHEN last_message_at > ", at).with(" THEN active_at ELSE ", at);
         statement.push(" END, ");
         latest(statement, "last_message_at");
@@ -194,7 +195,7 @@ impl Reader {
     }
 
     async fn one_conversation(&self, mut statement: Sql, lock: bool) -> Result<Option<StoredConversation>, StorageError> {
-        if lock && self.is_postgres() {
+        if lock && on_postgres(self) {
             statement.push(" FOR NO KEY UPDATE OF c");
         }
         let row = Row::find_by_statement(statement.on(&self.conn)).one(&self.conn).await?;
@@ -337,9 +338,14 @@ impl Tx {
     ///
     /// # Errors
     /// [`StorageError::MissingReference`] if there is no such conversation.
-    pub async fn touch_conversation(&self, id: ConversationId, touch: &Touch) -> Result<(), StorageError> {
+    pub async fn touch_conversation(
+        &self,
+        id: ConversationId,
+        touch: &Touch,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
         let mut statement = Sql::new("UPDATE conversations SET ");
-        touch.assign(&mut statement);
+        touch.assign(&mut statement, now);
         statement.with(" WHERE workspace_id = ", self.ws()).with(" AND id = ", id.uuid());
         match self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() {
             0 => Err(no_conversation()),

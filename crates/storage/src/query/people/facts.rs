@@ -8,7 +8,7 @@ use transom_domain::IdentityId;
 use transom_windows::Person;
 use uuid::Uuid;
 
-use super::statement::Sql;
+use super::statement::{Sql, on_postgres};
 use crate::entity::identities;
 use crate::query::{millis, unreadable};
 use crate::{Reader, StorageError, Tx};
@@ -162,7 +162,7 @@ impl Tx {
         window: &WindowColumns,
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
-        if !self.is_postgres() {
+        if !on_postgres(self) {
             self.save_person_facts(identity, facts, now).await?;
             return self.save_window(identity, window).await;
         }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, SelectModel, Value,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Value,
 };
 use time::OffsetDateTime;
 use transom_domain::{Address, ChannelAccountId, ContactId, Identity, IdentityId, Profile};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::facts::read_facts;
 use super::profile::ToldProfile;
 use super::search;
-use super::statement::Sql;
+use super::statement::{Sql, on_postgres};
 use crate::query::{from_json, millis, to_json};
 use crate::entity::{aliases, identities, identity_addresses};
 use crate::instant::Millis;
@@ -254,8 +254,13 @@ impl Tx {
 
     /// Everybody whom the addresses name, oldest first, locked in that order.
     async fn known(&self, seed: &PersonSeed, addresses: &[Address]) -> Result<Vec<KnownRow>, StorageError> {
+        let statement = self.select_known(seed, addresses)?;
+        Ok(KnownRow::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?)
+    }
+
+    pub(super) fn select_known(&self, seed: &PersonSeed, addresses: &[Address]) -> Result<Sql, StorageError> {
         let mut statement = Sql::new("");
-        let tells = self.is_postgres() && !seed.profile.is_empty();
+        let tells = on_postgres(self) && !seed.profile.is_empty();
         if tells {
             statement.push("WITH met AS (");
         }
@@ -272,7 +277,7 @@ impl Tx {
             statement.with(" AND value = ", address.value.as_str());
         }
         statement.push(")) ORDER BY i.id");
-        if self.is_postgres() {
+        if on_postgres(self) {
             statement.push(" FOR NO KEY UPDATE OF i, c");
         }
         if tells {
@@ -287,7 +292,7 @@ impl Tx {
                 .push(" RETURNING c.id) SELECT met.*, EXISTS (SELECT 1 FROM told WHERE told.id = met.contact_id) AS told ")
                 .push("FROM met ORDER BY met.id");
         }
-        Ok(KnownRow::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?)
+        Ok(statement)
     }
 
     /// Everybody whom the seeds' addresses name, by account and address, locked in the order of their ids.
@@ -295,6 +300,17 @@ impl Tx {
         &self,
         seeds: &[PersonSeed],
     ) -> Result<BTreeMap<(Uuid, Address), KnownRow>, StorageError> {
+        let statement = self.select_known_by_address(seeds);
+        let mut known = BTreeMap::new();
+        for row in KnownRow::find_by_statement(statement.on(&self.conn)).all(&self.conn).await? {
+            for address in row.addresses()? {
+                known.insert((row.account_id, address), row.clone());
+            }
+        }
+        Ok(known)
+    }
+
+    pub(super) fn select_known_by_address(&self, seeds: &[PersonSeed]) -> Sql {
         let mut statement = Sql::new(
             "SELECT i.id, i.contact_id, i.account_id, i.addresses, i.facts, c.profile, c.profile_at, c.profile_until, \
              FALSE AS told FROM identities i JOIN contacts c ON c.workspace_id = i.workspace_id AND c.id = i.contact_id",
@@ -311,17 +327,10 @@ impl Tx {
                 .with(" AND value = ", address.value.as_str());
         }
         statement.push(")) ORDER BY i.id");
-        if self.is_postgres() {
+        if on_postgres(self) {
             statement.push(" FOR NO KEY UPDATE OF i, c");
         }
-        let rows = KnownRow::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
-        let mut known = BTreeMap::new();
-        for row in rows {
-            for address in row.addresses()? {
-                known.insert((row.account_id, address), row.clone());
-            }
-        }
-        Ok(known)
+        statement
     }
 
     /// Adds the addresses that the person was not known by; `false` if one of them is somebody else's meanwhile.
@@ -407,7 +416,7 @@ impl Tx {
         addresses: &[Address],
         now: OffsetDateTime,
     ) -> Result<Made, StorageError> {
-        if self.is_postgres() {
+        if on_postgres(self) {
             return self.make_person_at_once(seed, addresses, now).await;
         }
         // The writer is alone: nobody can be faster.

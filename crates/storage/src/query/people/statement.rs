@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use sea_orm::{ConnectionTrait, EntityTrait, IdenStatic, Iterable, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, IdenStatic, Iterable, Statement, Value};
 
+use crate::Reader;
 use crate::query::sql;
 
 /// A statement written by hand, piece by piece: a value can't be added without its place in the text.
@@ -51,6 +52,11 @@ impl Sql {
     pub(crate) fn on(self, db: &impl ConnectionTrait) -> Statement {
         sql(db, &self.text, self.values)
     }
+}
+
+/// Whether row locks exist, and statements that write several tables; SQLite's one writer needs neither.
+pub(crate) fn on_postgres(reader: &Reader) -> bool {
+    reader.conn.get_database_backend() == DbBackend::Postgres
 }
 
 /// The columns of a table by name: a `*` would break prepared statements while old and new replicas run together.

@@ -1,1 +1,26 @@
 //! What is on its way out: outbox, attempts, receipts, quota ledger.
+
+mod attempts;
+mod batch;
+mod choices;
+mod claim;
+mod limits;
+mod outbox;
+mod parts;
+mod quota;
+mod quota_facts;
+mod receipts;
+mod recipients;
+mod recover;
+mod sending;
+mod settle;
+mod spend;
+
+pub use attempts::{Attempt, PartEvidence};
+pub use choices::Choice;
+pub use claim::{ClaimBound, ClaimRequest, Claimed};
+pub use outbox::{NewOutbox, OutboxStats, Outcome, Priority, Settlement, UnknownPart};
+pub use quota::{Counting, QuotaFull, QuotaScope, Reservation};
+pub use receipts::{Changed, ReceiptKey};
+pub use recover::{Recovered, RecoveredFrom};
+pub use settle::Settled;

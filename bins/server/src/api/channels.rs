@@ -1,0 +1,150 @@
+//! Channels, the connections they share, and their templates.
+
+use std::sync::Arc;
+
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use transom_desk::queries::ChannelDetail;
+use transom_desk::{Action, administration, authorise, channels, queries};
+use uuid::Uuid;
+
+use super::Tag;
+use super::auth::Signed;
+use super::version::{Gone, Made};
+use super::views::account::{ChannelPatchBody, ChannelView, ConnectionView, NewChannelBody, PlatformView};
+use super::views::template::{SyncView, TemplateView};
+use crate::http::problem::{Asking, Listing, Making, Reading, Refused};
+use crate::state::State;
+
+pub(crate) struct ChannelsApi(pub(super) Arc<State>);
+
+/// All platforms.
+#[derive(Debug, Object)]
+struct PlatformList {
+    /// The platforms, by name.
+    items: Vec<PlatformView>,
+}
+
+/// All connections.
+#[derive(Debug, Object)]
+struct ConnectionList {
+    /// The connections.
+    items: Vec<ConnectionView>,
+}
+
+/// All channels.
+#[derive(Debug, Object)]
+struct ChannelList {
+    /// The channels.
+    items: Vec<ChannelView>,
+}
+
+/// A channel's templates.
+#[derive(Debug, Object)]
+struct TemplateList {
+    /// The templates as last synced.
+    items: Vec<TemplateView>,
+}
+
+#[OpenApi(tag = "Tag::Channels")]
+impl ChannelsApi {
+    /// List platforms
+    ///
+    /// What this service speaks, and what each platform needs to connect a channel.
+    #[oai(path = "/platforms", method = "get", operation_id = "listPlatforms")]
+    async fn platforms(&self, signed: Signed) -> Result<Json<PlatformList>, Refused<Listing>> {
+        let desk = &self.0.desk;
+        authorise(signed.caller(), Action::ReadChannels)?;
+        let view = |platform: &Arc<dyn transom_channel::Platform>| {
+            let of_it = desk.policies().iter().filter(|policy| policy.platform() == platform.name());
+            PlatformView::new(platform.as_ref(), of_it.map(|policy| policy.name().to_owned()).collect())
+        };
+        Ok(Json(PlatformList { items: desk.registry().iter().map(view).collect() }))
+    }
+
+    /// List connections
+    #[oai(path = "/connections", method = "get", operation_id = "listConnections")]
+    async fn connections(&self, signed: Signed) -> Result<Json<ConnectionList>, Refused<Listing>> {
+        let connections = queries::connections(&self.0.desk, signed.caller()).await?;
+        let view = |(stored, public_id, accounts): (_, String, Vec<transom_domain::ChannelAccountId>)| {
+            let url = self.0.webhook_url(&public_id).to_string();
+            ConnectionView::new(stored, url, accounts.into_iter().map(Into::into).collect())
+        };
+        Ok(Json(ConnectionList { items: connections.into_iter().map(view).collect() }))
+    }
+
+    /// Remove a connection that has no channels
+    #[oai(path = "/connections/:id", method = "delete", operation_id = "removeConnection")]
+    async fn remove_connection(&self, signed: Signed, id: Path<Uuid>) -> Result<Gone, Refused<Making>> {
+        administration::remove_connection(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Gone::Gone)
+    }
+
+    /// List channels
+    #[oai(path = "/channels", method = "get", operation_id = "listChannels")]
+    async fn channels(&self, signed: Signed) -> Result<Json<ChannelList>, Refused<Listing>> {
+        let details = queries::channels(&self.0.desk, signed.caller()).await?;
+        Ok(Json(ChannelList { items: details.into_iter().map(|detail| self.view(detail)).collect() }))
+    }
+
+    /// Connect a channel
+    ///
+    /// The platform is asked whether the credentials work, unless `check` is `false`.
+    #[oai(path = "/channels", method = "post", operation_id = "connectChannel")]
+    async fn connect(
+        &self,
+        signed: Signed,
+        body: Json<NewChannelBody>,
+    ) -> Result<Made<ChannelView>, Refused<Asking>> {
+        let account = channels::connect(&self.0.desk, signed.caller(), body.0.into()).await?;
+        let detail = queries::channel(&self.0.desk, signed.caller(), account.id).await?;
+        Ok(Made::Made(Json(self.view(detail)), None))
+    }
+
+    /// Read a channel
+    #[oai(path = "/channels/:id", method = "get", operation_id = "getChannel")]
+    async fn channel(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<ChannelView>, Refused<Reading>> {
+        let detail = queries::channel(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Json(self.view(detail)))
+    }
+
+    /// Change a channel
+    #[oai(path = "/channels/:id", method = "patch", operation_id = "changeChannel")]
+    async fn change(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+        body: Json<ChannelPatchBody>,
+    ) -> Result<Json<ChannelView>, Refused<Asking>> {
+        let id = id.0.into();
+        channels::change(&self.0.desk, signed.caller(), id, body.0.into()).await?;
+        let detail = queries::channel(&self.0.desk, signed.caller(), id).await?;
+        Ok(Json(self.view(detail)))
+    }
+
+    /// List a channel's templates
+    ///
+    /// As last synced, in whatever status.
+    #[oai(path = "/channels/:id/templates", method = "get", operation_id = "listTemplates")]
+    async fn templates(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<TemplateList>, Refused<Reading>> {
+        let templates = channels::templates(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Json(TemplateList { items: templates.iter().map(Into::into).collect() }))
+    }
+
+    /// Sync a channel's templates
+    ///
+    /// Asks the platform and stores what it says.
+    #[oai(path = "/channels/:id/templates/sync", method = "post", operation_id = "syncTemplates")]
+    async fn sync(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<SyncView>, Refused<Asking>> {
+        let counts = channels::sync_templates(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Json(counts.into()))
+    }
+}
+
+impl ChannelsApi {
+    fn view(&self, detail: ChannelDetail) -> ChannelView {
+        let url = self.0.webhook_url(&detail.public_id).to_string();
+        ChannelView::new(detail, url)
+    }
+}

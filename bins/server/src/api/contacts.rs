@@ -1,0 +1,190 @@
+//! Contacts: found, added, changed, blocked, reached.
+
+use std::sync::Arc;
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use time::OffsetDateTime;
+use transom_desk::contacts::{self, ContactPatch, NewContact};
+use transom_desk::{Target, queries, send, window};
+use transom_domain::Profile;
+use transom_storage::ContactQuery;
+use uuid::Uuid;
+
+use super::auth::Signed;
+use super::cursor::Place;
+use super::idempotency::{Idempotent, answered};
+use super::messages::reply_only;
+use super::contract::As;
+use super::version::{Accepted, IfMatch, Made, Versioned};
+use super::views::contact::{ContactPage, ContactPatchBody, ContactView, NewContactBody};
+use super::views::conversation::ReachabilityView;
+use super::views::message::{NewContactMessageBody, SentView};
+use super::{MAX_PAGE, PAGE, Tag, cut};
+use crate::http::problem::{Changing, Listing, Making, Problem, Reading, Refused};
+use crate::state::State;
+
+pub(crate) struct ContactsApi(pub(super) Arc<State>);
+
+#[OpenApi(tag = "Tag::Contacts")]
+impl ContactsApi {
+    /// List and search contacts
+    ///
+    /// Newest first. `q` finds words of a name by their beginning, without regard to case and accents; email addresses and user
+    /// names (with or without `@`) by their beginning; phone numbers by 4 or more of their last digits; platform ids as a whole.
+    #[oai(path = "/contacts", method = "get", operation_id = "listContacts")]
+    #[expect(clippy::too_many_arguments, reason = "one argument for each parameter of the document")]
+    async fn contacts(
+        &self,
+        signed: Signed,
+        /// What to look for.
+        #[oai(validator(max_length = 200))]
+        q: Query<Option<String>>,
+        /// Only those with this label.
+        #[oai(validator(max_length = 200))]
+        label: Query<Option<String>>,
+        /// Only those that are, or are not, blocked.
+        blocked: Query<Option<bool>>,
+        /// Where the last page ended.
+        cursor: Query<Option<String>>,
+        /// How many at most.
+        #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
+        limit: Query<u32>,
+    ) -> Result<Json<ContactPage>, Refused<Listing>> {
+        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
+        let list = format!("contacts {:?}", (&q.0, &label.0, &blocked.0));
+        let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let query = ContactQuery {
+            q: q.0,
+            label: label.0,
+            blocked: blocked.0,
+            after: place.map(|place| Ok::<_, Problem>((instant(place.key)?, place.id.into()))).transpose()?,
+            limit: limit + 1,
+        };
+        let mut rows = queries::contacts(&self.0.desk, signed.caller(), &query).await?;
+        let last = cut(&mut rows, limit)
+            .map(|row| Place { key: millis(row.contact.created_at), id: row.contact.id.uuid() });
+        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
+        Ok(Json(ContactPage { items: rows.iter().map(Into::into).collect(), next_cursor }))
+    }
+
+    /// Add a contact
+    ///
+    /// The channel is chosen when the first message is written.
+    #[oai(path = "/contacts", method = "post", operation_id = "addContact")]
+    async fn add(&self, signed: Signed, body: Json<NewContactBody>) -> Result<Made<ContactView>, Refused<Making>> {
+        let NewContactBody { display_name, first_name, last_name, email, phone, language } = body.0;
+        let profile = Profile { first_name, last_name, email, phone, language, ..Profile::default() };
+        let stored = contacts::add(&self.0.desk, signed.caller(), NewContact { display_name, profile }).await?;
+        Ok(Made::Made(Json((&stored).into()), None))
+    }
+
+    /// Read a contact
+    #[oai(path = "/contacts/:id", method = "get", operation_id = "getContact")]
+    async fn contact(&self, signed: Signed, id: Path<Uuid>) -> Result<Versioned<ContactView>, Refused<Reading>> {
+        let stored = queries::contact(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Versioned::new((&stored).into(), stored.version))
+    }
+
+    /// Change a contact
+    ///
+    /// What is left out stays, an empty text clears. With `If-Match`, only if nobody changed it meanwhile.
+    #[oai(
+        path = "/contacts/:id",
+        method = "patch",
+        operation_id = "changeContact",
+        request_header(name = "If-Match", ty = "Option<String>", description = "The `ETag` of the last answer.")
+    )]
+    async fn change(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+        seen: IfMatch,
+        body: Json<ContactPatchBody>,
+    ) -> Result<Versioned<ContactView>, Refused<Changing>> {
+        let ContactPatchBody { display_name, email, phone, language } = body.0;
+        let patch = ContactPatch { display_name, email, phone, language };
+        let stored = contacts::change(&self.0.desk, signed.caller(), id.0.into(), patch, seen.0).await?;
+        Ok(Versioned::new((&stored).into(), stored.version))
+    }
+
+    /// Block a contact
+    ///
+    /// On every channel; what is queued for them is withheld.
+    #[oai(path = "/contacts/:id/block", method = "post", operation_id = "blockContact")]
+    async fn block(&self, signed: Signed, id: Path<Uuid>) -> Result<Versioned<ContactView>, Refused<Making>> {
+        self.set_blocked(&signed, id.0, true).await
+    }
+
+    /// Unblock a contact
+    #[oai(path = "/contacts/:id/unblock", method = "post", operation_id = "unblockContact")]
+    async fn unblock(&self, signed: Signed, id: Path<Uuid>) -> Result<Versioned<ContactView>, Refused<Making>> {
+        self.set_blocked(&signed, id.0, false).await
+    }
+
+    /// Where can this contact be reached now?
+    ///
+    /// Every channel on which the contact is known, those with the most freedom first.
+    #[oai(path = "/contacts/:id/reachability", method = "get", operation_id = "getReachability")]
+    async fn reachability(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+    ) -> Result<Json<ReachabilityView>, Refused<Reading>> {
+        let reach = window::reachability(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Json(ReachabilityView { channels: reach.into_iter().map(As::new).collect() }))
+    }
+
+    /// Write to a contact
+    ///
+    /// Over a channel of your choice. Opens the conversation there, or begins one where the platform allows it.
+    #[oai(
+        path = "/contacts/:id/messages",
+        method = "post",
+        operation_id = "sendToContact",
+        request_header(name = "Idempotency-Key", ty = "Option<String>", description = "1 to 255 visible ASCII characters: the same request twice has one effect and one answer, for 72 hours.")
+    )]
+    async fn send(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+        key: Idempotent,
+        body: Json<NewContactMessageBody>,
+    ) -> Result<Accepted<SentView>, Refused<Changing>> {
+        let NewContactMessageBody { channel, message } = body.0;
+        let target = Target::Contact { contact: id.0.into(), account: channel.into() };
+        let draft = reply_only(message)?.into_draft()?;
+        let once = key.once(signed.caller(), 202, |sent| SentView::from(sent));
+        let sent = send(&self.0.desk, signed.caller(), target, draft, once).await;
+        let (view, replayed) = answered(sent, |sent| SentView::from(sent))?;
+        Ok(Accepted::Accepted(view, replayed))
+    }
+}
+
+impl ContactsApi {
+    async fn set_blocked(
+        &self,
+        signed: &Signed,
+        id: Uuid,
+        blocked: bool,
+    ) -> Result<Versioned<ContactView>, Refused<Making>> {
+        let stored = contacts::set_blocked(&self.0.desk, signed.caller(), id.into(), blocked).await?;
+        Ok(Versioned::new((&stored).into(), stored.version))
+    }
+}
+
+fn page() -> u32 {
+    PAGE
+}
+
+/// Milliseconds since 1970, as cursors carry them.
+pub(super) fn millis(at: OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
+/// The instant of a cursor that we signed.
+pub(super) fn instant(millis: i64) -> Result<OffsetDateTime, Problem> {
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
+    at.map_err(|error| Problem::internal(&error))
+}

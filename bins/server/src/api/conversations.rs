@@ -1,0 +1,321 @@
+//! Conversations: listed, opened, closed, assigned, and what may be sent in them.
+
+use std::sync::Arc;
+
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::{Enum, Object, OpenApi};
+use time::OffsetDateTime;
+use transom_desk::status::{self, NewStatus};
+use transom_desk::window::{self, WindowView};
+use transom_desk::queries;
+use transom_domain::Assignment;
+use transom_storage::{ConversationQuery, Inbox, Sort, StatusFilter, StoredConversation, WindowState};
+use uuid::Uuid;
+
+use super::auth::Signed;
+use super::contract::{As, CategoryWord, SenderWord};
+use super::cursor::Place;
+use super::version::{IfMatch, Versioned};
+use super::views::conversation::{
+    ConversationPage, ConversationView, EpisodeView, NewAssigneeBody, NewStatusBody, StatusWord, TabWord, TimelineView,
+    WindowViewBody,
+};
+use super::{MAX_PAGE, PAGE, Tag, cut};
+use crate::http::problem::{Changing, Problem, Reading, Refused};
+use crate::state::State;
+
+pub(crate) struct ConversationsApi(pub(super) Arc<State>);
+
+/// Whose conversations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case", rename = "Inbox")]
+enum InboxWord {
+    /// Assigned to me.
+    Mine,
+    /// Assigned to nobody.
+    Unassigned,
+    /// Assigned to one of my teams.
+    Team,
+    /// Everybody's.
+    All,
+}
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case", rename = "Sort")]
+enum SortWord {
+    /// The newest message first.
+    #[default]
+    Newest,
+    /// The oldest last message first.
+    Oldest,
+    /// Only those who wait for a person's answer, the longest first.
+    LongestWaiting,
+    /// Only those whose window, or free text, still ends, the next one first.
+    ClosingSoonest,
+}
+
+/// Whether something besides templates may be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case", rename = "WindowFilter")]
+enum WindowWord {
+    /// Yes.
+    Open,
+    /// No: it closed, or never was open.
+    Closed,
+}
+
+/// A conversation's episodes.
+#[derive(Debug, Object)]
+struct EpisodeList {
+    /// The episodes, oldest first.
+    items: Vec<EpisodeView>,
+}
+
+#[OpenApi(tag = "Tag::Conversations")]
+impl ConversationsApi {
+    /// List conversations
+    ///
+    /// Filters combine; where one is given several times, any of its values will do. `q` finds customers as in `GET /contacts`;
+    /// each hit says its status. `window` is decided for each row as it is shown.
+    #[oai(path = "/conversations", method = "get", operation_id = "listConversations")]
+    #[expect(clippy::too_many_arguments, reason = "one argument for each parameter of the document")]
+    async fn conversations(
+        &self,
+        signed: Signed,
+        /// Only those of this inbox.
+        inbox: Query<Option<InboxWord>>,
+        /// Only those in this tab.
+        tab: Query<Option<TabWord>>,
+        /// Only those of this status.
+        status: Query<Option<StatusWord>>,
+        /// Only those on these platforms.
+        #[oai(validator(max_items = 20))]
+        platform: Query<Vec<String>>,
+        /// Only those over these channels.
+        #[oai(validator(max_items = 20))]
+        channel: Query<Vec<Uuid>>,
+        /// Only those with this customer.
+        contact: Query<Option<Uuid>>,
+        /// Only those assigned to these agents.
+        #[oai(validator(max_items = 20))]
+        assignee: Query<Vec<Uuid>>,
+        /// Only those assigned to these teams.
+        #[oai(validator(max_items = 20))]
+        team: Query<Vec<Uuid>>,
+        /// Only those with one of these tags.
+        #[oai(validator(max_items = 20))]
+        conversation_tag: Query<Vec<String>>,
+        /// Only those whose window is open, or closed.
+        window: Query<Option<WindowWord>>,
+        /// Only those whose window ends within so many seconds from now.
+        #[oai(validator(minimum(value = "1")))]
+        closing_within: Query<Option<u32>>,
+        /// What to look for.
+        #[oai(validator(max_length = 200))]
+        q: Query<Option<String>>,
+        /// The order.
+        #[oai(default)]
+        sort: Query<SortWord>,
+        /// Whether to count the tabs as well.
+        #[oai(default)]
+        counts: Query<bool>,
+        /// Where the last page ended.
+        cursor: Query<Option<String>>,
+        /// How many at most.
+        #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
+        limit: Query<u32>,
+    ) -> Result<Json<ConversationPage>, Refused<Reading>> {
+        let (desk, caller) = (&self.0.desk, signed.caller());
+        let (workspace, limit, now) = (caller.scope.workspace(), limit.0.min(MAX_PAGE), desk.now());
+        let filters = (&inbox.0, &tab.0, &status.0, &platform.0, &channel.0, &contact.0, &assignee.0, &team.0);
+        let more = (&conversation_tag.0, &window.0, &closing_within.0, &q.0, &sort.0, &caller.agent.id);
+        let list = format!("conversations {filters:?} {more:?}");
+        let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let sort = Sort::from(sort.0);
+        let query = ConversationQuery {
+            tab: tab.0.and_then(TabWord::one),
+            status: status.0.map(Into::into),
+            inbox: match inbox.0 {
+                None => None,
+                Some(InboxWord::Mine) => Some(Inbox::Mine(caller.agent.id)),
+                Some(InboxWord::Unassigned) => Some(Inbox::Unassigned),
+                Some(InboxWord::Team) => Some(Inbox::Team(queries::own_teams(desk, caller).await?)),
+                Some(InboxWord::All) => Some(Inbox::All),
+            },
+            platforms: platform.0,
+            accounts: channel.0.into_iter().map(Into::into).collect(),
+            contact: contact.0.map(Into::into),
+            assignees: assignee.0.into_iter().map(Into::into).collect(),
+            teams: team.0.into_iter().map(Into::into).collect(),
+            window: window.0.map(|word| match word {
+                WindowWord::Open => WindowState::Open,
+                WindowWord::Closed => WindowState::Closed,
+            }),
+            closing_before: closing_within.0.map(|seconds| now + time::Duration::seconds(seconds.into())),
+            tags: conversation_tag.0,
+            q: q.0,
+            sort,
+            after: place.map(|place| (place.key, place.id.into())),
+            limit: limit + 1,
+            now,
+        };
+        let counts = if counts.0 { Some(queries::tab_counts(desk, caller, &query).await?.into()) } else { None };
+        let mut rows = queries::conversations(desk, caller, &query).await?;
+        let last = cut(&mut rows, limit).map(|row| Place {
+            key: row.stored.sort_key(sort),
+            id: row.stored.conversation.id.uuid(),
+        });
+        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
+        Ok(Json(ConversationPage { items: rows.iter().map(Into::into).collect(), next_cursor, counts }))
+    }
+
+    /// Read a conversation
+    #[oai(path = "/conversations/:id", method = "get", operation_id = "getConversation")]
+    async fn conversation(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+    ) -> Result<Versioned<ConversationView>, Refused<Reading>> {
+        let row = queries::conversation(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Versioned::new((&row).into(), row.stored.version))
+    }
+
+    /// What may be sent now?
+    ///
+    /// For a person and for automation: every grant that holds, and why the others do not.
+    #[oai(path = "/conversations/:id/window", method = "get", operation_id = "getWindow")]
+    async fn window(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+    ) -> Result<Json<As<WindowViewBody, WindowView>>, Refused<Reading>> {
+        let view = window::window(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Json(As::new(view)))
+    }
+
+    /// What may be sent from now on?
+    ///
+    /// Interval by interval, if the customer stays silent.
+    #[oai(path = "/conversations/:id/timeline", method = "get", operation_id = "getTimeline")]
+    async fn timeline(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+        /// Who would send; a person unless said.
+        sender: Query<Option<SenderWord>>,
+        /// For templates: what they are about.
+        category: Query<Option<CategoryWord>>,
+    ) -> Result<Json<TimelineView>, Refused<Reading>> {
+        let sender = sender.0.unwrap_or(SenderWord::Human).into();
+        let category = category.0.map(Into::into);
+        let intervals = window::timeline(&self.0.desk, signed.caller(), id.0.into(), sender, category).await?;
+        Ok(Json(TimelineView { intervals: intervals.into_iter().map(As::new).collect() }))
+    }
+
+    /// List a conversation's episodes
+    #[oai(path = "/conversations/:id/episodes", method = "get", operation_id = "listEpisodes")]
+    async fn episodes(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<EpisodeList>, Refused<Reading>> {
+        let episodes = queries::episodes(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Json(EpisodeList { items: episodes.iter().map(Into::into).collect() }))
+    }
+
+    /// Open, snooze or close
+    #[oai(
+        path = "/conversations/:id/status",
+        method = "post",
+        operation_id = "setStatus",
+        request_header(name = "If-Match", ty = "Option<String>", description = "The `ETag` of the last answer.")
+    )]
+    async fn set_status(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+        seen: IfMatch,
+        body: Json<NewStatusBody>,
+    ) -> Result<Versioned<ConversationView>, Refused<Changing>> {
+        let status = new_status(body.0)?;
+        let stored = status::set_status(&self.0.desk, signed.caller(), id.0.into(), status, seen.0).await?;
+        self.shown(&signed, stored).await
+    }
+
+    /// Assign
+    ///
+    /// To an agent, a team, both, or nobody.
+    #[oai(
+        path = "/conversations/:id/assignee",
+        method = "post",
+        operation_id = "assign",
+        request_header(name = "If-Match", ty = "Option<String>", description = "The `ETag` of the last answer.")
+    )]
+    async fn assign(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+        seen: IfMatch,
+        body: Json<NewAssigneeBody>,
+    ) -> Result<Versioned<ConversationView>, Refused<Changing>> {
+        let NewAssigneeBody { agent, team } = body.0;
+        let to = Assignment { agent: agent.map(Into::into), team: team.map(Into::into) };
+        let stored = status::assign(&self.0.desk, signed.caller(), id.0.into(), to, seen.0).await?;
+        self.shown(&signed, stored).await
+    }
+}
+
+impl ConversationsApi {
+    async fn shown(
+        &self,
+        signed: &Signed,
+        stored: StoredConversation,
+    ) -> Result<Versioned<ConversationView>, Refused<Changing>> {
+        let row = queries::shown(&self.0.desk, signed.caller(), stored).await?;
+        Ok(Versioned::new((&row).into(), row.stored.version))
+    }
+}
+
+/// A status with what belongs to it, and nothing else.
+fn new_status(body: NewStatusBody) -> Result<NewStatus, Problem> {
+    let NewStatusBody { status, until, category, note } = body;
+    let only = |detail: &str, field: &str| Err(Problem::with_status(422, "invalid_value", detail).at(field));
+    match (status, until) {
+        (StatusWord::Snoozed, None) => Err(Problem::new("until_missing", "a snooze needs an end").at("until")),
+        (StatusWord::Open | StatusWord::Closed, Some(_)) => only("only a snooze has an end", "until"),
+        (StatusWord::Open | StatusWord::Snoozed, _) if category.is_some() || note.is_some() => {
+            only("category and note are for closing", if category.is_some() { "category" } else { "note" })
+        }
+        (StatusWord::Open, None) => Ok(NewStatus::Open),
+        (StatusWord::Snoozed, Some(until)) => Ok(NewStatus::Snoozed { until: utc(until) }),
+        (StatusWord::Closed, None) => Ok(NewStatus::Closed { category, note }),
+    }
+}
+
+/// An instant from outside, as everything inside has it: in UTC and whole milliseconds.
+fn utc(at: OffsetDateTime) -> OffsetDateTime {
+    transom_domain::truncate_to_millis(at.to_offset(time::UtcOffset::UTC))
+}
+
+fn page() -> u32 {
+    PAGE
+}
+
+impl From<StatusWord> for StatusFilter {
+    fn from(word: StatusWord) -> Self {
+        match word {
+            StatusWord::Open => StatusFilter::Open,
+            StatusWord::Snoozed => StatusFilter::Snoozed,
+            StatusWord::Closed => StatusFilter::Closed,
+        }
+    }
+}
+
+impl From<SortWord> for Sort {
+    fn from(word: SortWord) -> Self {
+        match word {
+            SortWord::Newest => Sort::Newest,
+            SortWord::Oldest => Sort::Oldest,
+            SortWord::LongestWaiting => Sort::LongestWaiting,
+            SortWord::ClosingSoonest => Sort::ClosingSoonest,
+        }
+    }
+}

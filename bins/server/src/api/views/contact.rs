@@ -1,0 +1,168 @@
+//! Contacts.
+
+use poem_openapi::Object;
+use time::OffsetDateTime;
+use transom_domain::{Identity, Profile};
+use transom_storage::StoredContact;
+use uuid::Uuid;
+
+/// A customer, on however many channels.
+#[derive(Debug, Object)]
+#[oai(rename = "Contact", skip_serializing_if_is_none)]
+pub(crate) struct ContactView {
+    /// Its id.
+    id: Uuid,
+    /// The name to show: the agent's choice, else the platform's, else `@username`.
+    name: Option<String>,
+    /// The name that an agent chose.
+    display_name: Option<String>,
+    /// What platforms or agents told.
+    profile: ProfileView,
+    /// Whether nobody may write to them.
+    blocked: bool,
+    /// Labels.
+    labels: Vec<String>,
+    /// Who they are on each channel.
+    identities: Vec<IdentityView>,
+    /// For `If-Match`: the same as in the `ETag`.
+    version: u64,
+    /// When it was made.
+    created_at: OffsetDateTime,
+    /// When it last changed.
+    updated_at: OffsetDateTime,
+}
+
+/// What platforms or agents told about a person.
+#[derive(Debug, Object)]
+#[oai(rename = "Profile", skip_serializing_if_is_none)]
+struct ProfileView {
+    /// The full name as the platform shows it.
+    name: Option<String>,
+    /// Given name.
+    first_name: Option<String>,
+    /// Family name.
+    last_name: Option<String>,
+    /// User name without the `@`.
+    username: Option<String>,
+    /// Email address.
+    email: Option<String>,
+    /// Phone number.
+    phone: Option<String>,
+    /// BCP 47 language tag.
+    language: Option<String>,
+    /// Where a picture can be fetched.
+    picture_url: Option<String>,
+}
+
+/// A customer on one channel.
+#[derive(Debug, Object)]
+#[oai(rename = "Identity")]
+struct IdentityView {
+    /// Its id.
+    id: Uuid,
+    /// The channel.
+    channel: Uuid,
+    /// How the platform names it.
+    addresses: Vec<AddressView>,
+}
+
+/// One name under which a platform knows a person.
+#[derive(Debug, Object)]
+#[oai(rename = "Address")]
+struct AddressView {
+    /// What sort of name, such as `phone` or `user_id`.
+    kind: String,
+    /// The name itself.
+    value: String,
+}
+
+impl From<&StoredContact> for ContactView {
+    fn from(stored: &StoredContact) -> Self {
+        let contact = &stored.contact;
+        Self {
+            id: contact.id.uuid(),
+            name: contact.shown_name(),
+            display_name: contact.display_name.clone(),
+            profile: (&contact.profile).into(),
+            blocked: contact.blocked,
+            labels: stored.labels.clone(),
+            identities: stored.identities.iter().map(Into::into).collect(),
+            version: stored.version,
+            created_at: contact.created_at,
+            updated_at: stored.updated_at,
+        }
+    }
+}
+
+impl From<&Profile> for ProfileView {
+    fn from(profile: &Profile) -> Self {
+        let Profile { name, first_name, last_name, username, email, phone, language, picture_url } = profile.clone();
+        Self { name, first_name, last_name, username, email, phone, language, picture_url }
+    }
+}
+
+impl From<&Identity> for IdentityView {
+    fn from(identity: &Identity) -> Self {
+        let address = |address: &transom_domain::Address| AddressView {
+            kind: address.kind.clone(),
+            value: address.value.clone(),
+        };
+        Self {
+            id: identity.id.uuid(),
+            channel: identity.account.uuid(),
+            addresses: identity.addresses.iter().map(address).collect(),
+        }
+    }
+}
+
+/// A page of contacts.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(crate) struct ContactPage {
+    /// The contacts, newest first.
+    pub(crate) items: Vec<ContactView>,
+    /// Where the next page begins; left out on the last one.
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// A contact to add.
+#[derive(Debug, Object)]
+#[oai(rename = "NewContact", deny_unknown_fields)]
+pub(crate) struct NewContactBody {
+    /// The name that agents see.
+    #[oai(validator(max_length = 200))]
+    pub(crate) display_name: Option<String>,
+    /// Given name.
+    #[oai(validator(max_length = 200))]
+    pub(crate) first_name: Option<String>,
+    /// Family name.
+    #[oai(validator(max_length = 200))]
+    pub(crate) last_name: Option<String>,
+    /// Email address.
+    #[oai(validator(max_length = 254))]
+    pub(crate) email: Option<String>,
+    /// Phone number with + and the country code.
+    #[oai(validator(max_length = 40))]
+    pub(crate) phone: Option<String>,
+    /// BCP 47 language tag.
+    #[oai(validator(max_length = 35))]
+    pub(crate) language: Option<String>,
+}
+
+/// What may change about a contact; what is left out stays, an empty text clears.
+#[derive(Debug, Object)]
+#[oai(rename = "ContactPatch", deny_unknown_fields)]
+pub(crate) struct ContactPatchBody {
+    /// The name that agents see.
+    #[oai(validator(max_length = 200))]
+    pub(crate) display_name: Option<String>,
+    /// Email address.
+    #[oai(validator(max_length = 254))]
+    pub(crate) email: Option<String>,
+    /// Phone number with + and the country code.
+    #[oai(validator(max_length = 40))]
+    pub(crate) phone: Option<String>,
+    /// BCP 47 language tag.
+    #[oai(validator(max_length = 35))]
+    pub(crate) language: Option<String>,
+}

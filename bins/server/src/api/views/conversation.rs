@@ -1,0 +1,346 @@
+//! Conversations.
+
+use poem_openapi::{Enum, Object};
+use time::OffsetDateTime;
+use transom_desk::queries::ConversationRow;
+use transom_domain::{Status, Tab};
+use transom_storage::{Episode, StoredConversation, TabCounts};
+use uuid::Uuid;
+
+use super::people::{ActorView, AssigneeView};
+use crate::api::contract::{As, DecisionBody, WindowBody};
+use crate::http::problem::HouseBody;
+
+/// The stored status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case", rename = "Status")]
+pub(crate) enum StatusWord {
+    /// Being worked on, by somebody or by nobody yet.
+    Open,
+    /// Out of sight until an instant or until the customer writes.
+    Snoozed,
+    /// Done.
+    Closed,
+}
+
+impl From<Status> for StatusWord {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Open => StatusWord::Open,
+            Status::Snoozed { .. } => StatusWord::Snoozed,
+            Status::Closed => StatusWord::Closed,
+        }
+    }
+}
+
+/// The tabs of the inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case", rename = "Tab")]
+pub(crate) enum TabWord {
+    /// Open, and nobody has it.
+    Open,
+    /// Open, and somebody has it.
+    Assigned,
+    /// Snoozed.
+    Snoozed,
+    /// Closed.
+    Closed,
+    /// All of them.
+    All,
+}
+
+impl TabWord {
+    /// The one tab; `None` for all.
+    pub(crate) fn one(self) -> Option<Tab> {
+        match self {
+            TabWord::Open => Some(Tab::Open),
+            TabWord::Assigned => Some(Tab::Assigned),
+            TabWord::Snoozed => Some(Tab::Snoozed),
+            TabWord::Closed => Some(Tab::Closed),
+            TabWord::All => None,
+        }
+    }
+}
+
+impl From<Tab> for TabWord {
+    fn from(tab: Tab) -> Self {
+        match tab {
+            Tab::Open => TabWord::Open,
+            Tab::Assigned => TabWord::Assigned,
+            Tab::Snoozed => TabWord::Snoozed,
+            Tab::Closed => TabWord::Closed,
+        }
+    }
+}
+
+/// A thread with one person on one channel.
+#[derive(Debug, Object)]
+#[oai(rename = "Conversation", skip_serializing_if_is_none)]
+pub(crate) struct ConversationView {
+    /// Its id.
+    id: Uuid,
+    /// The customer.
+    contact: Uuid,
+    /// The customer's name.
+    contact_name: Option<String>,
+    /// The channel.
+    channel: Uuid,
+    /// Who the customer is on the channel.
+    identity: Uuid,
+    /// The platform's thread within the identity, where it has threads.
+    thread: Option<String>,
+    /// Where it stands.
+    status: StatusWord,
+    /// When a snoozed one wakes.
+    snoozed_until: Option<OffsetDateTime>,
+    /// Since when it has that status.
+    status_since: OffsetDateTime,
+    /// The tab that shows it.
+    tab: TabWord,
+    /// Who has it.
+    assignee: AssigneeView,
+    /// Its tags.
+    tags: Vec<String>,
+    /// The present or last episode.
+    episode: Uuid,
+    /// How many episodes there have been.
+    episodes: u32,
+    /// What may be sent now: how long there is left for an answer.
+    window: Option<WindowsView>,
+    /// When its newest message was written.
+    last_message_at: Option<OffsetDateTime>,
+    /// When the customer last wrote.
+    last_inbound_at: Option<OffsetDateTime>,
+    /// When somebody last wrote to the customer.
+    last_outbound_at: Option<OffsetDateTime>,
+    /// Since when the customer waits for a person's answer.
+    waiting_since: Option<OffsetDateTime>,
+    /// The first line of the newest message.
+    preview: Option<String>,
+    /// For `If-Match`: the same as in the `ETag`.
+    version: u64,
+    /// When it was made.
+    created_at: OffsetDateTime,
+    /// When it last changed.
+    updated_at: OffsetDateTime,
+}
+
+/// How long there is left for an answer, decided for this answer of the API.
+#[derive(Debug, Object)]
+#[oai(rename = "Windows", skip_serializing_if_is_none)]
+struct WindowsView {
+    /// For a person.
+    human: As<WindowBody, transom_windows::Window>,
+    /// For automation.
+    automation: As<WindowBody, transom_windows::Window>,
+    /// Until when a person may send free text.
+    free_form_until: Option<OffsetDateTime>,
+    /// When the answer for a person changes by itself.
+    next_change: Option<OffsetDateTime>,
+    /// The policy that decided, with its version.
+    policy: String,
+}
+
+impl From<&ConversationRow> for ConversationView {
+    fn from(row: &ConversationRow) -> Self {
+        let windows = WindowsView {
+            human: As::new(*row.human.window()),
+            automation: As::new(*row.automation.window()),
+            free_form_until: row.free_form_until(),
+            next_change: row.human.next_change(),
+            policy: format!("{}@{}", row.human.policy().name(), row.human.policy().version()),
+        };
+        Self { contact_name: row.contact_name.clone(), window: Some(windows), ..Self::from(&row.stored) }
+    }
+}
+
+impl From<&StoredConversation> for ConversationView {
+    fn from(stored: &StoredConversation) -> Self {
+        let conversation = &stored.conversation;
+        Self {
+            id: conversation.id.uuid(),
+            contact: stored.contact.uuid(),
+            contact_name: None,
+            channel: stored.account.uuid(),
+            identity: conversation.identity.uuid(),
+            thread: Some(conversation.thread.clone()).filter(|thread| !thread.is_empty()),
+            status: conversation.status.into(),
+            snoozed_until: conversation.status.snoozed_until(),
+            status_since: conversation.status_since,
+            tab: conversation.tab().into(),
+            assignee: conversation.assignment.into(),
+            tags: stored.tags.clone(),
+            episode: conversation.episode.uuid(),
+            episodes: conversation.episodes,
+            window: None,
+            last_message_at: stored.last_message_at,
+            last_inbound_at: stored.last_inbound_at,
+            last_outbound_at: stored.last_outbound_at,
+            waiting_since: stored.waiting_since,
+            preview: stored.preview.clone(),
+            version: stored.version,
+            created_at: stored.created_at,
+            updated_at: stored.updated_at,
+        }
+    }
+}
+
+/// A page of conversations.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(crate) struct ConversationPage {
+    /// The conversations, in the order asked for.
+    pub(crate) items: Vec<ConversationView>,
+    /// Where the next page begins; left out on the last one.
+    pub(crate) next_cursor: Option<String>,
+    /// How many there are in each tab, by the same filters; only with `counts=true`.
+    pub(crate) counts: Option<TabCountsView>,
+}
+
+/// How many conversations each tab has; 10,000 stands for that many or more.
+#[derive(Debug, Object)]
+#[oai(rename = "TabCounts")]
+pub(crate) struct TabCountsView {
+    open: u64,
+    assigned: u64,
+    snoozed: u64,
+    closed: u64,
+}
+
+impl From<TabCounts> for TabCountsView {
+    fn from(counts: TabCounts) -> Self {
+        let TabCounts { open, assigned, snoozed, closed } = counts;
+        Self { open, assigned, snoozed, closed }
+    }
+}
+
+/// One stretch of a conversation, from its opening to its close.
+#[derive(Debug, Object)]
+#[oai(rename = "Episode", skip_serializing_if_is_none)]
+pub(crate) struct EpisodeView {
+    /// Its id.
+    id: Uuid,
+    /// Its number, from 1.
+    number: u32,
+    /// When it was opened.
+    opened_at: OffsetDateTime,
+    /// By whom.
+    opened_by: ActorView,
+    /// Why: `inbound`, `outbound`, `answer`, `agent` or `wake`.
+    cause: String,
+    /// The message that opened it, or ours that the customer answered.
+    cause_message: Option<Uuid>,
+    /// When it was closed.
+    closed_at: Option<OffsetDateTime>,
+    /// By whom.
+    closed_by: Option<ActorView>,
+    /// Who had it when it was closed.
+    assignee: AssigneeView,
+    /// What it was about.
+    category: Option<String>,
+    /// What was done.
+    note: Option<String>,
+}
+
+impl From<&Episode> for EpisodeView {
+    fn from(episode: &Episode) -> Self {
+        Self {
+            id: episode.id.uuid(),
+            number: episode.number,
+            opened_at: episode.opened_at,
+            opened_by: (&episode.opened_by).into(),
+            cause: episode.cause.clone(),
+            cause_message: episode.cause_message.map(Into::into),
+            closed_at: episode.closed_at,
+            closed_by: episode.closed_by.as_ref().map(Into::into),
+            assignee: episode.assignment.into(),
+            category: episode.category.clone(),
+            note: episode.note.clone(),
+        }
+    }
+}
+
+/// The status to give a conversation.
+#[derive(Debug, Object)]
+#[oai(rename = "NewStatus", deny_unknown_fields)]
+pub(crate) struct NewStatusBody {
+    /// The status.
+    pub(crate) status: StatusWord,
+    /// For `snoozed`: when it wakes.
+    pub(crate) until: Option<OffsetDateTime>,
+    /// For `closed`: what it was about.
+    #[oai(validator(max_length = 200))]
+    pub(crate) category: Option<String>,
+    /// For `closed`: what was done.
+    #[oai(validator(max_length = 20_000))]
+    pub(crate) note: Option<String>,
+}
+
+/// Who shall have a conversation; nobody if both are left out.
+#[derive(Debug, Object)]
+#[oai(rename = "NewAssignee", deny_unknown_fields)]
+pub(crate) struct NewAssigneeBody {
+    /// The agent.
+    pub(crate) agent: Option<Uuid>,
+    /// The team.
+    pub(crate) team: Option<Uuid>,
+}
+
+/// What may be sent in a conversation, for people and for automation.
+#[derive(Debug, Object)]
+#[oai(rename = "WindowView")]
+pub(crate) struct WindowViewBody {
+    /// The instant it holds for.
+    now: OffsetDateTime,
+    /// For a person.
+    human: SenderViewBody,
+    /// For automation.
+    automation: SenderViewBody,
+    /// What the channel can carry.
+    capabilities: serde_json::Value,
+}
+
+/// What one kind of sender may do.
+#[derive(Debug, Object)]
+#[oai(rename = "SenderView")]
+struct SenderViewBody {
+    /// Grant by grant.
+    #[oai(flatten)]
+    decision: DecisionBody,
+    /// What the workspace's own rules say against it.
+    house: Vec<HouseBody>,
+}
+
+/// What may be sent from now on, if the customer stays silent.
+#[derive(Debug, Object)]
+#[oai(rename = "Timeline")]
+pub(crate) struct TimelineView {
+    /// Interval by interval.
+    pub(crate) intervals: Vec<As<crate::api::contract::IntervalBody, transom_windows::Interval>>,
+}
+
+/// One channel on which a contact might be reached.
+#[derive(Debug, Object)]
+#[oai(rename = "Reach")]
+pub(crate) struct ReachBody {
+    /// The channel.
+    account: Uuid,
+    /// Its platform.
+    platform: String,
+    /// Its name.
+    account_name: String,
+    /// Who the contact is there.
+    identity: Uuid,
+    /// What may be sent now.
+    decision: DecisionBody,
+    /// What the workspace's own rules say against it.
+    house: Vec<HouseBody>,
+}
+
+/// On which channels a contact can be reached now, those with the most freedom first.
+#[derive(Debug, Object)]
+#[oai(rename = "Reachability")]
+pub(crate) struct ReachabilityView {
+    /// The channels.
+    pub(crate) channels: Vec<As<ReachBody, transom_desk::window::Reach>>,
+}

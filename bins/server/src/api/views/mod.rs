@@ -1,0 +1,11 @@
+//! What the API shows and takes, noun by noun: plain data, no rule.
+
+pub(super) mod account;
+pub(super) mod contact;
+pub(super) mod content;
+pub(super) mod conversation;
+pub(super) mod event;
+pub(super) mod message;
+pub(super) mod people;
+pub(super) mod settings;
+pub(super) mod template;

@@ -1,0 +1,67 @@
+//! What may be sent: questions to the rules, and the rules themselves.
+
+use std::sync::Arc;
+
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use serde_json::Value;
+use transom_desk::queries;
+use transom_windows::{Decision, Question, QuestionErrorCode};
+
+use super::Tag;
+use super::auth::Signed;
+use super::contract::{As, DecisionBody, QuestionBody};
+use super::views::account::PolicyView;
+use crate::http::problem::{Listing, Making, Problem, Reading, Refused};
+use crate::state::State;
+
+pub(crate) struct WindowsApi(pub(super) Arc<State>);
+
+/// All policies.
+#[derive(Debug, Object)]
+struct PolicyList {
+    /// The policies, by name.
+    items: Vec<PolicyView>,
+}
+
+#[OpenApi(tag = "Tag::Windows")]
+impl WindowsApi {
+    /// May this be sent?
+    ///
+    /// Decides by the facts in the body alone: nothing is looked up and nothing is stored. The same as `transom decide`.
+    #[oai(path = "/windows/evaluate", method = "post", operation_id = "evaluate")]
+    async fn evaluate(
+        &self,
+        signed: Signed,
+        body: Json<As<QuestionBody, Value>>,
+    ) -> Result<Json<As<DecisionBody, Decision>>, Refused<Making>> {
+        let question = Question::from_json(&body.0.value.to_string()).map_err(|error| wrong(&error))?;
+        let decision = queries::evaluate(&self.0.desk, signed.caller(), &question)?.map_err(|error| wrong(&error))?;
+        Ok(Json(As::new(decision)))
+    }
+
+    /// List the policies in force
+    #[oai(path = "/policies", method = "get", operation_id = "listPolicies")]
+    async fn policies(&self, signed: Signed) -> Result<Json<PolicyList>, Refused<Listing>> {
+        let policies = queries::policies(&self.0.desk, signed.caller())?;
+        Ok(Json(PolicyList { items: policies.map(Into::into).collect() }))
+    }
+
+    /// Read a policy
+    ///
+    /// With the file itself.
+    #[oai(path = "/policies/:name", method = "get", operation_id = "getPolicy")]
+    async fn policy(&self, signed: Signed, name: Path<String>) -> Result<Json<PolicyView>, Refused<Reading>> {
+        let policy = queries::policy(&self.0.desk, signed.caller(), &name.0)?;
+        Ok(Json(PolicyView::from(policy).with_text(policy)))
+    }
+}
+
+/// A question that has no answer: of another form than the document's, or about what no policy knows.
+fn wrong(error: &transom_windows::QuestionError) -> Problem {
+    match error.code {
+        QuestionErrorCode::Malformed => Problem::new("body_malformed", error.message.clone()),
+        code => Problem::new(code.as_str(), error.message.clone()).at(error.field.clone()),
+    }
+}

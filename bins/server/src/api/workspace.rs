@@ -1,0 +1,262 @@
+//! Me, agents, teams, tokens, tags, settings, quarantine.
+
+use std::sync::Arc;
+
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use secrecy::ExposeSecret;
+use transom_desk::administration::{self, AgentChange};
+use transom_desk::{Action, DeskError, queries, workspaces};
+use transom_domain::TokenId;
+use uuid::Uuid;
+
+use super::auth::Signed;
+use super::cursor::Place;
+use super::version::{Gone, IfMatch, Made, Versioned};
+use super::views::event::QuarantinePage;
+use super::views::people::{
+    AgentPatch, AgentView, AgentWithToken, MeView, NewAgent, NewTeam, NewTokenBody, TeamView, TokenOnce, TokenView,
+    WorkspaceView,
+};
+use super::views::settings::{SettingsPatch, SettingsView};
+use super::{MAX_PAGE, PAGE, Tag, cut};
+use crate::http::problem::{Changing, Listing, Making, Problem, Reading, Refused};
+use crate::state::State;
+
+/// How often a change of settings without `If-Match` is made again when somebody else was faster.
+const TRIES: u32 = 5;
+
+pub(crate) struct WorkspaceApi(pub(super) Arc<State>);
+
+/// All agents.
+#[derive(Debug, Object)]
+struct AgentList {
+    /// The agents.
+    items: Vec<AgentView>,
+}
+
+/// All teams.
+#[derive(Debug, Object)]
+struct TeamList {
+    /// The teams.
+    items: Vec<TeamView>,
+}
+
+/// All tokens.
+#[derive(Debug, Object)]
+struct TokenList {
+    /// The tokens, oldest first.
+    items: Vec<TokenView>,
+}
+
+/// All tags.
+#[derive(Debug, Object)]
+struct TagList {
+    /// The tags.
+    items: Vec<String>,
+}
+
+/// A tag to add.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+struct NewTag {
+    /// Its name.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    name: String,
+}
+
+/// A tag.
+#[derive(Debug, Object)]
+#[oai(rename = "Tag")]
+struct TagView {
+    /// Its name.
+    name: String,
+}
+
+#[OpenApi(tag = "Tag::Workspace")]
+impl WorkspaceApi {
+    /// Who am I?
+    ///
+    /// The agent, workspace and token behind the request, and what the role allows.
+    #[oai(path = "/me", method = "get", operation_id = "me")]
+    async fn me(&self, signed: Signed) -> Result<Json<MeView>, Refused<Listing>> {
+        let caller = signed.caller();
+        let name = queries::workspace_name(&self.0.desk, caller).await?;
+        let role = caller.agent.role;
+        let may = Action::ALL.iter().filter(|action| action.roles().contains(&role));
+        Ok(Json(MeView {
+            workspace: WorkspaceView { id: caller.scope.workspace().uuid(), name },
+            agent: (&caller.agent).into(),
+            token: signed.0.token.uuid(),
+            may: may.map(|action| action.as_str().to_owned()).collect(),
+        }))
+    }
+
+    /// List agents
+    #[oai(path = "/agents", method = "get", operation_id = "listAgents")]
+    async fn agents(&self, signed: Signed) -> Result<Json<AgentList>, Refused<Listing>> {
+        let agents = queries::agents(&self.0.desk, signed.caller()).await?;
+        Ok(Json(AgentList { items: agents.iter().map(Into::into).collect() }))
+    }
+
+    /// Add an agent
+    ///
+    /// It gets a token of its own, which is shown this once.
+    #[oai(path = "/agents", method = "post", operation_id = "addAgent")]
+    async fn add_agent(
+        &self,
+        signed: Signed,
+        body: Json<NewAgent>,
+    ) -> Result<Made<AgentWithToken>, Refused<Making>> {
+        let NewAgent { name, role, token_expires_at } = body.0;
+        let (agent, token) =
+            workspaces::add_agent(&self.0.desk, signed.caller(), &name, role.into(), token_expires_at).await?;
+        let made = AgentWithToken { agent: (&agent).into(), token: token.expose_secret().to_owned() };
+        Ok(Made::Made(Json(made), None))
+    }
+
+    /// Change an agent
+    #[oai(path = "/agents/:id", method = "patch", operation_id = "changeAgent")]
+    async fn change_agent(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+        body: Json<AgentPatch>,
+    ) -> Result<Json<AgentView>, Refused<Making>> {
+        let AgentPatch { name, role, active } = body.0;
+        let change = AgentChange { name, role: role.map(Into::into), active };
+        let agent = administration::change_agent(&self.0.desk, signed.caller(), id.0.into(), change).await?;
+        Ok(Json((&agent).into()))
+    }
+
+    /// List teams
+    #[oai(path = "/teams", method = "get", operation_id = "listTeams")]
+    async fn teams(&self, signed: Signed) -> Result<Json<TeamList>, Refused<Listing>> {
+        let teams = queries::teams(&self.0.desk, signed.caller()).await?;
+        let view = |(team, members): (_, Vec<transom_domain::AgentId>)| {
+            TeamView::new(&team, members.into_iter().map(Into::into))
+        };
+        Ok(Json(TeamList { items: teams.into_iter().map(view).collect() }))
+    }
+
+    /// Add a team
+    #[oai(path = "/teams", method = "post", operation_id = "addTeam")]
+    async fn add_team(&self, signed: Signed, body: Json<NewTeam>) -> Result<Made<TeamView>, Refused<Making>> {
+        let NewTeam { name, members } = body.0;
+        let ids = members.iter().copied().map(Into::into).collect();
+        let team = workspaces::add_team(&self.0.desk, signed.caller(), &name, ids).await?;
+        Ok(Made::Made(Json(TeamView::new(&team, members)), None))
+    }
+
+    /// List tokens
+    ///
+    /// Without the tokens themselves, which nobody can show again.
+    #[oai(path = "/tokens", method = "get", operation_id = "listTokens")]
+    async fn tokens(&self, signed: Signed) -> Result<Json<TokenList>, Refused<Listing>> {
+        let tokens = queries::tokens(&self.0.desk, signed.caller()).await?;
+        Ok(Json(TokenList { items: tokens.iter().map(Into::into).collect() }))
+    }
+
+    /// Make a token
+    ///
+    /// It is shown this once.
+    #[oai(path = "/tokens", method = "post", operation_id = "createToken")]
+    async fn create_token(
+        &self,
+        signed: Signed,
+        body: Json<NewTokenBody>,
+    ) -> Result<Made<TokenOnce>, Refused<Making>> {
+        let NewTokenBody { agent, name, expires_at } = body.0;
+        let (id, token) =
+            administration::create_token(&self.0.desk, signed.caller(), agent.into(), &name, expires_at).await?;
+        let made = TokenOnce { id: id.uuid(), token: token.expose_secret().to_owned() };
+        Ok(Made::Made(Json(made), None))
+    }
+
+    /// Revoke a token
+    ///
+    /// Whoever uses it is signed out within 5 seconds.
+    #[oai(path = "/tokens/:id", method = "delete", operation_id = "revokeToken")]
+    async fn revoke_token(&self, signed: Signed, id: Path<Uuid>) -> Result<Gone, Refused<Reading>> {
+        administration::revoke_token(&self.0.desk, signed.caller(), TokenId::from(id.0)).await?;
+        Ok(Gone::Gone)
+    }
+
+    /// List tags
+    #[oai(path = "/tags", method = "get", operation_id = "listTags")]
+    async fn tags(&self, signed: Signed) -> Result<Json<TagList>, Refused<Listing>> {
+        Ok(Json(TagList { items: queries::tags(&self.0.desk, signed.caller()).await? }))
+    }
+
+    /// Add a tag
+    #[oai(path = "/tags", method = "post", operation_id = "createTag")]
+    async fn create_tag(&self, signed: Signed, body: Json<NewTag>) -> Result<Made<TagView>, Refused<Making>> {
+        let name = administration::create_tag(&self.0.desk, signed.caller(), &body.0.name).await?;
+        Ok(Made::Made(Json(TagView { name }), None))
+    }
+
+    /// Read the settings of the workspace
+    #[oai(path = "/settings", method = "get", operation_id = "getSettings")]
+    async fn settings(&self, signed: Signed) -> Result<Versioned<SettingsView>, Refused<Listing>> {
+        let (settings, version) = queries::settings(&self.0.desk, signed.caller()).await?;
+        Ok(Versioned::new((&settings).into(), version))
+    }
+
+    /// Change the settings of the workspace
+    ///
+    /// What is left out stays. With `If-Match`, only if nobody changed them meanwhile.
+    #[oai(
+        path = "/settings",
+        method = "patch",
+        operation_id = "changeSettings",
+        request_header(name = "If-Match", ty = "Option<String>", description = "The `ETag` of the last answer.")
+    )]
+    async fn change_settings(
+        &self,
+        signed: Signed,
+        seen: IfMatch,
+        body: Json<SettingsPatch>,
+    ) -> Result<Versioned<SettingsView>, Refused<Changing>> {
+        let (desk, caller) = (&self.0.desk, signed.caller());
+        for _ in 0..TRIES {
+            let (settings, version) = queries::settings(desk, caller).await?;
+            let changed = body.0.over(settings);
+            let expected = seen.0.unwrap_or(version);
+            match workspaces::change_settings(desk, caller, changed.clone(), Some(expected)).await {
+                // Somebody else changed another key: theirs and ours both hold.
+                Err(DeskError::VersionMismatch) if seen.0.is_none() => {}
+                result => return Ok(Versioned::new((&changed).into(), result?)),
+            }
+        }
+        Err(Problem::from(DeskError::VersionMismatch).into())
+    }
+
+    /// List the quarantine
+    ///
+    /// Webhook calls with a valid signature that could not be used, oldest first.
+    #[oai(path = "/quarantine", method = "get", operation_id = "listQuarantine")]
+    async fn quarantine(
+        &self,
+        signed: Signed,
+        /// Where the last page ended.
+        cursor: Query<Option<String>>,
+        /// How many at most.
+        #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
+        limit: Query<u32>,
+    ) -> Result<Json<QuarantinePage>, Refused<Listing>> {
+        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
+        let cursors = &self.0.cursors;
+        let after = cursor.0.map(|cursor| cursors.open(workspace, "quarantine", &cursor)).transpose()?;
+        let after = after.map(|place| place.id.into());
+        let mut rows =
+            queries::quarantine(&self.0.desk, signed.caller(), after, u64::from(limit) + 1).await?;
+        let last = cut(&mut rows, limit).map(|row| Place { key: 0, id: row.entry.id.uuid() });
+        let next_cursor = last.map(|place| cursors.seal(workspace, "quarantine", place));
+        Ok(Json(QuarantinePage { items: rows.iter().map(Into::into).collect(), next_cursor }))
+    }
+}
+
+fn page() -> u32 {
+    PAGE
+}

@@ -1,0 +1,53 @@
+//! `transom keys`.
+
+use anstream::eprintln;
+use serde_json::json;
+
+use super::Failure;
+use super::output::{json, print};
+use super::workspace::desk;
+use crate::config::Flags;
+
+/// Master keys.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Whether an earlier master key is still needed
+    Status {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Seal everything by the present master key; the earlier ones stand in `master_key.previous` meanwhile
+    Rotate(Flags),
+}
+
+pub(super) async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Status { json: as_json, flags } => {
+            let desk = desk(&flags).await?;
+            let status = desk.storage().keys_status().await?;
+            desk.storage().close().await?;
+            if as_json {
+                return json(&json!({ "current": status.current, "previous": status.previous }));
+            }
+            let verdict = if status.previous == 0 {
+                "no earlier master key is needed"
+            } else {
+                "earlier master keys are still needed: run `transom keys rotate`"
+            };
+            print(&format!(
+                "{} data keys are sealed by the present master key, {} by earlier ones: {verdict}\n",
+                status.current, status.previous
+            ))
+        }
+        Command::Rotate(flags) => {
+            let desk = desk(&flags).await?;
+            let sealed = desk.storage().rewrap_data_keys().await?;
+            desk.storage().close().await?;
+            eprintln!("{sealed} data keys were sealed anew; `transom keys status` says whether any is left");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `transom policy check`.
+
+use std::path::PathBuf;
+
+use anstream::eprintln;
+use serde_json::json;
+use transom_windows::Policy;
+
+use super::Failure;
+use super::output::{Colours, json, table};
+
+/// Policy files.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Check policy files: file, line and reason of whatever is wrong; exit code 1 if anything is
+    Check {
+        /// The files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(command: Command) -> Result<(), Failure> {
+    let Command::Check { files, json: as_json } = command;
+    let mut good = Vec::new();
+    let mut bad = Vec::new();
+    for file in &files {
+        let name = file.display().to_string();
+        match std::fs::read_to_string(file) {
+            Ok(text) => match Policy::parse(&name, &text) {
+                Ok(policy) => good.push((name, policy)),
+                Err(error) => bad.extend(error.problems().to_vec()),
+            },
+            Err(error) => bad.push(transom_windows::Problem { file: name, line: 1, reason: error.to_string() }),
+        }
+    }
+    if as_json {
+        let policies: Vec<_> = good
+            .iter()
+            .map(|(file, policy)| {
+                json!({ "file": file, "name": policy.name(), "platform": policy.platform(), "version": policy.version(),
+                        "grants": policy.grants().len(), "quotas": policy.quotas().len() })
+            })
+            .collect();
+        let problems: Vec<_> = bad
+            .iter()
+            .map(|problem| json!({ "file": problem.file, "line": problem.line, "reason": problem.reason }))
+            .collect();
+        json(&json!({ "policies": policies, "problems": problems }))?;
+    } else {
+        let rows: Vec<[String; 6]> = good.iter().map(|(file, policy)| row(file, policy)).collect();
+        if !rows.is_empty() {
+            table(["File", "Policy", "Platform", "Version", "Grants", "Quotas"], rows)?;
+        }
+        let Colours { bad: red, .. } = Colours::default();
+        for problem in &bad {
+            eprintln!("{red}{problem}{red:#}");
+        }
+    }
+    if bad.is_empty() { Ok(()) } else { Err(Failure::Said(1)) }
+}
+
+fn row(file: &str, policy: &Policy) -> [String; 6] {
+    [
+        file.to_owned(),
+        policy.name().to_owned(),
+        policy.platform().to_owned(),
+        policy.version().to_owned(),
+        policy.grants().len().to_string(),
+        policy.quotas().len().to_string(),
+    ]
+}

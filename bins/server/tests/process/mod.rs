@@ -1,0 +1,190 @@
+//! The real binary as a process of its own.
+#![allow(dead_code, reason = "each test binary uses its share")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use transom_sandbox::{AccountPatch, NewAccount, NewCustomer, Sandbox};
+use transom_server::demo::api::{Api, Reply};
+
+/// A running service. Killed when it goes out of scope.
+pub struct Service {
+    child: Child,
+    port: u16,
+    folder: PathBuf,
+    database_url: Option<String>,
+    endpoints: Vec<(&'static str, String)>,
+}
+
+/// An account on both sides.
+pub struct Account {
+    pub at_sandbox: String,
+    pub channel: String,
+}
+
+impl Service {
+    /// Starts it and waits until it is ready. Short time limits, so that a lapsed lease is soon recovered.
+    pub async fn start(sandbox: &Sandbox, folder: &Path, database_url: Option<&str>) -> Self {
+        // A free port: taken, and given back at once.
+        let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let endpoints = vec![
+            ("TRANSOM_PLATFORMS__WHATSAPP__ENDPOINT", format!("{}/whatsapp", sandbox.base_url())),
+            ("TRANSOM_PLATFORMS__TELEGRAM__ENDPOINT", format!("{}/telegram", sandbox.base_url())),
+        ];
+        let (folder, database_url) = (folder.to_owned(), database_url.map(str::to_owned));
+        let child = spawn(port, &folder, database_url.as_deref(), &endpoints);
+        let service = Self { child, port, folder, database_url, endpoints };
+        service.ready().await;
+        service
+    }
+
+    /// SIGKILL, and a new process on the same data and the same port.
+    pub async fn kill_and_restart(&mut self) {
+        self.kill_9();
+        self.child = spawn(self.port, &self.folder, self.database_url.as_deref(), &self.endpoints);
+        self.ready().await;
+    }
+
+    /// SIGKILL.
+    pub fn kill_9(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub fn base(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    async fn ready(&self) {
+        let began = Instant::now();
+        let http = transom_channel::http::HttpClient::new().unwrap();
+        while began.elapsed() < Duration::from_secs(20) {
+            let asked = http.execute(http.request(reqwest::Method::GET, &format!("{}/health/ready", self.base()))).await;
+            if asked.is_ok_and(|answer| answer.is_success()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the service did not become ready");
+    }
+
+    /// Makes a workspace by the command line, as a deployer would; gives the token.
+    pub fn create_workspace(&self) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_transom"));
+        command.args(["workspace", "create", "Acme", "--json"]).env("TRANSOM_DATA_DIR", &self.folder);
+        if let Some(url) = &self.database_url {
+            command.env("TRANSOM_DATABASE_URL", url);
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+        made["token"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn get(&self, token: &str, path: &str) -> Reply {
+        Api::new(&self.base(), token).unwrap().get(path).await.unwrap()
+    }
+
+    pub async fn post(&self, token: &str, path: &str, body: Value) -> Reply {
+        Api::new(&self.base(), token).unwrap().post(path, body).await.unwrap()
+    }
+
+    /// The state of a message, once nothing more happens to it by itself.
+    pub async fn settled(&self, token: &str, message: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let reply = self.get(token, &format!("/messages/{message}")).await;
+            let state = reply.text("/state").unwrap_or_default().to_owned();
+            if !["queued", "sending", ""].contains(&state.as_str()) {
+                return state;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{message} stays {state}: {}", reply.body);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// SIGTERM, and the exit code.
+    pub async fn stop(mut self) -> Option<i32> {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(40) {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the service did not stop in time");
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(port: u16, folder: &Path, database_url: Option<&str>, endpoints: &[(&'static str, String)]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_transom"));
+    command
+        .arg("serve")
+        .env("TRANSOM_DATA_DIR", folder)
+        .env("TRANSOM_LISTEN", format!("127.0.0.1:{port}"))
+        .env("TRANSOM_PUBLIC_URL", format!("http://127.0.0.1:{port}"))
+        .env("TRANSOM_HTTP__TIMEOUT_SECONDS", "2")
+        .env("TRANSOM_DISPATCH__LEASE_SECONDS", "4")
+        .envs(endpoints.iter().map(|(name, url)| (*name, url.as_str())))
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit());
+    if let Some(url) = database_url {
+        command.env("TRANSOM_DATABASE_URL", url);
+    }
+    command.spawn().unwrap()
+}
+
+/// Connects a number over the API, as an administrator would. Receipts and webhooks go to this service.
+pub async fn whatsapp(service: &Service, sandbox: &Sandbox, token: &str) -> Account {
+    let control = sandbox.control();
+    let view = control.create_account(NewAccount::on("whatsapp")).unwrap();
+    control
+        .patch_account(&view.id, AccountPatch { settings: Some(json!({ "pacing": false })), ..AccountPatch::default() })
+        .unwrap();
+    let mut settings = json!({});
+    for name in ["app_secret", "verify_token", "access_token", "phone_number_id", "waba_id"] {
+        settings[name] = view.settings[name].clone();
+    }
+    let body = json!({ "platform": "whatsapp", "name": "Acme", "settings": settings });
+    let made = service.post(token, "/channels", body).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let webhook_url = Some(made.text("/webhook_url").unwrap().to_owned());
+    control.patch_account(&view.id, AccountPatch { webhook_url, ..AccountPatch::default() }).unwrap();
+    Account { at_sandbox: view.id, channel: made.text("/id").unwrap().to_owned() }
+}
+
+/// The conversations of so many customers who have just written, so that free text is allowed.
+pub async fn people(
+    service: &Service,
+    sandbox: &Sandbox,
+    account: &Account,
+    token: &str,
+    count: usize,
+) -> Vec<String> {
+    let control = sandbox.control();
+    for index in 0..count {
+        let (id, name) = (format!("customer-{index}"), format!("Customer {index}"));
+        control.create_customer(NewCustomer::named(&id, &name, &format!("+491555030{index:04}"))).unwrap();
+        control.writes(&account.at_sandbox, &id, "hello").unwrap();
+    }
+    let began = Instant::now();
+    loop {
+        let reply = service.get(token, &format!("/conversations?limit=100&channel={}", account.channel)).await;
+        let items = reply.body["items"].as_array().cloned().unwrap_or_default();
+        if items.len() >= count {
+            return items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect();
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "only {} of {count} arrived: {}", items.len(), reply.body);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,247 @@
+//! The Bot API's JSON, as far as it is read. Unknown fields are ignored; Telegram adds some several times a year.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// Every answer. (Making requests)
+#[derive(Debug, Deserialize)]
+pub(crate) struct Answer {
+    pub(crate) ok: bool,
+    #[serde(default)]
+    pub(crate) result: Value,
+    pub(crate) error_code: Option<u16>,
+    pub(crate) description: Option<String>,
+    pub(crate) parameters: Option<ResponseParameters>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct ResponseParameters {
+    pub(crate) migrate_to_chat_id: Option<i64>,
+    pub(crate) retry_after: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct User {
+    pub(crate) id: i64,
+    #[serde(default)]
+    pub(crate) is_bot: bool,
+    #[serde(flatten)]
+    pub(crate) names: Names,
+    pub(crate) language_code: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Chat {
+    pub(crate) id: i64,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    #[serde(flatten)]
+    pub(crate) names: Names,
+}
+
+/// What users and private chats are called.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Names {
+    pub(crate) first_name: Option<String>,
+    pub(crate) last_name: Option<String>,
+    pub(crate) username: Option<String>,
+}
+
+impl Chat {
+    pub(crate) fn is_private(&self) -> bool {
+        self.kind == "private"
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Message {
+    pub(crate) message_id: i64,
+    pub(crate) date: i64,
+    pub(crate) edit_date: Option<i64>,
+    pub(crate) chat: Chat,
+    pub(crate) from: Option<User>,
+    pub(crate) business_connection_id: Option<String>,
+    pub(crate) media_group_id: Option<String>,
+    pub(crate) reply_to_message: Option<Quoted>,
+    pub(crate) text: Option<String>,
+    pub(crate) caption: Option<String>,
+    pub(crate) photo: Option<Vec<PhotoSize>>,
+    pub(crate) video: Option<File>,
+    pub(crate) video_note: Option<File>,
+    pub(crate) animation: Option<File>,
+    pub(crate) audio: Option<File>,
+    pub(crate) voice: Option<File>,
+    pub(crate) document: Option<File>,
+    pub(crate) sticker: Option<Sticker>,
+    pub(crate) location: Option<Location>,
+    pub(crate) venue: Option<Venue>,
+    pub(crate) contact: Option<Contact>,
+    /// All else: what kind of message it is when it is none of the above.
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
+}
+
+/// A message that another one quotes.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Quoted {
+    pub(crate) message_id: i64,
+    pub(crate) chat: Option<Chat>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct PhotoSize {
+    pub(crate) file_id: String,
+    #[serde(default)]
+    pub(crate) width: u64,
+    #[serde(default)]
+    pub(crate) height: u64,
+    pub(crate) file_size: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct File {
+    pub(crate) file_id: String,
+    pub(crate) file_name: Option<String>,
+    pub(crate) mime_type: Option<String>,
+    pub(crate) file_size: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Sticker {
+    pub(crate) file_id: String,
+    #[serde(default)]
+    pub(crate) is_animated: bool,
+    #[serde(default)]
+    pub(crate) is_video: bool,
+    pub(crate) file_size: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Location {
+    pub(crate) latitude: f64,
+    pub(crate) longitude: f64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Venue {
+    pub(crate) location: Location,
+    pub(crate) title: String,
+    pub(crate) address: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Contact {
+    pub(crate) phone_number: String,
+    pub(crate) first_name: String,
+    pub(crate) last_name: Option<String>,
+    pub(crate) user_id: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct CallbackQuery {
+    pub(crate) id: String,
+    pub(crate) from: User,
+    pub(crate) message: Option<Tapped>,
+    pub(crate) data: Option<String>,
+}
+
+/// The message whose button was tapped; an old one comes with its id and chat only.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Tapped {
+    pub(crate) message_id: i64,
+    pub(crate) chat: Chat,
+    pub(crate) business_connection_id: Option<String>,
+    pub(crate) reply_markup: Option<Keyboard>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Keyboard {
+    #[serde(default)]
+    pub(crate) inline_keyboard: Vec<Vec<Button>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Button {
+    pub(crate) text: String,
+    pub(crate) callback_data: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct BusinessConnection {
+    pub(crate) id: String,
+    pub(crate) user: User,
+    #[serde(default)]
+    pub(crate) is_enabled: bool,
+    pub(crate) rights: Option<BusinessBotRights>,
+    /// Before Bot API 9.0 the right stood here.
+    pub(crate) can_reply: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct BusinessBotRights {
+    #[serde(default)]
+    pub(crate) can_reply: bool,
+}
+
+impl BusinessConnection {
+    /// Whether the bot may write in the owner's name at all.
+    pub(crate) fn may_reply(&self) -> bool {
+        let right = self.rights.as_ref().map(|rights| rights.can_reply).or(self.can_reply);
+        self.is_enabled && right.unwrap_or(false)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct DeletedBusinessMessages {
+    pub(crate) business_connection_id: String,
+    pub(crate) chat: Chat,
+    pub(crate) message_ids: Vec<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct MessageReaction {
+    pub(crate) chat: Chat,
+    pub(crate) message_id: i64,
+    pub(crate) user: Option<User>,
+    pub(crate) date: i64,
+    #[serde(default)]
+    pub(crate) new_reaction: Vec<ReactionType>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ReactionType {
+    pub(crate) emoji: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ChatMemberUpdated {
+    pub(crate) chat: Chat,
+    pub(crate) from: User,
+    pub(crate) date: i64,
+    pub(crate) new_chat_member: ChatMember,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ChatMember {
+    pub(crate) status: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ChatJoinRequest {
+    pub(crate) from: User,
+    pub(crate) user_chat_id: i64,
+    pub(crate) date: i64,
+}
+
+/// The answer of `getFile`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FilePath {
+    pub(crate) file_size: Option<u64>,
+    pub(crate) file_path: Option<String>,
+}
+
+/// One element of `getUpdates`, kept as it came.
+#[derive(Debug, Deserialize)]
+pub(crate) struct UpdateId {
+    pub(crate) update_id: i64,
+}

@@ -1,0 +1,429 @@
+//! What can be looked at: lists and single things, each behind its role.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+use transom_channel::SettingField;
+use transom_domain::{
+    AgentId, ChannelAccount, ChannelAccountId, ContactId, ConversationId, MessageId, QuarantineId, Settings, Team,
+};
+use transom_storage::{
+    Attempt, ContactQuery, ConversationQuery, Episode, NumberedEvent, Reader, StoredAgent, StoredConnection,
+    StoredContact, StoredConversation, StoredMessage, StoredQuarantine, StoredToken, TabCounts,
+};
+use transom_windows::{Ask, Basis, Decision, Policy, Question, QuestionError, Sender};
+
+use crate::authorise::{Action, Caller, authorise};
+use crate::situation::{Situation, wires};
+use crate::{Desk, DeskError};
+
+/// The furthest instant a column can hold stands for "no end".
+const NO_END: OffsetDateTime = crate::situation::FAR_FUTURE;
+
+/// Answers a question by the policies in force.
+///
+/// # Errors
+/// [`DeskError::Forbidden`]; the inner error says what is wrong with the question.
+pub fn evaluate(
+    desk: &Desk,
+    caller: &Caller,
+    question: &Question,
+) -> Result<Result<Decision, QuestionError>, DeskError> {
+    authorise(caller, Action::ReadPolicies)?;
+    Ok(transom_windows::evaluate(desk.policies(), question))
+}
+
+/// The policies in force, by name.
+///
+/// # Errors
+/// [`DeskError::Forbidden`].
+pub fn policies<'d>(desk: &'d Desk, caller: &Caller) -> Result<impl Iterator<Item = &'d Policy> + use<'d>, DeskError> {
+    authorise(caller, Action::ReadPolicies)?;
+    Ok(desk.policies().iter())
+}
+
+/// The policy of that name.
+///
+/// # Errors
+/// [`DeskError::NotFound`].
+pub fn policy<'d>(desk: &'d Desk, caller: &Caller, name: &str) -> Result<&'d Policy, DeskError> {
+    authorise(caller, Action::ReadPolicies)?;
+    desk.policies().get(name).ok_or(DeskError::NotFound { what: "policy" })
+}
+
+/// A page of contacts, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn contacts(desk: &Desk, caller: &Caller, query: &ContactQuery) -> Result<Vec<StoredContact>, DeskError> {
+    authorise(caller, Action::ReadContacts)?;
+    Ok(desk.reader(&caller.scope).contacts(query).await?)
+}
+
+/// One contact.
+///
+/// # Errors
+/// [`DeskError::NotFound`].
+pub async fn contact(desk: &Desk, caller: &Caller, id: ContactId) -> Result<StoredContact, DeskError> {
+    authorise(caller, Action::ReadContacts)?;
+    desk.reader(&caller.scope).contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
+}
+
+/// A conversation with what may be sent in it now.
+#[derive(Debug)]
+pub struct ConversationRow {
+    /// As stored.
+    pub stored: StoredConversation,
+    /// The customer's name.
+    pub contact_name: Option<String>,
+    /// What a person may send, decided now and not as the columns remember it.
+    pub human: Decision,
+    /// What automation may send.
+    pub automation: Decision,
+}
+
+impl ConversationRow {
+    /// Until when a person may send free text; `None` when they may not, or without end.
+    pub fn free_form_until(&self) -> Option<OffsetDateTime> {
+        let free = self.human.permits().iter().filter(|permit| matches!(permit.basis(), Basis::FreeForm));
+        let ends = free.map(|permit| permit.lapses_at().unwrap_or(NO_END));
+        ends.max().filter(|end| *end < NO_END)
+    }
+}
+
+/// A page of conversations, each decided anew.
+///
+/// # Errors
+/// [`DeskError::NotFound`] for an agent, team, contact or channel in the filters that is not of this workspace.
+pub async fn conversations(
+    desk: &Desk,
+    caller: &Caller,
+    query: &ConversationQuery,
+) -> Result<Vec<ConversationRow>, DeskError> {
+    authorise(caller, Action::ReadConversations)?;
+    let reader = desk.reader(&caller.scope);
+    check_filters(&reader, query).await?;
+    let mut rows = Vec::new();
+    for stored in reader.conversations(query).await? {
+        rows.push(row(desk, caller, &reader, stored).await?);
+    }
+    Ok(rows)
+}
+
+/// How many conversations each tab has by the same filters.
+///
+/// # Errors
+/// As [`conversations`].
+pub async fn tab_counts(desk: &Desk, caller: &Caller, query: &ConversationQuery) -> Result<TabCounts, DeskError> {
+    authorise(caller, Action::ReadConversations)?;
+    let reader = desk.reader(&caller.scope);
+    check_filters(&reader, query).await?;
+    Ok(reader.tab_counts(query).await?)
+}
+
+/// One conversation, decided anew.
+///
+/// # Errors
+/// [`DeskError::NotFound`].
+pub async fn conversation(desk: &Desk, caller: &Caller, id: ConversationId) -> Result<ConversationRow, DeskError> {
+    authorise(caller, Action::ReadConversations)?;
+    let reader = desk.reader(&caller.scope);
+    let stored = reader.conversation(id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
+    row(desk, caller, &reader, stored).await
+}
+
+/// The same for a conversation that was just changed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn shown(desk: &Desk, caller: &Caller, stored: StoredConversation) -> Result<ConversationRow, DeskError> {
+    authorise(caller, Action::ReadConversations)?;
+    row(desk, caller, &desk.reader(&caller.scope), stored).await
+}
+
+/// The stretches of a conversation, oldest first.
+///
+/// # Errors
+/// [`DeskError::NotFound`].
+pub async fn episodes(desk: &Desk, caller: &Caller, id: ConversationId) -> Result<Vec<Episode>, DeskError> {
+    authorise(caller, Action::ReadConversations)?;
+    let reader = desk.reader(&caller.scope);
+    reader.conversation(id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
+    Ok(reader.episodes(id).await?)
+}
+
+async fn row(
+    desk: &Desk,
+    caller: &Caller,
+    reader: &Reader,
+    stored: StoredConversation,
+) -> Result<ConversationRow, DeskError> {
+    let missing = || DeskError::NotFound { what: "conversation" };
+    let identity = reader.identity(stored.conversation.identity).await?.ok_or_else(missing)?;
+    let contact_name = reader.contact(stored.contact).await?.and_then(|contact| contact.contact.shown_name());
+    let wires = wires(desk, &caller.scope, stored.account).await?;
+    let now = desk.now();
+    let situation = Situation::load(reader, identity, wires, now).await?;
+    let decide = |sender| situation.policy.decide(&situation.facts, Ask::by(sender), now);
+    Ok(ConversationRow { contact_name, human: decide(Sender::Human), automation: decide(Sender::Automation), stored })
+}
+
+/// A foreign id in a filter is one that is not there (reliability.md 12).
+async fn check_filters(reader: &Reader, query: &ConversationQuery) -> Result<(), DeskError> {
+    for id in &query.accounts {
+        reader.account(*id).await?.ok_or(DeskError::NotFound { what: "channel" })?;
+    }
+    for id in &query.assignees {
+        reader.agent(*id).await?.ok_or(DeskError::NotFound { what: "agent" })?;
+    }
+    for id in &query.teams {
+        reader.team(*id).await?.ok_or(DeskError::NotFound { what: "team" })?;
+    }
+    if let Some(id) = query.contact {
+        reader.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+    }
+    Ok(())
+}
+
+/// A conversation's messages, newest first; before `before`, its time and id, if that is given.
+///
+/// # Errors
+/// [`DeskError::NotFound`] for an unknown conversation.
+pub async fn messages(
+    desk: &Desk,
+    caller: &Caller,
+    conversation: ConversationId,
+    before: Option<(OffsetDateTime, MessageId)>,
+    limit: u32,
+) -> Result<Vec<StoredMessage>, DeskError> {
+    authorise(caller, Action::ReadConversations)?;
+    let reader = desk.reader(&caller.scope);
+    reader.conversation(conversation).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
+    Ok(reader.messages(conversation, before, limit).await?)
+}
+
+/// One message, with the attempts of each part.
+///
+/// # Errors
+/// [`DeskError::NotFound`].
+pub async fn message(
+    desk: &Desk,
+    caller: &Caller,
+    id: MessageId,
+) -> Result<(StoredMessage, Vec<Vec<Attempt>>), DeskError> {
+    authorise(caller, Action::ReadConversations)?;
+    let reader = desk.reader(&caller.scope);
+    let stored = reader.message(id).await?.ok_or(DeskError::NotFound { what: "message" })?;
+    let mut attempts = Vec::new();
+    for part in &stored.parts {
+        attempts.push(reader.attempts(part.part.id).await?);
+    }
+    Ok((stored, attempts))
+}
+
+/// The tags of the workspace.
+///
+/// # Errors
+/// When the database fails.
+pub async fn tags(desk: &Desk, caller: &Caller) -> Result<Vec<String>, DeskError> {
+    authorise(caller, Action::ReadConversations)?;
+    Ok(desk.reader(&caller.scope).known_tags().await?)
+}
+
+/// An account with everything that may be shown of it.
+#[derive(Debug)]
+pub struct ChannelDetail {
+    /// The account.
+    pub account: ChannelAccount,
+    /// The public part of its webhook address.
+    pub public_id: String,
+    /// Its settings and its connection's, without secrets.
+    pub settings: BTreeMap<String, SettingState>,
+    /// When its templates were last synced.
+    pub templates_synced_at: Option<OffsetDateTime>,
+}
+
+/// A setting as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingState {
+    /// No secret.
+    Plain(String),
+    /// A secret: it is there, and it ends like this.
+    Secret {
+        /// Its last characters.
+        last4: String,
+    },
+}
+
+/// Every account.
+///
+/// # Errors
+/// When the database fails.
+pub async fn channels(desk: &Desk, caller: &Caller) -> Result<Vec<ChannelDetail>, DeskError> {
+    authorise(caller, Action::ReadChannels)?;
+    let reader = desk.reader(&caller.scope);
+    let mut details = Vec::new();
+    for account in reader.accounts().await? {
+        details.push(detail(desk, caller, &reader, account).await?);
+    }
+    Ok(details)
+}
+
+/// One account.
+///
+/// # Errors
+/// [`DeskError::NotFound`].
+pub async fn channel(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Result<ChannelDetail, DeskError> {
+    authorise(caller, Action::ReadChannels)?;
+    let reader = desk.reader(&caller.scope);
+    let account = reader.account(id).await?.ok_or(DeskError::NotFound { what: "channel" })?;
+    detail(desk, caller, &reader, account).await
+}
+
+async fn detail(
+    desk: &Desk,
+    caller: &Caller,
+    reader: &Reader,
+    account: ChannelAccount,
+) -> Result<ChannelDetail, DeskError> {
+    let fields = desk.registry().get(&account.platform).map_or(&[][..], |platform| platform.settings());
+    let is_secret = |name: &str| fields.iter().any(|field: &SettingField| field.name == name && field.secret);
+    let mut settings = BTreeMap::new();
+    let stored = reader.connection(account.connection).await?;
+    let own = reader.account_settings(account.id).await?;
+    let shared = stored.as_ref().map(|stored| stored.settings.clone()).unwrap_or_default();
+    for (name, value) in [shared, own].iter().filter_map(serde_json::Value::as_object).flatten() {
+        // A platform may have come to call a setting secret after it was stored.
+        if !is_secret(name) {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            settings.insert(name.clone(), SettingState::Plain(text));
+        }
+    }
+    for (name, last4) in stored.into_iter().flat_map(|stored| stored.secrets_set) {
+        settings.insert(name, SettingState::Secret { last4 });
+    }
+    let public_id = desk.storage().public_id(&caller.scope, account.connection);
+    let templates_synced_at = reader.templates_synced_at(account.id).await?;
+    Ok(ChannelDetail { account, public_id, settings, templates_synced_at })
+}
+
+/// Every connection, with the public part of its webhook address and its accounts.
+///
+/// # Errors
+/// When the database fails.
+pub async fn connections(
+    desk: &Desk,
+    caller: &Caller,
+) -> Result<Vec<(StoredConnection, String, Vec<ChannelAccountId>)>, DeskError> {
+    authorise(caller, Action::ReadChannels)?;
+    let reader = desk.reader(&caller.scope);
+    let accounts = reader.accounts().await?;
+    let stored = reader.connections().await?;
+    let with_accounts = stored.into_iter().map(|stored| {
+        let id = stored.connection.id;
+        let of_it = accounts.iter().filter(|account| account.connection == id).map(|account| account.id).collect();
+        (stored, desk.storage().public_id(&caller.scope, id), of_it)
+    });
+    Ok(with_accounts.collect())
+}
+
+/// Every agent.
+///
+/// # Errors
+/// When the database fails.
+pub async fn agents(desk: &Desk, caller: &Caller) -> Result<Vec<StoredAgent>, DeskError> {
+    authorise(caller, Action::ReadAgents)?;
+    Ok(desk.reader(&caller.scope).agents().await?)
+}
+
+/// Every team with its members.
+///
+/// # Errors
+/// When the database fails.
+pub async fn teams(desk: &Desk, caller: &Caller) -> Result<Vec<(Team, Vec<AgentId>)>, DeskError> {
+    authorise(caller, Action::ReadAgents)?;
+    let reader = desk.reader(&caller.scope);
+    let mut teams = Vec::new();
+    for team in reader.teams().await? {
+        let members = reader.members_of(team.id).await?;
+        teams.push((team, members));
+    }
+    Ok(teams)
+}
+
+/// The teams that the caller is in.
+///
+/// # Errors
+/// When the database fails.
+pub async fn own_teams(desk: &Desk, caller: &Caller) -> Result<Vec<transom_domain::TeamId>, DeskError> {
+    authorise(caller, Action::ReadConversations)?;
+    Ok(desk.reader(&caller.scope).teams_of(caller.agent.id).await?)
+}
+
+/// Every token, without the tokens.
+///
+/// # Errors
+/// When the database fails.
+pub async fn tokens(desk: &Desk, caller: &Caller) -> Result<Vec<StoredToken>, DeskError> {
+    authorise(caller, Action::ManageAgents)?;
+    Ok(desk.reader(&caller.scope).tokens().await?)
+}
+
+/// The settings with their version.
+///
+/// # Errors
+/// When the database fails.
+pub async fn settings(desk: &Desk, caller: &Caller) -> Result<(Settings, u64), DeskError> {
+    authorise(caller, Action::ReadSettings)?;
+    Ok(desk.reader(&caller.scope).settings().await?)
+}
+
+/// The workspace's name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn workspace_name(desk: &Desk, caller: &Caller) -> Result<String, DeskError> {
+    Ok(desk.reader(&caller.scope).workspace().await?.name)
+}
+
+/// What could not be used, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn quarantine(
+    desk: &Desk,
+    caller: &Caller,
+    after: Option<QuarantineId>,
+    limit: u64,
+) -> Result<Vec<StoredQuarantine>, DeskError> {
+    authorise(caller, Action::ManageQuarantine)?;
+    Ok(desk.reader(&caller.scope).quarantine_page(after, limit).await?)
+}
+
+/// Where a stream of events stands: the last number that was given, and the oldest that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventBounds {
+    /// The last number that was given; 0 before the first.
+    pub last: u64,
+    /// The oldest number that is kept.
+    pub oldest: Option<u64>,
+}
+
+/// Where the workspace's events stand.
+///
+/// # Errors
+/// When the database fails.
+pub async fn event_bounds(desk: &Desk, caller: &Caller) -> Result<EventBounds, DeskError> {
+    authorise(caller, Action::ReadEvents)?;
+    let reader = desk.reader(&caller.scope);
+    Ok(EventBounds { last: reader.last_event_seq().await?, oldest: reader.oldest_event_seq().await? })
+}
+
+/// Up to `limit` events after number `seq`, in order.
+///
+/// # Errors
+/// When the database fails.
+pub async fn events(desk: &Desk, caller: &Caller, seq: u64, limit: u64) -> Result<Vec<NumberedEvent>, DeskError> {
+    authorise(caller, Action::ReadEvents)?;
+    Ok(desk.reader(&caller.scope).events_after(seq, limit).await?)
+}

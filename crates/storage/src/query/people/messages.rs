@@ -1,0 +1,562 @@
+//! Messages as they are stored: with their parts, reactions, edits.
+
+use std::collections::BTreeMap;
+
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel,
+    QueryFilter, QueryOrder, Value,
+};
+use serde_json::json;
+use time::OffsetDateTime;
+use transom_domain::{
+    AgentId, Author, Body, ChannelAccountId, Content, ConversationId, DeliveryState, Direction, IdentityId, Message, MessageId,
+    MessageKind, Part, PartId,
+};
+use transom_windows::{PermitRecord, Person};
+use uuid::Uuid;
+
+use super::conversations::{Touch, no_conversation};
+use super::facts::{WindowColumns, facts_text, no_identity};
+use super::statement::{Sql, columns, on_postgres};
+use crate::entity::{message_reactions, messages, parts};
+use crate::instant::Millis;
+use crate::query::{from_json, millis, to_json, unreadable};
+use crate::{Reader, StorageError, Tx};
+
+/// A message to be stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewMessage {
+    /// The message.
+    pub message: Message,
+    /// The account it came in or goes out by.
+    pub account: ChannelAccountId,
+    /// The person it is from or to.
+    pub identity: IdentityId,
+    /// The platform's id of what came in; what goes out gets one for each part.
+    pub provider_id: Option<String>,
+    /// The message that it answers or quotes.
+    pub reply_to: Option<MessageId>,
+    /// What comes with a button that was pressed.
+    pub payload: Option<String>,
+    /// The record of the right it left by.
+    pub permit: Option<PermitRecord>,
+    /// Whatever else belongs to it, as a JSON object.
+    pub extra: serde_json::Value,
+}
+
+/// A message as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredMessage {
+    /// The message.
+    pub message: Message,
+    /// The account it came in or goes out by.
+    pub account: ChannelAccountId,
+    /// The person it is from or to.
+    pub identity: IdentityId,
+    /// The platform's id of what came in.
+    pub provider_id: Option<String>,
+    /// The message that it answers or quotes.
+    pub reply_to: Option<MessageId>,
+    /// What came with a button that was pressed.
+    pub payload: Option<String>,
+    /// The record of the right it left by.
+    pub permit: Option<PermitRecord>,
+    /// Its parts, in order; none for what came in.
+    pub parts: Vec<StoredPart>,
+    /// Why it did not arrive.
+    pub failure: Option<serde_json::Value>,
+    /// When its author last edited it.
+    pub edited_at: Option<OffsetDateTime>,
+    /// When its author took it back.
+    pub unsent_at: Option<OffsetDateTime>,
+    /// What others put to it, the first one first.
+    pub reactions: Vec<StoredReaction>,
+    /// Whatever else belongs to it.
+    pub extra: serde_json::Value,
+    /// When we stored it.
+    pub stored_at: OffsetDateTime,
+}
+
+/// A part as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredPart {
+    /// The part.
+    pub part: Part,
+    /// Why it did not arrive.
+    pub failure: Option<serde_json::Value>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When the platform accepted it.
+    pub sent_at: Option<OffsetDateTime>,
+    /// When it reached the customer.
+    pub delivered_at: Option<OffsetDateTime>,
+    /// When the customer saw it.
+    pub read_at: Option<OffsetDateTime>,
+    /// When its state last changed.
+    pub updated_at: OffsetDateTime,
+}
+
+/// An emoji that somebody put to a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredReaction {
+    /// Who.
+    pub by: Author,
+    /// The emoji.
+    pub emoji: String,
+    /// When.
+    pub at: OffsetDateTime,
+}
+
+/// An author as JSON: the kinds of actors stand beside `echo` and `third_party`, in one object.
+pub(crate) fn author_json(author: &Author) -> Result<serde_json::Value, StorageError> {
+    match author {
+        Author::Actor(actor) => to_json(actor),
+        Author::Echo => Ok(json!({ "kind": "echo" })),
+        Author::ThirdParty { address } => Ok(json!({ "kind": "third_party", "address": address })),
+    }
+}
+
+/// What [`author_json`] wrote.
+pub(crate) fn author_of(
+    value: serde_json::Value,
+    place: (&'static str, &'static str, Uuid),
+) -> Result<Author, StorageError> {
+    let text = |field| value.get(field).and_then(serde_json::Value::as_str);
+    match (text("kind"), text("address")) {
+        (Some("echo"), _) => Ok(Author::Echo),
+        (Some("third_party"), Some(address)) => Ok(Author::ThirdParty { address: address.to_owned() }),
+        _ => from_json(value, place).map(Author::Actor),
+    }
+}
+
+fn state(name: &str, place: (&'static str, &'static str, Uuid)) -> Result<DeliveryState, StorageError> {
+    DeliveryState::parse(name).ok_or_else(|| unreadable(place, format!("`{name}` is no state")))
+}
+
+impl TryFrom<parts::Model> for StoredPart {
+    type Error = StorageError;
+
+    fn try_from(row: parts::Model) -> Result<Self, StorageError> {
+        let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+        Ok(Self {
+            part: Part {
+                id: row.id.into(),
+                index: count(row.position),
+                content: from_json(row.content, ("parts", "content", row.id))?,
+                cost: count(row.cost),
+                state: state(&row.state, ("parts", "state", row.id))?,
+                provider_id: row.provider_id,
+            },
+            failure: row.reason,
+            attempts: count(row.attempts),
+            sent_at: row.sent_at.map(Millis::at),
+            delivered_at: row.delivered_at.map(Millis::at),
+            read_at: row.read_at.map(Millis::at),
+            updated_at: row.updated_at.at(),
+        })
+    }
+}
+
+impl StoredMessage {
+    fn read(row: messages::Model, parts: Vec<StoredPart>, reactions: Vec<StoredReaction>) -> Result<Self, StorageError> {
+        let place = |column| ("messages", column, row.id);
+        let kinds = [MessageKind::Reply, MessageKind::Note, MessageKind::Activity];
+        let kind = kinds.into_iter().find(|kind| kind.as_str() == row.kind);
+        let directions = [Direction::Inbound, Direction::Outbound, Direction::Internal];
+        let direction = directions.into_iter().find(|direction| direction.as_str() == row.direction);
+        let state = row.state.as_deref().map(|name| state(name, place("state"))).transpose()?;
+        // The message shows its worst part, and why that one did not arrive.
+        let of_part = || parts.iter().find(|part| Some(part.part.state) == state).and_then(|part| part.failure.clone());
+        let failure = row.reason.clone().or_else(of_part);
+        Ok(Self {
+            message: Message {
+                id: row.id.into(),
+                conversation: row.conversation_id.into(),
+                kind: kind.ok_or_else(|| unreadable(place("kind"), format!("`{}` is no kind", row.kind)))?,
+                direction: direction
+                    .ok_or_else(|| unreadable(place("direction"), format!("`{}` is no direction", row.direction)))?,
+                author: author_of(row.author, place("author"))?,
+                content: from_json(row.content, place("content"))?,
+                state,
+                at: row.at.at(),
+            },
+            account: row.account_id.into(),
+            identity: row.identity_id.into(),
+            provider_id: row.provider_id,
+            reply_to: row.reply_to.map(Into::into),
+            payload: row.payload,
+            permit: row.permit.map(|permit| from_json(permit, place("permit"))).transpose()?,
+            parts,
+            failure,
+            edited_at: row.edited_at.map(Millis::at),
+            unsent_at: row.unsent_at.map(Millis::at),
+            reactions,
+            extra: row.extra,
+            stored_at: row.stored_at.at(),
+        })
+    }
+}
+
+impl Reader {
+    /// One message with its parts.
+    pub async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, StorageError> {
+        let mut statement = self.select_messages();
+        statement.with(" AND m.id = ", id.uuid());
+        Ok(self.stored_messages(statement).await?.pop())
+    }
+
+    /// A conversation's messages, the newest first; before `before`, its time and id, if that is given.
+    pub async fn messages(
+        &self,
+        conversation: ConversationId,
+        before: Option<(OffsetDateTime, MessageId)>,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>, StorageError> {
+        self.stored_messages(self.page_of_messages(conversation, before, limit)).await
+    }
+
+    pub(super) fn page_of_messages(
+        &self,
+        conversation: ConversationId,
+        before: Option<(OffsetDateTime, MessageId)>,
+        limit: u32,
+    ) -> Sql {
+        let mut statement = self.select_messages();
+        statement.with(" AND m.conversation_id = ", conversation.uuid());
+        if let Some((at, id)) = before {
+            statement.with(" AND (m.at, m.id) < (", millis(at)).with(", ", id.uuid()).push(")");
+        }
+        statement.with(" ORDER BY m.at DESC, m.id DESC LIMIT ", i64::from(limit));
+        statement
+    }
+
+    fn select_messages(&self) -> Sql {
+        let mut statement = Sql::new("SELECT ");
+        statement.push(&columns::<messages::Entity>("m")).with(" FROM messages m WHERE m.workspace_id = ", self.ws());
+        statement
+    }
+
+    /// The messages, and in one more query each their parts and reactions.
+    async fn stored_messages(&self, statement: Sql) -> Result<Vec<StoredMessage>, StorageError> {
+        let rows = messages::Model::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
+        let outbound = rows.iter().filter(|row| row.direction == Direction::Outbound.as_str()).map(|row| row.id);
+        let mut parts = self.parts_of(outbound.collect()).await?;
+        let mut reactions = self.reactions_of(rows.iter().map(|row| row.id).collect()).await?;
+        let stored = |row: messages::Model| {
+            let (parts, reactions) = (parts.remove(&row.id), reactions.remove(&row.id));
+            StoredMessage::read(row, parts.unwrap_or_default(), reactions.unwrap_or_default())
+        };
+        rows.into_iter().map(stored).collect()
+    }
+
+    async fn parts_of(&self, ids: Vec<Uuid>) -> Result<BTreeMap<Uuid, Vec<StoredPart>>, StorageError> {
+        let mut parts_of: BTreeMap<Uuid, Vec<StoredPart>> = BTreeMap::new();
+        if ids.is_empty() {
+            return Ok(parts_of);
+        }
+        let rows = parts::Entity::find()
+            .filter(parts::Column::WorkspaceId.eq(self.ws()))
+            .filter(parts::Column::MessageId.is_in(ids))
+            .order_by_asc(parts::Column::Position)
+            .all(&self.conn)
+            .await?;
+        for row in rows {
+            parts_of.entry(row.message_id).or_default().push(row.try_into()?);
+        }
+        Ok(parts_of)
+    }
+
+    async fn reactions_of(&self, ids: Vec<Uuid>) -> Result<BTreeMap<Uuid, Vec<StoredReaction>>, StorageError> {
+        let mut reactions_of: BTreeMap<Uuid, Vec<StoredReaction>> = BTreeMap::new();
+        if ids.is_empty() {
+            return Ok(reactions_of);
+        }
+        let rows = message_reactions::Entity::find()
+            .filter(message_reactions::Column::WorkspaceId.eq(self.ws()))
+            .filter(message_reactions::Column::MessageId.is_in(ids))
+            .filter(message_reactions::Column::Emoji.is_not_null())
+            .order_by_asc(message_reactions::Column::At)
+            .order_by_asc(message_reactions::Column::ByKey)
+            .all(&self.conn)
+            .await?;
+        for row in rows {
+            let by = author_of(row.author, ("message_reactions", "author", row.message_id))?;
+            let reaction = StoredReaction { by, emoji: row.emoji.unwrap_or_default(), at: row.at.at() };
+            reactions_of.entry(row.message_id).or_default().push(reaction);
+        }
+        Ok(reactions_of)
+    }
+
+    /// The message, or the part of an outgoing one, that the account's platform knows by this id.
+    pub async fn message_by_provider_id(
+        &self,
+        account: ChannelAccountId,
+        provider_id: &str,
+    ) -> Result<Option<(MessageId, Option<PartId>)>, StorageError> {
+        let mut statement = Sql::new("SELECT id AS message, NULL AS part FROM messages WHERE workspace_id = ");
+        statement
+            .bind(self.ws())
+            .with(" AND account_id = ", account.uuid())
+            .with(" AND provider_id = ", provider_id)
+            .push(" UNION ALL SELECT message_id, id FROM parts WHERE workspace_id = $1 AND account_id = $2 ")
+            .push("AND provider_id = $3 LIMIT 1");
+        let Some(row) = self.conn.query_one_raw(statement.on(&self.conn)).await? else { return Ok(None) };
+        let (message, part): (Uuid, Option<Uuid>) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        Ok(Some((message.into(), part.map(Into::into))))
+    }
+
+    /// The last message that a person of ours wrote to the customer. What never reached the platform doesn't count.
+    pub async fn last_outbound_by_person(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<Option<(MessageId, AgentId, OffsetDateTime)>, StorageError> {
+        let mut statement = Sql::new("SELECT id, agent_id, at FROM messages WHERE workspace_id = ");
+        statement
+            .bind(self.ws())
+            .with(" AND conversation_id = ", conversation.uuid())
+            .push(" AND agent_id IS NOT NULL AND state NOT IN ('failed', 'not_sent', 'canceled')")
+            .push(" ORDER BY at DESC, id DESC LIMIT 1");
+        let Some(row) = self.conn.query_one_raw(statement.on(&self.conn)).await? else { return Ok(None) };
+        let (id, agent): (Uuid, Uuid) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        Ok(Some((id.into(), agent.into(), row.try_get_by_index::<Millis>(2)?.at())))
+    }
+}
+
+impl Tx {
+    /// Stores a message; its parts come by [`insert_parts`](Self::insert_parts).
+    ///
+    /// # Errors
+    /// [`StorageError::Duplicate`] for an id, or the platform's id, that is stored already;
+    /// [`StorageError::MissingReference`] if there is no such conversation.
+    pub async fn insert_message(&self, new: &NewMessage, now: OffsetDateTime) -> Result<(), StorageError> {
+        let mut statement = Sql::new("");
+        self.insert(&mut statement, new, now)?;
+        match self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() {
+            0 => Err(no_conversation()),
+            _ => Ok(()),
+        }
+    }
+
+    /// `INSERT INTO messages …`, with the contact of the conversation.
+    fn insert(&self, statement: &mut Sql, new: &NewMessage, now: OffsetDateTime) -> Result<(), StorageError> {
+        let NewMessage { message, .. } = new;
+        let by_person = match &message.author {
+            Author::Actor(actor) if message.direction == Direction::Outbound && actor.is_person() => actor.agent(),
+            _ => None,
+        };
+        statement.push(
+            "INSERT INTO messages (workspace_id, id, conversation_id, identity_id, account_id, kind, direction, author, \
+             agent_id, content, state, permit, provider_id, reply_to, payload, extra, at, stored_at, contact_id) SELECT ",
+        );
+        let values: [Value; 18] = [
+            self.ws().into(),
+            message.id.uuid().into(),
+            message.conversation.uuid().into(),
+            new.identity.uuid().into(),
+            new.account.uuid().into(),
+            message.kind.as_str().into(),
+            message.direction.as_str().into(),
+            author_json(&message.author)?.into(),
+            by_person.map(Uuid::from).into(),
+            to_json(&message.content)?.into(),
+            message.state.map(DeliveryState::as_str).into(),
+            new.permit.as_ref().map(to_json).transpose()?.into(),
+            new.provider_id.clone().into(),
+            new.reply_to.map(Uuid::from).into(),
+            new.payload.clone().into(),
+            new.extra.clone().into(),
+            millis(message.at),
+            millis(now),
+        ];
+        for value in values {
+            statement.bind(value).push(", ");
+        }
+        statement
+            .with("contact_id FROM conversations WHERE workspace_id = ", self.ws())
+            .with(" AND id = ", message.conversation.uuid());
+        Ok(())
+    }
+
+    /// [`insert_message`](Self::insert_message) and [`touch_conversation`](Self::touch_conversation), in one round trip on
+    /// PostgreSQL.
+    ///
+    /// # Errors
+    /// As those two.
+    pub async fn file_message(&self, new: &NewMessage, touch: &Touch, now: OffsetDateTime) -> Result<(), StorageError> {
+        if !on_postgres(self) {
+            self.insert_message(new, now).await?;
+            return self.touch_conversation(new.message.conversation, touch, now).await;
+        }
+        let mut statement = Sql::new("WITH filed AS (");
+        self.insert(&mut statement, new, now)?;
+        statement.push(") UPDATE conversations SET ");
+        touch.assign(&mut statement, now);
+        statement.with(" WHERE workspace_id = ", self.ws()).with(" AND id = ", new.message.conversation.uuid());
+        match self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() {
+            0 => Err(no_conversation()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Everything that a customer's message changes besides the standing of its conversation:
+    /// [`file_message`](Self::file_message) and [`save_person`](Self::save_person), in one round trip on PostgreSQL.
+    ///
+    /// # Errors
+    /// As those two.
+    pub async fn file_inbound(
+        &self,
+        new: &NewMessage,
+        touch: &Touch,
+        facts: &Person,
+        window: &WindowColumns,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        let (conversation, identity) = (new.message.conversation.uuid(), new.identity.uuid());
+        let touches = |statement: &mut Sql| {
+            statement.push("UPDATE conversations SET ");
+            touch.assign(statement, now);
+            statement.push(", ");
+            window.assign(statement);
+            statement.with(" WHERE workspace_id = ", self.ws()).with(" AND id = ", conversation);
+        };
+        // Other threads of the same person share the window.
+        let others = |statement: &mut Sql| {
+            statement.push("UPDATE conversations SET ");
+            window.assign(statement);
+            statement
+                .with(" WHERE workspace_id = ", self.ws())
+                .with(" AND identity_id = ", identity)
+                .with(" AND id <> ", conversation);
+        };
+        if !on_postgres(self) {
+            self.insert_message(new, now).await?;
+            for update in [&touches as &(dyn Fn(&mut Sql) + Sync), &others] {
+                let mut statement = Sql::new("");
+                update(&mut statement);
+                self.conn.execute_raw(statement.on(&self.conn)).await?;
+            }
+            return self.save_person_facts(new.identity, facts, now).await;
+        }
+        let mut statement = Sql::new("WITH filed AS (");
+        self.insert(&mut statement, new, now)?;
+        statement.push(" RETURNING 1), others AS (");
+        others(&mut statement);
+        statement.push("), touched AS (");
+        touches(&mut statement);
+        statement.push("), known AS (");
+        self.update_facts(&mut statement, identity, facts_text(facts)?, now);
+        statement.push(" RETURNING 1) SELECT EXISTS (SELECT 1 FROM filed), EXISTS (SELECT 1 FROM known)");
+        let row = self.conn.query_one_raw(statement.on(&self.conn)).await?.ok_or_else(no_conversation)?;
+        match (row.try_get_by_index(0)?, row.try_get_by_index(1)?) {
+            (false, _) => Err(no_conversation()),
+            (true, false) => Err(no_identity()),
+            (true, true) => Ok(()),
+        }
+    }
+
+    /// Stores the parts of a message that is stored.
+    ///
+    /// # Errors
+    /// [`StorageError::MissingReference`] if it is not.
+    pub async fn insert_parts(&self, message: MessageId, parts: &[Part]) -> Result<(), StorageError> {
+        let Some(row) = messages::Entity::find_by_id((self.ws(), message.uuid())).one(&self.conn).await? else {
+            return Err(StorageError::MissingReference("there is no such message".to_owned()));
+        };
+        let part = |part: &Part| {
+            Ok(parts::Model {
+                workspace_id: self.ws(),
+                id: part.id.uuid(),
+                message_id: row.id,
+                conversation_id: row.conversation_id,
+                account_id: row.account_id,
+                position: part.index.into(),
+                content: to_json(&part.content)?,
+                cost: part.cost.into(),
+                state: part.state.as_str().to_owned(),
+                reason: None,
+                provider_id: part.provider_id.clone(),
+                attempts: 0,
+                sent_at: None,
+                delivered_at: None,
+                read_at: None,
+                updated_at: row.stored_at,
+            })
+        };
+        for chunk in parts.chunks(500) {
+            let rows = chunk.iter().map(part).collect::<Result<Vec<_>, StorageError>>()?;
+            let rows = rows.into_iter().map(|row| row.into_active_model().reset_all());
+            parts::Entity::insert_many(rows).exec_without_returning(&self.conn).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores what an author made of a message; `false` if a later edit is known, if it was taken back, or if there is none.
+    pub async fn edit_message(&self, id: MessageId, content: &Content, at: OffsetDateTime) -> Result<bool, StorageError> {
+        use messages::Column as C;
+        let edited = messages::Entity::update_many()
+            .col_expr(C::Content, Expr::value(to_json(content)?))
+            .col_expr(C::EditedAt, Expr::value(millis(at)))
+            .filter(C::WorkspaceId.eq(self.ws()))
+            .filter(C::Id.eq(id.uuid()))
+            .filter(C::EditedAt.is_null().or(C::EditedAt.lt(millis(at))))
+            .filter(C::UnsentAt.is_null())
+            .exec(&self.conn)
+            .await?;
+        Ok(edited.rows_affected == 1)
+    }
+
+    /// Deletes what a message said, since its author took it back; `false` if that is known, or if there is none.
+    pub async fn unsend_message(&self, id: MessageId, at: OffsetDateTime) -> Result<bool, StorageError> {
+        use messages::Column as C;
+        let nothing = Content { body: Body::Unsupported { what: "unsent".to_owned() }, reply_to: None };
+        let unsent = messages::Entity::update_many()
+            .col_expr(C::Content, Expr::value(to_json(&nothing)?))
+            .col_expr(C::Payload, Expr::value(None::<String>))
+            .col_expr(C::UnsentAt, Expr::value(millis(at)))
+            .filter(C::WorkspaceId.eq(self.ws()))
+            .filter(C::Id.eq(id.uuid()))
+            .filter(C::UnsentAt.is_null())
+            .exec_with_returning(&self.conn)
+            .await?;
+        let Some(row) = unsent.first() else { return Ok(false) };
+        let mut statement = Sql::new("UPDATE conversations SET preview = NULL WHERE workspace_id = ");
+        statement.bind(self.ws()).with(" AND id = ", row.conversation_id).with(" AND last_message_at = ", row.at);
+        self.conn.execute_raw(statement.on(&self.conn)).await?;
+        Ok(true)
+    }
+
+    /// Stores what somebody put to a message (`None`: took back); everybody has one reaction a message, the newest. `false` if
+    /// a later one is known.
+    ///
+    /// # Errors
+    /// [`StorageError::MissingReference`] if there is no such message.
+    pub async fn set_reaction(
+        &self,
+        message: MessageId,
+        by: &Author,
+        emoji: Option<&str>,
+        at: OffsetDateTime,
+    ) -> Result<bool, StorageError> {
+        use message_reactions::Column as C;
+        let author = author_json(by)?;
+        let row = message_reactions::ActiveModel {
+            workspace_id: Set(self.ws()),
+            message_id: Set(message.uuid()),
+            by_key: Set(author.to_string()),
+            author: Set(author),
+            emoji: Set(emoji.map(str::to_owned)),
+            at: Set(at.into()),
+        };
+        // Of two at one instant the same wins whatever their order.
+        let newest = OnConflict::columns([C::WorkspaceId, C::MessageId, C::ByKey])
+            .update_columns([C::Emoji, C::At])
+            .action_and_where(Expr::cust(
+                "excluded.at > message_reactions.at OR (excluded.at = message_reactions.at \
+                 AND coalesce(excluded.emoji, '') > coalesce(message_reactions.emoji, ''))",
+            ))
+            .to_owned();
+        let stored = message_reactions::Entity::insert(row).on_conflict(newest).exec_without_returning(&self.conn).await?;
+        Ok(stored == 1)
+    }
+}

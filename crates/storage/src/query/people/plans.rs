@@ -1,0 +1,271 @@
+//! No query walks a whole table: each statement's plan is looked at, on both databases, with 20,000 of everything.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+
+use sea_orm::{ConnectionTrait, Value};
+use serde_json::json;
+use time::Duration;
+use transom_domain::{
+    Address, Agent, AgentId, ChannelAccount, ChannelAccountId, Connection, ConversationId, Ids, MessageId, Profile, Role, Tab, Team, TeamId,
+    UuidV7,
+};
+use uuid::Uuid;
+
+use super::search;
+use super::statement::Sql;
+use super::{ContactQuery, ConversationQuery, Inbox, PersonSeed, Sort, StatusFilter, WindowState};
+use crate::both_databases;
+use crate::query::millis;
+use crate::test_support::{NOON, TestDatabase};
+use crate::{Reader, Storage, StorageError, WorkspaceScope};
+
+const MANY: usize = 20_000;
+const NAMES: [&str; 10] =
+    ["Mara", "Ole", "José", "Ángel", "Xi", "Priya", "Lena", "Tom", "Ivo", "Zoë"];
+
+struct Crowd {
+    storage: Storage,
+    scope: WorkspaceScope,
+    account: ChannelAccountId,
+    agent: AgentId,
+    team: TeamId,
+    conversation: ConversationId,
+    message: MessageId,
+}
+
+/// Rows as they would be after some months: most conversations closed, a few waiting.
+async fn crowd(db: &TestDatabase) -> Crowd {
+    let storage = db.open().await;
+    let scope = db.workspace(&storage, "Acme").await;
+    let next = || UuidV7.next();
+    let (agent, team, connection) = (AgentId::from(next()), TeamId::from(next()), next());
+    let accounts: Vec<Uuid> = (0..3).map(|_| next()).collect();
+    let of_accounts = accounts.clone();
+    let workspace = scope.workspace();
+    let done: Result<(), StorageError> = storage
+        .transact(&scope, move |tx| {
+            let accounts = of_accounts.clone();
+            Box::pin(async move {
+                let ada = Agent { id: agent, workspace, name: "Ada".into(), role: Role::Agent };
+                tx.put_agent(&ada, true, NOON).await?;
+                tx.put_team(&Team { id: team, name: "Team".into() }, NOON).await?;
+                let connection = Connection { id: connection.into(), platform: "alpha".into(), name: "a".into() };
+                tx.put_connection(&connection, &json!({}), NOON).await?;
+                for n in 0..30 {
+                    tx.create_tag(&format!("tag-{n}"), NOON).await?;
+                }
+                for (n, id) in accounts.iter().enumerate() {
+                    let account = ChannelAccount {
+                        id: (*id).into(),
+                        connection: connection.id,
+                        platform: ["alpha", "alpha", "beta"][n].into(),
+                        policy: "alpha".into(),
+                        name: "a".into(),
+                        external_key: n.to_string(),
+                        features: Default::default(),
+                        limits: Default::default(),
+                        quota_group: None,
+                        country: None,
+                        enabled: true,
+                        suspended: None,
+                    };
+                    tx.put_account(&account, NOON).await?;
+                }
+                Ok(())
+            })
+        })
+        .await;
+    done.unwrap();
+    let ws = workspace.uuid();
+    let mut picked = None;
+    for first in (0..MANY).step_by(500) {
+        let (mut contacts, mut terms, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut identities, mut addresses) = (Vec::new(), Vec::new());
+        let (mut conversations, mut tags, mut messages) = (Vec::new(), Vec::new(), Vec::new());
+        for n in first..first + 500 {
+            let (contact, identity, conversation, message) = (next(), next(), next(), next());
+            let at = NOON - Duration::minutes((n * 7 % MANY) as i64);
+            let account = accounts[if n % 50 == 0 { 2 } else { n % 2 }];
+            let user = format!("user-{n}");
+            let profile = Profile {
+                name: Some(format!("{} {} Family{}", NAMES[n % 10], NAMES[n / 10 % 10], n % 977)),
+                phone: Some(format!("+4915{n:09}")),
+                email: Some(format!("{user}@example.org")),
+                username: Some(user.clone()),
+                ..Profile::default()
+            };
+            let known = [Address::new("user_id", user.as_str())];
+            for term in search::terms(None, &profile, &known) {
+                terms.push(vec![ws.into(), Value::from(term), contact.into()]);
+            }
+            contacts.push(vec![
+                ws.into(), contact.into(), json!(profile).into(), json!({}).into(), millis(at), (n % 400 == 0).into(),
+                1_i64.into(), millis(at), millis(at),
+            ]);
+            labels.push(vec![ws.into(), contact.into(), format!("label-{}", n % 30).into()]);
+            identities.push(vec![
+                ws.into(), identity.into(), contact.into(), account.into(), json!(known).into(), "{}".into(), millis(at), millis(at),
+            ]);
+            addresses.push(vec![ws.into(), account.into(), "user_id".into(), user.into(), identity.into()]);
+            let tab = match n % 100 {
+                0..=7 => "open",
+                8..=12 => "assigned",
+                13..=14 => "snoozed",
+                _ => "closed",
+            };
+            let status = if tab == "assigned" { "open" } else { tab };
+            let is_open = n % 10 == 0;
+            conversations.push(vec![
+                ws.into(), conversation.into(), identity.into(), contact.into(), account.into(), "".into(), status.into(), tab.into(),
+                (tab == "snoozed").then(|| crate::instant::Millis::from(at + Duration::days(3))).into(),
+                (tab == "assigned" && n % 3 == 0).then_some(agent.uuid()).into(),
+                (tab == "assigned").then_some(team.uuid()).into(), next().into(), 1_i64.into(), millis(at),
+                is_open.then(|| crate::instant::Millis::from(at + Duration::days(7))).into(),
+                is_open.then(|| crate::instant::Millis::from(at + Duration::days(7))).into(),
+                "alpha@1".into(),
+                is_open.then(|| crate::instant::Millis::from(at + Duration::days(7))).into(), millis(at), millis(at),
+                (tab == "open").then(|| crate::instant::Millis::from(at)).into(), "hello".into(), 1_i64.into(), millis(at), millis(at),
+            ]);
+            tags.push(vec![ws.into(), conversation.into(), format!("tag-{}", n % 30).into(), millis(at)]);
+            messages.push(vec![
+                ws.into(), message.into(), conversation.into(), contact.into(), identity.into(), account.into(), "reply".into(),
+                "inbound".into(), json!({"kind": "customer"}).into(), json!({"body": {"type": "text", "text": "hello"}}).into(),
+                format!("p{n}").into(), json!({}).into(), millis(at), millis(at),
+            ]);
+            picked = Some((conversation.into(), message.into()));
+        }
+        let tables: [(&str, &str, Vec<Vec<Value>>); 8] = [
+            ("contacts", "workspace_id, id, profile, profile_at, profile_until, blocked, version, created_at, updated_at", contacts),
+            ("contact_terms", "workspace_id, term, contact_id", terms),
+            ("contact_labels", "workspace_id, contact_id, label", labels),
+            ("identities", "workspace_id, id, contact_id, account_id, addresses, facts, created_at, updated_at", identities),
+            ("identity_addresses", "workspace_id, account_id, kind, value, identity_id", addresses),
+            ("conversations", "workspace_id, id, identity_id, contact_id, account_id, thread, status, tab, snoozed_until, agent_id, team_id, \
+              episode_id, episodes, status_since, window_closes_at, closing_at, window_policy_version, window_recompute_at, active_at, \
+              last_message_at, waiting_since, preview, version, created_at, updated_at", conversations),
+            ("conversation_tags", "workspace_id, conversation_id, tag, added_at", tags),
+            ("messages", "workspace_id, id, conversation_id, contact_id, identity_id, account_id, kind, direction, author, content, \
+              provider_id, extra, at, stored_at", messages),
+        ];
+        for (table, columns, rows) in tables {
+            for rows in rows.chunks(1_000) {
+                let mut insert = Sql::new(format!("INSERT INTO {table} ({columns}) VALUES "));
+                for (at, row) in rows.iter().enumerate() {
+                    insert.push(if at == 0 { "" } else { ", " }).list(row.clone());
+                }
+                storage.execute(insert.on(storage.db())).await.unwrap();
+            }
+        }
+    }
+    storage.execute(Sql::new("ANALYZE").on(storage.db())).await.unwrap();
+    let (conversation, message) = picked.unwrap();
+    Crowd { storage, scope, account: accounts[0].into(), agent, team, conversation, message }
+}
+
+/// The plan, one line a step.
+async fn plan(reader: &Reader, statement: Sql, is_postgres: bool) -> Vec<String> {
+    let mut explain = statement.on(&reader.conn);
+    explain.sql = format!("{} {}", if is_postgres { "EXPLAIN" } else { "EXPLAIN QUERY PLAN" }, explain.sql);
+    let rows = reader.conn.query_all_raw(explain).await.unwrap();
+    let column = if is_postgres { 0 } else { 3 };
+    rows.iter().map(|row| row.try_get_by_index::<String>(column).unwrap()).collect()
+}
+
+/// Steps that read all of a table, as each database calls them.
+fn whole_tables(plan: &[String], is_postgres: bool) -> Vec<&String> {
+    let is_whole = |line: &&String| match is_postgres {
+        true => line.contains("Seq Scan on ") && !line.contains("Seq Scan on channel_accounts"),
+        // What is made on the way, of at most two pages or four numbers, may be read as a whole.
+        false => line.starts_with("SCAN ") && !["SCAN k", "SCAN tab_", "SCAN counted", "SCAN CONSTANT ROW", "SCAN channel_accounts", "SCAN ("].iter().any(|made| line.starts_with(made)),
+    };
+    plan.iter().filter(is_whole).collect()
+}
+
+fn queries(crowd: &Crowd) -> Vec<(String, ConversationQuery)> {
+    let all = || ConversationQuery::new(NOON);
+    let mut queries: Vec<(String, ConversationQuery)> = Vec::new();
+    for sort in [Sort::Newest, Sort::Oldest, Sort::LongestWaiting, Sort::ClosingSoonest] {
+        for after in [None, Some((1_795_000_000_000, crowd.conversation))] {
+            let filters = [
+                ("all", all()),
+                ("tab open", ConversationQuery { tab: Some(Tab::Open), ..all() }),
+                ("tab closed", ConversationQuery { tab: Some(Tab::Closed), ..all() }),
+                ("status open", ConversationQuery { status: Some(StatusFilter::Open), ..all() }),
+                ("mine", ConversationQuery { inbox: Some(Inbox::Mine(crowd.agent)), ..all() }),
+                ("mine open", ConversationQuery { inbox: Some(Inbox::Mine(crowd.agent)), status: Some(StatusFilter::Open), ..all() }),
+                ("unassigned", ConversationQuery { inbox: Some(Inbox::Unassigned), ..all() }),
+                ("team", ConversationQuery { inbox: Some(Inbox::Team(vec![crowd.team])), ..all() }),
+                ("teams", ConversationQuery { teams: vec![crowd.team, TeamId::from(UuidV7.next())], ..all() }),
+                ("account", ConversationQuery { accounts: vec![crowd.account], ..all() }),
+                ("platform", ConversationQuery { platforms: vec!["beta".into()], ..all() }),
+                ("contact", ConversationQuery { contact: Some(UuidV7.next().into()), ..all() }),
+                ("window open", ConversationQuery { window: Some(WindowState::Open), ..all() }),
+                ("window closed", ConversationQuery { window: Some(WindowState::Closed), ..all() }),
+                ("closing", ConversationQuery { closing_before: Some(NOON + Duration::HOUR), ..all() }),
+                ("tag", ConversationQuery { tags: vec!["tag-7".into(), "tag-8".into()], ..all() }),
+                ("rare name", ConversationQuery { q: Some("family12".into()), ..all() }),
+                ("common name", ConversationQuery { q: Some("mar".into()), ..all() }),
+                ("two names", ConversationQuery { q: Some("mara fam".into()), ..all() }),
+                ("number", ConversationQuery { q: Some("000017".into()), ..all() }),
+                ("nobody", ConversationQuery { q: Some("nobody at all".into()), ..all() }),
+                ("name and tab", ConversationQuery { q: Some("mara".into()), tab: Some(Tab::Open), ..all() }),
+            ];
+            for (name, query) in filters {
+                let page = if after.is_some() { "a later page" } else { "the first page" };
+                queries.push((format!("{name}, {sort:?}, {page}"), ConversationQuery { sort, after, ..query }));
+            }
+        }
+    }
+    queries
+}
+
+both_databases! {
+    async fn no_statement_reads_a_whole_table(db: TestDatabase) {
+        let crowd = crowd(&db).await;
+        let (reader, is_postgres) = (crowd.storage.reader(&crowd.scope), db.is_postgres());
+        let mut statements: Vec<(String, Sql)> = Vec::new();
+        for (name, query) in queries(&crowd) {
+            statements.push((format!("conversations: {name}"), reader.page_of_conversations(&query).unwrap()));
+            if query.sort == Sort::Newest && query.after.is_none() {
+                statements.push((format!("counts: {name}"), reader.counts_of_conversations(&query)));
+            }
+        }
+        for after in [None, Some((NOON - Duration::days(3), UuidV7.next().into()))] {
+            let all = ContactQuery { after, limit: 50, ..ContactQuery::default() };
+            let asked = |q: &str| ContactQuery { q: Some(q.into()), ..all.clone() };
+            let contacts = [
+                ("all", all.clone()),
+                ("label", ContactQuery { label: Some("label-7".into()), ..all.clone() }),
+                ("blocked", ContactQuery { blocked: Some(true), ..all.clone() }),
+                ("not blocked", ContactQuery { blocked: Some(false), ..all.clone() }),
+                ("rare name", asked("family12")),
+                ("common name", asked("m")),
+                ("two names", asked("mara fam")),
+                ("number", asked("000017")),
+                ("email", asked("user-1999@")),
+                ("username", asked("@user-1")),
+                ("nobody", asked("nobody")),
+            ];
+            for (name, query) in contacts {
+                statements.push((format!("contacts: {name}"), reader.page_of_contacts(&query)));
+            }
+        }
+        let before = Some((NOON, crowd.message));
+        statements.push(("messages".into(), reader.page_of_messages(crowd.conversation, None, 50)));
+        statements.push(("older messages".into(), reader.page_of_messages(crowd.conversation, before, 50)));
+        let mut offenders = Vec::new();
+        for (name, statement) in statements {
+            let started = std::time::Instant::now();
+            let plan = plan(&reader, statement.clone(), is_postgres).await;
+            let planned = started.elapsed();
+            let started = std::time::Instant::now();
+            let rows = reader.conn.query_all_raw(statement.on(&reader.conn)).await.unwrap().len();
+            let took = started.elapsed();
+            eprintln!("TIME {name}: plan {planned:?} run {took:?} rows {rows}");
+            if !whole_tables(&plan, is_postgres).is_empty() {
+                offenders.push(format!("{name}:\n{}", plan.join("\n")));
+            }
+        }
+        assert!(offenders.is_empty(), "{} statements:\n{}", offenders.len(), offenders.join("\n\n"));
+        let _ = PersonSeed { identity: UuidV7.next().into(), contact: UuidV7.next().into(), account: crowd.account, addresses: vec![], profile: Profile::default(), at: NOON };
+    }
+}

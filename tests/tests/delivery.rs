@@ -1,0 +1,233 @@
+//! What becomes of a message when the platform misbehaves: over real HTTP, on both databases.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+
+use serde_json::{Value, json};
+use time::Duration;
+use transom_domain::{ConversationId, SettableClock};
+use transom_sandbox::{Act, AccountPatch, Fault, FaultKind, Manual, NewCustomer, Progress, ReceiptOrder, Receipts, ReleaseOrder, WebhookOrder};
+use transom_storage::both_databases;
+use transom_storage::test_support::TestDatabase;
+use transom_tests::Stage;
+
+const NAME: &str = "Mara Klein";
+
+struct Scene {
+    stage: Stage,
+    account: String,
+    conversation: ConversationId,
+}
+
+impl Scene {
+    /// Mara has just written on WhatsApp; receipts come only when the test says so.
+    async fn set(db: TestDatabase) -> Self {
+        let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+        let account = stage.world.account("whatsapp").unwrap().at_sandbox.clone();
+        let control = stage.world.control();
+        let patch = AccountPatch { receipts: Some(Receipts::Manual(Manual::Manual)), ..AccountPatch::default() };
+        control.patch_account(&account, patch).unwrap();
+        control.create_customer(NewCustomer::named("mara", NAME, "+4915550100001")).unwrap();
+        control.writes(&account, "mara", "hello").unwrap();
+        let (_, conversation) = stage.world.conversation_with("whatsapp", NAME).await.unwrap();
+        Self { stage, account, conversation }
+    }
+
+    async fn send(&self, text: &str) -> String {
+        let path = format!("/conversations/{}/messages", self.conversation);
+        let reply = self.stage.api.post(&path, json!({ "type": "reply", "text": text })).await.unwrap();
+        let reply = reply.expect(202).unwrap();
+        reply.text("/id").unwrap().to_owned()
+    }
+
+    async fn message(&self, id: &str) -> Value {
+        self.stage.api.get(&format!("/messages/{id}")).await.unwrap().expect(200).unwrap().body
+    }
+
+    async fn becomes(&self, id: &str, state: &str) -> Value {
+        let what = format!("the message is {state}");
+        let look = || async {
+            let message = self.message(id).await;
+            Ok((message["state"] == state).then_some(message))
+        };
+        self.stage.world.until(&what, look).await.unwrap()
+    }
+
+    fn fault(&self, kind: FaultKind) {
+        self.stage.world.control().fault(&self.account, Fault::once(kind)).unwrap();
+    }
+
+    fn taken(&self, text: &str) -> Vec<transom_sandbox::Send> {
+        self.stage.world.control().ledger().into_iter().filter(|send| send.text == text).collect()
+    }
+
+    fn receipt(&self, provider_id: &str, status: Progress) {
+        self.stage.world.control().receipt(&self.account, &ReceiptOrder::new(provider_id, status)).unwrap();
+    }
+
+    async fn settle(&self, id: &str, choice: &str) -> u16 {
+        self.stage.api.post(&format!("/messages/{id}/settle"), json!({ "choice": choice })).await.unwrap().status
+    }
+}
+
+both_databases! {
+    /// P4: an answer that was lost is called unknown, and a receipt is evidence that settles it.
+    async fn a_lost_answer_is_unknown_until_a_receipt_proves_it(db: TestDatabase) {
+        let scene = Scene::set(db).await;
+        scene.fault(FaultKind::LoseAnswer);
+        let id = scene.send("did you get this?").await;
+        scene.becomes(&id, "unknown").await;
+        let taken = scene.taken("did you get this?");
+        assert_eq!(taken.len(), 1, "never sent twice by itself");
+        scene.receipt(&taken[0].provider_ids[0], Progress::Delivered);
+        scene.becomes(&id, "delivered").await;
+        scene.stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// confirm, send again, give up; each counts once.
+    async fn an_unknown_outcome_is_settled_by_a_person_once(db: TestDatabase) {
+        let scene = Scene::set(db).await;
+        scene.fault(FaultKind::Garbage);
+        let confirmed = scene.send("first").await;
+        scene.becomes(&confirmed, "unknown").await;
+        assert_eq!(scene.settle(&confirmed, "confirm").await, 200);
+        scene.becomes(&confirmed, "sent").await;
+        assert_eq!(scene.settle(&confirmed, "confirm").await, 409, "the second click finds nothing to settle");
+
+        scene.fault(FaultKind::Drop);
+        let again = scene.send("second").await;
+        scene.becomes(&again, "unknown").await;
+        assert_eq!(scene.taken("second").len(), 0);
+        assert_eq!(scene.settle(&again, "send_again").await, 200);
+        scene.becomes(&again, "sent").await;
+        assert_eq!(scene.taken("second").len(), 1);
+
+        scene.fault(FaultKind::Truncated);
+        let given_up = scene.send("third").await;
+        scene.becomes(&given_up, "unknown").await;
+        assert_eq!(scene.settle(&given_up, "give_up").await, 200);
+        scene.becomes(&given_up, "failed").await;
+        scene.stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// A 429 and a refused connection were provably not accepted: tried again, sent once.
+    async fn what_was_not_accepted_is_tried_again(db: TestDatabase) {
+        let scene = Scene::set(db).await;
+        scene.fault(FaultKind::RateLimited { retry_after: 1 });
+        let id = scene.send("too fast").await;
+        scene.becomes(&id, "sent").await;
+        assert_eq!(scene.taken("too fast").len(), 1);
+
+        scene.stage.world.control().refuse_connections(true).await;
+        let id = scene.send("nobody there").await;
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        scene.stage.world.control().refuse_connections(false).await;
+        let message = scene.becomes(&id, "sent").await;
+        assert_eq!(scene.taken("nobody there").len(), 1, "{message}");
+        scene.stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// The platform says "closed" although our window is open: one more look after a minute, then evidence, and the message
+    /// is withheld with its reason.
+    async fn a_window_that_the_platform_holds_shut_is_believed_after_a_second_look(db: TestDatabase) {
+        let scene = Scene::set(db).await;
+        let closed = || FaultKind::Error { code: 131_047, detail: None, asynchronous: false };
+        scene.stage.world.control().fault(&scene.account, Fault::times(closed(), 2)).unwrap();
+        let id = scene.send("are you there?").await;
+        scene.becomes(&id, "queued").await;
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        assert_eq!(scene.message(&id).await["state"], "queued", "one refusal is not enough");
+        scene.stage.world.clock.advance(Duration::seconds(61));
+        let message = scene.becomes(&id, "not_sent").await;
+        assert!(message.to_string().contains("refused_by_platform"), "the reason is shown: {message}");
+        let window = scene.stage.api.get(&format!("/conversations/{}/window", scene.conversation)).await.unwrap();
+        assert_eq!(window.body.pointer("/human/window/state"), Some(&json!("closed")), "{}", window.body);
+        // A later message of the customer opens it again.
+        scene.stage.world.control().writes(&scene.account, "mara", "yes, I am").unwrap();
+        scene.stage.quiet().await.unwrap();
+        let id = scene.send("good").await;
+        scene.becomes(&id, "sent").await;
+        scene.stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// P7: receipts and messages in any order, with repeats, end in one state.
+    async fn repeated_and_reordered_webhooks_have_one_effect(db: TestDatabase) {
+        let scene = Scene::set(db).await;
+        let control = scene.stage.world.control();
+        let id = scene.send("in order?").await;
+        scene.becomes(&id, "sent").await;
+        let provider_id = scene.taken("in order?")[0].provider_ids[0].clone();
+        control.webhooks(&scene.account, &WebhookOrder::Hold).unwrap();
+        scene.receipt(&provider_id, Progress::Delivered);
+        scene.receipt(&provider_id, Progress::Read);
+        control.writes(&scene.account, "mara", "one").unwrap();
+        control.writes(&scene.account, "mara", "two").unwrap();
+        control.webhooks(&scene.account, &WebhookOrder::Duplicate { count: 3 }).unwrap();
+        control.webhooks(&scene.account, &WebhookOrder::Release { order: ReleaseOrder::Reverse }).unwrap();
+        scene.stage.quiet().await.unwrap();
+        scene.becomes(&id, "read").await;
+        let messages = scene.stage.api.get(&format!("/conversations/{}/messages", scene.conversation)).await.unwrap();
+        let inbound = messages.body["items"].as_array().unwrap().iter().filter(|m| m["direction"] == "inbound").count();
+        assert_eq!(inbound, 3, "{}", messages.body);
+        scene.stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// A receipt that arrives before the send's answer is not lost.
+    async fn an_early_receipt_is_joined(db: TestDatabase) {
+        let scene = Scene::set(db).await;
+        let auto = AccountPatch {
+            receipts: Some(serde_json::from_value(json!({ "sent_ms": 0, "delivered_ms": 0, "read_ms": null })).unwrap()),
+            ..AccountPatch::default()
+        };
+        scene.stage.world.control().patch_account(&scene.account, auto).unwrap();
+        scene.fault(FaultKind::SlowAnswer { ms: 400 });
+        let id = scene.send("the receipt is faster").await;
+        let message = scene.becomes(&id, "delivered").await;
+        assert_eq!(scene.taken("the receipt is faster").len(), 1, "{message}");
+        scene.stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// P6: what is queued for somebody who opts out, or whom we block, does not leave.
+    async fn a_block_withholds_what_is_queued(db: TestDatabase) {
+        let scene = Scene::set(db).await;
+        scene.stage.world.control().refuse_connections(true).await;
+        let id = scene.send("too late").await;
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let conversation = scene.stage.api.get(&format!("/conversations/{}", scene.conversation)).await.unwrap();
+        let contact = conversation.text("/contact/id").unwrap().to_owned();
+        scene.stage.api.post(&format!("/contacts/{contact}/block"), json!({})).await.unwrap().expect(200).unwrap();
+        scene.stage.world.control().refuse_connections(false).await;
+        scene.becomes(&id, "not_sent").await;
+        assert!(scene.taken("too late").is_empty());
+        let path = format!("/conversations/{}/messages", scene.conversation);
+        let refused = scene.stage.api.post(&path, json!({ "type": "reply", "text": "hello?" })).await.unwrap();
+        assert_eq!(refused.status, 409);
+        assert!(refused.body.to_string().contains("\"blocked\""), "{}", refused.body);
+        scene.stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// an event that the platform delivers late counts from its own time.
+    async fn a_late_message_opens_no_window_that_its_time_does_not_cover(db: TestDatabase) {
+        let scene = Scene::set(db).await;
+        let control = scene.stage.world.control();
+        control.create_customer(NewCustomer::named("late", "Late Larry", "+4915550100009")).unwrap();
+        let wrote = transom_sandbox::Action::from(Act::Text { text: "long ago".into() });
+        control.act(&scene.account, "late", wrote.at(scene.stage.world.now() - Duration::hours(25))).unwrap();
+        let (_, conversation) = scene.stage.world.conversation_with("whatsapp", "Late Larry").await.unwrap();
+        let window = scene.stage.api.get(&format!("/conversations/{conversation}/window")).await.unwrap();
+        assert_eq!(window.body.pointer("/human/window/state"), Some(&json!("closed")), "{}", window.body);
+        scene.stage.strike().await;
+    }
+}

@@ -1,0 +1,218 @@
+//! The work of the desk: open, assign, snooze, close, notes; over real HTTP, on both databases.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+
+use futures_util::future::join_all;
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use time::Duration;
+use time::format_description::well_known::Rfc3339;
+use transom_desk::workspaces;
+use transom_domain::{ConversationId, Role, SettableClock};
+use transom_sandbox::NewCustomer;
+use transom_storage::both_databases;
+use transom_storage::test_support::TestDatabase;
+use transom_tests::{Api, Stage};
+
+const NAME: &str = "Mara Klein";
+
+async fn begun(db: TestDatabase) -> (Stage, String, ConversationId) {
+    let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+    let account = stage.world.account("whatsapp").unwrap().at_sandbox.clone();
+    stage.world.control().create_customer(NewCustomer::named("mara", NAME, "+4915550100001")).unwrap();
+    stage.world.control().writes(&account, "mara", "hello").unwrap();
+    let (_, conversation) = stage.world.conversation_with("whatsapp", NAME).await.unwrap();
+    (stage, account, conversation)
+}
+
+async fn get(api: &Api, path: &str) -> Value {
+    api.get(path).await.unwrap().expect(200).unwrap().body
+}
+
+async fn agent(stage: &Stage, name: &str, role: Role) -> (String, Api) {
+    let (agent, token) = workspaces::add_agent(stage.world.desk(), &stage.world.caller, name, role, None).await.unwrap();
+    (agent.id.to_string(), Api::new(stage.world.server.base_url(), token.expose_secret()).unwrap())
+}
+
+both_databases! {
+    /// new ones start open, closing unassigns, a person's message reopens for its sender.
+    async fn a_conversation_opens_closes_and_reopens_for_its_sender(db: TestDatabase) {
+        let (stage, _, id) = begun(db).await;
+        let path = format!("/conversations/{id}");
+        let (first, first_api) = agent(&stage, "Bea", Role::Agent).await;
+        let (second, second_api) = agent(&stage, "Cem", Role::Agent).await;
+        assert_eq!(get(&first_api, &path).await["status"], "open");
+        assert_eq!(get(&first_api, &path).await["tab"], "open");
+
+        let reply = json!({ "type": "reply", "text": "Hello Mara" });
+        first_api.post(&format!("{path}/messages"), reply.clone()).await.unwrap().expect(202).unwrap();
+        let now = get(&first_api, &path).await;
+        assert_eq!((&now["status"], &now["tab"]), (&json!("open"), &json!("assigned")));
+        assert!(now["assignee"].to_string().contains(&first), "{now}");
+
+        first_api.post(&format!("{path}/status"), json!({ "status": "closed" })).await.unwrap().expect(200).unwrap();
+        let now = get(&first_api, &path).await;
+        assert_eq!(now["status"], "closed");
+        assert!(!now["assignee"].to_string().contains(&first), "closing unassigns: {now}");
+
+        second_api.post(&format!("{path}/messages"), reply).await.unwrap().expect(202).unwrap();
+        let now = get(&first_api, &path).await;
+        assert_eq!(now["status"], "open");
+        assert!(now["assignee"].to_string().contains(&second), "{now}");
+        stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// a note is for the team: it leaves nothing, opens nothing, moves no window.
+    async fn a_note_stays_inside(db: TestDatabase) {
+        let (stage, _, id) = begun(db).await;
+        let path = format!("/conversations/{id}");
+        stage.api.post(&format!("{path}/status"), json!({ "status": "closed" })).await.unwrap().expect(200).unwrap();
+        let before = get(&stage.api, &format!("{path}/window")).await;
+        let note = json!({ "type": "note", "text": "she is a VIP" });
+        let reply = stage.api.post(&format!("{path}/messages"), note).await.unwrap();
+        assert!([201, 202].contains(&reply.status), "{}", reply.body);
+        stage.quiet().await.unwrap();
+        assert_eq!(get(&stage.api, &path).await["status"], "closed");
+        assert!(stage.world.control().ledger().is_empty());
+        let after = get(&stage.api, &format!("{path}/window")).await;
+        assert_eq!(before["human"]["window"], after["human"]["window"]);
+        stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// a snoozed conversation wakes on time, or when the customer writes.
+    async fn a_snooze_ends_on_time_or_with_a_message(db: TestDatabase) {
+        let (stage, account, id) = begun(db).await;
+        let path = format!("/conversations/{id}");
+        let snooze = |until: time::OffsetDateTime| json!({ "status": "snoozed", "until": until.format(&Rfc3339).unwrap() });
+        let until = stage.world.now() + Duration::HOUR;
+        stage.api.post(&format!("{path}/status"), snooze(until)).await.unwrap().expect(200).unwrap();
+        assert_eq!(get(&stage.api, &path).await["status"], "snoozed");
+        stage.world.clock.advance(Duration::HOUR + Duration::SECOND);
+        let awake = || async { Ok((get(&stage.api, &path).await["status"] == "open").then_some(())) };
+        stage.world.until("it wakes", awake).await.unwrap();
+
+        let until = stage.world.now() + Duration::DAY;
+        stage.api.post(&format!("{path}/status"), snooze(until)).await.unwrap().expect(200).unwrap();
+        stage.world.control().writes(&account, "mara", "still there?").unwrap();
+        stage.world.until("her message wakes it", awake).await.unwrap();
+
+        let past = stage.api.post(&format!("{path}/status"), snooze(stage.world.now() - Duration::HOUR)).await.unwrap();
+        assert_eq!((past.status, past.text("/code")), (422, Some("snooze_into_past")));
+        stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// the answer to a person's message opens for that person, whatever the settings say.
+    async fn an_answer_comes_back_to_who_asked(db: TestDatabase) {
+        let (stage, account, id) = begun(db).await;
+        let path = format!("/conversations/{id}");
+        let (bea, api) = agent(&stage, "Bea", Role::Agent).await;
+        let settings = get(&stage.api, "/settings").await;
+        assert!(settings.to_string().contains("new_conversation_status"), "{settings}");
+        let reply = json!({ "type": "reply", "text": "Which order?" });
+        api.post(&format!("{path}/messages"), reply).await.unwrap().expect(202).unwrap();
+        stage.quiet().await.unwrap();
+        api.post(&format!("{path}/status"), json!({ "status": "closed" })).await.unwrap().expect(200).unwrap();
+        stage.world.clock.advance(Duration::MINUTE);
+        stage.world.control().writes(&account, "mara", "A-1001").unwrap();
+        let open = || async { Ok(Some(get(&stage.api, &path).await).filter(|now| now["status"] == "open")) };
+        let now = stage.world.until("her answer opens it", open).await.unwrap();
+        assert!(now["assignee"].to_string().contains(&bea), "{now}");
+        stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// a bot answers only in closed conversations, and changes neither status nor assignee.
+    async fn a_bot_is_paused_while_people_work(db: TestDatabase) {
+        let (stage, _, id) = begun(db).await;
+        let path = format!("/conversations/{id}");
+        let (_, bot) = agent(&stage, "Robo", Role::Bot).await;
+        let reply = json!({ "type": "reply", "text": "I am a bot" });
+        let refused = bot.post(&format!("{path}/messages"), reply.clone()).await.unwrap();
+        assert_eq!((refused.status, refused.text("/code")), (409, Some("bot_paused")), "{}", refused.body);
+        stage.api.post(&format!("{path}/status"), json!({ "status": "closed" })).await.unwrap().expect(200).unwrap();
+        bot.post(&format!("{path}/messages"), reply).await.unwrap().expect(202).unwrap();
+        stage.quiet().await.unwrap();
+        let now = get(&stage.api, &path).await;
+        assert_eq!((&now["status"], &now["tab"]), (&json!("closed"), &json!("closed")));
+        stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// Two agents reopen the same closed conversation at once: one episode, one assignee, both messages.
+    async fn two_agents_reopen_at_once(db: TestDatabase) {
+        let (stage, _, id) = begun(db).await;
+        let path = format!("/conversations/{id}");
+        stage.api.post(&format!("{path}/status"), json!({ "status": "closed" })).await.unwrap().expect(200).unwrap();
+        let (_, bea) = agent(&stage, "Bea", Role::Agent).await;
+        let (_, cem) = agent(&stage, "Cem", Role::Agent).await;
+        let messages = format!("{path}/messages");
+        let sends = [&bea, &cem].map(|api| api.post(&messages, json!({ "type": "reply", "text": "mine!" })));
+        for reply in join_all(sends).await {
+            reply.unwrap().expect(202).unwrap();
+        }
+        stage.quiet().await.unwrap();
+        let reader = stage.world.desk().storage().reader(&stage.world.caller.scope);
+        let episodes = reader.episodes(id).await.unwrap();
+        assert_eq!(episodes.iter().filter(|episode| episode.closed_at.is_none()).count(), 1, "{episodes:?}");
+        assert_eq!(stage.world.control().ledger().iter().filter(|send| send.text == "mine!").count(), 2);
+        stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// Fifty first messages of one new person at once make one contact and one conversation.
+    async fn fifty_first_messages_make_one_conversation(db: TestDatabase) {
+        let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+        let account = stage.world.account("whatsapp").unwrap().at_sandbox.clone();
+        let control = stage.world.control();
+        control.create_customer(NewCustomer::named("new", "New Person", "+4915550100077")).unwrap();
+        for index in 0..50 {
+            control.writes(&account, "new", &format!("message {index}")).unwrap();
+        }
+        stage.quiet().await.unwrap();
+        let conversations = get(&stage.api, "/conversations?limit=100").await;
+        assert_eq!(conversations["items"].as_array().unwrap().len(), 1, "{conversations}");
+        let contacts = get(&stage.api, "/contacts?limit=100").await;
+        assert_eq!(contacts["items"].as_array().unwrap().len(), 1, "{contacts}");
+        let id = conversations["items"][0]["id"].as_str().unwrap();
+        let messages = get(&stage.api, &format!("/conversations/{id}/messages?limit=100")).await;
+        let inbound = messages["items"].as_array().unwrap().iter().filter(|m| m["direction"] == "inbound").count();
+        assert_eq!(inbound, 50);
+        stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// a new client can be written to by phone number with an approved template, and with nothing else.
+    async fn a_stranger_is_reached_by_template_only(db: TestDatabase) {
+        let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+        stage.world.add_templates().await.unwrap();
+        stage.world.control().create_customer(NewCustomer::named("nora", "Nora Lind", "+46700000007")).unwrap();
+        let contact = json!({ "display_name": "Nora Lind", "phone": "+46 70 000 00 07" });
+        let made = stage.api.post("/contacts", contact).await.unwrap().expect(201).unwrap();
+        let path = format!("/contacts/{}/messages", made.text("/id").unwrap());
+        let channel = |platform: &str| stage.world.account(platform).unwrap().ours.id;
+        let text = json!({ "channel": channel("whatsapp"), "text": "Hello!" });
+        let refused = stage.api.post(&path, text).await.unwrap();
+        assert_eq!(refused.status, 409, "{}", refused.body);
+        let template = json!({
+            "channel": channel("whatsapp"),
+            "template": { "name": "order_update", "language": "en_US", "parameters": { "body": ["Nora", "B-7"] } },
+        });
+        stage.api.post(&path, template).await.unwrap().expect(202).unwrap();
+        stage.quiet().await.unwrap();
+        let taken = stage.world.control().ledger();
+        assert_eq!(taken.iter().filter(|send| send.kind == "template" && send.customer == "nora").count(), 1, "{taken:?}");
+        let bot = json!({ "channel": channel("telegram"), "text": "Hello!" });
+        let refused = stage.api.post(&path, bot).await.unwrap();
+        assert_eq!((refused.status, refused.text("/code")), (409, Some("cannot_start")), "{}", refused.body);
+        stage.strike().await;
+    }
+}

@@ -1,0 +1,26 @@
+//! The story of the demo, on both databases; and that it fails when the platform takes nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+
+use transom_domain::SettableClock;
+use transom_server::demo::script;
+use transom_storage::both_databases;
+use transom_storage::test_support::TestDatabase;
+use transom_tests::Stage;
+
+both_databases! {
+    async fn the_story_happens(db: TestDatabase) {
+        let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+        script::play(&stage.world).await.unwrap();
+        stage.strike().await;
+    }
+}
+
+both_databases! {
+    async fn the_story_fails_when_the_platform_takes_nothing(db: TestDatabase) {
+        let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+        stage.world.control().accept(false);
+        let trouble = script::play(&stage.world).await.unwrap_err();
+        assert!(trouble.0.contains("the template arrives"), "{trouble}");
+        stage.strike().await;
+    }
+}
