@@ -115,7 +115,7 @@ both_databases! {
     /// A 429 and a refused connection were provably not accepted: tried again, sent once.
     async fn what_was_not_accepted_is_tried_again(db: TestDatabase) {
         let scene = Scene::set(db).await;
-        scene.fault(FaultKind::RateLimited { retry_after: 1 });
+        scene.fault(FaultKind::RateLimited { retry_after: Some(1) });
         let id = scene.send("too fast").await;
         scene.becomes(&id, "sent").await;
         assert_eq!(scene.taken("too fast").len(), 1);
@@ -204,7 +204,7 @@ both_databases! {
         let id = scene.send("too late").await;
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         let conversation = scene.stage.api.get(&format!("/conversations/{}", scene.conversation)).await.unwrap();
-        let contact = conversation.text("/contact/id").unwrap().to_owned();
+        let contact = conversation.text("/contact").unwrap().to_owned();
         scene.stage.api.post(&format!("/contacts/{contact}/block"), json!({})).await.unwrap().expect(200).unwrap();
         scene.stage.world.control().refuse_connections(false).await;
         scene.becomes(&id, "not_sent").await;

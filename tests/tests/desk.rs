@@ -199,18 +199,20 @@ both_databases! {
         let made = stage.api.post("/contacts", contact).await.unwrap().expect(201).unwrap();
         let path = format!("/contacts/{}/messages", made.text("/id").unwrap());
         let channel = |platform: &str| stage.world.account(platform).unwrap().ours.id;
-        let text = json!({ "channel": channel("whatsapp"), "text": "Hello!" });
+        let text = json!({ "channel": channel("whatsapp"), "message": { "text": "Hello!" } });
         let refused = stage.api.post(&path, text).await.unwrap();
         assert_eq!(refused.status, 409, "{}", refused.body);
         let template = json!({
             "channel": channel("whatsapp"),
-            "template": { "name": "order_update", "language": "en_US", "parameters": { "body": ["Nora", "B-7"] } },
+            "message": {
+                "template": { "name": "order_update", "language": "en_US", "parameters": { "body": ["Nora", "B-7"] } },
+            },
         });
         stage.api.post(&path, template).await.unwrap().expect(202).unwrap();
         stage.quiet().await.unwrap();
         let taken = stage.world.control().ledger();
         assert_eq!(taken.iter().filter(|send| send.kind == "template" && send.customer == "nora").count(), 1, "{taken:?}");
-        let bot = json!({ "channel": channel("telegram"), "text": "Hello!" });
+        let bot = json!({ "channel": channel("telegram"), "message": { "text": "Hello!" } });
         let refused = stage.api.post(&path, bot).await.unwrap();
         assert_eq!((refused.status, refused.text("/code")), (409, Some("cannot_start")), "{}", refused.body);
         stage.strike().await;

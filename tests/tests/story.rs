@@ -4,7 +4,6 @@
 use transom_domain::SettableClock;
 use transom_server::demo::script;
 use transom_storage::both_databases;
-use transom_storage::test_support::TestDatabase;
 use transom_tests::Stage;
 
 both_databases! {

@@ -44,6 +44,15 @@ transom_storage::both_databases! {
         .unwrap();
         assert!(!made, "the thread has its conversation");
         assert_eq!((locked, by_id), (Some(found), None));
+        let twin = Conversation { id: id(), ..fresh.clone() };
+        let (again, new) = (twin.clone(), Conversation { thread: "thread 4".into(), ..twin });
+        let (known, made) = in_tx!(desk, [again, new], tx => {
+            let known = tx.lock_or_insert_conversation(&again, contact, account, NOON).await?;
+            Ok((known, tx.lock_or_insert_conversation(&new, contact, account, NOON).await?))
+        })
+        .unwrap();
+        assert_eq!((known.conversation, known.version), (fresh, 1));
+        assert_eq!(made, stored(&desk, new.id).await);
         let nowhere = in_tx!(desk, [], tx => tx.lock_conversation_of(identity, "thread 3").await).unwrap();
         assert_eq!(nowhere, None);
     }

@@ -1,19 +1,17 @@
 //! The whole answer: what may be sent, why the rest may not, and when that changes.
 
-use std::ops::ControlFlow;
-
 use smallvec::SmallVec;
 use time::OffsetDateTime;
 
 use crate::facts::Facts;
-use crate::judge::{Case, Held};
+use crate::judge::Case;
 use crate::moment::Moment;
 use crate::permit::{Permit, PermitRecord};
-use crate::permits::{Step, Walk};
+use crate::permits::case;
 use crate::policy::Policy;
 use crate::reason::{Cure, Objections, Refusal};
 use crate::vocabulary::Ask;
-use crate::window::Window;
+use crate::window::{View, Window};
 
 /// What may be sent at an instant, and why the rest may not. It serialises to the JSON of `evaluate`.
 #[derive(Debug, Clone)]
@@ -104,40 +102,33 @@ impl Policy {
         if !facts.policy.is(self) {
             return self.decide_at(&facts.under(self), ask, now);
         }
-        let mut permits = Vec::new();
-        let mut refusals: Vec<Refusal> = Vec::new();
+        let (mut permits, mut refusals) = (Vec::new(), Vec::<Refusal>::with_capacity(self.0.grants.len()));
         let mut next_change: Option<Moment> = None;
-        let mut views = SmallVec::<[View<'_>; 8]>::new();
+        let mut views = SmallVec::<[View<'_>; 12]>::new();
         let mut holds = None;
-        for step in Walk::new(self, facts) {
-            let case = step.case(self, facts, ask, now);
-            let (held, objections) = hear(&case);
-            let turn = match &held {
-                Some(held) => held.lapses,
-                None => begins(&case, &objections),
+        for case in facts.slots.iter().filter_map(|slot| case(self, facts, slot, ask, now)) {
+            let position = case.position;
+            let (turn, view) = match case.explain() {
+                Ok(held) => {
+                    let reference = case.opened.and_then(|opened| opened.reference(facts));
+                    permits.push(Permit::new(self, position, facts, ask, now, held, reference));
+                    holds = Some(position);
+                    refusals.pop_if(|refusal| refusal.grant == position);
+                    (held.lapses, View::held(&case, held.lapses))
+                }
+                Err(objections) => {
+                    let turn = begins(&case, &objections);
+                    let view = View::refused(&case, &objections);
+                    // Of several rights that are over, the newest one speaks for the grant, unless another holds.
+                    refusals.pop_if(|refusal| refusal.grant == position);
+                    if holds != Some(position) {
+                        refusals.push(Refusal { policy: self.clone(), grant: position, objections: complete(&case, objections) });
+                    }
+                    (turn, view)
+                }
             };
             next_change = [next_change, turn].into_iter().flatten().min();
-            match &held {
-                Some(held) => {
-                    let reference = step.opened.and_then(|opened| opened.reference);
-                    permits.push(Permit::new(self, step.position, facts, ask, now, *held, reference));
-                    if holds != Some(step.position) {
-                        holds = Some(step.position);
-                        refusals.pop_if(|refusal| refusal.grant == step.position);
-                    }
-                }
-                None if holds == Some(step.position) => {}
-                None => {
-                    let objections = complete(&case, objections.clone());
-                    let refusal = Refusal { policy: self.clone(), grant: step.position, objections };
-                    // Of several rights that are over, the newest one speaks for the grant.
-                    match refusals.last_mut().filter(|known| known.grant == step.position) {
-                        Some(known) => *known = refusal,
-                        None => refusals.push(refusal),
-                    }
-                }
-            }
-            views.push(View { step, held, objections });
+            views.push(view);
         }
         let window = Window::of(self, &views, ask, now);
         Decision { policy: self.clone(), permits, window, refusals, next_change }
@@ -160,33 +151,16 @@ impl Policy {
     }
 }
 
-/// One grant as it was judged.
-pub(crate) struct View<'a> {
-    pub(crate) step: Step<'a>,
-    pub(crate) held: Option<Held>,
-    pub(crate) objections: Objections,
-}
-
-fn hear(case: &Case<'_>) -> (Option<Held>, Objections) {
-    let mut objections = Objections::new();
-    let held = match case.hear(&mut objections) {
-        ControlFlow::Continue(held) => held,
-        ControlFlow::Break(()) => None,
-    };
-    (held, objections)
-}
-
 /// When a grant that does not hold begins to hold without any event: once its last reason has ended by itself. Each
 /// reason holds until its own end, so nothing can happen before.
 fn begins(case: &Case<'_>, objections: &Objections) -> Option<Moment> {
     let mut at = ends(objections)?;
     // A reason that ended may leave another behind it, which ends in turn; each turn is later than the one before.
     for _ in 0..MOST_INTERVALS {
-        let (held, objections) = hear(&case.at(at));
-        if held.is_some() {
-            return Some(at);
+        match case.at(at).explain() {
+            Ok(_) => return Some(at),
+            Err(objections) => at = ends(&objections).filter(|later| *later > at)?,
         }
-        at = ends(&objections).filter(|later| *later > at)?;
     }
     None
 }
@@ -201,7 +175,7 @@ fn complete(case: &Case<'_>, mut objections: Objections) -> Objections {
     let mut waited = case.now;
     while let Some(until) = waits(&objections).filter(|until| *until > waited) {
         waited = until;
-        for later in hear(&case.at(until)).1 {
+        for later in case.at(until).explain().err().unwrap_or_default() {
             match objections.iter_mut().find(|known| known.concerns() == later.concerns()) {
                 Some(known) if known.until.is_none_or(|end| end > until) => {}
                 Some(known) => *known = later,

@@ -3,9 +3,10 @@
 use time::{Duration, OffsetDateTime};
 
 use crate::event::{Event, PlatformRefusal, UnknownName, What};
+use crate::judge::{Slot, fitting, slots};
 use crate::ledger::Ledger;
 use crate::moment::Moment;
-use crate::policy::{CountedFrom, Per, Policy, RefusalEnds, Rules, positions, standing};
+use crate::policy::{Bits, CountedFrom, Per, Policy, RefusalEnds, Rules, positions, standing};
 use crate::session;
 use crate::snapshot::{Account, Dropped};
 use crate::vocabulary::{Blocker, Category, Country, OptOutScope, Subject};
@@ -56,6 +57,10 @@ pub struct Facts {
     pub(crate) ledger: Ledger,
     /// What follows from the registers, in the bits that conditions ask for.
     pub(crate) standing: u8,
+    /// Each grant with what opened it.
+    pub(crate) slots: Vec<Slot>,
+    /// The grants whose lasting conditions are met.
+    pub(crate) fitting: Bits,
     /// Somebody blocked, opted out of everything, is out of reach, or the account is suspended.
     pub(crate) barred: bool,
 }
@@ -148,6 +153,8 @@ impl Facts {
             newest: None,
             ledger: Ledger::new(&policy.0),
             standing: 0,
+            slots: Vec::new(),
+            fitting: 0,
             barred: false,
         };
         facts.derive();
@@ -367,6 +374,8 @@ impl Facts {
             || is(&registers.out_of_all)
             || registers.unreachable.as_ref().is_some_and(|(_, reason)| reason.is_some())
             || self.ledger.suspended.is_some();
+        self.slots = slots(self);
+        self.fitting = fitting(self);
     }
 
     /// Books, for kinds that come after a message of ours, the events that do.

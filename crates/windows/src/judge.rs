@@ -2,53 +2,94 @@
 
 use std::ops::ControlFlow;
 
+use time::OffsetDateTime;
+
 use crate::facts::{Facts, Row, look_up};
 use crate::moment::Moment;
-use crate::policy::{CountedFrom, Grant, Policy, Rules, positions, standing};
+use crate::policy::{Bits, CountedFrom, Grant, Policy, Rules, positions, standing};
 use crate::reason::{Cure, Objection, Objections, Particular, Reason};
 use crate::room::Meter;
-use crate::vocabulary::{Ask, Category, CategorySet};
+use crate::vocabulary::{Ask, Category, CategorySet, Sender};
 
-/// What opened a grant.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Opened<'a> {
-    /// Where its time starts.
-    pub(crate) start: Moment,
-    /// What is booked on it by number.
-    pub(crate) sent: u32,
-    pub(crate) reference: Option<&'a str>,
+/// What opened a grant, worked out when the facts change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) position: usize,
+    /// `None` for a grant that needs no opening, or has none.
+    pub(crate) opened: Option<Opened>,
 }
 
-impl<'a> Opened<'a> {
-    /// What opened a grant that counts from the latest or the first event.
-    pub(crate) fn find(facts: &'a Facts, grant: &Grant) -> Option<Self> {
+/// An opening: where a grant's time starts and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub(crate) start: Moment,
+    pub(crate) end: Option<Moment>,
+    /// When the platform refused a message on it after it was opened.
+    pub(crate) refused: Option<Moment>,
+    /// What is booked on it by number.
+    pub(crate) sent: u32,
+    /// The right of its own that it is, by its place among the facts' rows.
+    pub(crate) right: Option<usize>,
+}
+
+/// Each grant with what opened it; a grant whose every event is a right of its own comes once for each, and once without
+/// any if it has none.
+pub(crate) fn slots(facts: &Facts) -> Vec<Slot> {
+    let mut slots = Vec::new();
+    for (position, grant) in facts.policy.0.grants.iter().enumerate() {
+        let rows = || facts.rows.iter().enumerate().filter(|(_, row)| grant.opened_by & 1 << row.kind != 0);
+        if grant.counted_from == CountedFrom::Each && rows().next().is_some() {
+            slots.extend(rows().map(|(place, row)| Slot { position, opened: Some(Opened::right(facts, position, grant, place, row)) }));
+        } else {
+            slots.push(Slot { position, opened: Opened::window(facts, position, grant) });
+        }
+    }
+    slots
+}
+
+/// The grants whose conditions on the person, the account and the countries are met, whoever asks and whenever.
+pub(crate) fn fitting(facts: &Facts) -> Bits {
+    let policy = &facts.policy;
+    let ask = Ask::by(Sender::Human);
+    let now = Moment::from(OffsetDateTime::UNIX_EPOCH);
+    let cases = policy.0.grants.iter().enumerate();
+    let cases = cases.map(|(position, grant)| Case { policy, facts, ask, now, position, grant, opened: None });
+    let fits = cases.filter(|case| case.lasting_conditions(&mut Brief).is_continue());
+    fits.fold(0, |bits, case| bits | 1 << case.position)
+}
+
+impl Opened {
+    /// The latest event, or the start of the session.
+    fn window(facts: &Facts, position: usize, grant: &Grant) -> Option<Self> {
         let rows = || facts.rows.iter().filter(|row| grant.opened_by & 1 << row.kind != 0);
         let from = |row: &Row| if grant.counted_from == CountedFrom::First { row.start } else { row.at };
         let start = rows().map(from).max()?;
         let sent = rows().filter(|row| from(row) == start).fold(0_u32, |sum, row| sum.saturating_add(row.sent));
-        Some(Self { start, sent, reference: None })
+        let refused = look_up(&facts.refused, position);
+        Some(Self::new(start, grant, refused, sent, None))
     }
 
     /// A right of its own.
-    pub(crate) fn right(row: &'a Row) -> Self {
-        Self { start: row.at, sent: row.sent, reference: row.reference.as_deref() }
+    fn right(facts: &Facts, position: usize, grant: &Grant, place: usize, row: &Row) -> Self {
+        let mut rights = facts.refused_rights.iter();
+        let own = rights.find(|(reference, _)| Some(reference) == row.reference.as_ref()).map(|(_, at)| *at);
+        let refused = look_up(&facts.refused, position).max(own);
+        Self::new(row.at, grant, refused, row.sent, Some(place))
     }
 
-    pub(crate) fn ends(&self, grant: &Grant) -> Option<Moment> {
-        grant.within.map(|within| self.start.plus(within))
+    fn new(start: Moment, grant: &Grant, refused: Option<Moment>, sent: u32, right: Option<usize>) -> Self {
+        let end = grant.within.map(|within| start.plus(within));
+        Self { start, end, refused: refused.filter(|refused| *refused >= start), sent, right }
     }
 
-    /// Whether the platform refused a message on it after it was opened.
-    pub(crate) fn is_refused(&self, facts: &Facts, position: usize) -> bool {
-        self.refused_at(facts, position).is_some()
+    /// What a send on it must refer to.
+    pub(crate) fn reference<'a>(&self, facts: &'a Facts) -> Option<&'a str> {
+        facts.rows.get(self.right?)?.reference.as_deref()
     }
 
-    fn refused_at(&self, facts: &Facts, position: usize) -> Option<Moment> {
-        let right = self.reference.and_then(|reference| {
-            let mut rights = facts.refused_rights.iter();
-            rights.find(|(known, _)| **known == *reference).map(|(_, at)| *at)
-        });
-        look_up(&facts.refused, position).max(right).filter(|refused| *refused >= self.start)
+    /// Until when it is open at an instant; `None` if it isn't.
+    pub(crate) fn open_until(&self, at: Moment) -> Option<Moment> {
+        self.end.filter(|end| at < *end && self.refused.is_none())
     }
 }
 
@@ -97,7 +138,7 @@ pub(crate) struct Case<'a> {
     pub(crate) now: Moment,
     pub(crate) position: usize,
     pub(crate) grant: &'a Grant,
-    pub(crate) opened: Option<Opened<'a>>,
+    pub(crate) opened: Option<Opened>,
 }
 
 impl<'a> Case<'a> {
@@ -110,24 +151,27 @@ impl<'a> Case<'a> {
         Self { now, ..*self }
     }
 
-    /// Whether the grant holds: `Some` if nothing was objected. After a `Break` the answer is no.
-    pub(crate) fn hear<H: Hearing>(&self, hearing: &mut H) -> ControlFlow<(), Option<Held>> {
-        let mut held = true;
-        let mut watch = Watch { hearing, held: &mut held };
-        if self.facts.barred {
-            self.gate(&mut watch)?;
+    /// Every reason against the grant, or how it holds.
+    pub(crate) fn explain(&self) -> Result<Held, Objections> {
+        let mut objections = Objections::new();
+        // Whoever collects never breaks off.
+        let _ = self.gate(&mut objections);
+        let _ = self.lasting_conditions(&mut objections);
+        match self.passing_conditions(&mut objections) {
+            ControlFlow::Continue(held) if objections.is_empty() => Ok(held),
+            _ => Err(objections),
         }
-        self.conditions(&mut watch)?;
-        let categories = self.categories(&mut watch)?;
-        let open = self.time(&mut watch)?;
-        let (remaining, counted, fills) = self.quotas(open, &mut watch)?;
-        if !held {
-            return ControlFlow::Continue(None);
+    }
+
+    /// How the grant holds, if it does. The lasting conditions are known from the facts.
+    pub(crate) fn held(&self) -> Option<Held> {
+        if self.facts.barred || self.facts.fitting & 1 << self.position == 0 {
+            return None;
         }
-        let end = self.opened.and_then(|opened| opened.ends(self.grant));
-        let lapses = [end, self.grant.until, fills].into_iter().flatten().min();
-        let start = self.opened.map(|opened| opened.start);
-        ControlFlow::Continue(Some(Held { lapses, remaining, start, categories, counted }))
+        match self.passing_conditions(&mut Brief) {
+            ControlFlow::Continue(held) => Some(held),
+            ControlFlow::Break(()) => None,
+        }
     }
 
     /// What bars every grant.
@@ -158,10 +202,9 @@ impl<'a> Case<'a> {
         ControlFlow::Continue(())
     }
 
-    /// What the grant asks of the sender, the date, the countries, the account and the person.
-    fn conditions(&self, hearing: &mut impl Hearing) -> ControlFlow<()> {
-        let Grant { by, needs, unless, from, until, .. } = self.grant;
-        let Facts { standing: known, ledger, registers, .. } = self.facts;
+    /// What depends on the sender, the message and the instant.
+    fn passing_conditions(&self, hearing: &mut impl Hearing) -> ControlFlow<(), Held> {
+        let Grant { by, from, until, .. } = self.grant;
         if !by.contains(self.ask.sender()) {
             hearing.object(|| Objection::new(Reason::SenderKind, Cure::Sender(*by)))?;
         }
@@ -171,6 +214,19 @@ impl<'a> Case<'a> {
         if let Some(until) = until.filter(|until| self.now >= *until) {
             hearing.object(|| Objection::new(Reason::NotInForce, Cure::None).about(Particular::Ended(until)))?;
         }
+        let open = self.time(hearing)?;
+        let categories = self.categories(hearing)?;
+        let quotas = self.quotas(open, hearing)?;
+        let end = self.opened.and_then(|opened| opened.end);
+        let lapses = [end, *until, quotas.fills].into_iter().flatten().min();
+        let start = self.opened.map(|opened| opened.start);
+        ControlFlow::Continue(Held { lapses, remaining: quotas.left, start, categories, counted: quotas.counted })
+    }
+
+    /// What the grant asks of the countries, the account and the person.
+    fn lasting_conditions(&self, hearing: &mut impl Hearing) -> ControlFlow<()> {
+        let Grant { needs, unless, .. } = self.grant;
+        let Facts { standing: known, ledger, registers, .. } = self.facts;
         if let Some(countries) = &self.grant.countries {
             let contact = registers.country.and_then(|(_, country)| country);
             if !countries.allow(contact, ledger.country) {
@@ -302,11 +358,11 @@ impl<'a> Case<'a> {
             hearing.object(|| Objection::new(Reason::NeverOpened, again))?;
             return ControlFlow::Continue(false);
         };
-        if let Some(closed) = opened.ends(self.grant).filter(|end| *end <= self.now) {
+        if let Some(closed) = opened.end.filter(|end| *end <= self.now) {
             hearing.object(|| Objection::new(Reason::WindowOver, again).about(Particular::Closed(closed)))?;
             return ControlFlow::Continue(false);
         }
-        if let Some(at) = opened.refused_at(self.facts, self.position) {
+        if let Some(at) = opened.refused {
             hearing.object(|| Objection::new(Reason::RefusedByPlatform, again).about(Particular::RefusedAt(at)))?;
             return ControlFlow::Continue(false);
         }
@@ -318,14 +374,14 @@ impl<'a> Case<'a> {
         self.facts.rows.iter().any(|row| heard & 1 << row.kind != 0 && row.at > at)
     }
 
-    /// The room that the quotas leave, the quotas that count now, and when one of them will be full.
-    fn quotas(&self, open: bool, hearing: &mut impl Hearing) -> ControlFlow<(), (Option<u32>, u64, Option<Moment>)> {
-        let (mut remaining, mut counted, mut fills): (Option<u32>, u64, Option<Moment>) = (None, 0, None);
+    /// What the quotas leave.
+    fn quotas(&self, open: bool, hearing: &mut impl Hearing) -> ControlFlow<(), Quotas> {
+        let mut quotas = Quotas { left: None, counted: 0, fills: None };
         for position in positions(self.grant.spends) {
             let Some(quota) = self.rules().quotas.get(position) else { continue };
             // A window that is not open will be opened anew, with nothing counted on it.
             let opened = self.opened.filter(|_| open);
-            let meter = Meter { rules: self.rules(), facts: self.facts, position, quota, grant: self.grant, opened };
+            let meter = Meter { facts: self.facts, position, quota, grant: self.grant, opened };
             let cost = self.ask.costs();
             let left = meter.left(self.now);
             if left.is_some_and(|left| left < meter.counted(cost)) {
@@ -338,25 +394,20 @@ impl<'a> Case<'a> {
                     hearing.object(|| objection)?;
                 }
             }
-            remaining = [remaining, left].into_iter().flatten().min();
-            if !meter.is_free(self.now) {
-                counted |= 1 << position;
-            }
-            fills = [fills, meter.fills_at(self.now, cost)].into_iter().flatten().min();
+            quotas.left = [quotas.left, left].into_iter().flatten().min();
+            quotas.counted |= u64::from(!meter.is_free(self.now)) << position;
+            quotas.fills = [quotas.fills, meter.fills_at(self.now, cost)].into_iter().flatten().min();
         }
-        ControlFlow::Continue((remaining, counted, fills))
+        ControlFlow::Continue(quotas)
     }
 }
 
-/// Remembers whether anything was objected.
-struct Watch<'h, H> {
-    hearing: &'h mut H,
-    held: &'h mut bool,
-}
-
-impl<H: Hearing> Hearing for Watch<'_, H> {
-    fn object(&mut self, objection: impl FnOnce() -> Objection) -> ControlFlow<()> {
-        *self.held = false;
-        self.hearing.object(objection)
-    }
+/// What the quotas of a grant leave.
+struct Quotas {
+    /// The smallest room.
+    left: Option<u32>,
+    /// Those that count a message now.
+    counted: Bits,
+    /// When one of them will be full without any event.
+    fills: Option<Moment>,
 }

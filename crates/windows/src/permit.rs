@@ -3,12 +3,14 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use time::{Duration, OffsetDateTime};
 
 use crate::facts::Facts;
 use crate::judge::Held;
 use crate::moment::{Moment, day_name, month_name};
-use crate::policy::{Basis, Bits, Grant, Per, Policy, Scope, positions};
+use crate::policy::{Basis, Grant, Per, Policy, Scope, positions};
+use crate::room::Meter;
 use crate::vocabulary::{Ask, CategorySet, Sender, Subject};
 
 /// How far a clock may run backwards between a decision and the use of its permit.
@@ -37,7 +39,15 @@ pub struct Permit {
     decided: Moment,
     held: Held,
     reference: Option<Box<str>>,
-    spends: Vec<Spend>,
+    spends: SmallVec<[Taking; 2]>,
+}
+
+/// What a message takes from a quota, before it is spelt out.
+#[derive(Debug, Clone, Copy)]
+struct Taking {
+    position: usize,
+    cost: u32,
+    limit: Option<u32>,
 }
 
 /// What a message on a permit takes from one quota: what a storage layer reserves.
@@ -94,33 +104,28 @@ pub struct PermitRecord {
 impl Permit {
     pub(crate) fn new(
         policy: &Policy,
-        position: usize,
+        held_by: usize,
         facts: &Facts,
         ask: Ask,
         decided: Moment,
         held: Held,
         reference: Option<&str>,
     ) -> Self {
-        let mut permit = Self {
-            policy: policy.clone(),
-            position,
-            subject: facts.subject,
-            ask,
-            decided,
-            held,
-            reference: reference.map(Into::into),
-            spends: Vec::new(),
-        };
-        permit.spends = permit.spending(facts, held.counted);
-        permit
+        let spends = positions(held.counted).filter_map(|position| {
+            let quota = policy.0.quotas.get(position)?;
+            let limit = facts.ledger.limits.get(position).copied().flatten();
+            let counted = Meter::of_anyone(facts, position, quota, policy.0.grants.get(held_by)?).counted(ask.costs());
+            Some(Taking { position, cost: counted, limit })
+        });
+        let spends = spends.collect();
+        Self { policy: policy.clone(), position: held_by, subject: facts.subject, ask, decided, held, reference: reference.map(Into::into), spends }
     }
 
-    fn spending(&self, facts: &Facts, counted: Bits) -> Vec<Spend> {
-        let Some(grant) = self.rule() else { return Vec::new() };
-        let quotas = positions(counted).filter_map(|position| Some((position, self.policy.0.quotas.get(position)?)));
-        let spends = quotas.map(|(position, quota)| {
-            let meter = crate::room::Meter { rules: &self.policy.0, facts, position, quota, grant, opened: None };
-            Spend {
+    /// What the message takes from which quotas.
+    pub fn spends(&self) -> Vec<Spend> {
+        let spends = self.spends.iter().filter_map(|taking| {
+            let quota = self.policy.0.quotas.get(taking.position)?;
+            Some(Spend {
                 quota: quota.name.to_string(),
                 scope: quota.scope,
                 period: match quota.per {
@@ -129,9 +134,9 @@ impl Permit {
                     Per::Day => day_name(self.decided.day(quota.zone)),
                     Per::Rolling(_) | Per::RollingSinceOpening(_) => "rolling".to_owned(),
                 },
-                cost: meter.counted(self.ask.costs()),
-                limit: facts.ledger.limits.get(position).copied().flatten(),
-            }
+                cost: taking.cost,
+                limit: taking.limit,
+            })
         });
         spends.collect()
     }
@@ -216,11 +221,6 @@ impl Permit {
     /// When it was decided.
     pub fn decided_at(&self) -> OffsetDateTime {
         self.decided.into()
-    }
-
-    /// What the message takes from which quotas.
-    pub fn spends(&self) -> &[Spend] {
-        &self.spends
     }
 
     /// Whether it lets a message through to this person at this instant: not for another, not after `send_before`, and not

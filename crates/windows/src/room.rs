@@ -6,20 +6,24 @@ use crate::facts::{Facts, look_up};
 use crate::judge::Opened;
 use crate::ledger::Use;
 use crate::moment::Moment;
-use crate::policy::{CountedFrom, Counts, Grant, Per, Quota, Rules, Scope};
+use crate::policy::{CountedFrom, Counts, Grant, Per, Quota, Scope};
 use crate::reason::{Cure, Objection, Objections, Particular, Reason};
 
 /// One quota, as it is for one person and one opening.
 pub(crate) struct Meter<'a> {
-    pub(crate) rules: &'a Rules,
     pub(crate) facts: &'a Facts,
     pub(crate) position: usize,
     pub(crate) quota: &'a Quota,
     pub(crate) grant: &'a Grant,
-    pub(crate) opened: Option<Opened<'a>>,
+    pub(crate) opened: Option<Opened>,
 }
 
-impl Meter<'_> {
+impl<'a> Meter<'a> {
+    /// The quota as it is whatever was opened.
+    pub(crate) fn of_anyone(facts: &'a Facts, position: usize, quota: &'a Quota, grant: &'a Grant) -> Self {
+        Self { facts, position, quota, grant, opened: None }
+    }
+
     /// What a message of that cost counts here.
     pub(crate) fn counted(&self, cost: u32) -> u32 {
         match self.quota.counts {
@@ -46,7 +50,10 @@ impl Meter<'_> {
 
     /// The next instant at which a message of that cost stops fitting, without any event.
     pub(crate) fn fills_at(&self, now: Moment, cost: u32) -> Option<Moment> {
-        let mut turns: SmallVec<[Moment; 2]> = SmallVec::new();
+        if self.quota.free_within.is_none() && self.usage().is_none() && self.facts.used_up.is_empty() {
+            return None;
+        }
+        let mut turns: SmallVec<[Moment; 4]> = SmallVec::new();
         turns.extend(self.free_until(now));
         // Usage booked in a period that is still to come.
         if let (Some(Use { period: Some(period), .. }), Some((current, start))) = (self.usage(), self.period(now))
@@ -81,7 +88,7 @@ impl Meter<'_> {
         }
         // Within a session, another event starts no count anew: it has to end first, and then be opened again.
         let session = self.opened.filter(|_| self.grant.counted_from == CountedFrom::First);
-        let session_ends = session.filter(|_| self.quota.per == Per::Opening).and_then(|opened| opened.ends(self.grant));
+        let session_ends = session.filter(|_| self.quota.per == Per::Opening).and_then(|opened| opened.end);
         let release = session_ends.or(release);
         let event = match self.quota.per {
             Per::Opening if session_ends.is_some() => None,
@@ -174,7 +181,7 @@ impl Meter<'_> {
     fn own(&self, at: Moment) -> u32 {
         let since = self.counts_since();
         let period = self.period_number(at);
-        let right = self.opened.and_then(|opened| opened.reference);
+        let right = self.opened.and_then(|opened| opened.reference(self.facts));
         let counts = self.own_sends().filter(|send| match self.quota.per {
             Per::Opening => {
                 since.is_some_and(|since| send.at >= since) && (right.is_none() || send.reference.as_deref() == right)
@@ -192,7 +199,7 @@ impl Meter<'_> {
 
     fn own_sends(&self) -> impl Iterator<Item = &crate::facts::Send> {
         let spends = |grant: usize| {
-            self.rules.grants.get(grant).is_some_and(|grant| grant.spends & 1 << self.position != 0)
+            self.facts.policy.0.grants.get(grant).is_some_and(|grant| grant.spends & 1 << self.position != 0)
         };
         let counted = self.quota.scope == Scope::Identity;
         self.facts.sends.iter().filter(move |send| counted && spends(send.grant))
@@ -228,8 +235,7 @@ impl Meter<'_> {
     /// Until when nothing is counted.
     fn free_until(&self, at: Moment) -> Option<Moment> {
         let position = self.quota.free_within?;
-        let grant = self.rules.grants.get(position)?;
-        let opened = Opened::find(self.facts, grant)?;
-        opened.ends(grant).filter(|end| *end > at && !opened.is_refused(self.facts, position))
+        let slot = self.facts.slots.iter().find(|slot| slot.position == position)?;
+        slot.opened?.open_until(at)
     }
 }

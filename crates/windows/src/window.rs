@@ -3,10 +3,10 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::decide::View;
+use crate::judge::{Case, Opened};
 use crate::moment::Moment;
 use crate::policy::{Basis, CountedFrom, Grant, Policy};
-use crate::reason::Reason;
+use crate::reason::{Objections, Reason};
 use crate::vocabulary::Ask;
 
 /// How long somebody may answer this person.
@@ -62,14 +62,35 @@ fn is_windowless(grant: &Grant) -> bool {
     grant.basis == Basis::FreeForm && grant.opened_by == 0
 }
 
-/// Whether a grant that does not hold is nothing to this sender at all, whatever the customer does.
-fn is_foreign(view: &View<'_>) -> bool {
-    view.objections.iter().any(|objection| {
-        matches!(
-            objection.reason,
-            Reason::SenderKind | Reason::FeatureOff | Reason::SwitchedOff | Reason::NotInForce | Reason::Country | Reason::Category
-        )
-    })
+/// One grant as it was judged, as far as the window minds.
+pub(crate) struct View<'a> {
+    grant: &'a Grant,
+    opened: Option<Opened>,
+    /// When it lapses, if it holds.
+    lapses: Option<Moment>,
+    /// It is nothing to this sender at all, whatever the customer does.
+    foreign: bool,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn held(case: &Case<'a>, lapses: Option<Moment>) -> Self {
+        Self { grant: case.grant, opened: case.opened, lapses, foreign: false }
+    }
+
+    pub(crate) fn refused(case: &Case<'a>, objections: &Objections) -> Self {
+        let foreign = objections.iter().any(|objection| {
+            matches!(
+                objection.reason,
+                Reason::SenderKind
+                    | Reason::FeatureOff
+                    | Reason::SwitchedOff
+                    | Reason::NotInForce
+                    | Reason::Country
+                    | Reason::Category
+            )
+        });
+        Self { grant: case.grant, opened: case.opened, lapses: None, foreign }
+    }
 }
 
 impl Window {
@@ -80,21 +101,21 @@ impl Window {
         if policy.grants().iter().any(|grant| mine(grant) && is_windowless(grant)) {
             return Self::NONE;
         }
-        let windowed = || views.iter().filter(|view| mine(view.step.grant) && is_windowed(view.step.grant));
+        let windowed = || views.iter().filter(|view| mine(view.grant) && is_windowed(view.grant));
         if windowed().next().is_none() {
             return Self::NONE;
         }
-        let open = windowed().filter_map(|view| Some((view.held?.lapses?, view.held?.start)));
+        let open = windowed().filter_map(|view| Some((view.lapses?, view.opened.map(|opened| opened.start))));
         if let Some((closes, opened)) = open.max() {
             return Self::new(WindowState::Open, opened, Some(closes));
         }
-        let ended = windowed().filter(|view| !is_foreign(view)).filter_map(|view| {
-            let opened = view.step.opened?;
-            Some((opened.ends(view.step.grant)?, opened.start))
+        let ended = windowed().filter(|view| !view.foreign).filter_map(|view| {
+            let opened = view.opened?;
+            Some((opened.end?, opened.start))
         });
         match ended.max() {
             Some((closed, opened)) => Self::new(WindowState::Closed, Some(opened), Some(closed).filter(|closed| *closed <= now)),
-            None if windowed().any(|view| view.step.opened.is_some()) => Self::new(WindowState::Closed, None, None),
+            None if windowed().any(|view| view.opened.is_some()) => Self::new(WindowState::Closed, None, None),
             None => Self::new(WindowState::NeverOpened, None, None),
         }
     }

@@ -10,7 +10,7 @@ use support::twin::Twin;
 use support::{SOMEBODY, any as some, facts, keys, permitted};
 use time::{Duration, OffsetDateTime};
 use transom_windows::{
-    Account, Ask, Blocker, Category, Decision, Event, Facts, OptOutScope, Policy, Refusal, Remedy, Scope, What,
+    Account, Ask, Blocker, Category, Decision, Event, Facts, OptOutScope, Policy, Reason, Refusal, Remedy, Scope, What,
 };
 
 fn config(cases: u32) -> ProptestConfig {
@@ -145,7 +145,7 @@ proptest! {
             let event = Event::new(at, sent);
             facts.apply(&policy, &event).unwrap();
             history.push(event);
-            for spend in permit.spends() {
+            for spend in &permit.spends() {
                 if spend.scope == Scope::Identity {
                     continue;
                 }
@@ -299,9 +299,9 @@ fn cure(policy: &Policy, known: &Facts, ask: Ask, now: OffsetDateTime, refusal: 
     let event_at = at + NANO;
     let mut account = facts.snapshot().account;
     let mut events = Vec::new();
-    for remedy in remedies {
+    for because in refusal.because() {
         let mut apply = |what: What| events.push(Event::new(event_at, what));
-        match remedy {
+        match &because.remedy() {
             Remedy::CustomerEvent { kinds } => {
                 let kind = pick.get(kinds);
                 let needs_ref = policy.kinds().iter().any(|known| known.name() == kind && known.needs_ref());
@@ -313,10 +313,8 @@ fn cure(policy: &Policy, known: &Facts, ask: Ask, now: OffsetDateTime, refusal: 
                 ask = ask.about().map_or(again, |category| again.category(category));
             }
             Remedy::Feature => account.features.extend(words(grant, "needs", "feature:")),
-            Remedy::Consent => {
-                apply(What::Consent { given: true });
-                apply(What::OptIn { scope: OptOutScope::All });
-            }
+            Remedy::Consent if because.reason() == Reason::NotConsented => apply(What::Consent { given: true }),
+            Remedy::Consent => apply(What::OptIn { scope: OptOutScope::All }),
             Remedy::Unblock => apply(What::Unblocked { by: Blocker::Us }),
             Remedy::Subscribe => apply(What::Subscribed),
             Remedy::Template => {

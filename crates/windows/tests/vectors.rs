@@ -138,14 +138,14 @@ fn every_grant_kind_feature_reason_and_remedy_has_a_vector() {
         }
     }
     let wanted = policies.iter().flat_map(|policy| {
-        let grants = policy.grants().iter().map(|grant| grant.name());
+        let grants = policy.grants().iter().map(transom_windows::Grant::name);
         let of = |what: &'static str| move |name: &str| format!("{}: {what} {name}", policy.name());
         grants
             .clone()
             .map(of("permit"))
             .chain(grants.map(of("refusal")))
-            .chain(policy.kinds().iter().map(|kind| kind.name()).map(of("kind")))
-            .chain(policy.features().iter().map(|feature| feature.name()).map(of("feature")))
+            .chain(policy.kinds().iter().map(transom_windows::Kind::name).map(of("kind")))
+            .chain(policy.features().iter().map(transom_windows::Feature::name).map(of("feature")))
             .collect::<Vec<_>>()
     });
     let missing: Vec<String> = wanted.filter(|name| !seen.contains(name)).collect();

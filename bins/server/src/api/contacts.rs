@@ -133,7 +133,7 @@ impl ContactsApi {
         id: Path<Uuid>,
     ) -> Result<Json<ReachabilityView>, Refused<Reading>> {
         let reach = window::reachability(&self.0.desk, signed.caller(), id.0.into()).await?;
-        Ok(Json(ReachabilityView { channels: reach.into_iter().map(As::new).collect() }))
+        Ok(Json(ReachabilityView { channels: reach.iter().map(As::of).collect() }))
     }
 
     /// Write to a contact

@@ -11,20 +11,22 @@ use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-/// A value that writes itself by serde and is described by `S`; read, it is the JSON as it came.
+/// JSON described by `S`: written by serde, or read and left as it came.
 #[derive(Debug)]
-pub(crate) struct As<S, T> {
-    pub(crate) value: T,
+pub(crate) struct As<S> {
+    pub(crate) value: Value,
     schema: PhantomData<fn() -> S>,
 }
 
-impl<S, T> As<S, T> {
-    pub(crate) fn new(value: T) -> Self {
-        Self { value, schema: PhantomData }
+impl<S> As<S> {
+    /// What serde makes of a value.
+    pub(crate) fn of(value: &impl Serialize) -> Self {
+        // Maps with keys that are no texts are what can't be written, and nobody here has any.
+        Self { value: serde_json::to_value(value).unwrap_or_default(), schema: PhantomData }
     }
 }
 
-impl<S: Type, T: Send + Sync> Type for As<S, T> {
+impl<S: Type> Type for As<S> {
     const IS_REQUIRED: bool = S::IS_REQUIRED;
 
     type RawValueType = Self;
@@ -51,18 +53,18 @@ impl<S: Type, T: Send + Sync> Type for As<S, T> {
     }
 }
 
-impl<S: Type, T: Serialize + Send + Sync> ToJSON for As<S, T> {
+impl<S: Type> ToJSON for As<S> {
     fn to_json(&self) -> Option<Value> {
-        serde_json::to_value(&self.value).ok()
+        Some(self.value.clone())
     }
 }
 
-impl<S: ParseFromJSON> ParseFromJSON for As<S, Value> {
+impl<S: ParseFromJSON> ParseFromJSON for As<S> {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         let value = value.unwrap_or_default();
         // The document's own reader finds unknown fields and wrong types; the engine reads the rest.
         S::parse_from_json(Some(value.clone())).map_err(ParseError::propagate)?;
-        Ok(Self::new(value))
+        Ok(Self { value, schema: PhantomData })
     }
 }
 
@@ -221,7 +223,7 @@ struct UsageBody {
 /// What may be sent at an instant, and why the rest may not.
 #[derive(Debug, Object)]
 #[oai(rename = "Decision")]
-pub struct DecisionBody {
+pub(crate) struct DecisionBody {
     /// The platform.
     platform: String,
     /// The policy that decided.

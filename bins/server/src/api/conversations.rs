@@ -7,7 +7,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
 use time::OffsetDateTime;
 use transom_desk::status::{self, NewStatus};
-use transom_desk::window::{self, WindowView};
+use transom_desk::window;
 use transom_desk::queries;
 use transom_domain::Assignment;
 use transom_storage::{ConversationQuery, Inbox, Sort, StatusFilter, StoredConversation, WindowState};
@@ -190,9 +190,9 @@ impl ConversationsApi {
         &self,
         signed: Signed,
         id: Path<Uuid>,
-    ) -> Result<Json<As<WindowViewBody, WindowView>>, Refused<Reading>> {
+    ) -> Result<Json<As<WindowViewBody>>, Refused<Reading>> {
         let view = window::window(&self.0.desk, signed.caller(), id.0.into()).await?;
-        Ok(Json(As::new(view)))
+        Ok(Json(As::of(&view)))
     }
 
     /// What may be sent from now on?
@@ -211,7 +211,7 @@ impl ConversationsApi {
         let sender = sender.0.unwrap_or(SenderWord::Human).into();
         let category = category.0.map(Into::into);
         let intervals = window::timeline(&self.0.desk, signed.caller(), id.0.into(), sender, category).await?;
-        Ok(Json(TimelineView { intervals: intervals.into_iter().map(As::new).collect() }))
+        Ok(Json(TimelineView { intervals: intervals.iter().map(As::of).collect() }))
     }
 
     /// List a conversation's episodes

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use serde_json::Value;
 use transom_desk::queries;
-use transom_windows::{Decision, Question, QuestionErrorCode};
+use transom_windows::{Question, QuestionErrorCode};
 
 use super::Tag;
 use super::auth::Signed;
@@ -34,11 +33,11 @@ impl WindowsApi {
     async fn evaluate(
         &self,
         signed: Signed,
-        body: Json<As<QuestionBody, Value>>,
-    ) -> Result<Json<As<DecisionBody, Decision>>, Refused<Making>> {
+        body: Json<As<QuestionBody>>,
+    ) -> Result<Json<As<DecisionBody>>, Refused<Making>> {
         let question = Question::from_json(&body.0.value.to_string()).map_err(|error| wrong(&error))?;
         let decision = queries::evaluate(&self.0.desk, signed.caller(), &question)?.map_err(|error| wrong(&error))?;
-        Ok(Json(As::new(decision)))
+        Ok(Json(As::of(&decision)))
     }
 
     /// List the policies in force

@@ -30,16 +30,16 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
             let status = desk.storage().keys_status().await?;
             desk.storage().close().await?;
             if as_json {
-                return json(&json!({ "current": status.current, "previous": status.previous }));
+                return json(&json!({ "data_keys": status.data_keys, "under_earlier_keys": status.under_earlier_keys }));
             }
-            let verdict = if status.previous == 0 {
+            let verdict = if status.under_earlier_keys == 0 {
                 "no earlier master key is needed"
             } else {
                 "earlier master keys are still needed: run `transom keys rotate`"
             };
             print(&format!(
-                "{} data keys are sealed by the present master key, {} by earlier ones: {verdict}\n",
-                status.current, status.previous
+                "{} data keys, {} of them sealed by earlier master keys: {verdict}\n",
+                status.data_keys, status.under_earlier_keys
             ))
         }
         Command::Rotate(flags) => {

@@ -56,7 +56,7 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
 pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> Result<(), Failure> {
     let mut table = Table::new();
     let for_people = std::io::stdout().is_terminal();
-    table.load_preset(if for_people { UTF8_FULL_CONDENSED } else { NOTHING });
+    table.load_style(if for_people { UTF8_FULL_CONDENSED.with_rounded_corners() } else { NOTHING });
     table.set_content_arrangement(ContentArrangement::Dynamic).set_header(header).add_rows(rows);
     print(&format!("{}\n", table.trim_fmt()))
 }

@@ -6,7 +6,7 @@ use anstream::println;
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 use time::Duration;
-use transom_domain::{ChannelAccountId, ConversationId};
+use transom_domain::ConversationId;
 use transom_sandbox::{Act, Action, Control, NewCustomer, Progress, ReceiptOrder, Send};
 
 use super::api::{Api, Reply};
@@ -39,7 +39,6 @@ struct Stage<'w> {
     api: Api,
     control: Control,
     at_sandbox: String,
-    channel: ChannelAccountId,
     conversation: ConversationId,
 }
 
@@ -55,7 +54,7 @@ impl<'w> Stage<'w> {
         control.act(&account.at_sandbox, CUSTOMER, wrote).map_err(Trouble::new)?;
         let (_, conversation) = world.conversation_with("whatsapp", NAME).await?;
         let stage =
-            Self { world, api: world.api()?, control, at_sandbox: account.at_sandbox, channel: account.ours.id, conversation };
+            Self { world, api: world.api()?, control, at_sandbox: account.at_sandbox, conversation };
         stage.post("status", json!({ "status": "closed" })).await?.expect(200)?;
         let now = stage.get("").await?;
         check(now.text("/status") == Some("closed"), "the conversation is closed", &now.body)?;

@@ -1,6 +1,5 @@
 //! What can be sent to each contact and until when, as a table.
 
-use comfy_table::modifiers::UTF8_ROUND_CORNERS;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 use time::{Duration, OffsetDateTime};
@@ -17,8 +16,7 @@ use super::world::{Trouble, World};
 pub async fn of(world: &World, people: &[Seeded], colour: bool) -> Result<Table, Trouble> {
     let mut table = Table::new();
     table
-        .load_preset(UTF8_FULL_CONDENSED)
-        .apply_modifier(UTF8_ROUND_CORNERS)
+        .load_style(UTF8_FULL_CONDENSED.with_rounded_corners())
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(["Contact", "Channel", "Story", "You may send now", "Until"]);
     if colour {

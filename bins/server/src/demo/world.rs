@@ -188,11 +188,13 @@ impl World {
     }
 
     async fn connect_telegram(&mut self) -> Result<(), Trouble> {
-        let view = self.control().create_account(NewAccount::on("telegram")).map_err(Trouble::new)?;
-        let setting = |name: &str| text_of(&view.settings, name);
+        let secret = "only-the-demo-knows-this";
+        let new = NewAccount::on("telegram").settings(json!({ "secret_token": secret }));
+        let view = self.control().create_account(new).map_err(Trouble::new)?;
         let settings = BTreeMap::from([
-            ("bot_token".to_owned(), setting("token")?),
-            ("secret_token".to_owned(), setting("secret_token")?),
+            ("bot_token".to_owned(), text_of(&view.settings, "token")?),
+            ("webhook_secret".to_owned(), SecretString::from(secret)),
+            ("account_id".to_owned(), SecretString::from(view.id.clone())),
         ]);
         self.connect("telegram", "Acme on Telegram", view.id, settings).await
     }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
-use poem::{Endpoint, IntoResponse};
+use poem::Endpoint;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -47,12 +47,9 @@ pub(crate) async fn serve<E>(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = connection(stream, peer, endpoint.clone(), &limits);
-                let watched = connection.map(|connection| graceful.watch(connection));
+                let (endpoint, limits, watcher) = (endpoint.clone(), limits.clone(), graceful.watcher());
                 tokio::spawn(async move {
-                    if let Some(watched) = watched
-                        && let Err(error) = watched.await
-                    {
+                    if let Err(error) = talk(stream, peer, endpoint, &limits, watcher).await {
                         tracing::debug!(%peer, %error, "a connection ended early");
                     }
                     drop(slot);
@@ -71,40 +68,30 @@ pub(crate) async fn serve<E>(
     }
 }
 
-type Served<S> = hyper::server::conn::http1::Connection<TokioIo<TcpStream>, S>;
-
-fn connection<E>(
+/// Everything that one connection asks, one request after the other.
+async fn talk<E>(
     stream: TcpStream,
     peer: SocketAddr,
     endpoint: Arc<E>,
     limits: &Limits,
-) -> Option<
-    Served<
-        impl hyper::service::HttpService<Incoming, ResBody = poem::Body, Error = Infallible, Future: Send> + use<E>,
-    >,
->
+    watcher: Watcher,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
 where
     E: Endpoint<Output = poem::Response> + 'static,
 {
     // Small answers must not wait for the next packet's acknowledgement.
-    stream.set_nodelay(true).ok()?;
-    let local = LocalAddr(stream.local_addr().ok()?.into());
-    let remote = RemoteAddr(peer.into());
+    stream.set_nodelay(true)?;
+    let (local, remote) = (LocalAddr(stream.local_addr()?.into()), RemoteAddr(peer.into()));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let (endpoint, local, remote) = (endpoint.clone(), local.clone(), remote.clone());
         async move {
             let request: poem::Request = (request, local, remote, Scheme::HTTP).into();
-            let response = endpoint.call(request).await.unwrap_or_else(IntoResponse::into_response);
-            Ok::<_, Infallible>(hyper::Response::from(response))
+            Ok::<_, Infallible>(hyper::Response::from(endpoint.get_response(request).await))
         }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_time())
-        .max_buf_size(limits.headers.max(MIN_BUFFER))
-        .half_close(false);
-    Some(builder.serve_connection(TokioIo::new(stream), service))
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.header_time()).max_buf_size(limits.headers.max(MIN_BUFFER));
+    Ok(watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await?)
 }
 
 /// Hyper panics below this.

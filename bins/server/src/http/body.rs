@@ -5,7 +5,6 @@ use std::time::Duration;
 use poem::http::{Method, header};
 use poem::{Body, Request};
 use poem::error::ReadBodyError;
-use transom_channel::json::MAX_DEPTH;
 
 use super::problem::Problem;
 

@@ -3,10 +3,13 @@
 //! A channel crate writes one async function that gives a [`Harness`]: its platform connected to a stand-in over real HTTP,
 //! and samples of its webhooks. One line then makes a test of each law:
 //!
-//! ```ignore
+//! ```
 //! use transom_channel::conformance::Harness;
 //!
-//! async fn harness() -> Harness { /* starts the stand-in */ }
+//! async fn harness() -> Harness {
+//!     // Starts the stand-in, and says how to reach it.
+//!     # std::future::pending().await
+//! }
 //!
 //! transom_channel::conformance!(harness);
 //! ```
@@ -22,6 +25,7 @@ mod plan;
 mod samples;
 mod send;
 mod setup;
+mod spoil;
 mod trial;
 mod webhook;
 
@@ -36,8 +40,9 @@ pub use send::*;
 pub use setup::*;
 pub use webhook::*;
 
-/// How long the channel under test waits for an answer, at most.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the channel under test waits for an answer: short, since some laws wait for what never comes, and more than a
+/// busy machine needs for what does.
+pub const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A law that a channel breaks, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,8 +17,8 @@ use transom_domain::{Address, Content, Profile};
 use self::content::{Service, own_phone, quoted, read_body, service, start_payload};
 use crate::capabilities::USER_ID;
 use crate::wire::{
-    BusinessConnection, CallbackQuery, Chat, ChatJoinRequest, ChatMemberUpdated, DeletedBusinessMessages, Message,
-    MessageReaction, Names, User,
+    BusinessConnection, CallbackQuery, Chat, ChatJoinRequest, ChatMemberUpdated, ConnectionId, DeletedBusinessMessages,
+    Message, MessageReaction, Names, User,
 };
 
 /// The feature by which the policy `telegram_business` knows that the owner took the right to reply back.
@@ -112,7 +112,7 @@ impl Reader<'_> {
             (None, Service::Notice(what)) => (not_known(&what, false), Vec::new()),
             (None, Service::Content(what)) => (not_known(&what, from_customer), opens("message")),
         };
-        let account = message.business_connection_id.as_deref().unwrap_or(self.bot_id);
+        let account = message.business_connection_id.as_ref().map(ConnectionId::as_str).unwrap_or(self.bot_id);
         Some(vec![event(account, key, at, Some(person), openings, item)])
     }
 
@@ -131,17 +131,17 @@ impl Reader<'_> {
             },
             _ => not_known(kind, from_customer),
         };
-        let account = message.business_connection_id.as_deref().unwrap_or(self.bot_id);
+        let account = message.business_connection_id.as_ref().map(ConnectionId::as_str).unwrap_or(self.bot_id);
         Some(vec![event(account, self.key(kind), at, Some(person_of(&message)), Vec::new(), item)])
     }
 
     fn deleted(&self, kind: &str, value: Value) -> Option<Vec<Inbound>> {
         let deleted: DeletedBusinessMessages = typed(value)?;
         let person = person(deleted.chat.id, &deleted.chat.names, None);
+        let account = deleted.business_connection_id.as_str();
         let unsend = |number: &i64| {
             let of = provider_id(deleted.chat.id, *number);
-            let key = format!("{kind}:{}:{of}", deleted.business_connection_id);
-            let account = &deleted.business_connection_id;
+            let key = format!("{kind}:{account}:{of}");
             event(account, key, self.received_at, Some(person.clone()), Vec::new(), Item::Unsend { of })
         };
         let items: Vec<Inbound> = deleted.message_ids.iter().map(unsend).collect();
@@ -160,7 +160,7 @@ impl Reader<'_> {
         };
         let effect = Some(AccountEffect::Feature { name: REVOKED.to_owned(), granted: !may_reply });
         let notice = Item::AccountNotice(AccountNotice { what: kind.to_owned(), text, effect });
-        Some(vec![event(&connection.id, self.key(kind), self.received_at, None, Vec::new(), notice)])
+        Some(vec![event(connection.id.as_str(), self.key(kind), self.received_at, None, Vec::new(), notice)])
     }
 
     /// A tap on an inline button. The query states no time; it is answered with `answerCallbackQuery` by whoever wants to
@@ -176,7 +176,7 @@ impl Reader<'_> {
             message.and_then(|message| message.reply_markup.as_ref()).map(|keyboard| &keyboard.inline_keyboard);
         let tapped = |button: &&crate::wire::Button| button.callback_data.as_deref() == Some(data.as_str());
         let label = buttons.and_then(|rows| rows.iter().flatten().find(tapped)).map(|button| button.text.clone());
-        let connection = message.and_then(|message| message.business_connection_id.as_deref());
+        let connection = message.and_then(|message| message.business_connection_id.as_ref().map(ConnectionId::as_str));
         // Taps below a message that was sent through inline mode come from anywhere, perhaps from a stranger; and an owner's
         // customers open by writing alone.
         let opens = message.is_some() && connection.is_none();
@@ -266,7 +266,7 @@ fn event(
 fn message_key(kind: &str, message: &Message) -> String {
     let id = provider_id(message.chat.id, message.message_id);
     match &message.business_connection_id {
-        Some(connection) => format!("{kind}:{connection}:{id}"),
+        Some(connection) => format!("{kind}:{}:{id}", connection.as_str()),
         None => format!("{kind}:{id}"),
     }
 }

@@ -20,6 +20,25 @@ pub(crate) struct ResponseParameters {
     pub(crate) retry_after: Option<u64>,
 }
 
+/// The id of a business connection: it names an account, so an empty one is none.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct ConnectionId(String);
+
+impl ConnectionId {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ConnectionId {
+    type Error = &'static str;
+
+    fn try_from(id: String) -> Result<Self, Self::Error> {
+        if id.is_empty() { Err("an empty id") } else { Ok(Self(id)) }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct User {
     pub(crate) id: i64,
@@ -60,7 +79,7 @@ pub(crate) struct Message {
     pub(crate) edit_date: Option<i64>,
     pub(crate) chat: Chat,
     pub(crate) from: Option<User>,
-    pub(crate) business_connection_id: Option<String>,
+    pub(crate) business_connection_id: Option<ConnectionId>,
     pub(crate) media_group_id: Option<String>,
     pub(crate) reply_to_message: Option<Quoted>,
     pub(crate) text: Option<String>,
@@ -150,7 +169,7 @@ pub(crate) struct CallbackQuery {
 pub(crate) struct Tapped {
     pub(crate) message_id: i64,
     pub(crate) chat: Chat,
-    pub(crate) business_connection_id: Option<String>,
+    pub(crate) business_connection_id: Option<ConnectionId>,
     pub(crate) reply_markup: Option<Keyboard>,
 }
 
@@ -168,7 +187,7 @@ pub(crate) struct Button {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct BusinessConnection {
-    pub(crate) id: String,
+    pub(crate) id: ConnectionId,
     pub(crate) user: User,
     #[serde(default)]
     pub(crate) is_enabled: bool,
@@ -193,7 +212,7 @@ impl BusinessConnection {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct DeletedBusinessMessages {
-    pub(crate) business_connection_id: String,
+    pub(crate) business_connection_id: ConnectionId,
     pub(crate) chat: Chat,
     pub(crate) message_ids: Vec<i64>,
 }

@@ -48,6 +48,19 @@ impl Client {
         })
     }
 
+    /// An upload takes time, and a permit ends: what became too late does not leave, and is decided anew.
+    fn check_permit(&self, part: &OutboundPart) -> Result<(), SendError> {
+        match part.permit().send_before() {
+            Some(end) if self.ports.clock.now() >= end => Err(SendError::Temporary {
+                report: PlatformReport {
+                    message: "the permit ended while the file was uploaded".to_owned(),
+                    ..PlatformReport::default()
+                },
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// A part must be one that plan made: whole, and within the limits.
     fn check_part(content: &Content) -> Result<(), Unsendable> {
         match outbound::plan(content)?.as_slice() {
@@ -73,7 +86,11 @@ impl Channel for Client {
         let to = outbound::addressee(part.to(), part.content()).map_err(|error| error::unsendable(&error))?;
         let file = outbound::file_of(part.content());
         let reference = match file {
-            Some(file) => Some(self.files.reference(number, file).await?),
+            Some(file) => {
+                let reference = self.files.reference(number, file).await?;
+                self.check_permit(part)?;
+                Some(reference)
+            }
             None => None,
         };
         let request = outbound::request(part, to, reference).map_err(|error| error::unsendable(&error))?;

@@ -183,6 +183,19 @@ async fn an_upload_that_fails_is_no_unknown_outcome() {
     assert!(matches!(stage.send(with_file("", lost)).await, Err(SendError::ContentRefused { .. })));
 }
 
+/// The permit ends while the file is on its way up: the message does not follow.
+#[tokio::test]
+async fn what_became_too_late_does_not_leave() {
+    let stage = Stage::open().await;
+    let content = with_file("", SampleFiles::attachment(MediaKind::Image, "image/jpeg"));
+    let part = stage.part(&stage.identity, content, stage.now());
+    stage.control().advance(Duration::hours(24));
+    let error = stage.channel().send(&part).await.unwrap_err();
+    assert!(matches!(error, SendError::Temporary { .. }), "{error:?}");
+    let sends = stage.control().calls().iter().filter(|call| call.path.ends_with("/messages")).count();
+    assert_eq!((stage.uploads(), sends), (1, 0));
+}
+
 #[tokio::test]
 async fn a_link_is_handed_on() {
     let stage = Stage::open().await;

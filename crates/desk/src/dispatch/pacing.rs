@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(pacers.take(&pacing, account, person, next), Ok(()));
         assert!(pacers.take(&pacing, account, person, next).is_err());
         let other = ids.next().into();
-        assert_eq!(pacers.take(&pacing, account, other, now), Ok(()));
+        assert_eq!(pacers.take(&pacing, account, other, next), Ok(()));
     }
 
     #[test]

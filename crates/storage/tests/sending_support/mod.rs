@@ -348,6 +348,19 @@ impl Desk {
         in_tx!(self, [wanted], tx => tx.reserve(part, identity, &wanted, now).await).unwrap()
     }
 
+    /// A reply that reserves, leaves and is accepted at once; without room it is withdrawn.
+    pub async fn spend(&self, talk: Talk, wanted: &[Reservation], at: OffsetDateTime) -> Result<(), QuotaFull> {
+        let way = self.reply(talk).await;
+        if let Err(full) = self.reserve(&way, wanted, at).await {
+            let (message, by) = (way.message, self.by());
+            assert!(in_tx!(self, [by], tx => tx.cancel_message(message, &by, at).await).unwrap());
+            return Err(full);
+        }
+        self.claim_and_begin(way.part(), at).await;
+        self.settle(way.part(), 1, sent(&way.part().to_string()), at).await;
+        Ok(())
+    }
+
     pub async fn move_to(&self, way: &OnItsWay, wanted: &[Reservation], now: OffsetDateTime) -> Result<(), QuotaFull> {
         let (part, identity, wanted) = (way.part(), way.talk.identity, wanted.to_vec());
         in_tx!(self, [wanted], tx => tx.move_reservation(part, identity, &wanted, now).await).unwrap()

@@ -85,8 +85,9 @@ fn quotas(rules: &Rules, names: &Names<'_>, problems: &mut Problems<'_>) {
         if matches!(quota.per, Per::RollingSinceOpening(_)) != (quota.reset_by != 0) {
             wrong("`reset_by` names the kinds of events that start a `rolling_since_opening` anew, and only that");
         }
-        if quota.free_within.is_some_and(|grant| !rules.grants.get(grant).is_some_and(Grant::is_timed)) {
-            wrong("`free_within` names a grant that has `opened_by` and `within`");
+        let windowed = |grant: &Grant| grant.is_timed() && grant.counted_from != CountedFrom::Each;
+        if quota.free_within.is_some_and(|grant| !rules.grants.get(grant).is_some_and(windowed)) {
+            wrong("`free_within` names a grant that has `opened_by` and `within`, and does not count each event on its own");
         }
         if quota.counts == Counts::DistinctRecipients && quota.scope == Scope::Identity {
             wrong("one person is one recipient: `distinct_recipients` is for quotas of an account or group");

@@ -30,8 +30,8 @@ pub(crate) struct ChannelView {
     external_key: String,
     /// Features that the platform granted to it, as the policy names them.
     features: Vec<String>,
-    /// Limits in place of the policy's: quota to limit.
-    limits: BTreeMap<String, u64>,
+    /// Limits in place of the policy's: quota to limit, null for none.
+    limits: BTreeMap<String, Option<u32>>,
     /// Channels of one group share the quotas of scope `group`.
     quota_group: Option<String>,
     /// Its country (ISO 3166-1 alpha-2).
@@ -113,9 +113,9 @@ pub(crate) struct NewChannelBody {
     /// Features that the platform granted to it.
     #[oai(default, validator(max_items = 100))]
     features: Vec<String>,
-    /// Limits in place of the policy's.
+    /// Limits in place of the policy's; null for none.
     #[oai(default)]
-    limits: BTreeMap<String, u64>,
+    limits: BTreeMap<String, Option<u32>>,
     /// Channels of one group share the quotas of scope `group`.
     #[oai(validator(max_length = 200))]
     quota_group: Option<String>,
@@ -158,8 +158,8 @@ pub(crate) struct ChannelPatchBody {
     /// Features, replaced as a whole.
     #[oai(validator(max_items = 100))]
     features: Option<Vec<String>>,
-    /// Limits, replaced as a whole.
-    limits: Option<BTreeMap<String, u64>>,
+    /// Limits, replaced as a whole; null for none.
+    limits: Option<BTreeMap<String, Option<u32>>>,
     /// Whether anything is sent.
     enabled: Option<bool>,
 }

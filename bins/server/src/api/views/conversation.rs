@@ -8,7 +8,7 @@ use transom_storage::{Episode, StoredConversation, TabCounts};
 use uuid::Uuid;
 
 use super::people::{ActorView, AssigneeView};
-use crate::api::contract::{As, DecisionBody, WindowBody};
+use crate::api::contract::{As, DecisionBody, IntervalBody, WindowBody};
 use crate::http::problem::HouseBody;
 
 /// The stored status.
@@ -130,9 +130,9 @@ pub(crate) struct ConversationView {
 #[oai(rename = "Windows", skip_serializing_if_is_none)]
 struct WindowsView {
     /// For a person.
-    human: As<WindowBody, transom_windows::Window>,
+    human: As<WindowBody>,
     /// For automation.
-    automation: As<WindowBody, transom_windows::Window>,
+    automation: As<WindowBody>,
     /// Until when a person may send free text.
     free_form_until: Option<OffsetDateTime>,
     /// When the answer for a person changes by itself.
@@ -144,8 +144,8 @@ struct WindowsView {
 impl From<&ConversationRow> for ConversationView {
     fn from(row: &ConversationRow) -> Self {
         let windows = WindowsView {
-            human: As::new(*row.human.window()),
-            automation: As::new(*row.automation.window()),
+            human: As::of(row.human.window()),
+            automation: As::of(row.automation.window()),
             free_form_until: row.free_form_until(),
             next_change: row.human.next_change(),
             policy: format!("{}@{}", row.human.policy().name(), row.human.policy().version()),
@@ -201,10 +201,10 @@ pub(crate) struct ConversationPage {
 #[derive(Debug, Object)]
 #[oai(rename = "TabCounts")]
 pub(crate) struct TabCountsView {
-    open: u64,
-    assigned: u64,
-    snoozed: u64,
-    closed: u64,
+    open: i64,
+    assigned: i64,
+    snoozed: i64,
+    closed: i64,
 }
 
 impl From<TabCounts> for TabCountsView {
@@ -316,7 +316,7 @@ struct SenderViewBody {
 #[oai(rename = "Timeline")]
 pub(crate) struct TimelineView {
     /// Interval by interval.
-    pub(crate) intervals: Vec<As<crate::api::contract::IntervalBody, transom_windows::Interval>>,
+    pub(crate) intervals: Vec<As<IntervalBody>>,
 }
 
 /// One channel on which a contact might be reached.
@@ -342,5 +342,5 @@ pub(crate) struct ReachBody {
 #[oai(rename = "Reachability")]
 pub(crate) struct ReachabilityView {
     /// The channels.
-    pub(crate) channels: Vec<As<ReachBody, transom_desk::window::Reach>>,
+    pub(crate) channels: Vec<As<ReachBody>>,
 }

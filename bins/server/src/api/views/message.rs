@@ -6,7 +6,6 @@ use transom_desk::messages::Settle;
 use transom_desk::{Draft, Sent, TemplateChoice};
 use transom_domain::MessageKind;
 use transom_storage::{Attempt, StoredMessage, StoredPart, StoredReaction};
-use transom_windows::PermitRecord;
 use uuid::Uuid;
 
 use super::content::{
@@ -138,7 +137,7 @@ pub(crate) struct SentView {
     /// How a reply fares so far.
     state: Option<String>,
     /// By which right a reply goes.
-    permit: Option<serde_json::Value>,
+    permit: Option<As<PermitRecordBody>>,
     /// Whether it opened the conversation.
     opened: bool,
 }
@@ -150,7 +149,7 @@ impl From<&Sent> for SentView {
             conversation: sent.conversation.uuid(),
             kind: MessageKind::Reply.as_str().to_owned(),
             state: Some(sent.state.as_str().to_owned()),
-            permit: serde_json::to_value(&sent.permit).ok(),
+            permit: Some(As::of(&sent.permit)),
             opened: sent.opened,
         }
     }
@@ -188,7 +187,7 @@ pub(crate) struct MessageView {
     /// What came with a button that the customer pressed.
     payload: Option<String>,
     /// By which right it went.
-    permit: Option<As<PermitRecordBody, PermitRecord>>,
+    permit: Option<As<PermitRecordBody>>,
     /// What was sent in which request; empty for what came in.
     parts: Vec<PartView>,
     /// Why it did not arrive.
@@ -291,7 +290,7 @@ impl From<&StoredMessage> for MessageView {
             state: message.state.map(|state| state.as_str().to_owned()),
             reply_to: stored.reply_to.map(Into::into),
             payload: stored.payload.clone(),
-            permit: stored.permit.clone().map(As::new),
+            permit: stored.permit.as_ref().map(As::of),
             parts: stored.parts.iter().map(Into::into).collect(),
             failure: stored.failure.clone(),
             reactions: stored.reactions.iter().map(Into::into).collect(),

@@ -337,6 +337,7 @@ fn updates_that_concern_no_conversation_are_kept(#[case] kind: &str) {
 #[rstest]
 #[case("message", json!({"message_id": "forty-one"}))]
 #[case("message", json!([]))]
+#[case("business_message", json!({"message_id": 1, "date": 1, "chat": {"id": 1, "type": "private"}, "business_connection_id": ""}))]
 #[case("callback_query", json!({"id": 7}))]
 #[case("deleted_business_messages", json!({"business_connection_id": "bc-77", "chat": {"id": 1, "type": "private"}, "message_ids": []}))]
 fn a_known_kind_of_an_unknown_shape_is_kept(#[case] kind: &str, #[case] content: Value) {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::profile::ToldProfile;
 use super::search;
-use super::statement::{Sql, columns, on_postgres};
+use super::statement::{Sql, columns, is_one_of, on_postgres};
 use crate::entity::{contact_labels, contacts, identities};
 use crate::query::{from_json, millis};
 use crate::{Reader, StorageError, Tx};
@@ -99,20 +99,17 @@ impl Reader {
     }
 
     async fn contact_of_id(&self, id: Uuid) -> Result<Option<StoredContact>, StorageError> {
-        let mut statement = self.select_contacts();
+        let mut statement = Sql::of(self);
+        self.select_contacts(&mut statement);
         statement.with(" AND c.id = ", id);
         Ok(self.stored_contacts(statement).await?.pop())
     }
 
     /// `SELECT … FROM contacts c WHERE c.workspace_id = $1`.
-    fn select_contacts(&self) -> Sql {
+    fn select_contacts(&self, statement: &mut Sql) {
         let labels = self.json_list("l.label", "contact_labels l WHERE l.workspace_id = c.workspace_id AND l.contact_id = c.id");
-        let mut statement = Sql::new("SELECT ");
-        statement
-            .push(&columns::<contacts::Entity>("c"))
-            .push(&format!(", {labels} AS labels FROM contacts c"))
-            .with(" WHERE c.workspace_id = ", self.ws());
-        statement
+        let columns = columns::<contacts::Entity>("c");
+        statement.push(&format!("SELECT {columns}, {labels} AS labels FROM contacts c WHERE c.workspace_id = $1"));
     }
 
     /// A sub-select of many values as one JSON list, in order.
@@ -150,11 +147,11 @@ impl Reader {
     }
 
     pub(super) fn page_of_contacts(&self, query: &ContactQuery) -> Sql {
-        let mut statement = self.select_contacts();
-        if let Some(q) = query.q.as_deref().filter(|q| !q.trim().is_empty()) {
-            statement.push(" AND c.id IN (");
-            search::found_contacts(&mut statement, "$1", q);
-            statement.push(")");
+        let mut statement = Sql::of(self);
+        search::with_found(&mut statement, query.q.as_deref());
+        self.select_contacts(&mut statement);
+        if search::asked(query.q.as_deref()).is_some() {
+            statement.push(" AND ").push(&is_one_of(self, "c.id", "SELECT contact_id FROM found"));
         }
         if let Some(label) = &query.label {
             statement

@@ -178,20 +178,19 @@ impl TryFrom<Row> for StoredConversation {
 impl Reader {
     /// `SELECT … FROM conversations c WHERE c.workspace_id = $1`.
     pub(super) fn select_conversations(&self) -> Sql {
-        let mut statement = Sql::new("SELECT ");
-        statement
-            .push(&self.conversation_columns())
-            .with(" FROM conversations c WHERE c.workspace_id = ", self.ws());
+        let mut statement = Sql::of(self);
+        statement.push(&format!("SELECT {} FROM conversations c WHERE c.workspace_id = $1", self.conversation_columns()));
         statement
     }
 
     /// The columns of a [`Row`] from `conversations c`.
     pub(super) fn conversation_columns(&self) -> String {
-        let tags = self.json_list(
-            "t.tag",
-            "conversation_tags t WHERE t.workspace_id = c.workspace_id AND t.conversation_id = c.id",
-        );
-        format!("{}, {tags} AS tags", columns::<conversations::Entity>("c"))
+        self.conversation_columns_of("c")
+    }
+
+    fn conversation_columns_of(&self, table: &str) -> String {
+        let from = format!("conversation_tags t WHERE t.workspace_id = {table}.workspace_id AND t.conversation_id = {table}.id");
+        format!("{}, {} AS tags", columns::<conversations::Entity>(table), self.json_list("t.tag", &from))
     }
 
     async fn one_conversation(&self, mut statement: Sql, lock: bool) -> Result<Option<StoredConversation>, StorageError> {
@@ -229,25 +228,33 @@ impl Reader {
         contact: ContactId,
         except: ConversationId,
     ) -> Result<Option<ConversationId>, StorageError> {
-        let mut statement = Sql::new("SELECT id FROM conversations WHERE workspace_id = ");
+        let row = self.conn.query_one_raw(self.select_other_active(contact, except).on(&self.conn)).await?;
+        Ok(row.map(|row| row.try_get_by_index::<Uuid>(0)).transpose()?.map(Into::into))
+    }
+
+    pub(super) fn select_other_active(&self, contact: ContactId, except: ConversationId) -> Sql {
+        let mut statement = Sql::of(self);
         statement
-            .bind(self.ws())
+            .push("SELECT id FROM conversations WHERE workspace_id = $1")
             .with(" AND contact_id = ", contact.uuid())
             .with(" AND tab <> 'closed' AND id <> ", except.uuid())
             .push(" ORDER BY active_at DESC, id DESC LIMIT 1");
-        let row = self.conn.query_one_raw(statement.on(&self.conn)).await?;
-        Ok(row.map(|row| row.try_get_by_index::<Uuid>(0)).transpose()?.map(Into::into))
+        statement
     }
 
     /// Snoozed conversations whose time has come, longest due first.
     pub async fn snoozed_due(&self, now: OffsetDateTime, limit: u64) -> Result<Vec<ConversationId>, StorageError> {
-        let mut statement = Sql::new("SELECT id FROM conversations WHERE workspace_id = ");
+        let rows = self.conn.query_all_raw(self.select_snoozed_due(now, limit).on(&self.conn)).await?;
+        rows.iter().map(|row| Ok(row.try_get_by_index::<Uuid>(0)?.into())).collect()
+    }
+
+    pub(super) fn select_snoozed_due(&self, now: OffsetDateTime, limit: u64) -> Sql {
+        let mut statement = Sql::of(self);
         statement
-            .bind(self.ws())
+            .push("SELECT id FROM conversations WHERE workspace_id = $1")
             .with(" AND snoozed_until <= ", millis(now))
             .with(" ORDER BY snoozed_until LIMIT ", limit.cast_signed());
-        let rows = self.conn.query_all_raw(statement.on(&self.conn)).await?;
-        rows.iter().map(|row| Ok(row.try_get_by_index::<Uuid>(0)?.into())).collect()
+        statement
     }
 }
 
@@ -278,35 +285,66 @@ impl Tx {
         account: ChannelAccountId,
         now: OffsetDateTime,
     ) -> Result<bool, StorageError> {
+        let mut statement = self.new_conversation(conversation, contact, account, now);
+        statement.push(" ON CONFLICT DO NOTHING");
+        Ok(self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() == 1)
+    }
+
+    /// The identity's conversation of that thread, locked until the end of the transaction: the one that is there, or else the
+    /// given one, stored. Its id tells which.
+    ///
+    /// One round trip where [`lock_conversation_of`](Self::lock_conversation_of) found nothing and
+    /// [`insert_conversation`](Self::insert_conversation) needs a second look.
+    pub async fn lock_or_insert_conversation(
+        &self,
+        conversation: &Conversation,
+        contact: ContactId,
+        account: ChannelAccountId,
+        now: OffsetDateTime,
+    ) -> Result<StoredConversation, StorageError> {
+        let mut statement = self.new_conversation(conversation, contact, account, now);
+        statement
+            // Changes nothing: it locks the row and gives it back.
+            .push(" ON CONFLICT (workspace_id, identity_id, thread) DO UPDATE SET thread = excluded.thread RETURNING ")
+            .push(&self.conversation_columns_of("conversations"));
+        let row = Row::find_by_statement(statement.on(&self.conn)).one(&self.conn).await?;
+        row.ok_or_else(no_conversation)?.try_into()
+    }
+
+    fn new_conversation(
+        &self,
+        conversation: &Conversation,
+        contact: ContactId,
+        account: ChannelAccountId,
+        now: OffsetDateTime,
+    ) -> Sql {
         let mut statement = Sql::new(
             "INSERT INTO conversations (workspace_id, id, identity_id, contact_id, account_id, thread, status, tab, \
              snoozed_until, agent_id, team_id, episode_id, episodes, status_since, window_policy_version, active_at, \
              version, created_at, updated_at) VALUES ",
         );
+        statement.list([
+            Value::from(self.ws()),
+            conversation.id.uuid().into(),
+            conversation.identity.uuid().into(),
+            contact.uuid().into(),
+            account.uuid().into(),
+            conversation.thread.as_str().into(),
+            conversation.status.as_str().into(),
+            tab_name(conversation.tab()).into(),
+            conversation.status.snoozed_until().map(Millis::from).into(),
+            conversation.assignment.agent.map(Uuid::from).into(),
+            conversation.assignment.team.map(Uuid::from).into(),
+            conversation.episode.uuid().into(),
+            i64::from(conversation.episodes).into(),
+            millis(conversation.status_since),
+            "".into(),
+            millis(now),
+            1_i64.into(),
+            millis(now),
+            millis(now),
+        ]);
         statement
-            .list([
-                Value::from(self.ws()),
-                conversation.id.uuid().into(),
-                conversation.identity.uuid().into(),
-                contact.uuid().into(),
-                account.uuid().into(),
-                conversation.thread.as_str().into(),
-                conversation.status.as_str().into(),
-                tab_name(conversation.tab()).into(),
-                conversation.status.snoozed_until().map(Millis::from).into(),
-                conversation.assignment.agent.map(Uuid::from).into(),
-                conversation.assignment.team.map(Uuid::from).into(),
-                conversation.episode.uuid().into(),
-                i64::from(conversation.episodes).into(),
-                millis(conversation.status_since),
-                "".into(),
-                millis(now),
-                1_i64.into(),
-                millis(now),
-                millis(now),
-            ])
-            .push(" ON CONFLICT DO NOTHING");
-        Ok(self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() == 1)
     }
 
     /// Stores status, assignment and episode; the new version. Nobody waits any more for an answer once it is closed.

@@ -91,12 +91,7 @@ impl Reader {
 
     /// People whose window columns may have changed by `now`, longest due first.
     pub async fn windows_to_recompute(&self, now: OffsetDateTime, limit: u64) -> Result<Vec<IdentityId>, StorageError> {
-        let mut statement = Sql::new("SELECT identity_id FROM conversations WHERE workspace_id = ");
-        statement
-            .bind(self.ws())
-            .with(" AND window_recompute_at <= ", millis(now))
-            .with(" ORDER BY window_recompute_at LIMIT ", limit.cast_signed());
-        let rows = self.conn.query_all_raw(statement.on(&self.conn)).await?;
+        let rows = self.conn.query_all_raw(self.select_windows_due(now, limit).on(&self.conn)).await?;
         let mut identities = Vec::with_capacity(rows.len());
         for row in rows {
             let id = IdentityId::from(row.try_get_by_index::<Uuid>(0)?);
@@ -106,6 +101,15 @@ impl Reader {
             }
         }
         Ok(identities)
+    }
+
+    pub(super) fn select_windows_due(&self, now: OffsetDateTime, limit: u64) -> Sql {
+        let mut statement = Sql::of(self);
+        statement
+            .push("SELECT identity_id FROM conversations WHERE workspace_id = $1")
+            .with(" AND window_recompute_at <= ", millis(now))
+            .with(" ORDER BY window_recompute_at LIMIT ", limit.cast_signed());
+        statement
     }
 }
 

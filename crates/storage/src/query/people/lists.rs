@@ -9,7 +9,7 @@ use transom_domain::{AgentId, ChannelAccountId, ContactId, ConversationId, Tab, 
 
 use super::conversations::{Row, StoredConversation, tab_name};
 use super::search;
-use super::statement::Sql;
+use super::statement::{Sql, is_one_of};
 use crate::query::millis;
 use crate::{Reader, StorageError};
 
@@ -146,8 +146,8 @@ impl ConversationQuery {
         }
     }
 
-    /// Adds ` AND …` for every filter but the tabs.
-    fn filter(&self, statement: &mut Sql) {
+    /// Adds ` AND …` for every filter but the tabs and the tags.
+    fn filter(&self, reader: &Reader, statement: &mut Sql) {
         match &self.inbox {
             Some(Inbox::Mine(agent)) => statement.with(" AND c.agent_id = ", agent.uuid()),
             Some(Inbox::Unassigned) => statement.push(" AND c.agent_id IS NULL AND c.team_id IS NULL"),
@@ -188,22 +188,20 @@ impl ConversationQuery {
         if self.closing_before.is_some() || self.sort == Sort::ClosingSoonest {
             statement.with(" AND c.closing_at > ", millis(self.now));
         }
+        if search::asked(self.q.as_deref()).is_some() {
+            statement.push(" AND ").push(&is_one_of(reader, "c.contact_id", "SELECT contact_id FROM found"));
+        }
+    }
+
+    /// Adds the filters, the place to go on from, order and limit.
+    fn page(&self, reader: &Reader, statement: &mut Sql) {
+        self.filter(reader, statement);
         if !self.tags.is_empty() {
             statement
                 .push(" AND c.id IN (SELECT conversation_id FROM conversation_tags WHERE workspace_id = $1 AND tag IN ")
                 .list(self.tags.iter().map(String::as_str))
                 .push(")");
         }
-        if let Some(q) = self.q.as_deref().filter(|q| !q.trim().is_empty()) {
-            statement.push(" AND c.contact_id IN (");
-            search::found_contacts(statement, "$1", q);
-            statement.push(")");
-        }
-    }
-
-    /// Adds the filters, the place to go on from, order and limit.
-    fn page(&self, statement: &mut Sql) {
-        self.filter(statement);
         let (column, beyond, direction) = self.sort.column();
         if self.sort == Sort::LongestWaiting {
             statement.push(" AND c.waiting_since IS NOT NULL");
@@ -245,40 +243,41 @@ impl Reader {
 
     /// `None` if tab and status exclude each other.
     pub(super) fn page_of_conversations(&self, query: &ConversationQuery) -> Option<Sql> {
+        let mut statement = Sql::of(self);
+        search::with_found(&mut statement, query.q.as_deref());
+        statement.push(&format!("SELECT {} FROM ", self.conversation_columns()));
         match query.tabs().as_deref() {
-            Some([]) => None,
+            Some([]) => return None,
             // Two sorted tabs are merged; one index can't have both in one order.
             Some([one, other]) if matches!(query.sort, Sort::Newest | Sort::Oldest) => {
-                Some(self.merged(query, [*one, *other]))
+                self.merged(&mut statement, query, [*one, *other]);
             }
             tabs => {
-                let mut statement = self.select_conversations();
+                statement.push("conversations c WHERE c.workspace_id = $1");
                 if let Some(tabs) = tabs {
                     statement.push(" AND c.tab IN ").list(tabs.iter().map(|tab| tab_name(*tab)));
                 }
-                query.page(&mut statement);
-                Some(statement)
+                query.page(self, &mut statement);
             }
         }
+        Some(statement)
     }
 
-    fn merged(&self, query: &ConversationQuery, tabs: [Tab; 2]) -> Sql {
+    fn merged(&self, statement: &mut Sql, query: &ConversationQuery, tabs: [Tab; 2]) {
         let (column, _, direction) = query.sort.column();
-        let mut statement = Sql::new("SELECT ");
-        statement.push(&self.conversation_columns()).push(" FROM (");
+        statement.push("(");
         for (at, tab) in tabs.into_iter().enumerate() {
-            statement.push(if at == 0 { "" } else { " UNION ALL " });
-            statement.push(&format!("SELECT * FROM (SELECT c.id, c.{column} FROM conversations c WHERE c.workspace_id = "));
-            if at == 0 { statement.bind(self.ws()) } else { statement.push("$1") };
-            statement.with(" AND c.tab = ", tab_name(tab));
-            query.page(&mut statement);
+            statement
+                .push(if at == 0 { "" } else { " UNION ALL " })
+                .push(&format!("SELECT * FROM (SELECT c.id, c.{column} FROM conversations c WHERE c.workspace_id = $1"))
+                .with(" AND c.tab = ", tab_name(tab));
+            query.page(self, statement);
             statement.push(&format!(") AS tab_{at}"));
         }
         statement
             .push(") AS k JOIN conversations c ON c.workspace_id = $1 AND c.id = k.id")
             .push(&format!(" ORDER BY c.{column} {direction}, c.id {direction} LIMIT "))
             .bind(i64::from(query.limit));
-        statement
     }
 
     /// How many conversations each tab has, with every filter but tab and status; the order is of no account.
@@ -290,14 +289,27 @@ impl Reader {
 
     pub(super) fn counts_of_conversations(&self, query: &ConversationQuery) -> Sql {
         let query = ConversationQuery { sort: Sort::Newest, ..query.clone() };
-        let mut statement = Sql::new("SELECT ");
+        let mut statement = Sql::of(self);
+        search::with_found(&mut statement, query.q.as_deref());
         for (at, tab) in [Tab::Open, Tab::Assigned, Tab::Snoozed, Tab::Closed].into_iter().enumerate() {
-            statement.push(if at == 0 { "" } else { ", " });
-            statement.push("(SELECT count(*) FROM (SELECT 1 FROM conversations c WHERE c.workspace_id = ");
-            if at == 0 { statement.bind(self.ws()) } else { statement.push("$1") };
-            statement.with(" AND c.tab = ", tab_name(tab));
-            query.filter(&mut statement);
-            statement.with(" LIMIT ", TabCounts::MANY).push(&format!(") AS counted) AS {}", tab_name(tab)));
+            statement
+                .push(if at == 0 { "SELECT " } else { ", " })
+                .push("(SELECT count(*) FROM (SELECT 1 FROM conversations c WHERE c.workspace_id = $1")
+                .with(" AND c.tab = ", tab_name(tab));
+            query.filter(self, &mut statement);
+            for (place, tag) in query.tags.iter().enumerate() {
+                statement.push(if place == 0 { " AND (" } else { " OR " });
+                statement
+                    .push("EXISTS (SELECT 1 FROM conversation_tags t WHERE t.workspace_id = $1 AND t.conversation_id = c.id")
+                    .with(" AND t.tag = ", tag.as_str())
+                    .push(")");
+            }
+            // In the order of an index, by a limit that the planner can't guess: it walks that index as far as it must, and
+            // never sorts or reads all of the table.
+            statement
+                .push(if query.tags.is_empty() { "" } else { ")" })
+                .with(" ORDER BY c.active_at DESC LIMIT (SELECT ", TabCounts::MANY)
+                .push(&format!(")) AS counted) AS {}", tab_name(tab)));
         }
         statement
     }

@@ -122,6 +122,69 @@ impl Reader {
         let Some(address) = identity_addresses::Entity::find_by_id(key).one(&self.conn).await? else { return Ok(None) };
         self.identity_row(address.identity_id, false).await?.map(TryInto::try_into).transpose()
     }
+
+    /// Everybody whom the addresses name, oldest first, locked in that order; on PostgreSQL it also notes a profile that is
+    /// told again, later.
+    pub(super) fn select_known(&self, seed: &PersonSeed, addresses: &[Address]) -> Result<Sql, StorageError> {
+        let mut statement = Sql::new("");
+        let tells = on_postgres(self) && !seed.profile.is_empty();
+        if tells {
+            statement.push("WITH met AS (");
+        }
+        statement
+            .push("SELECT i.id, i.contact_id, i.account_id, i.addresses, i.facts, c.profile, c.profile_at, c.profile_until")
+            .push(if tells { "" } else { ", FALSE AS told" })
+            .push(" FROM identities i JOIN contacts c ON c.workspace_id = i.workspace_id AND c.id = i.contact_id")
+            .with(" WHERE i.workspace_id = ", self.ws())
+            .push(" AND i.id IN (SELECT identity_id FROM identity_addresses WHERE workspace_id = $1")
+            .with(" AND account_id = ", seed.account.uuid())
+            .push(" AND (");
+        for (at, address) in addresses.iter().enumerate() {
+            statement.push(if at == 0 { "kind = " } else { " OR kind = " }).bind(address.kind.as_str());
+            statement.with(" AND value = ", address.value.as_str());
+        }
+        statement.push(")) ORDER BY i.id");
+        if on_postgres(self) {
+            statement.push(" FOR NO KEY UPDATE OF i, c");
+        }
+        if tells {
+            // The common case in the same round trip: nothing new, told again later.
+            let (fields, at) = ToldProfile::fields(&seed.profile, seed.at)?;
+            statement
+                .with("), told AS (UPDATE contacts c SET profile_at = c.profile_at || ", at)
+                .with(", profile_until = ", millis(seed.at))
+                .push(" FROM met WHERE c.workspace_id = $1 AND c.id = met.contact_id")
+                .with(" AND c.profile @> ", fields)
+                .with(" AND c.profile_until <= ", millis(seed.at))
+                .push(" RETURNING c.id) SELECT met.*, EXISTS (SELECT 1 FROM told WHERE told.id = met.contact_id) AS told ")
+                .push("FROM met ORDER BY met.id");
+        }
+        Ok(statement)
+    }
+
+    /// Everybody whom the seeds' addresses name, locked in the order of their ids.
+    pub(super) fn select_known_by_address(&self, seeds: &[PersonSeed]) -> Sql {
+        let mut statement = Sql::new(
+            "SELECT i.id, i.contact_id, i.account_id, i.addresses, i.facts, c.profile, c.profile_at, c.profile_until, \
+             FALSE AS told FROM identities i JOIN contacts c ON c.workspace_id = i.workspace_id AND c.id = i.contact_id",
+        );
+        statement
+            .with(" WHERE i.workspace_id = ", self.ws())
+            .push(" AND i.id IN (SELECT identity_id FROM identity_addresses WHERE workspace_id = $1 AND (");
+        let addresses = seeds.iter().flat_map(|seed| seed.addresses.iter().map(|address| (seed.account, address)));
+        for (at, (account, address)) in addresses.enumerate() {
+            statement
+                .push(if at == 0 { "account_id = " } else { " OR account_id = " })
+                .bind(account.uuid())
+                .with(" AND kind = ", address.kind.as_str())
+                .with(" AND value = ", address.value.as_str());
+        }
+        statement.push(")) ORDER BY i.id");
+        if on_postgres(self) {
+            statement.push(" FOR NO KEY UPDATE OF i, c");
+        }
+        statement
+    }
 }
 
 /// A known person with what their contact was told.
@@ -258,43 +321,6 @@ impl Tx {
         Ok(KnownRow::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?)
     }
 
-    pub(super) fn select_known(&self, seed: &PersonSeed, addresses: &[Address]) -> Result<Sql, StorageError> {
-        let mut statement = Sql::new("");
-        let tells = on_postgres(self) && !seed.profile.is_empty();
-        if tells {
-            statement.push("WITH met AS (");
-        }
-        statement
-            .push("SELECT i.id, i.contact_id, i.account_id, i.addresses, i.facts, c.profile, c.profile_at, c.profile_until")
-            .push(if tells { "" } else { ", FALSE AS told" })
-            .push(" FROM identities i JOIN contacts c ON c.workspace_id = i.workspace_id AND c.id = i.contact_id")
-            .with(" WHERE i.workspace_id = ", self.ws())
-            .push(" AND i.id IN (SELECT identity_id FROM identity_addresses WHERE workspace_id = $1")
-            .with(" AND account_id = ", seed.account.uuid())
-            .push(" AND (");
-        for (at, address) in addresses.iter().enumerate() {
-            statement.push(if at == 0 { "kind = " } else { " OR kind = " }).bind(address.kind.as_str());
-            statement.with(" AND value = ", address.value.as_str());
-        }
-        statement.push(")) ORDER BY i.id");
-        if on_postgres(self) {
-            statement.push(" FOR NO KEY UPDATE OF i, c");
-        }
-        if tells {
-            // The common case in the same round trip: nothing new, told again later.
-            let (fields, at) = ToldProfile::fields(&seed.profile, seed.at)?;
-            statement
-                .with("), told AS (UPDATE contacts c SET profile_at = c.profile_at || ", at)
-                .with(", profile_until = ", millis(seed.at))
-                .push(" FROM met WHERE c.workspace_id = $1 AND c.id = met.contact_id")
-                .with(" AND c.profile @> ", fields)
-                .with(" AND c.profile_until <= ", millis(seed.at))
-                .push(" RETURNING c.id) SELECT met.*, EXISTS (SELECT 1 FROM told WHERE told.id = met.contact_id) AS told ")
-                .push("FROM met ORDER BY met.id");
-        }
-        Ok(statement)
-    }
-
     /// Everybody whom the seeds' addresses name, by account and address, locked in the order of their ids.
     async fn known_by_address(
         &self,
@@ -308,29 +334,6 @@ impl Tx {
             }
         }
         Ok(known)
-    }
-
-    pub(super) fn select_known_by_address(&self, seeds: &[PersonSeed]) -> Sql {
-        let mut statement = Sql::new(
-            "SELECT i.id, i.contact_id, i.account_id, i.addresses, i.facts, c.profile, c.profile_at, c.profile_until, \
-             FALSE AS told FROM identities i JOIN contacts c ON c.workspace_id = i.workspace_id AND c.id = i.contact_id",
-        );
-        statement
-            .with(" WHERE i.workspace_id = ", self.ws())
-            .push(" AND i.id IN (SELECT identity_id FROM identity_addresses WHERE workspace_id = $1 AND (");
-        let addresses = seeds.iter().flat_map(|seed| seed.addresses.iter().map(|address| (seed.account, address)));
-        for (at, (account, address)) in addresses.enumerate() {
-            statement
-                .push(if at == 0 { "account_id = " } else { " OR account_id = " })
-                .bind(account.uuid())
-                .with(" AND kind = ", address.kind.as_str())
-                .with(" AND value = ", address.value.as_str());
-        }
-        statement.push(")) ORDER BY i.id");
-        if on_postgres(self) {
-            statement.push(" FOR NO KEY UPDATE OF i, c");
-        }
-        statement
     }
 
     /// Adds the addresses that the person was not known by; `false` if one of them is somebody else's meanwhile.

@@ -294,16 +294,21 @@ impl Reader {
         account: ChannelAccountId,
         provider_id: &str,
     ) -> Result<Option<(MessageId, Option<PartId>)>, StorageError> {
-        let mut statement = Sql::new("SELECT id AS message, NULL AS part FROM messages WHERE workspace_id = ");
+        let statement = self.select_by_provider_id(account, provider_id);
+        let Some(row) = self.conn.query_one_raw(statement.on(&self.conn)).await? else { return Ok(None) };
+        let (message, part): (Uuid, Option<Uuid>) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        Ok(Some((message.into(), part.map(Into::into))))
+    }
+
+    pub(super) fn select_by_provider_id(&self, account: ChannelAccountId, provider_id: &str) -> Sql {
+        let mut statement = Sql::of(self);
         statement
-            .bind(self.ws())
+            .push("SELECT id AS message, NULL AS part FROM messages WHERE workspace_id = $1")
             .with(" AND account_id = ", account.uuid())
             .with(" AND provider_id = ", provider_id)
             .push(" UNION ALL SELECT message_id, id FROM parts WHERE workspace_id = $1 AND account_id = $2 ")
             .push("AND provider_id = $3 LIMIT 1");
-        let Some(row) = self.conn.query_one_raw(statement.on(&self.conn)).await? else { return Ok(None) };
-        let (message, part): (Uuid, Option<Uuid>) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-        Ok(Some((message.into(), part.map(Into::into))))
+        statement
     }
 
     /// The last message that a person of ours wrote to the customer. What never reached the platform doesn't count.
@@ -311,15 +316,20 @@ impl Reader {
         &self,
         conversation: ConversationId,
     ) -> Result<Option<(MessageId, AgentId, OffsetDateTime)>, StorageError> {
-        let mut statement = Sql::new("SELECT id, agent_id, at FROM messages WHERE workspace_id = ");
-        statement
-            .bind(self.ws())
-            .with(" AND conversation_id = ", conversation.uuid())
-            .push(" AND agent_id IS NOT NULL AND state NOT IN ('failed', 'not_sent', 'canceled')")
-            .push(" ORDER BY at DESC, id DESC LIMIT 1");
+        let statement = self.select_last_by_person(conversation);
         let Some(row) = self.conn.query_one_raw(statement.on(&self.conn)).await? else { return Ok(None) };
         let (id, agent): (Uuid, Uuid) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         Ok(Some((id.into(), agent.into(), row.try_get_by_index::<Millis>(2)?.at())))
+    }
+
+    pub(super) fn select_last_by_person(&self, conversation: ConversationId) -> Sql {
+        let mut statement = Sql::of(self);
+        statement
+            .push("SELECT id, agent_id, at FROM messages WHERE workspace_id = $1")
+            .with(" AND conversation_id = ", conversation.uuid())
+            .push(" AND agent_id IS NOT NULL AND state NOT IN ('failed', 'not_sent', 'canceled')")
+            .push(" ORDER BY at DESC, id DESC LIMIT 1");
+        statement
     }
 }
 

@@ -102,14 +102,14 @@ pub(crate) fn terms<'a>(
     terms
 }
 
-/// Adds `SELECT contact_id …` of the contacts that a query finds; `workspace` is the workspace's place in the statement.
+/// Adds `WITH found AS (…) `, the ids of the contacts that a query finds; nothing for a blank query. `$1` is the workspace.
 ///
 /// A query without anything to look for finds nobody.
-pub(crate) fn found_contacts(statement: &mut Sql, workspace: &str, query: &str) {
-    let query = query.trim();
+pub(crate) fn with_found(statement: &mut Sql, query: Option<&str>) {
+    let Some(query) = asked(query) else { return };
     statement
-        .push(&format!("SELECT i.contact_id FROM identity_addresses a JOIN identities i ON i.workspace_id = {workspace} "))
-        .push(&format!("AND i.id = a.identity_id WHERE a.workspace_id = {workspace} AND a.value = "))
+        .push("WITH found AS MATERIALIZED (SELECT i.contact_id FROM identity_addresses a JOIN identities i ")
+        .push("ON i.workspace_id = $1 AND i.id = a.identity_id WHERE a.workspace_id = $1 AND a.value = ")
         .bind(query);
     let names: Vec<_> = words(query).iter().take(QUERY_WORDS).map(|word| term(NAME, word.chars())).collect();
     if !names.is_empty() && !query.starts_with('@') {
@@ -118,7 +118,7 @@ pub(crate) fn found_contacts(statement: &mut Sql, workspace: &str, query: &str) 
             if at > 0 {
                 statement.push(" AND contact_id IN (");
             }
-            range(statement, workspace, name);
+            range(statement, name);
         }
         statement.push(&")".repeat(names.len() - 1));
     }
@@ -133,14 +133,20 @@ pub(crate) fn found_contacts(statement: &mut Sql, workspace: &str, query: &str) 
     ];
     for prefix in others.iter().flatten().filter(|term| term.len() > 1) {
         statement.push(" UNION ALL ");
-        range(statement, workspace, prefix);
+        range(statement, prefix);
     }
+    statement.push(") ");
+}
+
+/// What is looked for, if anything is.
+pub(crate) fn asked(query: Option<&str>) -> Option<&str> {
+    query.map(str::trim).filter(|query| !query.is_empty())
 }
 
 /// The contacts with a term of that prefix.
-fn range(statement: &mut Sql, workspace: &str, prefix: &[u8]) {
+fn range(statement: &mut Sql, prefix: &[u8]) {
     statement
-        .push(&format!("SELECT contact_id FROM contact_terms WHERE workspace_id = {workspace} AND term >= "))
+        .push("SELECT contact_id FROM contact_terms WHERE workspace_id = $1 AND term >= ")
         .bind(prefix.to_vec())
         .with(" AND term < ", after_prefix(prefix));
 }

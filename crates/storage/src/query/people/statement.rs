@@ -20,7 +20,12 @@ impl Sql {
         Self { text: text.into(), values: Vec::new() }
     }
 
-    /// Text that holds no value.
+    /// A statement whose `$1` is the workspace.
+    pub(crate) fn of(reader: &Reader) -> Self {
+        Self { text: String::new(), values: vec![reader.ws().into()] }
+    }
+
+    /// Text that holds no value of its own.
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);
         self
@@ -57,6 +62,12 @@ impl Sql {
 /// Whether row locks exist, and statements that write several tables; SQLite's one writer needs neither.
 pub(crate) fn on_postgres(reader: &Reader) -> bool {
     reader.conn.get_database_backend() == DbBackend::Postgres
+}
+
+/// `column IN (select)`, for a select of few rows: PostgreSQL would rather read all of a small table than look each of them up,
+/// and stay with that plan while the table grows.
+pub(crate) fn is_one_of(reader: &Reader, column: &str, select: &str) -> String {
+    if on_postgres(reader) { format!("{column} = ANY (ARRAY({select}))") } else { format!("{column} IN ({select})") }
 }
 
 /// The columns of a table by name: a `*` would break prepared statements while old and new replicas run together.

@@ -1,0 +1,191 @@
+//! Bad input is refused with what is wrong, and nothing of it is stored.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::support::Bench;
+
+#[tokio::test]
+async fn what_is_not_json_or_of_another_shape_is_400_and_says_where() {
+    let bench = Bench::start().await;
+    let client = &bench.admin;
+    for (body, field, detail) in [
+        (&b"{\"display_name\": "[..], None, "not JSON, at line 1"),
+        (b"", None, "the body is empty"),
+        (b"[]", None, "an object is expected"),
+        (b"{\"display_name\": 5}", Some("display_name"), "a text is expected, and it is `5`"),
+        (b"{\"display_nmae\": \"x\"}", Some("display_nmae"), "no such field; there is `display_name`"),
+        (b"\xff\xfe", None, "not JSON"),
+    ] {
+        let reply = client.call(Method::POST, "/contacts", Some(body.to_vec()), &[]).await;
+        let problem = reply.refused(400, "body_malformed");
+        assert_eq!(problem["field"].as_str(), field, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(detail), "{problem}");
+    }
+    let deep = format!("{}1{}", "[".repeat(65), "]".repeat(65));
+    let reply = client.call(Method::POST, "/contacts", Some(deep.into_bytes()), &[]).await;
+    assert!(reply.refused(400, "body_malformed")["detail"].as_str().unwrap().contains("deeper than 64"));
+    let none = client.get("/contacts").await.expect(200);
+    assert_eq!(none["items"], json!([]), "nothing was stored");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn nested_fields_are_named_with_their_path() {
+    let bench = Bench::start().await;
+    let account = bench.telegram().await;
+    let conversation = bench.hears(&account, "Mara", "+4915550100001", "hello").await;
+    let path = format!("/conversations/{}/messages", conversation["id"].as_str().unwrap());
+    for (body, field) in [
+        (json!({ "text": "a", "attachments": [{ "kind": "picture", "url": "https://a.example/b" }] }), "attachments[0].kind"),
+        (json!({ "template": { "name": "a" } }), "template.language"),
+        (json!({ "location": { "latitude": 100, "longitude": 0 } }), "location.latitude"),
+        (json!({ "reply_to": "nobody" }), "reply_to"),
+        (json!({ "type": "whisper" }), "type"),
+    ] {
+        let problem = bench.admin.post(&path, body).await.refused(400, "body_malformed");
+        assert_eq!(problem["field"], field, "{problem}");
+    }
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn other_media_types_paths_methods_and_parameters_are_told() {
+    let bench = Bench::start().await;
+    let client = &bench.admin;
+    let form = client.call(Method::POST, "/contacts", Some(b"a=b".to_vec()), &[("content-type", "text/csv")]).await;
+    form.refused(415, "media_type_unsupported");
+    client.get("/nowhere").await.refused(404, "not_found");
+    client.call(Method::PUT, "/contacts", Some(b"{}".to_vec()), &[]).await.refused(405, "method_not_allowed");
+    for path in ["/contacts?limit=0", "/contacts?limit=101", "/contacts?limit=ten", "/contacts?blocked=maybe"] {
+        client.get(path).await.refused(400, "parameter_invalid");
+    }
+    let problem = client.get("/conversations?sort=random").await.refused(400, "parameter_invalid");
+    assert_eq!(problem["field"], "sort");
+    let problem = client.get(&format!("/contacts?q={}", "x".repeat(201))).await.refused(400, "parameter_invalid");
+    assert_eq!(problem["field"], "q", "{problem}");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_413_whether_announced_or_not() {
+    let bench = Bench::with(|mut config| {
+        config.limits.api_body = 1_000;
+        config
+    })
+    .await;
+    let body = json!({ "display_name": "x".repeat(2_000) }).to_string();
+    let client = &bench.admin;
+    let reply = client.call(Method::POST, "/contacts", Some(body.clone().into_bytes()), &[]).await;
+    assert!(reply.refused(413, "body_too_large")["detail"].as_str().unwrap().contains("1000 bytes"));
+
+    // In chunks, no length is announced.
+    let pieces = futures_util::stream::iter([Ok::<_, std::io::Error>(body.into_bytes())]);
+    let request = client.request(Method::POST, "/contacts").header("content-type", "application/json");
+    let answer = request.body(reqwest::Body::wrap_stream(pieces)).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 413);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn ids_that_are_unknown_or_no_ids_are_404() {
+    let bench = Bench::start().await;
+    let unknown = "0192e4a0-7b5a-7c3e-8f00-000000000001";
+    for id in [unknown, "me", "1", "0192e4a0"] {
+        bench.admin.get(&format!("/contacts/{id}")).await.refused(404, "not_found");
+        bench.admin.get(&format!("/conversations/{id}/window")).await.refused(404, "not_found");
+        let body = json!({ "text": "hello" });
+        bench.admin.post(&format!("/conversations/{id}/messages"), body).await.refused(404, "not_found");
+    }
+    bench.admin.get("/policies/nothing").await.refused(404, "not_found");
+    for filter in ["channel", "assignee", "team", "contact"] {
+        bench.admin.get(&format!("/conversations?{filter}={unknown}")).await.refused(404, "not_found");
+    }
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn tokens_that_do_not_work_are_401() {
+    let bench = Bench::start().await;
+    let forged = {
+        let mut token = bench.admin.token.clone();
+        token.pop();
+        token + if bench.admin.token.ends_with('A') { "B" } else { "A" }
+    };
+    for token in ["", "nonsense", "trn_", &forged, &"x".repeat(5_000)] {
+        let reply = bench.admin.with_token(token).get("/me").await;
+        assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
+        reply.refused(401, "unauthenticated");
+    }
+    let bare = bench.admin.raw(Method::GET, &format!("{}/v1/me", bench.admin.base), Vec::new(), &[]).await;
+    bare.refused(401, "unauthenticated");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn content_that_the_channel_or_the_window_does_not_take() {
+    let bench = Bench::start().await;
+    let account = bench.whatsapp().await;
+    let conversation = bench.hears(&account, "Mara", "+4915550100001", "hello").await;
+    let path = format!("/conversations/{}/messages", conversation["id"].as_str().unwrap());
+    let post = |body| bench.admin.post(&path, body);
+
+    let long = post(json!({ "text": "x".repeat(5_000) })).await.refused(422, "text_too_long");
+    assert!(long["detail"].as_str().unwrap().contains("5000 characters, and at most 4096"), "{long}");
+    post(json!({})).await.refused(422, "message_empty");
+    post(json!({ "type": "note", "text": "  " })).await.refused(422, "message_empty");
+    post(json!({ "type": "note", "text": "a", "message_tag": "b" })).await.refused(422, "content_ambiguous");
+    post(json!({ "text": "a", "conversation_tags": ["vip"] })).await.refused(422, "tag_unknown");
+    let unknown = post(json!({ "template": { "name": "nothing", "language": "en_US" } })).await;
+    unknown.refused(422, "template_unknown");
+
+    let template = json!({ "name": "order_update", "language": "en_US", "category": "UTILITY",
+        "components": [{ "type": "BODY", "text": "Hi {{1}}, about {{2}}.", "example": { "body_text": [["a", "b"]] } }] });
+    bench.sandbox.control().platform(&account.twin.id, "template", template).await.unwrap();
+    let synced = bench.admin.post(&format!("/channels/{}/templates/sync", account.id), json!({})).await.expect(200);
+    assert!(synced["added"].as_u64().unwrap() >= 1);
+    let named = json!({ "name": "order_update", "language": "en_US", "parameters": { "body": ["only one"] } });
+    post(json!({ "template": named })).await.refused(422, "template_parameters");
+    let both = json!({ "name": "order_update", "language": "en_US", "parameters": { "header":
+        { "text": [], "location": { "latitude": 1, "longitude": 1 } } } });
+    post(json!({ "template": both })).await.refused(422, "template_parameters");
+
+    // A day later only templates may be sent, and every refusal says why.
+    bench.clock.advance(time::Duration::hours(25));
+    let before = bench.sandbox.control().ledger().len();
+    let refused = post(json!({ "text": "are you there?" })).await.refused(409, "template_required");
+    let refusals = refused["decision"]["refusals"].as_array().unwrap();
+    let because = refusals.iter().find(|refusal| refusal["basis"] == "free_form").unwrap();
+    assert_eq!(because["because"][0]["reason"], "window_over");
+    assert_eq!(refused["house"], json!([]));
+    assert_eq!(bench.sandbox.control().ledger().len(), before, "nothing left");
+    let messages = bench.admin.get(&path).await.expect(200);
+    let replies = messages["items"].as_array().unwrap().iter().filter(|message| message["direction"] == "outbound");
+    assert_eq!(replies.count(), 0, "nothing was stored");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn half_sent_headers_are_cut_off() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let bench = Bench::with(|mut config| {
+        config.limits.header_seconds = 1;
+        config
+    })
+    .await;
+    let mut stream = tokio::net::TcpStream::connect(bench.server.local_addr()).await.unwrap();
+    stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: a\r\n").await.unwrap();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "the connection is still open");
+
+    let huge = format!("GET /health/live HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(70_000));
+    let mut stream = tokio::net::TcpStream::connect(bench.server.local_addr()).await.unwrap();
+    // The service may hang up before all of it is written.
+    let _ = stream.write_all(huge.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    bench.stop().await;
+}

@@ -1,0 +1,123 @@
+//! Pages, cursors, filters, versions.
+
+use serde_json::{Value, json};
+
+use super::support::{Bench, Client};
+
+async fn pages(client: &Client, path: &str) -> Vec<Value> {
+    let mut items = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let more = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        let page = client.get(&format!("{path}{more}")).await.expect(200);
+        items.extend(page["items"].as_array().unwrap().clone());
+        cursor = page["next_cursor"].as_str().map(str::to_owned);
+        if cursor.is_none() {
+            return items;
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_without_gap_or_repeat() {
+    let bench = Bench::start().await;
+    for index in 0..7 {
+        bench.admin.post("/contacts", json!({ "display_name": format!("Contact {index}") })).await.expect(201);
+    }
+    let all: Vec<Value> = bench.admin.get("/contacts").await.expect(200)["items"].as_array().unwrap().clone();
+    assert_eq!(all.len(), 7);
+    for limit in [1, 3, 7, 100] {
+        assert_eq!(pages(&bench.admin, &format!("/contacts?limit={limit}")).await, all, "limit {limit}");
+    }
+    assert_eq!(pages(&bench.admin, "/contacts?limit=1&q=contact+3").await.len(), 1);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_forged_or_foreign_cursor_is_400() {
+    let bench = Bench::start().await;
+    let neighbour = bench.neighbour().await;
+    for client in [&bench.admin, &neighbour] {
+        for index in 0..3 {
+            client.post("/contacts", json!({ "display_name": format!("Contact {index}") })).await.expect(201);
+        }
+    }
+    let page = bench.admin.get("/contacts?limit=1").await.expect(200);
+    let cursor = page["next_cursor"].as_str().unwrap();
+    bench.admin.get(&format!("/contacts?limit=2&cursor={cursor}")).await.expect(200);
+
+    let foreign = neighbour.get(&format!("/contacts?limit=1&cursor={cursor}")).await;
+    assert_eq!(foreign.refused(400, "cursor_invalid")["field"], "cursor");
+    // Another filter is another list.
+    bench.admin.get(&format!("/contacts?q=contact&cursor={cursor}")).await.refused(400, "cursor_invalid");
+    bench.admin.get(&format!("/quarantine?cursor={cursor}")).await.refused(400, "cursor_invalid");
+    bench.admin.get(&format!("/conversations?cursor={cursor}")).await.refused(400, "cursor_invalid");
+    let flipped = cursor.chars().map(|c| if c == 'A' { 'B' } else { 'A' }).collect::<String>();
+    for forged in ["x", "", "%00", &flipped, &cursor[1..], &format!("{cursor}A")] {
+        bench.admin.get(&format!("/contacts?cursor={forged}")).await.refused(400, "cursor_invalid");
+    }
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn changes_ask_for_the_version_that_was_seen() {
+    let bench = Bench::start().await;
+    let made = bench.admin.post("/contacts", json!({ "display_name": "Mara" })).await.expect(201);
+    let path = format!("/contacts/{}", made["id"].as_str().unwrap());
+    let seen = bench.admin.get(&path).await;
+    let tag = seen.header("etag").unwrap().to_owned();
+    assert_eq!(tag, format!("\"{}\"", seen.body["version"]));
+
+    let change = |name: &str| json!({ "display_name": name }).to_string().into_bytes();
+    let patch = reqwest::Method::PATCH;
+    let changed = bench.admin.call(patch.clone(), &path, Some(change("Mara K.")), &[("if-match", &tag)]).await;
+    assert_ne!(changed.header("etag"), Some(tag.as_str()));
+    assert_eq!(changed.expect(200)["name"], "Mara K.");
+    let stale = bench.admin.call(patch.clone(), &path, Some(change("Late")), &[("if-match", &tag)]).await;
+    stale.refused(412, "version_mismatch");
+    let malformed = bench.admin.call(patch.clone(), &path, Some(change("x")), &[("if-match", "7")]).await;
+    malformed.refused(400, "parameter_invalid");
+    bench.admin.call(patch, &path, Some(change("")), &[("if-match", "*")]).await.refused(422, "contact_empty");
+
+    let settings = bench.admin.get("/settings").await;
+    let tag = settings.header("etag").unwrap().to_owned();
+    assert_eq!(settings.expect(200)["on_close"], "unassign");
+    let changed = bench.admin.patch("/settings", json!({ "on_close": "keep" })).await.expect(200);
+    assert_eq!((&changed["on_close"], &changed["answer_opens_days"]), (&json!("keep"), &json!(7)));
+    let body = json!({ "tags_required": true }).to_string().into_bytes();
+    let stale = bench.admin.call(reqwest::Method::PATCH, "/settings", Some(body), &[("if-match", &tag)]).await;
+    stale.refused(412, "version_mismatch");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn conversations_are_filtered_counted_and_decided() {
+    let bench = Bench::start().await;
+    let (whatsapp, telegram) = (bench.whatsapp().await, bench.telegram().await);
+    let mara = bench.hears(&whatsapp, "Mara", "+4915550100001", "hello").await;
+    let ann = bench.hears(&telegram, "Ann", "+4915550100002", "hi").await;
+    let find = async |filter: &str| {
+        let list = bench.admin.get(&format!("/conversations?{filter}")).await.expect(200);
+        let mut names: Vec<String> =
+            list["items"].as_array().unwrap().iter().map(|c| c["contact_name"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names.join(" ")
+    };
+    assert_eq!(find("platform=whatsapp").await, "Mara");
+    assert_eq!(find("platform=whatsapp&platform=telegram").await, "Ann Mara");
+    assert_eq!(find("q=mara").await, "Mara");
+    assert_eq!(find(&format!("contact={}", ann["contact"].as_str().unwrap())).await, "Ann");
+    assert_eq!(find("inbox=mine").await, "");
+    assert_eq!(find("inbox=unassigned&tab=open").await, "Ann Mara");
+    assert_eq!(find("status=closed").await, "");
+    assert_eq!(find("closing_within=90000&sort=closing_soonest").await, "Mara");
+
+    let window = &mara["window"]["human"];
+    assert_eq!(window["state"], "open");
+    assert_eq!(ann["window"]["human"]["state"], "none");
+    bench.admin.post(&format!("/conversations/{}/messages", mara["id"].as_str().unwrap()), json!({ "text": "yes?" })).await.expect(202);
+    assert_eq!(find("inbox=mine").await, "Mara", "who answers has it");
+    let counted = bench.admin.get("/conversations?counts=true&limit=1").await.expect(200);
+    assert_eq!(counted["counts"], json!({ "open": 1, "assigned": 1, "snoozed": 0, "closed": 0 }));
+    bench.stop().await;
+}

@@ -1,0 +1,83 @@
+//! What operators look at: health, metrics, documents, limits.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::support::Bench;
+
+#[tokio::test]
+async fn health_metrics_and_documents_need_no_token() {
+    let bench = Bench::start().await;
+    let get = async |path: &str| bench.admin.raw(Method::GET, &format!("{}{path}", bench.admin.base), Vec::new(), &[]).await;
+    assert_eq!(get("/health/live").await.expect(200)["status"], "live");
+    let ready = get("/health/ready").await;
+    assert_eq!(ready.header("x-content-type-options"), Some("nosniff"));
+    let ready = ready.expect(200);
+    for check in ["database_write", "schema", "clock", "disk", "running"] {
+        assert_eq!(ready["checks"][check], "ok", "{ready}");
+    }
+    bench.admin.get("/me").await.expect(200);
+    let metrics = get("/metrics").await.expect(200);
+    let metrics = metrics.as_str().unwrap();
+    assert!(metrics.contains("transom_http_requests_total{method=\"GET\",pattern=\"/v1/me\",status=\"2xx\"}"), "{metrics}");
+    assert!(!metrics.contains(&bench.admin.token));
+    assert_eq!(get("/openapi.json").await.expect(200), *transom_server::api::document());
+    let page = get("/docs").await;
+    assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
+    assert!(page.expect(200).as_str().unwrap().contains("swagger"));
+    get("/nowhere").await.refused(404, "not_found");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_asks_too_often_waits() {
+    let bench = Bench::with(|mut config| {
+        config.limits.requests_per_second = 2;
+        config
+    })
+    .await;
+    let mut refused = None;
+    for _ in 0..10 {
+        let reply = bench.admin.get("/me").await;
+        if reply.status == 429 {
+            refused = Some(reply);
+            break;
+        }
+    }
+    let refused = refused.expect("ten requests at once went through");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(refused.refused(429, "too_many_requests")["retryable"], true);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn every_answer_has_the_id_under_which_it_is_logged() {
+    let bench = Bench::start().await;
+    let (first, second) = (bench.admin.get("/me").await, bench.admin.get("/nowhere").await);
+    assert!(first.header("x-request-id").is_some());
+    assert_ne!(first.header("x-request-id"), second.header("x-request-id"));
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn requests_in_hand_are_finished_when_the_service_stops() {
+    let bench = Bench::start().await;
+    let client = bench.admin.clone();
+    let many: Vec<_> = (0..50)
+        .map(|index| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let request = client.request(Method::POST, "/contacts").json(&json!({ "display_name": format!("C{index}") }));
+                request.send().await.map(|answer| answer.status().as_u16())
+            })
+        })
+        .collect();
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    bench.stop().await;
+    for task in many {
+        // Made, or never begun: nothing is cut off in the middle.
+        if let Ok(status) = task.await.unwrap() {
+            assert_eq!(status, 201);
+        }
+    }
+}
