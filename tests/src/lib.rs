@@ -63,6 +63,22 @@ impl Stage {
             .await
     }
 
+    /// A message, once nothing more happens to it by itself and everything is quiet.
+    ///
+    /// # Errors
+    /// [`Trouble`] when that does not come.
+    pub async fn settled(&self, message: &str) -> Result<Value, Trouble> {
+        let path = format!("/messages/{message}");
+        self.world
+            .until("the message is settled", || async {
+                let now = self.api.get(&path).await?.expect(200)?.body;
+                Ok((now["state"] != "queued" && now["state"] != "sending").then_some(()))
+            })
+            .await?;
+        self.quiet().await?;
+        Ok(self.api.get(&path).await?.expect(200)?.body)
+    }
+
     async fn is_busy(&self) -> Result<bool, Trouble> {
         let reader = self.world.desk().storage().reader(&self.world.caller.scope);
         let waiting = reader.oldest_unapplied().await.map_err(Trouble::new)?.is_some();

@@ -146,7 +146,8 @@ both_databases! {
         assert!(message.to_string().contains("refused_by_platform"), "the reason is shown: {message}");
         let window = scene.stage.api.get(&format!("/conversations/{}/window", scene.conversation)).await.unwrap();
         assert_eq!(window.body.pointer("/human/window/state"), Some(&json!("closed")), "{}", window.body);
-        // A later message of the customer opens it again.
+        // A later message of the customer opens it again; the platform's clock counts whole seconds.
+        scene.stage.world.clock.advance(Duration::seconds(2));
         scene.stage.world.control().writes(&scene.account, "mara", "yes, I am").unwrap();
         scene.stage.quiet().await.unwrap();
         let id = scene.send("good").await;

@@ -155,9 +155,9 @@ both_databases! {
         let messages = format!("{path}/messages");
         let sends = [&bea, &cem].map(|api| api.post(&messages, json!({ "type": "reply", "text": "mine!" })));
         for reply in join_all(sends).await {
-            reply.unwrap().expect(202).unwrap();
+            let sent = reply.unwrap().expect(202).unwrap();
+            stage.settled(sent.text("/id").unwrap()).await.unwrap();
         }
-        stage.quiet().await.unwrap();
         let reader = stage.world.desk().storage().reader(&stage.world.caller.scope);
         let episodes = reader.episodes(id).await.unwrap();
         assert_eq!(episodes.iter().filter(|episode| episode.closed_at.is_none()).count(), 1, "{episodes:?}");
@@ -208,10 +208,11 @@ both_databases! {
                 "template": { "name": "order_update", "language": "en_US", "parameters": { "body": ["Nora", "B-7"] } },
             },
         });
-        stage.api.post(&path, template).await.unwrap().expect(202).unwrap();
-        stage.quiet().await.unwrap();
+        let sent = stage.api.post(&path, template).await.unwrap().expect(202).unwrap();
+        let message = stage.settled(sent.text("/id").unwrap()).await.unwrap();
         let taken = stage.world.control().ledger();
-        assert_eq!(taken.iter().filter(|send| send.kind == "template" && send.customer == "nora").count(), 1, "{taken:?}");
+        let to_her = taken.iter().filter(|send| send.kind == "template" && send.customer == "nora").count();
+        assert_eq!(to_her, 1, "{message}");
         let bot = json!({ "channel": channel("telegram"), "message": { "text": "Hello!" } });
         let refused = stage.api.post(&path, bot).await.unwrap();
         assert_eq!((refused.status, refused.text("/code")), (409, Some("cannot_start")), "{}", refused.body);

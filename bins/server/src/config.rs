@@ -39,6 +39,10 @@ pub struct Config {
     pub log: LogSettings,
     /// How much is taken.
     pub limits: Limits,
+    /// How platforms are called.
+    pub http: HttpSettings,
+    /// How messages are sent.
+    pub dispatch: DispatchSettings,
 }
 
 impl Default for Config {
@@ -54,7 +58,37 @@ impl Default for Config {
             platforms: BTreeMap::new(),
             log: LogSettings::default(),
             limits: Limits::default(),
+            http: HttpSettings::default(),
+            dispatch: DispatchSettings::default(),
         }
+    }
+}
+
+/// How platforms are called.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSettings {
+    /// How many seconds a whole request to a platform may take.
+    pub timeout_seconds: u32,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self { timeout_seconds: 30 }
+    }
+}
+
+/// How messages are sent.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DispatchSettings {
+    /// How many seconds a process keeps what it took to send, in case it dies with it: longer than the longest request.
+    pub lease_seconds: u32,
+}
+
+impl Default for DispatchSettings {
+    fn default() -> Self {
+        Self { lease_seconds: 60 }
     }
 }
 
@@ -132,8 +166,6 @@ pub struct Limits {
     pub streams_per_agent: usize,
     /// How many requests one token may make each second, on average.
     pub requests_per_second: u32,
-    /// How many seconds a process keeps what it took to send, in case it dies with it: longer than the longest request.
-    pub lease_seconds: u32,
 }
 
 impl Default for Limits {
@@ -147,7 +179,6 @@ impl Default for Limits {
             connections: 10_000,
             streams_per_agent: 5,
             requests_per_second: 1_000,
-            lease_seconds: 60,
         }
     }
 }
@@ -198,8 +229,20 @@ impl Config {
         given.filter_map(|(name, settings)| Some((name.clone(), settings.endpoint.clone()?))).collect()
     }
 
-    pub(crate) fn lease(&self) -> time::Duration {
-        time::Duration::seconds(i64::from(self.limits.lease_seconds))
+    /// How long a claim on a part lasts.
+    ///
+    /// # Errors
+    /// When a request could outlast it: then two processes would have the same part in hand.
+    pub(crate) fn lease(&self) -> Result<time::Duration, &'static str> {
+        if self.dispatch.lease_seconds <= self.http.timeout_seconds {
+            return Err("`dispatch.lease_seconds` must be longer than `http.timeout_seconds`");
+        }
+        Ok(time::Duration::seconds(i64::from(self.dispatch.lease_seconds)))
+    }
+
+    /// How long a whole request to a platform may take.
+    pub(crate) fn request_time(&self) -> Duration {
+        Duration::from_secs(u64::from(self.http.timeout_seconds.max(1)))
     }
 
     /// The master key with the earlier ones, and a secret of our own derived from it: what cursors are signed with.

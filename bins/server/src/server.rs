@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use transom_channel::Ports;
+use transom_channel::http::HttpClient;
 use transom_desk::{Background, Desk, DeskConfig};
 use transom_domain::Clock;
 use transom_storage::{Storage, StorageConfig};
@@ -26,6 +27,9 @@ const REQUESTS: Duration = Duration::from_secs(10);
 const SENDS: Duration = Duration::from_secs(30);
 /// How long the database may take to close.
 const CLOSING: Duration = Duration::from_secs(4);
+
+/// The public address is none.
+const PUBLIC_URL: StartError = StartError::Settings("`public_url` must be an http or https address");
 
 /// A running service.
 #[derive(Debug)]
@@ -62,16 +66,16 @@ pub enum StartError {
         /// Why.
         error: std::io::Error,
     },
-    /// The public address is none.
-    #[error("`public_url` must be an http or https address")]
-    PublicUrl,
+    /// Settings that can't be together.
+    #[error("the configuration: {0}")]
+    Settings(&'static str),
 }
 
 impl StartError {
     /// Whether the configuration or a policy file has to be mended first: trying again changes nothing.
     pub fn is_configuration(&self) -> bool {
         match self {
-            StartError::Policies(_) | StartError::Key(_) | StartError::PublicUrl => true,
+            StartError::Policies(_) | StartError::Key(_) | StartError::Settings(_) => true,
             StartError::Storage(error) => matches!(error, transom_storage::StorageError::Config(_)),
             StartError::Http(_) | StartError::Listen { .. } => false,
         }
@@ -83,14 +87,15 @@ impl StartError {
 /// # Errors
 /// [`StartError`].
 pub(crate) async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Desk, StartError> {
+    let lease = config.lease().map_err(StartError::Settings)?;
     let registry = registry::registry();
     let policies = policies::load(&registry, config.policy_dir.as_deref())?;
     let (keys, _) = config.master_keys()?;
     let storage = Storage::open(StorageConfig::new(config.database(), keys)).await?;
     storage.migrate().await?;
-    let ports = Ports { clock, endpoints: Arc::new(config.endpoints()), ..Ports::system()? };
-    let config = DeskConfig { lease: config.lease(), ..DeskConfig::default() };
-    Ok(Desk::configured(storage, policies, registry, ports, config))
+    let http = HttpClient::with_total_timeout(config.request_time())?;
+    let ports = Ports { clock, http, endpoints: Arc::new(config.endpoints()), ..Ports::system()? };
+    Ok(Desk::configured(storage, policies, registry, ports, DeskConfig { lease }))
 }
 
 impl Server {
@@ -109,10 +114,10 @@ impl Server {
         let base_url = format!("http://{local_addr}");
         let public_url = match &config.public_url {
             Some(url) => url.clone(),
-            None => Url::parse(&base_url).map_err(|_| StartError::PublicUrl)?,
+            None => Url::parse(&base_url).map_err(|_| PUBLIC_URL)?,
         };
         if public_url.cannot_be_a_base() || !matches!(public_url.scheme(), "http" | "https") {
-            return Err(StartError::PublicUrl);
+            return Err(PUBLIC_URL);
         }
 
         let stop = CancellationToken::new();

@@ -1,5 +1,10 @@
 //! Conversations on both databases: made once, changed, touched by messages, tagged, cut into episodes.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests, outside #[test] functions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, outside #[test] functions"
+)]
 
 #[macro_use]
 mod people_support;

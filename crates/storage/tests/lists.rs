@@ -1,5 +1,10 @@
 //! Lists of conversations on both databases, held against a twin that filters and sorts in memory.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests, outside #[test] functions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, outside #[test] functions"
+)]
 
 #[macro_use]
 mod people_support;
@@ -154,26 +159,28 @@ impl Crowd {
         fn given<T>((given, values): (Option<()>, Vec<T>)) -> Vec<T> {
             if given.is_some() { values } else { Vec::new() }
         }
-        (first, second).prop_map(|((tab, status, inbox, sort, window, q), (platforms, accounts, contact, agents, teams, tags, closing))| {
-            ConversationQuery {
-                tab,
-                status,
-                inbox,
-                platforms: given(platforms),
-                accounts: given(accounts),
-                contact,
-                assignees: given(agents),
-                teams: given(teams),
-                window,
-                closing_before: closing.map(minutes),
-                tags: given(tags),
-                q: q.map(str::to_owned),
-                sort,
-                after: None,
-                limit: 7,
-                now: NOW,
-            }
-        })
+        (first, second).prop_map(
+            |((tab, status, inbox, sort, window, q), (platforms, accounts, contact, agents, teams, tags, closing))| {
+                ConversationQuery {
+                    tab,
+                    status,
+                    inbox,
+                    platforms: given(platforms),
+                    accounts: given(accounts),
+                    contact,
+                    assignees: given(agents),
+                    teams: given(teams),
+                    window,
+                    closing_before: closing.map(minutes),
+                    tags: given(tags),
+                    q: q.map(str::to_owned),
+                    sort,
+                    after: None,
+                    limit: 7,
+                    now: NOW,
+                }
+            },
+        )
     }
 
     /// Whether a conversation belongs to the list; tab and status are left to the caller.

@@ -1,5 +1,10 @@
 //! Messages on both databases: stored with their parts, found, edited, taken back, reacted to.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests, outside #[test] functions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, outside #[test] functions"
+)]
 
 #[macro_use]
 mod people_support;

@@ -1,5 +1,10 @@
 //! People on both databases: met, joined, edited, found.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests, outside #[test] functions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, outside #[test] functions"
+)]
 
 #[macro_use]
 mod people_support;
@@ -474,6 +479,50 @@ transom_storage::both_databases! {
         let taken = Identity { id: id(), ..elsewhere };
         let refused = in_tx!(desk, [taken], tx => tx.insert_identity(&taken, NOON).await);
         assert!(matches!(refused, Err(StorageError::Duplicate(_))), "{refused:?}");
+    }
+
+    async fn what_was_counted_for_both_counts_for_one(db: TestDatabase) {
+        let desk = Desk::open(&db).await;
+        let agent = desk.agent().await;
+        let by_phone = desk.meet(&desk.seed(&[("phone", "+4915550100001")])).await;
+        let by_id = desk.meet(&desk.seed(&[("user_id", "u1")])).await;
+        let hold = async |met: &Met, quota: &str| {
+            let stored = desk.open_conversation_or_known(met).await;
+            let reply = outbound(&stored, &agent, "hello", NOON);
+            let part = Part {
+                id: id(),
+                index: 0,
+                content: reply.message.content.clone(),
+                cost: 1,
+                state: DeliveryState::Queued,
+                provider_id: None,
+            };
+            let wanted = Reservation {
+                quota: quota.into(),
+                scope: QuotaScope::Identity(met.identity.id),
+                period: "2026-11".into(),
+                limit: Some(3),
+                cost: 1,
+                counting: Counting::Requests,
+            };
+            let identity = met.identity.id;
+            in_tx!(desk, [reply, part, wanted], tx => {
+                tx.insert_message(&reply, NOON).await?;
+                tx.insert_parts(reply.message.id, std::slice::from_ref(&part)).await?;
+                tx.reserve(part.id, identity, &[wanted], NOON).await
+            })
+            .unwrap()
+        };
+        assert_eq!(hold(&by_phone, "replies").await, Ok(()));
+        assert_eq!(hold(&by_id, "replies").await, Ok(()));
+        assert_eq!(hold(&by_id, "templates").await, Ok(()));
+        let met = desk.meet(&desk.seed(&[("user_id", "u1"), ("phone", "+4915550100001")])).await;
+        assert_eq!(met.joined, [by_id.identity.id]);
+        assert_eq!(hold(&met, "replies").await, Ok(()));
+        assert_eq!(hold(&met, "replies").await, Err(QuotaFull { quota: "replies".into() }), "three were held by both");
+        assert_eq!(hold(&met, "templates").await, Ok(()));
+        assert_eq!(hold(&met, "templates").await, Ok(()));
+        assert_eq!(hold(&met, "templates").await, Err(QuotaFull { quota: "templates".into() }));
     }
 
     async fn many_pairs_that_are_joined_at_once_end_as_one(db: TestDatabase) {

@@ -1,10 +1,16 @@
 //! Templates, saved replies and account settings on both databases.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests, outside #[test] functions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, outside #[test] functions"
+)]
 
 #[macro_use]
 mod people_support;
 
 use people_support::*;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use time::Duration;
 
@@ -121,6 +127,18 @@ transom_storage::both_databases! {
         let scope = db.workspace(&desk.storage, "Other").await;
         assert_eq!(desk.storage.reader(&scope).saved_reply(ids[1]).await.unwrap(), None);
         assert_eq!(desk.storage.reader(&scope).saved_replies("", None, 9).await.unwrap(), []);
+    }
+
+    async fn secrets_are_handed_out_one_by_one(db: TestDatabase) {
+        let desk = Desk::open(&db).await;
+        let connection = desk.reader().account(desk.account).await.unwrap().unwrap().connection;
+        let pairs = [("access_token", "EAAG1234567890abcdef"), ("app_secret", "s3cret")];
+        let secrets: Secrets = pairs.map(|(field, secret)| (field, SecretString::from(secret))).into_iter().collect();
+        in_tx!(desk, [secrets], tx => tx.put_secrets(connection, &secrets, NOON).await).unwrap();
+        let opened = desk.reader().secrets(connection).await.unwrap().unwrap();
+        let opened: Vec<(String, String)> =
+            opened.into_iter().map(|(field, secret)| (field, secret.expose_secret().to_owned())).collect();
+        assert_eq!(opened, pairs.map(|(field, secret)| (field.to_owned(), secret.to_owned())));
     }
 
     async fn an_account_has_settings_of_its_own(db: TestDatabase) {

@@ -4,10 +4,9 @@ use smallvec::SmallVec;
 use time::OffsetDateTime;
 
 use crate::facts::Facts;
-use crate::judge::Case;
-use crate::moment::Moment;
+use crate::judge::{Case, Slot};
+use crate::moment::{Moment, sooner};
 use crate::permit::{Permit, PermitRecord};
-use crate::permits::case;
 use crate::policy::Policy;
 use crate::reason::{Cure, Objections, Refusal};
 use crate::vocabulary::Ask;
@@ -106,12 +105,12 @@ impl Policy {
         let mut next_change: Option<Moment> = None;
         let mut views = SmallVec::<[View<'_>; 12]>::new();
         let mut holds = None;
-        for case in facts.slots.iter().filter_map(|slot| case(self, facts, slot, ask, now)) {
-            let position = case.position;
+        for &Slot { position, opened } in &facts.slots {
+            let Some(grant) = self.0.grants.get(position) else { continue };
+            let case = Case { policy: self, facts, ask, now, position, grant, opened };
             let (turn, view) = match case.explain() {
                 Ok(held) => {
-                    let reference = case.opened.and_then(|opened| opened.reference(facts));
-                    permits.push(Permit::new(self, position, facts, ask, now, held, reference));
+                    permits.push(Permit::new(&case, held));
                     holds = Some(position);
                     refusals.pop_if(|refusal| refusal.grant == position);
                     (held.lapses, View::held(&case, held.lapses))
@@ -127,7 +126,7 @@ impl Policy {
                     (turn, view)
                 }
             };
-            next_change = [next_change, turn].into_iter().flatten().min();
+            next_change = sooner(next_change, turn);
             views.push(view);
         }
         let window = Window::of(self, &views, ask, now);

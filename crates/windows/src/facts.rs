@@ -133,6 +133,7 @@ pub(crate) fn latest(list: &mut Vec<(usize, Moment)>, key: usize, at: Moment) {
     }
 }
 
+#[inline]
 pub(crate) fn look_up(list: &[(usize, Moment)], key: usize) -> Option<Moment> {
     list.iter().find(|(known, _)| *known == key).map(|(_, at)| *at)
 }
@@ -398,6 +399,7 @@ impl Facts {
     }
 
     /// Until when the platform takes no more templates of that category.
+    #[inline]
     pub(crate) fn cooling(&self, category: Category) -> Option<Moment> {
         self.registers.cooling.get(category as usize).copied().flatten()
     }

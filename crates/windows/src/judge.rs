@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use time::OffsetDateTime;
 
 use crate::facts::{Facts, Row, look_up};
-use crate::moment::Moment;
+use crate::moment::{Moment, sooner};
 use crate::policy::{Bits, CountedFrom, Grant, Policy, Rules, positions, standing};
 use crate::reason::{Cure, Objection, Objections, Particular, Reason};
 use crate::room::Meter;
@@ -83,11 +83,13 @@ impl Opened {
     }
 
     /// What a send on it must refer to.
+    #[inline]
     pub(crate) fn reference<'a>(&self, facts: &'a Facts) -> Option<&'a str> {
         facts.rows.get(self.right?)?.reference.as_deref()
     }
 
     /// Until when it is open at an instant; `None` if it isn't.
+    #[inline]
     pub(crate) fn open_until(&self, at: Moment) -> Option<Moment> {
         self.end.filter(|end| at < *end && self.refused.is_none())
     }
@@ -100,8 +102,6 @@ pub(crate) struct Held {
     pub(crate) lapses: Option<Moment>,
     /// The smallest room among its quotas.
     pub(crate) remaining: Option<u32>,
-    /// Where its time started.
-    pub(crate) start: Option<Moment>,
     /// The categories of template it carries now.
     pub(crate) categories: CategorySet,
     /// The quotas that count a message now.
@@ -142,6 +142,7 @@ pub(crate) struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
+    #[inline]
     fn rules(&self) -> &'a Rules {
         &self.policy.0
     }
@@ -164,6 +165,7 @@ impl<'a> Case<'a> {
     }
 
     /// How the grant holds, if it does. The lasting conditions are known from the facts.
+    #[inline]
     pub(crate) fn held(&self) -> Option<Held> {
         if self.facts.barred || self.facts.fitting & 1 << self.position == 0 {
             return None;
@@ -203,6 +205,7 @@ impl<'a> Case<'a> {
     }
 
     /// What depends on the sender, the message and the instant.
+    #[inline]
     fn passing_conditions(&self, hearing: &mut impl Hearing) -> ControlFlow<(), Held> {
         let Grant { by, from, until, .. } = self.grant;
         if !by.contains(self.ask.sender()) {
@@ -218,9 +221,8 @@ impl<'a> Case<'a> {
         let categories = self.categories(hearing)?;
         let quotas = self.quotas(open, hearing)?;
         let end = self.opened.and_then(|opened| opened.end);
-        let lapses = [end, *until, quotas.fills].into_iter().flatten().min();
-        let start = self.opened.map(|opened| opened.start);
-        ControlFlow::Continue(Held { lapses, remaining: quotas.left, start, categories, counted: quotas.counted })
+        let lapses = sooner(sooner(end, *until), quotas.fills);
+        ControlFlow::Continue(Held { lapses, remaining: quotas.left, categories, counted: quotas.counted })
     }
 
     /// What the grant asks of the countries, the account and the person.
@@ -279,6 +281,7 @@ impl<'a> Case<'a> {
     }
 
     /// What the message is about; returns the categories of template that the grant carries now.
+    #[inline]
     fn categories(&self, hearing: &mut impl Hearing) -> ControlFlow<(), CategorySet> {
         let Facts { standing: known, ledger, .. } = self.facts;
         let opted_out = known & standing::OPTED_OUT_OF_MARKETING != 0;
@@ -296,7 +299,7 @@ impl<'a> Case<'a> {
                 return ControlFlow::Continue(carried);
             }
         };
-        let cold: CategorySet = carried.iter().filter(|category| self.is_cooling(*category)).collect();
+        let cold = self.cold(carried);
         let approved = asked.and(ledger.templates);
         if approved.is_empty() {
             hearing.object(|| Objection::new(Reason::NoTemplate, Cure::Template).about(Particular::Categories(asked)))?;
@@ -319,6 +322,7 @@ impl<'a> Case<'a> {
     }
 
     /// What a message without a template is about.
+    #[inline]
     fn content(&self, opted_out: bool, hearing: &mut impl Hearing) -> ControlFlow<()> {
         let Some(category) = self.ask.about() else { return ControlFlow::Continue(()) };
         if category == Category::Marketing && !self.grant.promotional {
@@ -339,11 +343,22 @@ impl<'a> Case<'a> {
         ControlFlow::Continue(())
     }
 
+    /// Those of the categories that the platform takes no more of.
+    #[inline]
+    fn cold(&self, categories: CategorySet) -> CategorySet {
+        if self.facts.registers.cooling.iter().all(Option::is_none) {
+            return CategorySet::NONE;
+        }
+        categories.iter().filter(|category| self.is_cooling(*category)).collect()
+    }
+
+    #[inline]
     fn is_cooling(&self, category: Category) -> bool {
         self.facts.cooling(category).is_some_and(|until| self.now < until)
     }
 
     /// Whether the window is open; returns whether its count is worth asking.
+    #[inline]
     fn time(&self, hearing: &mut impl Hearing) -> ControlFlow<(), bool> {
         let again = Cure::CustomerEvent(self.grant.opened_by);
         if self.grant.opened_by == 0 {
@@ -374,14 +389,20 @@ impl<'a> Case<'a> {
         self.facts.rows.iter().any(|row| heard & 1 << row.kind != 0 && row.at > at)
     }
 
+    /// One of the grant's quotas.
+    #[inline]
+    pub(crate) fn meter(&self, position: usize, opened: Option<Opened>) -> Option<Meter<'a>> {
+        let quota = self.rules().quotas.get(position)?;
+        Some(Meter { facts: self.facts, position, quota, grant: self.grant, opened })
+    }
+
     /// What the quotas leave.
+    #[inline]
     fn quotas(&self, open: bool, hearing: &mut impl Hearing) -> ControlFlow<(), Quotas> {
         let mut quotas = Quotas { left: None, counted: 0, fills: None };
         for position in positions(self.grant.spends) {
-            let Some(quota) = self.rules().quotas.get(position) else { continue };
             // A window that is not open will be opened anew, with nothing counted on it.
-            let opened = self.opened.filter(|_| open);
-            let meter = Meter { facts: self.facts, position, quota, grant: self.grant, opened };
+            let Some(meter) = self.meter(position, self.opened.filter(|_| open)) else { continue };
             let cost = self.ask.costs();
             let left = meter.left(self.now);
             if left.is_some_and(|left| left < meter.counted(cost)) {
@@ -394,9 +415,12 @@ impl<'a> Case<'a> {
                     hearing.object(|| objection)?;
                 }
             }
-            quotas.left = [quotas.left, left].into_iter().flatten().min();
+            quotas.left = match (quotas.left, left) {
+                (Some(least), Some(left)) => Some(least.min(left)),
+                (least, left) => least.or(left),
+            };
             quotas.counted |= u64::from(!meter.is_free(self.now)) << position;
-            quotas.fills = [quotas.fills, meter.fills_at(self.now, cost)].into_iter().flatten().min();
+            quotas.fills = sooner(quotas.fills, meter.fills_at(self.now, cost));
         }
         ControlFlow::Continue(quotas)
     }

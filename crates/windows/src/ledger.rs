@@ -101,6 +101,7 @@ impl Ledger {
     }
 
     /// What is used of a quota, unless the customer has started its count anew.
+    #[inline]
     pub(crate) fn usage(&self, position: usize, quota: &Quota, rows: &[Row]) -> Option<&Use> {
         let usage = self.usage.get(position)?.as_ref()?;
         let reset = quota.reset_at(rows);

@@ -14,6 +14,7 @@ const SECS_PER_DAY: i64 = 86_400;
 
 impl Moment {
     /// The instant `span` later; the far end of time rather than an overflow.
+    #[inline]
     pub(crate) fn plus(self, span: Duration) -> Self {
         let nanos = i64::from(self.nanos) + i64::from(span.subsec_nanoseconds());
         let carry = nanos.div_euclid(i64::from(NANOS_PER_SEC));
@@ -69,6 +70,15 @@ impl From<Moment> for OffsetDateTime {
             .ok()
             .and_then(|at| at.replace_nanosecond(moment.nanos).ok())
             .unwrap_or(edge)
+    }
+}
+
+/// The sooner of two instants that may never come.
+#[inline]
+pub(crate) fn sooner(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

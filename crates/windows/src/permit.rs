@@ -6,11 +6,9 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use time::{Duration, OffsetDateTime};
 
-use crate::facts::Facts;
-use crate::judge::Held;
+use crate::judge::{Case, Held};
 use crate::moment::{Moment, day_name, month_name};
 use crate::policy::{Basis, Grant, Per, Policy, Scope, positions};
-use crate::room::Meter;
 use crate::vocabulary::{Ask, CategorySet, Sender, Subject};
 
 /// How far a clock may run backwards between a decision and the use of its permit.
@@ -38,6 +36,8 @@ pub struct Permit {
     ask: Ask,
     decided: Moment,
     held: Held,
+    /// Where the grant's time started.
+    start: Option<Moment>,
     reference: Option<Box<str>>,
     spends: SmallVec<[Taking; 2]>,
 }
@@ -45,7 +45,7 @@ pub struct Permit {
 /// What a message takes from a quota, before it is spelt out.
 #[derive(Debug, Clone, Copy)]
 struct Taking {
-    position: usize,
+    quota: usize,
     cost: u32,
     limit: Option<u32>,
 }
@@ -102,29 +102,29 @@ pub struct PermitRecord {
 }
 
 impl Permit {
-    pub(crate) fn new(
-        policy: &Policy,
-        held_by: usize,
-        facts: &Facts,
-        ask: Ask,
-        decided: Moment,
-        held: Held,
-        reference: Option<&str>,
-    ) -> Self {
-        let spends = positions(held.counted).filter_map(|position| {
-            let quota = policy.0.quotas.get(position)?;
-            let limit = facts.ledger.limits.get(position).copied().flatten();
-            let counted = Meter::of_anyone(facts, position, quota, policy.0.grants.get(held_by)?).counted(ask.costs());
-            Some(Taking { position, cost: counted, limit })
+    pub(crate) fn new(case: &Case<'_>, held: Held) -> Self {
+        let Case { policy, facts, ask, now, position, opened, .. } = *case;
+        let spends = positions(held.counted).filter_map(|quota| {
+            let meter = case.meter(quota, opened)?;
+            Some(Taking { quota, cost: meter.counted(ask.costs()), limit: meter.limit() })
         });
-        let spends = spends.collect();
-        Self { policy: policy.clone(), position: held_by, subject: facts.subject, ask, decided, held, reference: reference.map(Into::into), spends }
+        Self {
+            policy: policy.clone(),
+            position,
+            subject: facts.subject,
+            ask,
+            decided: now,
+            held,
+            start: opened.map(|opened| opened.start),
+            reference: opened.and_then(|opened| opened.reference(facts)).map(Into::into),
+            spends: spends.collect(),
+        }
     }
 
     /// What the message takes from which quotas.
     pub fn spends(&self) -> Vec<Spend> {
         let spends = self.spends.iter().filter_map(|taking| {
-            let quota = self.policy.0.quotas.get(taking.position)?;
+            let quota = self.policy.0.quotas.get(taking.quota)?;
             Some(Spend {
                 quota: quota.name.to_string(),
                 scope: quota.scope,
@@ -142,7 +142,7 @@ impl Permit {
     }
 
     fn opening(&self) -> String {
-        match (&self.reference, self.held.start) {
+        match (&self.reference, self.start) {
             (Some(reference), _) => format!("ref {reference}"),
             (None, Some(start)) => format!("since {}", rfc3339(start.into())),
             (None, None) => String::new(),

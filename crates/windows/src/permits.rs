@@ -5,7 +5,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::facts::Facts;
-use crate::judge::{Case, Held, Slot};
+use crate::judge::{Case, Held, Opened};
 use crate::moment::Moment;
 use crate::permit::Permit;
 use crate::policy::{Grant, Policy};
@@ -74,47 +74,45 @@ impl<'a> Iterator for Permits<'a> {
         let facts = self.home.facts();
         while let Some(slot) = facts.slots.get(self.next) {
             self.next += 1;
-            let held = case(self.policy, facts, slot, self.ask, self.now).and_then(|case| case.held());
-            if let Some(held) = held {
-                let Self { policy, ask, now, .. } = *self;
-                return Some(Allowed { policy, home: self.home.clone(), ask, now, slot: self.next - 1, held });
+            let Self { policy, ask, now, next, .. } = *self;
+            let Some(grant) = policy.0.grants.get(slot.position) else { continue };
+            let case = Case { policy, facts, ask, now, position: slot.position, grant, opened: slot.opened };
+            if let Some(held) = case.held() {
+                let position = slot.position;
+                return Some(Allowed { policy, grant, position, home: self.home.clone(), slot: next - 1, ask, now, held });
             }
         }
         None
     }
 }
 
-/// The question about one grant and what opened it.
-pub(crate) fn case<'a>(policy: &'a Policy, facts: &'a Facts, slot: &Slot, ask: Ask, now: Moment) -> Option<Case<'a>> {
-    let Slot { position, opened } = *slot;
-    Some(Case { policy, facts, ask, now, position, grant: policy.0.grants.get(position)?, opened })
-}
-
 /// One grant that holds.
 #[derive(Debug, Clone)]
 pub struct Allowed<'a> {
     policy: &'a Policy,
+    grant: &'a Grant,
+    position: usize,
     home: Home<'a>,
+    slot: usize,
     ask: Ask,
     now: Moment,
-    slot: usize,
     held: Held,
 }
 
 impl<'a> Allowed<'a> {
     /// The grant.
-    pub fn grant(&self) -> Option<&'a Grant> {
-        self.policy.0.grants.get(self.slot()?.position)
+    pub fn grant(&self) -> &'a Grant {
+        self.grant
     }
 
     /// The grant's name.
     pub fn name(&self) -> &'a str {
-        self.grant().map_or("", Grant::name)
+        self.grant.name()
     }
 
     /// What the send must refer to.
     pub fn reference(&self) -> Option<&str> {
-        self.slot()?.opened?.reference(self.home.facts())
+        self.opened()?.reference(self.home.facts())
     }
 
     /// When it ends, if the customer stays silent.
@@ -129,12 +127,12 @@ impl<'a> Allowed<'a> {
 
     /// The permit itself, to send with.
     pub fn permit(&self) -> Permit {
-        let facts = self.home.facts();
-        let position = self.slot().map_or(usize::MAX, |slot| slot.position);
-        Permit::new(self.policy, position, facts, self.ask, self.now, self.held, self.reference())
+        let Self { policy, grant, position, ask, now, .. } = *self;
+        let case = Case { policy, facts: self.home.facts(), ask, now, position, grant, opened: self.opened() };
+        Permit::new(&case, self.held)
     }
 
-    fn slot(&self) -> Option<&Slot> {
-        self.home.facts().slots.get(self.slot)
+    fn opened(&self) -> Option<Opened> {
+        self.home.facts().slots.get(self.slot)?.opened
     }
 }

@@ -50,6 +50,7 @@ pub struct Policy(pub(crate) Arc<Rules>);
 pub(crate) type Bits = u64;
 
 /// The positions that a set holds, rising.
+#[inline]
 pub(crate) fn positions(mut bits: Bits) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let position = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
@@ -269,6 +270,7 @@ impl Grant {
     }
 
     /// The categories of template it carries; none unless it is for templates.
+    #[inline]
     pub(crate) fn templates(&self) -> CategorySet {
         match self.basis {
             Basis::Template { categories } => categories,
@@ -505,6 +507,7 @@ impl Policy {
         &self.0.text
     }
 
+    #[inline]
     pub(crate) fn is(&self, other: &Policy) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

@@ -18,13 +18,9 @@ pub(crate) struct Meter<'a> {
     pub(crate) opened: Option<Opened>,
 }
 
-impl<'a> Meter<'a> {
-    /// The quota as it is whatever was opened.
-    pub(crate) fn of_anyone(facts: &'a Facts, position: usize, quota: &'a Quota, grant: &'a Grant) -> Self {
-        Self { facts, position, quota, grant, opened: None }
-    }
-
+impl Meter<'_> {
     /// What a message of that cost counts here.
+    #[inline]
     pub(crate) fn counted(&self, cost: u32) -> u32 {
         match self.quota.counts {
             Counts::Requests | Counts::Recipients => cost,
@@ -33,11 +29,11 @@ impl<'a> Meter<'a> {
     }
 
     /// The room left at an instant; `None` if nothing is counted or nothing limits it.
+    #[inline]
     pub(crate) fn left(&self, at: Moment) -> Option<u32> {
         if self.is_free(at) {
             return None;
         }
-        let limit = self.facts.ledger.limits.get(self.position).copied().flatten();
         // Somebody who is counted already takes no more room.
         if self.counted(1) == 0 {
             return None;
@@ -45,16 +41,18 @@ impl<'a> Meter<'a> {
         if self.is_used_up(at) {
             return Some(0);
         }
-        limit.map(|limit| limit.saturating_sub(self.used(at)))
+        self.limit().map(|limit| limit.saturating_sub(self.used(at)))
     }
 
     /// The next instant at which a message of that cost stops fitting, without any event.
+    #[inline]
     pub(crate) fn fills_at(&self, now: Moment, cost: u32) -> Option<Moment> {
-        if self.quota.free_within.is_none() && self.usage().is_none() && self.facts.used_up.is_empty() {
+        let free = self.free_until(now);
+        if free.is_none() && self.usage().is_none() && self.facts.used_up.is_empty() {
             return None;
         }
         let mut turns: SmallVec<[Moment; 4]> = SmallVec::new();
-        turns.extend(self.free_until(now));
+        turns.extend(free);
         // Usage booked in a period that is still to come.
         if let (Some(Use { period: Some(period), .. }), Some((current, start))) = (self.usage(), self.period(now))
             && *period > current
@@ -78,7 +76,7 @@ impl<'a> Meter<'a> {
         if cost <= left {
             return objections;
         }
-        let limit = self.facts.ledger.limits.get(self.position).copied().flatten();
+        let limit = self.limit();
         let particular = Particular::Quota { quota: self.position, limit, left, cost };
         let (release, most) = self.release(now, cost);
         if left > 0 {
@@ -143,6 +141,13 @@ impl<'a> Meter<'a> {
         }
     }
 
+    /// The limit that holds, the policy's or the account's own.
+    #[inline]
+    pub(crate) fn limit(&self) -> Option<u32> {
+        self.facts.ledger.limits.get(self.position).copied().flatten()
+    }
+
+    #[inline]
     fn usage(&self) -> Option<&Use> {
         self.facts.ledger.usage(self.position, self.quota, &self.facts.rows)
     }
@@ -166,6 +171,7 @@ impl<'a> Meter<'a> {
         }
     }
 
+    #[inline]
     fn used(&self, at: Moment) -> u32 {
         let reported = self.usage().map_or(0, |usage| match self.quota.per {
             Per::Month | Per::Day if usage.period.is_some() && usage.period != self.period_number(at) => 0,
@@ -215,6 +221,7 @@ impl<'a> Meter<'a> {
     }
 
     /// Whether the platform has said that the present opening or period is used up.
+    #[inline]
     fn is_used_up(&self, at: Moment) -> bool {
         let Some(refused) = look_up(&self.facts.used_up, self.position) else { return false };
         match self.quota.per {
@@ -228,11 +235,13 @@ impl<'a> Meter<'a> {
     }
 
     /// Whether nothing is counted, because another grant's window is open.
+    #[inline]
     pub(crate) fn is_free(&self, at: Moment) -> bool {
         self.quota.free_within.is_some() && self.free_until(at).is_some()
     }
 
     /// Until when nothing is counted.
+    #[inline]
     fn free_until(&self, at: Moment) -> Option<Moment> {
         let position = self.quota.free_within?;
         let slot = self.facts.slots.iter().find(|slot| slot.position == position)?;

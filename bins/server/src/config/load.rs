@@ -59,7 +59,8 @@ pub const KEYS: &[Key] = &[
     key("limits.connections", "`10000`", "How many connections are open at once."),
     key("limits.streams_per_agent", "`5`", "How many event streams one agent may have open on one replica."),
     key("limits.requests_per_second", "`1000`", "How many requests a token may make each second on one replica; twice as many at once."),
-    key("limits.lease_seconds", "`60`", "How long a process keeps what it took to send, in seconds: if it dies, others take over after that. Longer than the longest request to a platform (30)."),
+    key("http.timeout_seconds", "`30`", "How long a whole request to a platform may take, in seconds."),
+    key("dispatch.lease_seconds", "`60`", "How long a process keeps what it took to send, in seconds: if it dies, others take over after that. Longer than `http.timeout_seconds`."),
     key("platforms.<name>.endpoint", "the platform's own", "What stands in for a platform's address, such as a sandbox."),
 ];
 
@@ -232,7 +233,7 @@ mod tests {
                 "public_url" => "http://a.example",
                 "docs" => "true",
                 "log.format" => "json",
-                name if name.starts_with("limits.") => "1",
+                name if name.starts_with("limits.") || name.ends_with("_seconds") => "1",
                 _ => "x",
             };
             let (variable, found) = (key.variable(), load(None, &[(&key.variable(), value)], Flags::default()));

@@ -120,6 +120,14 @@ impl Desk {
         .unwrap()
     }
 
+    pub async fn open_conversation_or_known(&self, met: &Met) -> StoredConversation {
+        let (fresh, met) = (conversation(met.identity.id, ""), met.clone());
+        in_tx!(self, [fresh, met], tx => {
+            tx.lock_or_insert_conversation(&fresh, met.contact, met.identity.account, NOON).await
+        })
+        .unwrap()
+    }
+
     /// A new person with an open conversation.
     pub async fn customer(&self, user: &str) -> (Met, StoredConversation) {
         let met = self.meet(&self.named(&[("user_id", user)], user)).await;
@@ -180,10 +188,5 @@ pub fn outbound(stored: &StoredConversation, agent: &Agent, text: &str, at: Offs
 }
 
 pub fn touch(new: &NewMessage, by_person: bool) -> Touch {
-    Touch {
-        at: new.message.at,
-        direction: new.message.direction,
-        by_person,
-        preview: new.message.content.preview(),
-    }
+    Touch { at: new.message.at, direction: new.message.direction, by_person, preview: new.message.content.preview() }
 }

@@ -1,10 +1,22 @@
-//! What the platform's crate wants to know of an account besides the connection's settings; no secrets.
+//! What the platform's crate is given to connect an account: its own settings, and the connection's secrets one by one.
 
 use sea_orm::ConnectionTrait;
+use secrecy::SecretString;
 use transom_domain::ChannelAccountId;
 
 use super::statement::Sql;
+use crate::query::Secrets;
 use crate::{Reader, StorageError, Tx};
+
+impl IntoIterator for Secrets {
+    type Item = (String, SecretString);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let secrets: Vec<_> = self.iter().map(|(field, secret)| (field.to_owned(), secret.clone())).collect();
+        secrets.into_iter()
+    }
+}
 
 impl Reader {
     /// The account's own settings: an object, empty if nothing was set or there is no such account.

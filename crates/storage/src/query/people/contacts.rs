@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder,
-    QueryResult,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
+    QueryOrder, QueryResult,
 };
 use time::OffsetDateTime;
 use transom_domain::{Contact, ContactId, Identity};
@@ -107,7 +107,8 @@ impl Reader {
 
     /// `SELECT … FROM contacts c WHERE c.workspace_id = $1`.
     fn select_contacts(&self, statement: &mut Sql) {
-        let labels = self.json_list("l.label", "contact_labels l WHERE l.workspace_id = c.workspace_id AND l.contact_id = c.id");
+        let labels =
+            self.json_list("l.label", "contact_labels l WHERE l.workspace_id = c.workspace_id AND l.contact_id = c.id");
         let columns = columns::<contacts::Entity>("c");
         statement.push(&format!("SELECT {columns}, {labels} AS labels FROM contacts c WHERE c.workspace_id = $1"));
     }

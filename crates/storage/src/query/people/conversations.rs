@@ -82,7 +82,9 @@ impl Touch {
                 .push(" END");
         };
         statement.with("updated_at = ", millis(now));
-        statement.with(", preview = CASE WHEN last_message_at > ", at).with(" THEN preview ELSE ", self.preview.as_str());
+        statement
+            .with(", preview = CASE WHEN last_message_at > ", at)
+            .with(" THEN preview ELSE ", self.preview.as_str());
         statement.with(" END, active_at = CASE WHEN last_message_at > ", at).with(" THEN active_at ELSE ", at);
         statement.push(" END, ");
         latest(statement, "last_message_at");
@@ -179,7 +181,8 @@ impl Reader {
     /// `SELECT … FROM conversations c WHERE c.workspace_id = $1`.
     pub(super) fn select_conversations(&self) -> Sql {
         let mut statement = Sql::of(self);
-        statement.push(&format!("SELECT {} FROM conversations c WHERE c.workspace_id = $1", self.conversation_columns()));
+        statement
+            .push(&format!("SELECT {} FROM conversations c WHERE c.workspace_id = $1", self.conversation_columns()));
         statement
     }
 
@@ -189,11 +192,17 @@ impl Reader {
     }
 
     fn conversation_columns_of(&self, table: &str) -> String {
-        let from = format!("conversation_tags t WHERE t.workspace_id = {table}.workspace_id AND t.conversation_id = {table}.id");
+        let from = format!(
+            "conversation_tags t WHERE t.workspace_id = {table}.workspace_id AND t.conversation_id = {table}.id"
+        );
         format!("{}, {} AS tags", columns::<conversations::Entity>(table), self.json_list("t.tag", &from))
     }
 
-    async fn one_conversation(&self, mut statement: Sql, lock: bool) -> Result<Option<StoredConversation>, StorageError> {
+    async fn one_conversation(
+        &self,
+        mut statement: Sql,
+        lock: bool,
+    ) -> Result<Option<StoredConversation>, StorageError> {
         if lock && on_postgres(self) {
             statement.push(" FOR NO KEY UPDATE OF c");
         }
@@ -351,7 +360,11 @@ impl Tx {
     ///
     /// # Errors
     /// [`StorageError::MissingReference`] if there is no such conversation, agent or team.
-    pub async fn save_conversation(&self, conversation: &Conversation, now: OffsetDateTime) -> Result<u64, StorageError> {
+    pub async fn save_conversation(
+        &self,
+        conversation: &Conversation,
+        now: OffsetDateTime,
+    ) -> Result<u64, StorageError> {
         let closes = matches!(conversation.status, Status::Closed);
         let mut statement = Sql::new("UPDATE conversations SET status = ");
         statement

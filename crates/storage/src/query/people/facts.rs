@@ -71,7 +71,10 @@ impl Reader {
     }
 
     /// The same for many people; who is unknown is left out.
-    pub async fn person_facts_of(&self, identities: &[IdentityId]) -> Result<BTreeMap<IdentityId, Person>, StorageError> {
+    pub async fn person_facts_of(
+        &self,
+        identities: &[IdentityId],
+    ) -> Result<BTreeMap<IdentityId, Person>, StorageError> {
         let mut facts = BTreeMap::new();
         for ids in identities.chunks(CHUNK) {
             let rows: Vec<(Uuid, String)> = identities::Entity::find()

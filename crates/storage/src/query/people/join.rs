@@ -22,7 +22,12 @@ use crate::{StorageError, Tx};
 
 impl Tx {
     /// Makes `gone` a part of `left`. Both are locked.
-    pub(super) async fn join(&self, left: &mut KnownRow, gone: &KnownRow, now: OffsetDateTime) -> Result<(), StorageError> {
+    pub(super) async fn join(
+        &self,
+        left: &mut KnownRow,
+        gone: &KnownRow,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
         self.join_conversations(left, gone, now).await?;
         self.join_ledger(left.id, gone.id).await?;
         let facts = join_facts(read_facts(left.id, &left.facts)?, read_facts(gone.id, &gone.facts)?);
@@ -45,7 +50,8 @@ impl Tx {
 
     /// `gone` is known by `left` from now on, and so is whatever was known by `gone`.
     async fn leave_alias(&self, gone: Uuid, left: Uuid) -> Result<(), StorageError> {
-        self.run_with("UPDATE aliases SET target_id = $3 WHERE workspace_id = $1 AND target_id = $2", [gone, left]).await?;
+        self.run_with("UPDATE aliases SET target_id = $3 WHERE workspace_id = $1 AND target_id = $2", [gone, left])
+            .await?;
         self.run_with("INSERT INTO aliases (workspace_id, id, target_id) VALUES ($1, $2, $3)", [gone, left]).await?;
         Ok(())
     }
@@ -57,7 +63,8 @@ impl Tx {
         facts: &Person,
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
-        const MOVE: &str = "UPDATE identity_addresses SET identity_id = $3 WHERE workspace_id = $1 AND identity_id = $2";
+        const MOVE: &str =
+            "UPDATE identity_addresses SET identity_id = $3 WHERE workspace_id = $1 AND identity_id = $2";
         self.run_with(MOVE, [gone.id, left.id]).await?;
         let place = |row: Uuid| ("identities", "addresses", row);
         let mut addresses: Vec<Address> = from_json(left.addresses.clone(), place(left.id))?;
@@ -74,12 +81,18 @@ impl Tx {
     }
 
     /// If nothing else is left of the other contact, it was this one.
-    async fn join_contact(&self, left: &mut KnownRow, gone: &KnownRow, now: OffsetDateTime) -> Result<(), StorageError> {
+    async fn join_contact(
+        &self,
+        left: &mut KnownRow,
+        gone: &KnownRow,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
         if !self.identities_of(gone.contact_id.into()).await?.is_empty() {
             // It has other identities: whether they are the same customer is for a person to say.
             return self.rewrite_both_terms(left.contact_id, gone.contact_id).await;
         }
-        let (Some(kept), Some(other)) = (self.contact_row(left.contact_id).await?, self.contact_row(gone.contact_id).await?)
+        let (Some(kept), Some(other)) =
+            (self.contact_row(left.contact_id).await?, self.contact_row(gone.contact_id).await?)
         else {
             return Ok(());
         };
@@ -115,7 +128,12 @@ impl Tx {
         self.rewrite_terms(other).await
     }
 
-    async fn join_conversations(&self, left: &KnownRow, gone: &KnownRow, now: OffsetDateTime) -> Result<(), StorageError> {
+    async fn join_conversations(
+        &self,
+        left: &KnownRow,
+        gone: &KnownRow,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
         for moved in self.conversations_for_update(gone.id).await? {
             let kept = self.lock_conversation_of(left.id.into(), &moved.conversation.thread).await?;
             let target = kept.as_ref().map_or(moved.conversation.id, |kept| kept.conversation.id).uuid();
@@ -138,8 +156,7 @@ impl Tx {
             match kept {
                 Some(kept) => self.join_conversation(&kept, &moved, now).await?,
                 None => {
-                    const MOVE: &str =
-                        "UPDATE conversations SET identity_id = $3, contact_id = $4 WHERE workspace_id = $1 AND id = $2";
+                    const MOVE: &str = "UPDATE conversations SET identity_id = $3, contact_id = $4 WHERE workspace_id = $1 AND id = $2";
                     self.run_with(MOVE, [from, left.id, left.contact_id]).await?;
                 }
             }

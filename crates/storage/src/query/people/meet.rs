@@ -4,22 +4,21 @@
 //! out to belong to one person [join](super::join) what was kept apart.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Value,
-};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use time::OffsetDateTime;
 use transom_domain::{Address, ChannelAccountId, ContactId, Identity, IdentityId, Profile};
 use transom_windows::Person;
 use uuid::Uuid;
 
 use super::facts::read_facts;
+use super::identities::{INSERT_ADDRESSES, INSERT_IDENTITY, sorted};
 use super::profile::ToldProfile;
 use super::search;
 use super::statement::{Sql, on_postgres};
-use crate::query::{from_json, millis, to_json};
-use crate::entity::{aliases, identities, identity_addresses};
 use crate::instant::Millis;
+use crate::query::{from_json, millis, to_json};
 use crate::{Reader, StorageError, Tx};
 
 /// Two rounds settle every race that was seen; more only if others keep joining the same people.
@@ -61,68 +60,7 @@ pub struct Met {
     pub joined: Vec<IdentityId>,
 }
 
-impl TryFrom<identities::Model> for Identity {
-    type Error = StorageError;
-
-    fn try_from(row: identities::Model) -> Result<Self, StorageError> {
-        Ok(Self {
-            id: row.id.into(),
-            contact: row.contact_id.into(),
-            account: row.account_id.into(),
-            addresses: from_json(row.addresses, ("identities", "addresses", row.id))?,
-        })
-    }
-}
-
 impl Reader {
-    /// One identity. The id of one that was joined to another gives that other.
-    pub async fn identity(&self, id: IdentityId) -> Result<Option<Identity>, StorageError> {
-        match self.identity_row(id.uuid(), false).await? {
-            Some(row) => Ok(Some(row.try_into()?)),
-            None => match self.alias(id.uuid()).await? {
-                Some(target) => self.identity_row(target, false).await?.map(TryInto::try_into).transpose(),
-                None => Ok(None),
-            },
-        }
-    }
-
-    pub(super) async fn identity_row(&self, id: Uuid, lock: bool) -> Result<Option<identities::Model>, StorageError> {
-        let mut row = identities::Entity::find_by_id((self.ws(), id));
-        if lock {
-            row = row.lock(sea_orm::sea_query::LockType::NoKeyUpdate);
-        }
-        Ok(row.one(&self.conn).await?)
-    }
-
-    /// What an id stands for that was joined to another.
-    pub(super) async fn alias(&self, id: Uuid) -> Result<Option<Uuid>, StorageError> {
-        let row = aliases::Entity::find_by_id((self.ws(), id)).one(&self.conn).await?;
-        Ok(row.map(|row| row.target_id))
-    }
-
-    /// Everything that a contact is, oldest first.
-    pub async fn identities_of(&self, contact: ContactId) -> Result<Vec<Identity>, StorageError> {
-        let rows = identities::Entity::find()
-            .filter(identities::Column::WorkspaceId.eq(self.ws()))
-            .filter(identities::Column::ContactId.eq(contact.uuid()))
-            .order_by_asc(identities::Column::Id)
-            .all(&self.conn)
-            .await?;
-        rows.into_iter().map(TryInto::try_into).collect()
-    }
-
-    /// The person that an account knows by an address.
-    pub async fn identity_by_address(
-        &self,
-        account: ChannelAccountId,
-        kind: &str,
-        value: &str,
-    ) -> Result<Option<Identity>, StorageError> {
-        let key = (self.ws(), account.uuid(), kind.to_owned(), value.to_owned());
-        let Some(address) = identity_addresses::Entity::find_by_id(key).one(&self.conn).await? else { return Ok(None) };
-        self.identity_row(address.identity_id, false).await?.map(TryInto::try_into).transpose()
-    }
-
     /// Everybody whom the addresses name, oldest first, locked in that order; on PostgreSQL it also notes a profile that is
     /// told again, later.
     pub(super) fn select_known(&self, seed: &PersonSeed, addresses: &[Address]) -> Result<Sql, StorageError> {
@@ -231,17 +169,6 @@ impl KnownRow {
 }
 
 impl Tx {
-    /// An identity, locked until the end of the transaction. The id of one that was joined to another gives that other.
-    pub async fn lock_identity(&self, id: IdentityId) -> Result<Option<Identity>, StorageError> {
-        match self.identity_row(id.uuid(), true).await? {
-            Some(row) => Ok(Some(row.try_into()?)),
-            None => match self.alias(id.uuid()).await? {
-                Some(target) => self.identity_row(target, true).await?.map(TryInto::try_into).transpose(),
-                None => Ok(None),
-            },
-        }
-    }
-
     /// Finds or makes the person that an event came from; identity and contact are locked until the end of the transaction.
     ///
     /// Unknown addresses are added. Identities that the addresses show to be one are joined: the oldest stays, and the others'
@@ -250,7 +177,7 @@ impl Tx {
     /// # Errors
     /// [`StorageError::Database`] for a seed without address.
     pub async fn meet(&self, seed: &PersonSeed, now: OffsetDateTime) -> Result<Met, StorageError> {
-        let addresses = seed.sorted_addresses()?;
+        let addresses = sorted(&seed.addresses)?;
         let mut made = Made { contact: false, addresses: 0 };
         let mut joined: Vec<IdentityId> = Vec::new();
         for _ in 0..ROUNDS {
@@ -258,7 +185,7 @@ impl Tx {
             let Some(mut person) = (!known.is_empty()).then(|| known.remove(0)) else {
                 made = self.make_person(seed, &addresses, now).await?;
                 if made.contact && made.addresses == addresses.len() {
-                    return seed.met();
+                    return Ok(seed.met());
                 }
                 // Others were faster, or the contact was there: what is stored counts.
                 continue;
@@ -287,7 +214,11 @@ impl Tx {
 
     /// [`meet`](Self::meet) for many people at once, in the order of the seeds: `None` for whoever has an address that is not
     /// known yet, or belongs to somebody else as well; nothing was changed for them.
-    pub async fn meet_known(&self, seeds: &[PersonSeed], now: OffsetDateTime) -> Result<Vec<Option<Met>>, StorageError> {
+    pub async fn meet_known(
+        &self,
+        seeds: &[PersonSeed],
+        now: OffsetDateTime,
+    ) -> Result<Vec<Option<Met>>, StorageError> {
         let mut met = Vec::with_capacity(seeds.len());
         for seeds in seeds.chunks(CHUNK) {
             let known = self.known_by_address(seeds).await?;
@@ -300,7 +231,7 @@ impl Tx {
                     met.push(None);
                     continue;
                 };
-                if let std::collections::btree_map::Entry::Vacant(profile) = told.entry(person.contact_id) {
+                if let Entry::Vacant(profile) = told.entry(person.contact_id) {
                     profile.insert(person.profile()?);
                 }
                 if let Some(profile) = told.get_mut(&person.contact_id) {
@@ -368,42 +299,13 @@ impl Tx {
         Ok(true)
     }
 
-    pub(super) async fn save_addresses(
+    /// Notes what an event tells of the person.
+    async fn tell_profile(
         &self,
-        identity: Uuid,
-        addresses: &serde_json::Value,
+        person: &KnownRow,
+        seed: &PersonSeed,
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
-        let mut statement = Sql::new("UPDATE identities SET addresses = ");
-        statement
-            .bind(addresses.clone())
-            .with(", updated_at = ", millis(now))
-            .with(" WHERE workspace_id = ", self.ws())
-            .with(" AND id = ", identity);
-        self.conn.execute_raw(statement.on(&self.conn)).await?;
-        Ok(())
-    }
-
-    fn address_rows<'a>(
-        &self,
-        statement: &mut Sql,
-        account: Uuid,
-        identity: Uuid,
-        addresses: impl IntoIterator<Item = &'a Address>,
-    ) {
-        for (at, address) in addresses.into_iter().enumerate() {
-            statement.push(if at == 0 { "" } else { ", " }).list([
-                Value::from(self.ws()),
-                account.into(),
-                address.kind.as_str().into(),
-                address.value.as_str().into(),
-                identity.into(),
-            ]);
-        }
-    }
-
-    /// Notes what an event tells of the person.
-    async fn tell_profile(&self, person: &KnownRow, seed: &PersonSeed, now: OffsetDateTime) -> Result<(), StorageError> {
         if person.told || seed.profile.is_empty() {
             return Ok(());
         }
@@ -424,13 +326,7 @@ impl Tx {
         }
         // The writer is alone: nobody can be faster.
         let contact = self.insert_person_contact(seed, now).await?;
-        let identity = Identity {
-            id: seed.identity,
-            contact: seed.contact,
-            account: seed.account,
-            addresses: seed.addresses.clone(),
-        };
-        self.insert_identity(&identity, now).await?;
+        self.insert_identity(&seed.as_identity(), now).await?;
         if contact {
             self.add_terms(seed.contact.uuid(), &search::terms(None, &seed.profile, &seed.addresses)).await?;
         }
@@ -474,13 +370,14 @@ impl Tx {
         }
         statement.push(" WHERE EXISTS (SELECT 1 FROM won) ON CONFLICT DO NOTHING RETURNING 1), known AS (");
         statement.push(INSERT_IDENTITY).push(" SELECT ");
-        for (at, value) in self.identity_values(seed, now)?.into_iter().enumerate() {
+        for (at, value) in self.identity_values(&seed.as_identity(), now)?.into_iter().enumerate() {
             statement.push(if at == 0 { "" } else { ", " }).bind(value);
         }
         statement.push(" WHERE EXISTS (SELECT 1 FROM won))");
         let terms = search::terms(None, &seed.profile, &seed.addresses);
         if !terms.is_empty() {
-            statement.push(", found AS (INSERT INTO contact_terms (workspace_id, term, contact_id) SELECT * FROM (VALUES ");
+            statement
+                .push(", found AS (INSERT INTO contact_terms (workspace_id, term, contact_id) SELECT * FROM (VALUES ");
             self.term_rows(&mut statement, seed.contact.uuid(), &terms);
             statement.push(") AS terms WHERE EXISTS (SELECT 1 FROM made))");
         }
@@ -490,69 +387,10 @@ impl Tx {
         let won: i64 = row.try_get("", "won")?;
         Ok(Made { contact: row.try_get("", "made")?, addresses: usize::try_from(won).unwrap_or_default() })
     }
-
-    fn identity_values(&self, seed: &PersonSeed, now: OffsetDateTime) -> Result<[Value; 8], StorageError> {
-        Ok([
-            self.ws().into(),
-            seed.identity.uuid().into(),
-            seed.contact.uuid().into(),
-            seed.account.uuid().into(),
-            to_json(&seed.addresses)?.into(),
-            "".into(),
-            millis(now),
-            millis(now),
-        ])
-    }
-
-    /// Stores an identity of an existing contact.
-    ///
-    /// # Errors
-    /// [`StorageError::Duplicate`] if the id or one of the addresses is taken.
-    pub async fn insert_identity(&self, identity: &Identity, now: OffsetDateTime) -> Result<(), StorageError> {
-        let seed = PersonSeed {
-            identity: identity.id,
-            contact: identity.contact,
-            account: identity.account,
-            addresses: identity.addresses.clone(),
-            profile: Profile::default(),
-            at: now,
-        };
-        let addresses = seed.sorted_addresses()?;
-        let mut statement = Sql::new(INSERT_IDENTITY);
-        statement.push(" VALUES ").list(self.identity_values(&seed, now)?);
-        self.conn.execute_raw(statement.on(&self.conn)).await?;
-        let mut statement = Sql::new(INSERT_ADDRESSES);
-        self.address_rows(&mut statement, seed.account.uuid(), seed.identity.uuid(), &addresses);
-        self.conn.execute_raw(statement.on(&self.conn)).await?;
-        self.add_terms(seed.contact.uuid(), &search::terms(None, &seed.profile, &addresses)).await
-    }
-
-    fn term_rows(&self, statement: &mut Sql, contact: Uuid, terms: &[Vec<u8>]) {
-        for (at, term) in terms.iter().enumerate() {
-            let row = [Value::from(self.ws()), term.clone().into(), contact.into()];
-            statement.push(if at == 0 { "" } else { ", " }).list(row);
-        }
-    }
-
-    /// Lets searches find a contact by these terms as well.
-    pub(super) async fn add_terms(&self, contact: Uuid, terms: &[Vec<u8>]) -> Result<(), StorageError> {
-        if terms.is_empty() {
-            return Ok(());
-        }
-        let mut statement = Sql::new("INSERT INTO contact_terms (workspace_id, term, contact_id) VALUES ");
-        self.term_rows(&mut statement, contact, terms);
-        statement.push(" ON CONFLICT DO NOTHING");
-        self.conn.execute_raw(statement.on(&self.conn)).await?;
-        Ok(())
-    }
 }
 
-const INSERT_ADDRESSES: &str = "INSERT INTO identity_addresses (workspace_id, account_id, kind, value, identity_id) VALUES ";
 const INSERT_CONTACT: &str = "INSERT INTO contacts (workspace_id, id, profile, profile_at, profile_until, blocked, created_at, \
                               updated_at, version)";
-const INSERT_IDENTITY: &str = "INSERT INTO identities (workspace_id, id, contact_id, account_id, addresses, facts, created_at, \
-                               updated_at)";
-
 /// What [`Tx::make_person`] did.
 struct Made {
     contact: bool,
@@ -561,33 +399,26 @@ struct Made {
 }
 
 impl PersonSeed {
-    /// In one order for everybody, so that two who bring the same addresses wait for each other instead of for ever.
-    fn sorted_addresses(&self) -> Result<Vec<Address>, StorageError> {
-        let mut addresses = self.addresses.clone();
-        addresses.sort();
-        addresses.dedup();
-        match addresses.is_empty() {
-            true => Err(StorageError::Database("an identity needs at least one address".to_owned())),
-            false => Ok(addresses),
-        }
-    }
-
-    /// The person as just made.
-    fn met(&self) -> Result<Met, StorageError> {
+    /// The identity that is made of it.
+    fn as_identity(&self) -> Identity {
         let mut addresses: Vec<Address> = Vec::with_capacity(self.addresses.len());
         for address in &self.addresses {
             if !addresses.contains(address) {
                 addresses.push(address.clone());
             }
         }
-        let identity = Identity { id: self.identity, contact: self.contact, account: self.account, addresses };
-        Ok(Met {
-            identity,
+        Identity { id: self.identity, contact: self.contact, account: self.account, addresses }
+    }
+
+    /// The person as just made.
+    fn met(&self) -> Met {
+        Met {
+            identity: self.as_identity(),
             contact: self.contact,
             facts: Person::default(),
             new_contact: true,
             new_identity: true,
             joined: Vec::new(),
-        })
+        }
     }
 }

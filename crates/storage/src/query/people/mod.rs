@@ -5,11 +5,14 @@ mod contacts;
 mod conversations;
 mod episodes;
 mod facts;
+mod filing;
+mod identities;
 mod join;
 mod join_ledger;
 mod lists;
 mod meet;
 mod merge;
+mod message_changes;
 mod messages;
 #[cfg(test)]
 mod plans;

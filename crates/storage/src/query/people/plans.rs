@@ -5,8 +5,8 @@ use sea_orm::{ConnectionTrait, Value};
 use serde_json::json;
 use time::Duration;
 use transom_domain::{
-    Address, Agent, AgentId, ChannelAccount, ChannelAccountId, Connection, ConversationId, Ids, MessageId, Profile, Role, Tab, Team, TeamId,
-    UuidV7,
+    Address, Agent, AgentId, ChannelAccount, ChannelAccountId, Connection, ConversationId, Ids, MessageId, Profile,
+    Role, Tab, Team, TeamId, UuidV7,
 };
 use uuid::Uuid;
 
@@ -19,8 +19,7 @@ use crate::test_support::{NOON, TestDatabase};
 use crate::{Reader, Storage, StorageError, WorkspaceScope};
 
 const MANY: usize = 20_000;
-const NAMES: [&str; 10] =
-    ["Mara", "Ole", "José", "Ángel", "Xi", "Priya", "Lena", "Tom", "Ivo", "Zoë"];
+const NAMES: [&str; 10] = ["Mara", "Ole", "José", "Ángel", "Xi", "Priya", "Lena", "Tom", "Ivo", "Zoë"];
 
 struct Crowd {
     storage: Storage,
@@ -98,12 +97,26 @@ async fn crowd(db: &TestDatabase) -> Crowd {
                 terms.push(vec![ws.into(), Value::from(term), contact.into()]);
             }
             contacts.push(vec![
-                ws.into(), contact.into(), json!(profile).into(), json!({}).into(), millis(at), (n % 400 == 0).into(),
-                1_i64.into(), millis(at), millis(at),
+                ws.into(),
+                contact.into(),
+                json!(profile).into(),
+                json!({}).into(),
+                millis(at),
+                (n % 400 == 0).into(),
+                1_i64.into(),
+                millis(at),
+                millis(at),
             ]);
             labels.push(vec![ws.into(), contact.into(), format!("label-{}", n % 30).into()]);
             identities.push(vec![
-                ws.into(), identity.into(), contact.into(), account.into(), json!(known).into(), "{}".into(), millis(at), millis(at),
+                ws.into(),
+                identity.into(),
+                contact.into(),
+                account.into(),
+                json!(known).into(),
+                "{}".into(),
+                millis(at),
+                millis(at),
             ]);
             addresses.push(vec![ws.into(), account.into(), "user_id".into(), user.into(), identity.into()]);
             let tab = match n % 100 {
@@ -115,42 +128,99 @@ async fn crowd(db: &TestDatabase) -> Crowd {
             let status = if tab == "assigned" { "open" } else { tab };
             let is_open = n % 10 == 0;
             conversations.push(vec![
-                ws.into(), conversation.into(), identity.into(), contact.into(), account.into(), "".into(), status.into(), tab.into(),
+                ws.into(),
+                conversation.into(),
+                identity.into(),
+                contact.into(),
+                account.into(),
+                "".into(),
+                status.into(),
+                tab.into(),
                 (tab == "snoozed").then(|| crate::instant::Millis::from(at + Duration::days(3))).into(),
                 (tab == "assigned" && n % 3 == 0).then_some(agent.uuid()).into(),
-                (tab == "assigned").then_some(team.uuid()).into(), next().into(), 1_i64.into(), millis(at),
+                (tab == "assigned").then_some(team.uuid()).into(),
+                next().into(),
+                1_i64.into(),
+                millis(at),
                 is_open.then(|| crate::instant::Millis::from(at + Duration::days(7))).into(),
                 is_open.then(|| crate::instant::Millis::from(at + Duration::days(7))).into(),
                 "alpha@1".into(),
-                is_open.then(|| crate::instant::Millis::from(at + Duration::days(7))).into(), millis(at), millis(at),
-                (tab == "open").then(|| crate::instant::Millis::from(at)).into(), "hello".into(), 1_i64.into(), millis(at), millis(at),
+                is_open.then(|| crate::instant::Millis::from(at + Duration::days(7))).into(),
+                millis(at),
+                millis(at),
+                (tab == "open").then(|| crate::instant::Millis::from(at)).into(),
+                "hello".into(),
+                1_i64.into(),
+                millis(at),
+                millis(at),
             ]);
             tags.push(vec![ws.into(), conversation.into(), format!("tag-{}", n % 30).into(), millis(at)]);
             messages.push(vec![
-                ws.into(), message.into(), conversation.into(), contact.into(), identity.into(), account.into(), "reply".into(),
-                "inbound".into(), json!({"kind": "customer"}).into(), json!({"body": {"type": "text", "text": "hello"}}).into(),
-                format!("p{n}").into(), json!({}).into(), millis(at), millis(at),
+                ws.into(),
+                message.into(),
+                conversation.into(),
+                contact.into(),
+                identity.into(),
+                account.into(),
+                "reply".into(),
+                "inbound".into(),
+                json!({"kind": "customer"}).into(),
+                json!({"body": {"type": "text", "text": "hello"}}).into(),
+                format!("p{n}").into(),
+                json!({}).into(),
+                millis(at),
+                millis(at),
             ]);
             parts.push(vec![
-                ws.into(), next().into(), message.into(), conversation.into(), account.into(), 0_i64.into(),
-                json!({}).into(), 1_i64.into(), "sent".into(), format!("out-{n}").into(), 1_i64.into(), millis(at),
+                ws.into(),
+                next().into(),
+                message.into(),
+                conversation.into(),
+                account.into(),
+                0_i64.into(),
+                json!({}).into(),
+                1_i64.into(),
+                "sent".into(),
+                format!("out-{n}").into(),
+                1_i64.into(),
+                millis(at),
             ]);
             picked = Some((conversation.into(), message.into()));
         }
         let tables: [(&str, &str, Vec<Vec<Value>>); 9] = [
-            ("contacts", "workspace_id, id, profile, profile_at, profile_until, blocked, version, created_at, updated_at", contacts),
+            (
+                "contacts",
+                "workspace_id, id, profile, profile_at, profile_until, blocked, version, created_at, updated_at",
+                contacts,
+            ),
             ("contact_terms", "workspace_id, term, contact_id", terms),
             ("contact_labels", "workspace_id, contact_id, label", labels),
-            ("identities", "workspace_id, id, contact_id, account_id, addresses, facts, created_at, updated_at", identities),
+            (
+                "identities",
+                "workspace_id, id, contact_id, account_id, addresses, facts, created_at, updated_at",
+                identities,
+            ),
             ("identity_addresses", "workspace_id, account_id, kind, value, identity_id", addresses),
-            ("conversations", "workspace_id, id, identity_id, contact_id, account_id, thread, status, tab, snoozed_until, agent_id, team_id, \
+            (
+                "conversations",
+                "workspace_id, id, identity_id, contact_id, account_id, thread, status, tab, snoozed_until, agent_id, team_id, \
               episode_id, episodes, status_since, window_closes_at, closing_at, window_policy_version, window_recompute_at, active_at, \
-              last_message_at, waiting_since, preview, version, created_at, updated_at", conversations),
+              last_message_at, waiting_since, preview, version, created_at, updated_at",
+                conversations,
+            ),
             ("conversation_tags", "workspace_id, conversation_id, tag, added_at", tags),
-            ("messages", "workspace_id, id, conversation_id, contact_id, identity_id, account_id, kind, direction, author, content, \
-              provider_id, extra, at, stored_at", messages),
-            ("parts", "workspace_id, id, message_id, conversation_id, account_id, position, content, cost, state, provider_id, attempts, \
-              updated_at", parts),
+            (
+                "messages",
+                "workspace_id, id, conversation_id, contact_id, identity_id, account_id, kind, direction, author, content, \
+              provider_id, extra, at, stored_at",
+                messages,
+            ),
+            (
+                "parts",
+                "workspace_id, id, message_id, conversation_id, account_id, position, content, cost, state, provider_id, attempts, \
+              updated_at",
+                parts,
+            ),
         ];
         for (table, columns, rows) in tables {
             for rows in rows.chunks(100) {
@@ -181,7 +251,20 @@ fn whole_tables(plan: &[String], is_postgres: bool) -> Vec<&String> {
     let is_whole = |line: &&String| match is_postgres {
         true => line.contains("Seq Scan on ") && !line.contains("Seq Scan on channel_accounts"),
         // What is made on the way, of at most two pages or four numbers, may be read as a whole.
-        false => line.starts_with("SCAN ") && !["SCAN k", "SCAN found", "SCAN tab_", "SCAN counted", "SCAN CONSTANT ROW", "SCAN channel_accounts", "SCAN ("].iter().any(|made| line.starts_with(made)),
+        false => {
+            line.starts_with("SCAN ")
+                && ![
+                    "SCAN k",
+                    "SCAN found",
+                    "SCAN tab_",
+                    "SCAN counted",
+                    "SCAN CONSTANT ROW",
+                    "SCAN channel_accounts",
+                    "SCAN (",
+                ]
+                .iter()
+                .any(|made| line.starts_with(made))
+        }
     };
     plan.iter().filter(is_whole).collect()
 }
@@ -197,7 +280,14 @@ fn queries(crowd: &Crowd) -> Vec<(String, ConversationQuery)> {
                 ("tab closed", ConversationQuery { tab: Some(Tab::Closed), ..all() }),
                 ("status open", ConversationQuery { status: Some(StatusFilter::Open), ..all() }),
                 ("mine", ConversationQuery { inbox: Some(Inbox::Mine(crowd.agent)), ..all() }),
-                ("mine open", ConversationQuery { inbox: Some(Inbox::Mine(crowd.agent)), status: Some(StatusFilter::Open), ..all() }),
+                (
+                    "mine open",
+                    ConversationQuery {
+                        inbox: Some(Inbox::Mine(crowd.agent)),
+                        status: Some(StatusFilter::Open),
+                        ..all()
+                    },
+                ),
                 ("unassigned", ConversationQuery { inbox: Some(Inbox::Unassigned), ..all() }),
                 ("team", ConversationQuery { inbox: Some(Inbox::Team(vec![crowd.team])), ..all() }),
                 ("teams", ConversationQuery { teams: vec![crowd.team, TeamId::from(UuidV7.next())], ..all() }),

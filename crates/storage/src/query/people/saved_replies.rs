@@ -41,7 +41,8 @@ impl Reader {
             let last = [Expr::value(fold(title.trim()).into_bytes()), Expr::value(id.uuid())];
             rows = rows.filter(Expr::tuple([Expr::col(C::TitleFolded), Expr::col(C::Id)]).gt(Expr::tuple(last)));
         }
-        let rows = rows.order_by_asc(C::TitleFolded).order_by_asc(C::Id).limit(u64::from(limit)).all(&self.conn).await?;
+        let rows =
+            rows.order_by_asc(C::TitleFolded).order_by_asc(C::Id).limit(u64::from(limit)).all(&self.conn).await?;
         Ok(rows.into_iter().map(Into::into).collect())
     }
 }

@@ -44,13 +44,14 @@ impl Sql {
         self.push(text).bind(value)
     }
 
-    /// Values with commas between them, in parentheses.
+    /// Values with commas between them, in parentheses; `(NULL)` for none, which nothing is in.
     pub(crate) fn list<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
+        let before = self.values.len();
         self.push("(");
         for (at, value) in values.into_iter().enumerate() {
             self.push(if at == 0 { "" } else { ", " }).bind(value);
         }
-        self.push(")")
+        self.push(if self.values.len() == before { "NULL)" } else { ")" })
     }
 
     /// The finished statement.
@@ -87,6 +88,8 @@ mod tests {
         statement.with("a = ", 1).push(" AND b IN ").list(["x", "y"]);
         assert_eq!(statement.text, "SELECT 1 WHERE a = $1 AND b IN ($2, $3)");
         assert_eq!(statement.values.len(), 3);
+        statement.push(" OR c IN ").list(Vec::<i64>::new());
+        assert!(statement.text.ends_with(" OR c IN (NULL)"));
     }
 
     #[test]

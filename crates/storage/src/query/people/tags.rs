@@ -1,7 +1,9 @@
 //! The workspace's tags, and which conversations have them.
 
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value,
+};
 use time::OffsetDateTime;
 use transom_domain::ConversationId;
 use uuid::Uuid;
@@ -27,11 +29,8 @@ impl Reader {
 impl Tx {
     /// Gives the workspace a tag; `false` if it has it.
     pub async fn create_tag(&self, name: &str, now: OffsetDateTime) -> Result<bool, StorageError> {
-        let row = tags::ActiveModel {
-            workspace_id: Set(self.ws()),
-            name: Set(name.to_owned()),
-            created_at: Set(now.into()),
-        };
+        let row =
+            tags::ActiveModel { workspace_id: Set(self.ws()), name: Set(name.to_owned()), created_at: Set(now.into()) };
         let known = OnConflict::new().do_nothing().to_owned();
         Ok(tags::Entity::insert(row).on_conflict(known).exec_without_returning(&self.conn).await? == 1)
     }

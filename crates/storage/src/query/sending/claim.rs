@@ -368,7 +368,7 @@ mod tests {
     }
 
     fn ids(taken: &[Uuid]) -> Vec<u128> {
-        taken.iter().map(|id| id.as_u128()).collect()
+        taken.iter().map(Uuid::as_u128).collect()
     }
 
     #[test]

@@ -12,9 +12,10 @@ mod quota_facts;
 mod receipts;
 mod recipients;
 mod recover;
-mod sending;
+mod reserve;
 mod settle;
 mod spend;
+mod wire;
 
 pub use attempts::{Attempt, PartEvidence};
 pub use choices::Choice;

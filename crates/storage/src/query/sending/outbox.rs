@@ -164,6 +164,8 @@ pub struct OutboxStats {
     pub oldest_due_at: Option<OffsetDateTime>,
     /// Parts whose outcome nobody knows.
     pub unknown: u64,
+    /// Receipts that came for ids nobody knows.
+    pub parked_receipts: u64,
 }
 
 impl Reader {
@@ -199,17 +201,20 @@ impl Reader {
             due: i64,
             oldest: Option<Millis>,
             unknown: i64,
+            parked: i64,
         }
         const COUNT: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox WHERE workspace_id = $1 AND state = 'queued' \
                              AND ready_at <= $2 LIMIT 10000) AS d) AS due, (SELECT min(ready_at) FROM outbox \
                              WHERE workspace_id = $1 AND state = 'queued' AND ready_at <= $2) AS oldest, (SELECT count(*) \
-                             FROM outbox WHERE workspace_id = $1 AND state = 'unknown') AS unknown";
+                             FROM outbox WHERE workspace_id = $1 AND state = 'unknown') AS unknown, (SELECT count(*) FROM receipts_parked \
+                             WHERE workspace_id = $1) AS parked";
         let row =
             Row::find_by_statement(sql(&self.conn, COUNT, [self.ws().into(), millis(now)])).one(&self.conn).await?;
         Ok(row.map_or_else(OutboxStats::default, |row| OutboxStats {
             due: row.due.unsigned_abs(),
             oldest_due_at: row.oldest.map(Into::into),
             unknown: row.unknown.unsigned_abs(),
+            parked_receipts: row.parked.unsigned_abs(),
         }))
     }
 }
