@@ -173,8 +173,9 @@ fn cut(text: &str) -> Result<Vec<Piece<'_>>, TextError> {
         let Some((name, tail)) = after.split_once("}}") else {
             return Err(TextError::Malformed(format!("{{{{{}", after.chars().take(40).collect::<String>())));
         };
-        let name = name.trim();
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        // As the platforms read them: no spaces, and no leading zero in a number.
+        let padded = name.len() > 1 && name.starts_with('0') && name.bytes().all(|b| b.is_ascii_digit());
+        if name.is_empty() || padded || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
             return Err(TextError::Malformed(format!("{{{{{}}}}}", name.chars().take(40).collect::<String>())));
         }
         if !before.is_empty() {
@@ -204,7 +205,9 @@ mod tests {
 
     #[rstest]
     #[case("Hi {{1}} and {{1}}", places(&["Mara"]), Ok("Hi Mara and Mara"))]
-    #[case("Hi {{ first_name }}", named(&[("first_name", "{{1}}")]), Ok("Hi {{1}}"))]
+    #[case("Hi {{first_name}}", named(&[("first_name", "{{1}}")]), Ok("Hi {{1}}"))]
+    #[case("Hi {{ 1 }}", places(&["a"]), Err(TextError::Malformed("{{ 1 }}".into())))]
+    #[case("Hi {{01}}", places(&["a"]), Err(TextError::Malformed("{{01}}".into())))]
     #[case("no places", places(&[]), Ok("no places"))]
     #[case("{{1}} {{3}}", places(&["a", "b"]), Err(TextError::Gap { missing: 2 }))]
     #[case("{{1}} {{name}}", places(&["a"]), Err(TextError::Mixed))]

@@ -204,6 +204,8 @@ async fn listen(shared: Arc<Shared>, first: TcpListener, address: SocketAddr) {
                 _ = open.changed() => {}
             }
         } else {
+            // Also when it never got to listen: a port that listens and does not answer is not refused.
+            listener = None;
             shared.listening.send_replace(false);
             if open.changed().await.is_err() {
                 return;

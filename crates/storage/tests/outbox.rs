@@ -15,7 +15,7 @@ use serde_json::json;
 use time::Duration;
 
 use sending_support::*;
-use transom_storage::both_databases;
+use transom_storage::{Choice, both_databases};
 
 const fn seconds(count: i64) -> Duration {
     Duration::seconds(count)
@@ -26,7 +26,7 @@ both_databases! {
         let desk = Desk::open(&db).await;
         let talk = desk.talk().await;
         let way = desk.reply(talk).await;
-        assert_eq!(desk.storage.scopes_with_due_work(NOON).await.unwrap(), [desk.scope.clone()]);
+        assert_eq!(desk.storage.scopes_with_due_work(NOON).await.unwrap(), std::slice::from_ref(&desk.scope));
 
         let claimed = desk.claim(ADA, 10, NOON).await;
         let [claimed] = claimed.as_slice() else { panic!("{claimed:?}") };

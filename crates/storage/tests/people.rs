@@ -43,7 +43,7 @@ transom_storage::both_databases! {
         let again = desk.meet(&desk.named(&[("user_id", "u1")], "Mara Klein")).await;
         assert_eq!(again, Met { new_contact: false, new_identity: false, ..first.clone() });
         assert_eq!(desk.reader().identity(first.identity.id).await.unwrap(), Some(first.identity.clone()));
-        assert_eq!(desk.reader().identities_of(first.contact).await.unwrap(), [first.identity.clone()]);
+        assert_eq!(desk.reader().identities_of(first.contact).await.unwrap(), std::slice::from_ref(&first.identity));
         let by_address = desk.reader().identity_by_address(desk.account, "user_id", "u1").await.unwrap();
         assert_eq!(by_address, Some(first.identity));
         assert_eq!(desk.reader().identity_by_address(desk.account, "phone", "u1").await.unwrap(), None);
@@ -123,7 +123,7 @@ transom_storage::both_databases! {
         let met = desk.meet(&desk.seed(&[("user_id", "u1"), ("phone", "+4915550100001")])).await;
         let contacts = everybody(&desk).await;
         assert_eq!(contacts.len(), 1);
-        assert_eq!(contacts[0].identities, [met.identity.clone()]);
+        assert_eq!(contacts[0].identities, std::slice::from_ref(&met.identity));
         let conversations = desk.reader().conversations(&ConversationQuery::new(NOON)).await.unwrap();
         assert_eq!(conversations.len(), 1);
         let messages = desk.reader().messages(conversations[0].conversation.id, None, 100).await.unwrap();
@@ -475,7 +475,7 @@ transom_storage::both_databases! {
         let met = desk.meet(&desk.seed(&[("user_id", "u1"), ("phone", "+4915550100001")])).await;
         assert_eq!((met.contact, met.joined.as_slice()), (by_phone.contact, &[by_id.identity.id][..]));
         let other = desk.reader().contact(by_id.contact).await.unwrap().unwrap();
-        assert_eq!(other.identities, [elsewhere.clone()]);
+        assert_eq!(other.identities, std::slice::from_ref(&elsewhere));
         let taken = Identity { id: id(), ..elsewhere };
         let refused = in_tx!(desk, [taken], tx => tx.insert_identity(&taken, NOON).await);
         assert!(matches!(refused, Err(StorageError::Duplicate(_))), "{refused:?}");

@@ -9,12 +9,13 @@
 mod sending_support;
 
 use std::collections::BTreeSet;
+use std::slice::from_ref;
 
 use sending_support::*;
 use serde_json::json;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
-use transom_storage::both_databases;
+use transom_storage::{Choice, both_databases};
 use transom_windows::{Ask, Category, Event, Facts, Policies, Policy, Sender, Snapshot, Subject, What};
 
 const DAY: Duration = Duration::DAY;
@@ -434,8 +435,8 @@ both_databases! {
         desk.account.limits.insert(quota.clone(), Some(4));
         let mut wanted = of(QuotaScope::Account(desk.account.id), &quota, "2026-11", 4);
         wanted.cost = 2;
-        desk.reserve(&ways[0], &[wanted.clone()], NOON).await.unwrap();
-        desk.reserve(&ways[1], &[wanted.clone()], NOON).await.unwrap();
+        desk.reserve(&ways[0], from_ref(&wanted), NOON).await.unwrap();
+        desk.reserve(&ways[1], from_ref(&wanted), NOON).await.unwrap();
         desk.claim_parts(NOON).await;
         desk.begin(ways[0].part(), NOON).await.unwrap();
         desk.settle(ways[0].part(), 1, sent("p"), NOON).await;
@@ -471,8 +472,8 @@ both_databases! {
             counting: Counting::DistinctRecipients { window: DAY },
             ..of(QuotaScope::Group("portfolio".into()), "messaging_limit", "rolling", 2)
         };
-        desk.reserve(&ways[0], &[wanted.clone()], NOON).await.unwrap();
-        desk.reserve(&ways[1], &[wanted.clone()], NOON).await.unwrap();
+        desk.reserve(&ways[0], from_ref(&wanted), NOON).await.unwrap();
+        desk.reserve(&ways[1], from_ref(&wanted), NOON).await.unwrap();
         desk.claim_parts(NOON).await;
         desk.begin(ways[0].part(), NOON).await.unwrap();
         desk.settle(ways[0].part(), 1, sent("p"), NOON).await;
@@ -498,7 +499,7 @@ both_databases! {
         let name = email.quotas()[0].name().to_owned();
         let wanted = Reservation { quota: name.clone(), ..rolling(&desk, 9) };
         for way in &ways {
-            desk.reserve(way, &[wanted.clone()], NOON).await.unwrap();
+            desk.reserve(way, from_ref(&wanted), NOON).await.unwrap();
         }
         desk.claim_parts(NOON).await;
         desk.begin(ways[0].part(), NOON).await.unwrap();
@@ -514,8 +515,8 @@ both_databases! {
         let talk = desk.talk().await;
         let mine = Reservation { counting: Counting::Rolling { window: DAY }, ..of(QuotaScope::Identity(talk.identity), &quota, "rolling", 5) };
         let (used, held) = (desk.reply(talk).await, desk.reply(talk).await);
-        desk.reserve(&used, &[mine.clone()], NOON).await.unwrap();
-        desk.reserve(&held, &[mine.clone()], NOON).await.unwrap();
+        desk.reserve(&used, from_ref(&mine), NOON).await.unwrap();
+        desk.reserve(&held, from_ref(&mine), NOON).await.unwrap();
         desk.claim_and_begin(used.part(), NOON).await;
         desk.settle(used.part(), 1, sent("w"), NOON).await;
         let facts = desk.reader().quota_facts(&desk.account, talk.identity, &webchat, None, NOON).await.unwrap();

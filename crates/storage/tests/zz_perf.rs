@@ -16,21 +16,33 @@ fn facts() -> Person {
     }
 }
 
+
+static T: [std::sync::atomic::AtomicU64; 6] = [const { std::sync::atomic::AtomicU64::new(0) }; 6];
+fn lap(n: usize, started: &mut Instant) { T[n].fetch_add(started.elapsed().as_micros() as u64, std::sync::atomic::Ordering::Relaxed); *started = Instant::now(); }
+fn laps() -> Vec<u64> { T.iter().map(|t| t.swap(0, std::sync::atomic::Ordering::Relaxed)).collect() }
+
 async fn apply(tx: &Tx, seed: &PersonSeed, fresh: &Conversation, n: i64) -> Result<(), StorageError> {
     let at = NOON + Duration::seconds(n);
+    let mut s = Instant::now();
     tx.first_sight(seed.account, &format!("key-{}", UuidV7.next()), None, NOON).await?;
+    lap(0, &mut s);
     let met = tx.meet(seed, NOON).await?;
+    lap(1, &mut s);
     let stored = if met.new_identity {
         let fresh = Conversation { identity: met.identity.id, ..fresh.clone() };
         tx.lock_or_insert_conversation(&fresh, met.contact, seed.account, NOON).await?
     } else {
         match tx.lock_conversation_of(met.identity.id, "").await? { Some(s) => s, None => panic!() }
     };
+    lap(2, &mut s);
     let new = inbound(&stored, "hello there", at);
     let touch = touch(&new, false);
     let window = WindowColumns { closes_at: Some(at + Duration::DAY), free_form_until: Some(at + Duration::DAY), policy_version: "a@1".into(), recompute_at: Some(at + Duration::DAY) };
     tx.file_inbound(&new, &touch, &facts(), &window, NOON).await?;
-    tx.emit(&NewEvent { id: id(), kind: "message.received".into(), conversation: Some(stored.conversation.id), contact: Some(met.contact), data: json!({"message": new.message.id}), at }).await
+    lap(3, &mut s);
+    tx.emit(&NewEvent { id: id(), kind: "message.received".into(), conversation: Some(stored.conversation.id), contact: Some(met.contact), data: json!({"message": new.message.id}), at }).await?;
+    lap(4, &mut s);
+    Ok(())
 }
 
 async fn run(desk: &Desk, tasks: usize, per_task: usize, batch: usize, new: bool) -> f64 {
@@ -97,26 +109,19 @@ async fn raw_pg(desk: &Desk, db: &TestDatabase, tasks: usize, per_task: usize) -
     (tasks * per_task) as f64 / started.elapsed().as_secs_f64()
 }
 
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn perf() {
     for pg in [true, false] {
         let db = if pg { TestDatabase::postgres().await.unwrap() } else { TestDatabase::sqlite() };
         let desk = Desk::open(&db).await;
-        for u in 0..320 {
-            desk.customer(&format!("known-{u}")).await;
-        }
-        for round in 0..2 {
-            if pg {
-                for tasks in [1, 6] { eprintln!("PERF pg raw {tasks}: {:.0}", raw_pg(&desk, &db, tasks, 600).await); }
-                for tasks in [1, 6] { 
-                    eprintln!("PERF pg new {tasks} batch 20: {:.0}", run(&desk, tasks, 600, 20, true).await);
-                    eprintln!("PERF pg known {tasks} batch 20: {:.0}", run(&desk, tasks, 600, 20, false).await); 
-                    eprintln!("PERF pg known {tasks} batch 1: {:.0}", run(&desk, tasks, 300, 1, false).await); 
-                }
-            } else {
-                eprintln!("PERF sqlite new batch 20: {:.0}", run(&desk, 1, 1000, 20, true).await);
-                eprintln!("PERF sqlite known batch 20: {:.0}", run(&desk, 1, 1000, 20, false).await);
-                eprintln!("PERF sqlite known 8 tasks batch 1: {:.0}", run(&desk, 8, 200, 1, false).await);
+        for u in 0..320 { desk.customer(&format!("known-{u}")).await; }
+        laps();
+        for round in 0..3 {
+            if pg { eprintln!("PERF pg raw 1: {:.0}", raw_pg(&desk, &db, 1, 600).await); eprintln!("PERF pg raw 6: {:.0}", raw_pg(&desk, &db, 6, 200).await); }
+            for tasks in if pg { vec![1, 6] } else { vec![1] } {
+                eprintln!("PERF pg={pg} new {tasks} batch 20: {:.0} {:?}", run(&desk, tasks, 600, 20, true).await, laps());
+                eprintln!("PERF pg={pg} known {tasks} batch 20: {:.0} {:?}", run(&desk, tasks, 600, 20, false).await, laps());
             }
         }
     }

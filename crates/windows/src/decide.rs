@@ -105,9 +105,10 @@ impl Policy {
         let mut next_change: Option<Moment> = None;
         let mut views = SmallVec::<[View<'_>; 12]>::new();
         let mut holds = None;
-        for &Slot { position, opened } in &facts.slots {
+        for Slot { position, opened } in &facts.slots {
+            let position = *position;
             let Some(grant) = self.0.grants.get(position) else { continue };
-            let case = Case { policy: self, facts, ask, now, position, grant, opened };
+            let case = Case { policy: self, facts, ask, now, position, grant, opened: opened.as_ref() };
             let (turn, view) = match case.explain() {
                 Ok(held) => {
                     permits.push(Permit::new(&case, held));

@@ -138,7 +138,7 @@ pub(crate) struct Case<'a> {
     pub(crate) now: Moment,
     pub(crate) position: usize,
     pub(crate) grant: &'a Grant,
-    pub(crate) opened: Option<Opened>,
+    pub(crate) opened: Option<&'a Opened>,
 }
 
 impl<'a> Case<'a> {
@@ -391,7 +391,7 @@ impl<'a> Case<'a> {
 
     /// One of the grant's quotas.
     #[inline]
-    pub(crate) fn meter(&self, position: usize, opened: Option<Opened>) -> Option<Meter<'a>> {
+    pub(crate) fn meter(&self, position: usize, opened: Option<&'a Opened>) -> Option<Meter<'a>> {
         let quota = self.rules().quotas.get(position)?;
         Some(Meter { facts: self.facts, position, quota, grant: self.grant, opened })
     }
@@ -404,7 +404,8 @@ impl<'a> Case<'a> {
             // A window that is not open will be opened anew, with nothing counted on it.
             let Some(meter) = self.meter(position, self.opened.filter(|_| open)) else { continue };
             let cost = self.ask.costs();
-            let left = meter.left(self.now);
+            let free = meter.free_until(self.now);
+            let left = if free.is_some() { None } else { meter.counted_left(self.now) };
             if left.is_some_and(|left| left < meter.counted(cost)) {
                 let mut more = Objections::new();
                 hearing.object(|| {
@@ -419,8 +420,8 @@ impl<'a> Case<'a> {
                 (Some(least), Some(left)) => Some(least.min(left)),
                 (least, left) => least.or(left),
             };
-            quotas.counted |= u64::from(!meter.is_free(self.now)) << position;
-            quotas.fills = sooner(quotas.fills, meter.fills_at(self.now, cost));
+            quotas.counted |= u64::from(free.is_none()) << position;
+            quotas.fills = sooner(quotas.fills, meter.fills_at(self.now, free, cost));
         }
         ControlFlow::Continue(quotas)
     }

@@ -104,8 +104,8 @@ impl Ledger {
     #[inline]
     pub(crate) fn usage(&self, position: usize, quota: &Quota, rows: &[Row]) -> Option<&Use> {
         let usage = self.usage.get(position)?.as_ref()?;
-        let reset = quota.reset_at(rows);
-        (usage.reported.is_none() || reset <= usage.reported).then_some(usage)
+        let is_current = || usage.reported.is_none() || quota.reset_at(rows) <= usage.reported;
+        (quota.reset_by == 0 || is_current()).then_some(usage)
     }
 
     /// The account by its names.

@@ -76,7 +76,7 @@ impl<'a> Iterator for Permits<'a> {
             self.next += 1;
             let Self { policy, ask, now, next, .. } = *self;
             let Some(grant) = policy.0.grants.get(slot.position) else { continue };
-            let case = Case { policy, facts, ask, now, position: slot.position, grant, opened: slot.opened };
+            let case = Case { policy, facts, ask, now, position: slot.position, grant, opened: slot.opened.as_ref() };
             if let Some(held) = case.held() {
                 let position = slot.position;
                 return Some(Allowed { policy, grant, position, home: self.home.clone(), slot: next - 1, ask, now, held });
@@ -132,7 +132,7 @@ impl<'a> Allowed<'a> {
         Permit::new(&case, self.held)
     }
 
-    fn opened(&self) -> Option<Opened> {
-        self.home.facts().slots.get(self.slot)?.opened
+    fn opened(&self) -> Option<&Opened> {
+        self.home.facts().slots.get(self.slot)?.opened.as_ref()
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Meter<'a> {
     pub(crate) position: usize,
     pub(crate) quota: &'a Quota,
     pub(crate) grant: &'a Grant,
-    pub(crate) opened: Option<Opened>,
+    pub(crate) opened: Option<&'a Opened>,
 }
 
 impl Meter<'_> {
@@ -31,9 +31,12 @@ impl Meter<'_> {
     /// The room left at an instant; `None` if nothing is counted or nothing limits it.
     #[inline]
     pub(crate) fn left(&self, at: Moment) -> Option<u32> {
-        if self.is_free(at) {
-            return None;
-        }
+        if self.free_until(at).is_some() { None } else { self.counted_left(at) }
+    }
+
+    /// The same, where no other grant's window is open.
+    #[inline]
+    pub(crate) fn counted_left(&self, at: Moment) -> Option<u32> {
         // Somebody who is counted already takes no more room.
         if self.counted(1) == 0 {
             return None;
@@ -44,10 +47,10 @@ impl Meter<'_> {
         self.limit().map(|limit| limit.saturating_sub(self.used(at)))
     }
 
-    /// The next instant at which a message of that cost stops fitting, without any event.
+    /// The next instant at which a message of that cost stops fitting, without any event. `free` is until when nothing
+    /// is counted.
     #[inline]
-    pub(crate) fn fills_at(&self, now: Moment, cost: u32) -> Option<Moment> {
-        let free = self.free_until(now);
+    pub(crate) fn fills_at(&self, now: Moment, free: Option<Moment>, cost: u32) -> Option<Moment> {
         if free.is_none() && self.usage().is_none() && self.facts.used_up.is_empty() {
             return None;
         }
@@ -234,17 +237,11 @@ impl Meter<'_> {
         }
     }
 
-    /// Whether nothing is counted, because another grant's window is open.
+    /// Until when nothing is counted, because another grant's window is open.
     #[inline]
-    pub(crate) fn is_free(&self, at: Moment) -> bool {
-        self.quota.free_within.is_some() && self.free_until(at).is_some()
-    }
-
-    /// Until when nothing is counted.
-    #[inline]
-    fn free_until(&self, at: Moment) -> Option<Moment> {
+    pub(crate) fn free_until(&self, at: Moment) -> Option<Moment> {
         let position = self.quota.free_within?;
         let slot = self.facts.slots.iter().find(|slot| slot.position == position)?;
-        slot.opened?.open_until(at)
+        slot.opened.as_ref()?.open_until(at)
     }
 }

@@ -65,7 +65,7 @@ fn is_windowless(grant: &Grant) -> bool {
 /// One grant as it was judged, as far as the window minds.
 pub(crate) struct View<'a> {
     grant: &'a Grant,
-    opened: Option<Opened>,
+    opened: Option<&'a Opened>,
     /// When it lapses, if it holds.
     lapses: Option<Moment>,
     /// It is nothing to this sender at all, whatever the customer does.

@@ -3,8 +3,8 @@
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 use time::{Duration, OffsetDateTime};
-use transom_desk::window::{WindowView, window};
-use transom_windows::{Basis, Permit};
+use transom_desk::window::window;
+use transom_windows::{Ask, Basis, Decision, Facts, Permit, Sender, Subject};
 
 use super::seed::Seeded;
 use super::world::{Trouble, World};
@@ -25,13 +25,13 @@ pub async fn of(world: &World, people: &[Seeded], colour: bool) -> Result<Table,
         table.force_no_tty();
     }
     for person in people {
-        let view = match person.conversation {
+        let (what, until, tint) = match person.conversation {
             Some(conversation) => {
-                Some(window(world.desk(), &world.caller, conversation).await.map_err(Trouble::new)?)
+                let view = window(world.desk(), &world.caller, conversation).await.map_err(Trouble::new)?;
+                said(&view.human.decision, view.now)
             }
-            None => None,
+            None => said(&of_a_stranger(world, person.platform)?, world.now()),
         };
-        let (what, until, tint) = said(view.as_ref());
         table.add_row([
             Cell::new(person.name).add_attribute(Attribute::Bold),
             Cell::new(&world.account(person.platform)?.ours.name),
@@ -43,29 +43,27 @@ pub async fn of(world: &World, people: &[Seeded], colour: bool) -> Result<Table,
     Ok(table)
 }
 
+/// What may be sent to somebody of whom nothing is known yet.
+fn of_a_stranger(world: &World, platform: &str) -> Result<Decision, Trouble> {
+    let policies = world.desk().policies();
+    let policy = policies.for_platform(platform).ok_or_else(|| Trouble(format!("no policy for {platform}")))?;
+    Ok(policy.decide(&Facts::new(Subject::new(0), policy), Ask::by(Sender::Human), world.now()))
+}
+
 /// In words: what, until when, and how good that is.
-fn said(view: Option<&WindowView>) -> (String, String, Color) {
-    // Somebody without a conversation can be begun with by an approved template only, or not at all.
-    let Some(view) = view else { return ("an approved template".into(), "any time".into(), Color::Yellow) };
-    let permits = view.human.decision.permits();
+fn said(decision: &Decision, now: OffsetDateTime) -> (String, String, Color) {
+    let permits = decision.permits();
     let free = permits.iter().find(|permit| !matches!(permit.basis(), Basis::Template { .. }));
     match (free, permits.is_empty()) {
         (Some(permit), _) => {
-            let soon = permit.lapses_at().is_some_and(|end| end - view.now < Duration::HOUR);
+            let soon = permit.lapses_at().is_some_and(|end| end - now < Duration::HOUR);
             let tint = if soon { Color::Yellow } else { Color::Green };
-            (format!("{}{}", words(permit), templates(permits)), until(permit, view.now), tint)
+            (format!("{}{}", words(permit), templates(permits)), until(permit, now), tint)
         }
         (None, false) => ("an approved template".into(), "any time".into(), Color::Yellow),
         (None, true) => {
-            let why = view
-                .human
-                .decision
-                .refusals()
-                .iter()
-                .flat_map(transom_windows::Refusal::because)
-                .map(|because| because.detail().into_owned())
-                .next()
-                .unwrap_or_default();
+            let because = decision.refusals().iter().flat_map(transom_windows::Refusal::because).next();
+            let why = because.map(|because| because.detail().into_owned()).unwrap_or_default();
             (format!("nothing: {why}"), "-".into(), Color::Red)
         }
     }

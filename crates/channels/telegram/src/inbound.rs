@@ -112,7 +112,7 @@ impl Reader<'_> {
             (None, Service::Notice(what)) => (not_known(&what, false), Vec::new()),
             (None, Service::Content(what)) => (not_known(&what, from_customer), opens("message")),
         };
-        let account = message.business_connection_id.as_ref().map(ConnectionId::as_str).unwrap_or(self.bot_id);
+        let account = message.business_connection_id.as_ref().map_or(self.bot_id, ConnectionId::as_str);
         Some(vec![event(account, key, at, Some(person), openings, item)])
     }
 
@@ -131,7 +131,7 @@ impl Reader<'_> {
             },
             _ => not_known(kind, from_customer),
         };
-        let account = message.business_connection_id.as_ref().map(ConnectionId::as_str).unwrap_or(self.bot_id);
+        let account = message.business_connection_id.as_ref().map_or(self.bot_id, ConnectionId::as_str);
         Some(vec![event(account, self.key(kind), at, Some(person_of(&message)), Vec::new(), item)])
     }
 

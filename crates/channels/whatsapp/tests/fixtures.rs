@@ -258,10 +258,6 @@ fn differences(inbound: &Inbound, expected: &Value) -> Vec<String> {
 /// can't have been approved.
 const DECIDED_OTHERWISE: &[&str] = &["tmpl-empty-braces"];
 
-/// What `transom_domain::placeholder` takes though the vectors refuse it: it trims the name and reads `01` as 1. WhatsApp
-/// approves no such template, so no catalogue holds one.
-const TAKEN_BY_THE_DOMAIN: &[&str] = &["tmpl-pos-leading-zero", "tmpl-spaces-inside"];
-
 #[test]
 fn templates() {
     let vectors = vectors(include_str!("fixtures/templates.json"));
@@ -275,8 +271,8 @@ fn templates() {
             (Some(false), Err(_)) => true,
             _ => false,
         };
-        // An exception that is none any more is wrong too: the lists only get shorter.
-        let is_exception = DECIDED_OTHERWISE.contains(&id) || TAKEN_BY_THE_DOMAIN.contains(&id);
+        // An exception that is none any more is wrong too: the list only gets shorter.
+        let is_exception = DECIDED_OTHERWISE.contains(&id);
         if agrees == is_exception {
             wrong.push(format!("{id} ({}): {rendered:?}", vector["why"]));
         }

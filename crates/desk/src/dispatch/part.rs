@@ -356,7 +356,7 @@ async fn learn(tx: &Tx, attempted: &Attempted, proof: &Evidence, now: OffsetDate
     let Some(identity) = tx.lock_identity(attempted.claimed.identity).await? else { return Ok(()) };
     let mut situation = attempted.situation.again(tx, identity, now).await?;
     let record = attempted.permit.record();
-    evidence::record(tx, &mut situation, Some(&record), attempted.permit.spends(), proof, attempted.started_at, now)
+    evidence::record(tx, &mut situation, Some(&record), &attempted.permit.spends(), proof, attempted.started_at, now)
         .await?;
     situation.save(tx, now).await
 }

@@ -265,7 +265,8 @@ impl Control {
     /// On: the platforms' port is closed, and with it all its connections, until it is off again. Returns once it is so.
     pub async fn refuse_connections(&self, on: bool) {
         let mut listening = self.shared.listening.subscribe();
-        self.shared.open.send_replace(!on);
+        // What is so already is left alone: to bind anew would refuse a request in between.
+        self.shared.open.send_if_modified(|open| std::mem::replace(open, !on) == on);
         let _ = listening.wait_for(|listening| *listening != on).await;
     }
 

@@ -1,6 +1,8 @@
 //! A workspace with two accounts, and short ways to say who writes what.
 #![allow(clippy::unwrap_used, clippy::panic, dead_code, unreachable_pub, missing_docs, reason = "helpers of tests")]
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::json;
 use time::OffsetDateTime;
 pub use transom_domain::*;
@@ -52,8 +54,8 @@ impl Desk {
                 policy: platform.into(),
                 name: platform.into(),
                 external_key: platform.into(),
-                features: Default::default(),
-                limits: Default::default(),
+                features: BTreeSet::default(),
+                limits: BTreeMap::default(),
                 quota_group: None,
                 country: None,
                 enabled: true,

@@ -1,13 +1,12 @@
 //! A workspace with conversations, and short ways to put parts on their way and to see how they fare.
 #![allow(clippy::unwrap_used, clippy::panic, dead_code, unreachable_pub, missing_docs, reason = "helpers of tests")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 pub use transom_domain::*;
-pub use transom_storage::Choice;
 pub use transom_storage::test_support::{NOON, TestDatabase};
 pub use transom_storage::*;
 pub use uuid::Uuid;
@@ -75,8 +74,8 @@ pub fn an_account(connection: ConnectionId, platform: &str) -> ChannelAccount {
         policy: platform.into(),
         name: platform.into(),
         external_key: Uuid::from(id::<ChannelAccountId>()).to_string(),
-        features: Default::default(),
-        limits: Default::default(),
+        features: BTreeSet::new(),
+        limits: BTreeMap::new(),
         quota_group: None,
         country: None,
         enabled: true,

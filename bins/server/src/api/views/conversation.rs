@@ -201,10 +201,10 @@ pub(crate) struct ConversationPage {
 #[derive(Debug, Object)]
 #[oai(rename = "TabCounts")]
 pub(crate) struct TabCountsView {
-    open: i64,
-    assigned: i64,
-    snoozed: i64,
-    closed: i64,
+    open: u32,
+    assigned: u32,
+    snoozed: u32,
+    closed: u32,
 }
 
 impl From<TabCounts> for TabCountsView {

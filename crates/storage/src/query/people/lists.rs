@@ -3,7 +3,7 @@
 //! A page goes on behind a row value (sort key, id), so every page costs the same; each sort has an index. Counts stop at
 //! [`TabCounts::MANY`].
 
-use sea_orm::FromQueryResult;
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use time::OffsetDateTime;
 use transom_domain::{AgentId, ChannelAccountId, ContactId, ConversationId, Tab, TeamId};
 
@@ -216,21 +216,21 @@ impl ConversationQuery {
 }
 
 /// How many conversations each tab has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromQueryResult)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TabCounts {
     /// Open, and nobody has it.
-    pub open: i64,
+    pub open: u32,
     /// Open, and somebody has it.
-    pub assigned: i64,
+    pub assigned: u32,
     /// Snoozed.
-    pub snoozed: i64,
+    pub snoozed: u32,
     /// Closed.
-    pub closed: i64,
+    pub closed: u32,
 }
 
 impl TabCounts {
     /// Stands for more than 10,000: nothing is counted beyond.
-    pub const MANY: i64 = 10_001;
+    pub const MANY: u32 = 10_001;
 }
 
 impl Reader {
@@ -283,8 +283,16 @@ impl Reader {
     /// How many conversations each tab has, with every filter but tab and status; the order is of no account.
     pub async fn tab_counts(&self, query: &ConversationQuery) -> Result<TabCounts, StorageError> {
         let statement = self.counts_of_conversations(query);
-        let counts = TabCounts::find_by_statement(statement.on(&self.conn)).one(&self.conn).await?;
-        Ok(counts.unwrap_or_default())
+        let Some(row) = self.conn.query_one_raw(statement.on(&self.conn)).await? else {
+            return Ok(TabCounts::default());
+        };
+        let count = |tab| row.try_get::<i64>("", tab_name(tab)).map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        Ok(TabCounts {
+            open: count(Tab::Open)?,
+            assigned: count(Tab::Assigned)?,
+            snoozed: count(Tab::Snoozed)?,
+            closed: count(Tab::Closed)?,
+        })
     }
 
     pub(super) fn counts_of_conversations(&self, query: &ConversationQuery) -> Sql {
@@ -308,7 +316,7 @@ impl Reader {
             // never sorts or reads all of the table.
             statement
                 .push(if query.tags.is_empty() { "" } else { ")" })
-                .with(" ORDER BY c.active_at DESC LIMIT (SELECT ", TabCounts::MANY)
+                .with(" ORDER BY c.active_at DESC LIMIT (SELECT ", i64::from(TabCounts::MANY))
                 .push(&format!(")) AS counted) AS {}", tab_name(tab)));
         }
         statement

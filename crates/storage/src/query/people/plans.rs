@@ -1,6 +1,8 @@
 //! No query walks a whole table: each statement's plan is looked at, on both databases, with 20,000 of everything.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sea_orm::{ConnectionTrait, Value};
 use serde_json::json;
 use time::Duration;
@@ -60,8 +62,8 @@ async fn crowd(db: &TestDatabase) -> Crowd {
                         policy: "alpha".into(),
                         name: "a".into(),
                         external_key: n.to_string(),
-                        features: Default::default(),
-                        limits: Default::default(),
+                        features: BTreeSet::default(),
+                        limits: BTreeMap::default(),
                         quota_group: None,
                         country: None,
                         enabled: true,
@@ -82,7 +84,7 @@ async fn crowd(db: &TestDatabase) -> Crowd {
         let (mut conversations, mut tags, mut messages, mut parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for n in first..first + 500 {
             let (contact, identity, conversation, message) = (next(), next(), next(), next());
-            let at = NOON - Duration::minutes((n * 7 % MANY) as i64);
+            let at = NOON - Duration::minutes(i64::try_from(n * 7 % MANY).unwrap());
             let account = accounts[if n % 50 == 0 { 2 } else { n % 2 }];
             let user = format!("user-{n}");
             let profile = Profile {

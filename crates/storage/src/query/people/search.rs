@@ -194,8 +194,8 @@ mod tests {
 
     #[test]
     fn nobody_fills_the_index_alone() {
-        let long: String = (0..500).map(|n| format!("{n}{} ", "x".repeat(200))).collect();
-        let profile = Profile { name: Some(long), ..Profile::default() };
+        let long: Vec<String> = (0..500).map(|n| format!("{n}{}", "x".repeat(200))).collect();
+        let profile = Profile { name: Some(long.join(" ")), ..Profile::default() };
         let terms = terms(None, &profile, []);
         assert_eq!(terms.len(), TERMS);
         assert!(terms.iter().all(|term| term.len() <= 1 + 4 * TERM_CHARS));
