@@ -276,7 +276,8 @@ pub struct CursorSecret([u8; 32]);
 impl CursorSecret {
     pub(crate) fn derive(master: &str) -> Self {
         use sha2::{Digest, Sha256};
-        let digest = Sha256::new().chain_update(b"transom cursor secret 1").chain_update(master.trim().to_ascii_lowercase());
+        let digest =
+            Sha256::new().chain_update(b"transom cursor secret 1").chain_update(master.trim().to_ascii_lowercase());
         Self(digest.finalize().into())
     }
 

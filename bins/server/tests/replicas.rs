@@ -1,5 +1,5 @@
 //! Two service processes on one PostgreSQL share the work; kill -9 of one loses and doubles nothing.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test stops at the first surprise")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 mod process;
 

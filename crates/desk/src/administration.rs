@@ -69,13 +69,8 @@ pub async fn create_token(
     expires_at: Option<OffsetDateTime>,
 ) -> Result<(TokenId, SecretString), DeskError> {
     authorise(caller, Action::ManageAgents)?;
-    let new = NewToken {
-        id: TokenId::new(desk.ids()),
-        agent,
-        name: name.trim().to_owned(),
-        scopes: Vec::new(),
-        expires_at,
-    };
+    let new =
+        NewToken { id: TokenId::new(desk.ids()), agent, name: name.trim().to_owned(), scopes: Vec::new(), expires_at };
     if new.name.is_empty() {
         return Err(DeskError::invalid("name_missing", "name", "a token needs a name"));
     }

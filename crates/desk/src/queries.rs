@@ -427,3 +427,40 @@ pub async fn events(desk: &Desk, caller: &Caller, seq: u64, limit: u64) -> Resul
     authorise(caller, Action::ReadEvents)?;
     Ok(desk.reader(&caller.scope).events_after(seq, limit).await?)
 }
+
+/// How much waits in all workspaces together, for operators: numbers only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Since when the oldest webhook call waits to be applied.
+    pub oldest_unapplied_at: Option<OffsetDateTime>,
+    /// What could not be used and nobody has settled.
+    pub quarantined: u64,
+    /// Parts that may be sent now.
+    pub due: u64,
+    /// Since when the oldest of them is due.
+    pub oldest_due_at: Option<OffsetDateTime>,
+    /// Parts whose outcome nobody knows.
+    pub unknown: u64,
+    /// Receipts that wait for the answer to their send.
+    pub parked_receipts: u64,
+}
+
+/// How much waits in all workspaces together. Asks for no role: it tells nothing of anybody.
+///
+/// # Errors
+/// When the database fails.
+pub async fn load(desk: &Desk) -> Result<Load, DeskError> {
+    let earliest = |a: Option<OffsetDateTime>, b: Option<OffsetDateTime>| [a, b].into_iter().flatten().min();
+    let (mut load, now) = (Load::default(), desk.now());
+    for scope in desk.storage().all_scopes().await? {
+        let reader = desk.reader(&scope);
+        let outbox = reader.outbox_stats(now).await?;
+        load.oldest_unapplied_at = earliest(load.oldest_unapplied_at, reader.oldest_unapplied().await?);
+        load.quarantined += reader.quarantine_count().await?;
+        load.due += outbox.due;
+        load.oldest_due_at = earliest(load.oldest_due_at, outbox.oldest_due_at);
+        load.unknown += outbox.unknown;
+        load.parked_receipts += outbox.parked_receipts;
+    }
+    Ok(load)
+}

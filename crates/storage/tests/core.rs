@@ -479,7 +479,7 @@ fn account_of(connection: &Connection) -> ChannelAccount {
         name: "Support".into(),
         external_key: "42".into(),
         features: ["human_agent".to_owned()].into(),
-        limits: [("daily".to_owned(), 5)].into(),
+        limits: [("daily".to_owned(), Some(5))].into(),
         quota_group: None,
         country: None,
         enabled: true,

@@ -22,7 +22,7 @@ fn busy(policy: &Policy) -> Facts {
         let reference = kind.needs_ref().then(|| format!("{} 1", kind.name()));
         facts.apply(policy, &Event::new(at, What::Opening { kind: kind.name().to_owned(), reference })).unwrap();
     }
-    let grant = policy.grants()[0].name().to_owned();
+    let grant = policy.grants().first().unwrap().name().to_owned();
     facts.apply(policy, &Event::new(at, What::Sent { id: 1, grant, reference: None, cost: 1 })).unwrap();
     facts
 }

@@ -4,8 +4,9 @@ use smallvec::SmallVec;
 use time::OffsetDateTime;
 
 use crate::facts::Facts;
-use crate::judge::{Case, Slot};
+use crate::judge::{Case, Verdict};
 use crate::moment::{Moment, sooner};
+use crate::opened::Slot;
 use crate::permit::{Permit, PermitRecord};
 use crate::policy::Policy;
 use crate::reason::{Cure, Objections, Refusal};
@@ -110,19 +111,23 @@ impl Policy {
             let Some(grant) = self.0.grants.get(position) else { continue };
             let case = Case { policy: self, facts, ask, now, position, grant, opened: opened.as_ref() };
             let (turn, view) = match case.explain() {
-                Ok(held) => {
+                Verdict::Holds(held) => {
                     permits.push(Permit::new(&case, held));
                     holds = Some(position);
                     refusals.pop_if(|refusal| refusal.grant == position);
                     (held.lapses, View::held(&case, held.lapses))
                 }
-                Err(objections) => {
+                Verdict::Refused(objections) => {
                     let turn = begins(&case, &objections);
                     let view = View::refused(&case, &objections);
                     // Of several rights that are over, the newest one speaks for the grant, unless another holds.
                     refusals.pop_if(|refusal| refusal.grant == position);
                     if holds != Some(position) {
-                        refusals.push(Refusal { policy: self.clone(), grant: position, objections: complete(&case, objections) });
+                        refusals.push(Refusal {
+                            policy: self.clone(),
+                            grant: position,
+                            objections: complete(&case, objections),
+                        });
                     }
                     (turn, view)
                 }
@@ -158,8 +163,8 @@ fn begins(case: &Case<'_>, objections: &Objections) -> Option<Moment> {
     // A reason that ended may leave another behind it, which ends in turn; each turn is later than the one before.
     for _ in 0..MOST_INTERVALS {
         match case.at(at).explain() {
-            Ok(_) => return Some(at),
-            Err(objections) => at = ends(&objections).filter(|later| *later > at)?,
+            Verdict::Holds(_) => return Some(at),
+            Verdict::Refused(objections) => at = ends(&objections).filter(|later| *later > at)?,
         }
     }
     None
@@ -167,7 +172,10 @@ fn begins(case: &Case<'_>, objections: &Objections) -> Option<Moment> {
 
 /// When the last of the reasons ends by itself, if all of them do.
 fn ends(objections: &Objections) -> Option<Moment> {
-    objections.iter().map(|objection| objection.until).try_fold(None, |last, until| until.map(|until| last.max(Some(until))))?
+    objections
+        .iter()
+        .map(|objection| objection.until)
+        .try_fold(None, |last, until| until.map(|until| last.max(Some(until))))?
 }
 
 /// Adds what stands against the grant once its remedies have been waited for: a window or a date that is over by then.
@@ -175,7 +183,8 @@ fn complete(case: &Case<'_>, mut objections: Objections) -> Objections {
     let mut waited = case.now;
     while let Some(until) = waits(&objections).filter(|until| *until > waited) {
         waited = until;
-        for later in case.at(until).explain().err().unwrap_or_default() {
+        let Verdict::Refused(later) = case.at(until).explain() else { continue };
+        for later in later {
             match objections.iter_mut().find(|known| known.concerns() == later.concerns()) {
                 Some(known) if known.until.is_none_or(|end| end > until) => {}
                 Some(known) => *known = later,

@@ -1,15 +1,19 @@
 //! What is known about one person on one account, and how events change it.
 
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::event::{Event, PlatformRefusal, UnknownName, What};
-use crate::judge::{Slot, fitting, slots};
+use crate::grant::standing;
+use crate::judge::fitting;
 use crate::ledger::Ledger;
 use crate::moment::Moment;
-use crate::policy::{Bits, CountedFrom, Per, Policy, RefusalEnds, Rules, positions, standing};
+use crate::opened::{Slot, slots};
+use crate::policy::{Bits, Policy, RefusalEnds, Rules, positions};
+use crate::quota::Per;
+use crate::registers::{Registers, settle};
 use crate::session;
 use crate::snapshot::{Account, Dropped};
-use crate::vocabulary::{Blocker, Category, Country, OptOutScope, Subject};
+use crate::vocabulary::{Category, OptOutScope, Subject};
 
 /// What is known about one person on one account: the events that open windows, what was sent, who opted out.
 ///
@@ -65,11 +69,6 @@ pub struct Facts {
     pub(crate) barred: bool,
 }
 
-/// How far back an event may come and still be applied exactly.
-pub(crate) const HORIZON: Duration = Duration::days(30);
-/// How far the clock may lag behind the newest event before something forgotten would have counted.
-const LAG: Duration = Duration::days(1);
-
 /// The customer's events of one kind, or one event that is a right of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Row {
@@ -93,32 +92,6 @@ pub(crate) struct Send {
     pub(crate) grant: usize,
     pub(crate) reference: Option<Box<str>>,
     pub(crate) cost: u32,
-}
-
-/// Values of which the newest wins; of two at the same instant, the more cautious.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Registers {
-    pub(crate) wrote_before: bool,
-    pub(crate) first_sent: Option<Moment>,
-    pub(crate) unsubscribed: Option<(Moment, bool)>,
-    pub(crate) withdrawn: Option<(Moment, bool)>,
-    pub(crate) blocked_by_us: Option<(Moment, bool)>,
-    pub(crate) blocked_by_customer: Option<(Moment, bool)>,
-    pub(crate) out_of_all: Option<(Moment, bool)>,
-    pub(crate) out_of_marketing: Option<(Moment, bool)>,
-    pub(crate) unreachable: Option<(Moment, Option<Box<str>>)>,
-    pub(crate) country: Option<(Moment, Option<Country>)>,
-    /// By category, the latest end of a cool-down.
-    pub(crate) cooling: [Option<Moment>; Category::ALL.len()],
-    pub(crate) account: Option<(Moment, Box<Account>)>,
-}
-
-/// The newest value wins; of two at the same instant, the greater.
-fn settle<T: Ord>(register: &mut Option<(Moment, T)>, at: Moment, value: T) {
-    let newer = (at, value);
-    if register.as_ref().is_none_or(|known| newer > *known) {
-        *register = Some(newer);
-    }
 }
 
 /// The latest of what is kept under a number.
@@ -201,11 +174,19 @@ impl Facts {
         let rules = &policy.0;
         let registers = &mut self.registers;
         match what {
-            What::Opening { kind, reference } => self.open(named(rules, "kind", kind, Rules::kind)?, reference.as_deref(), at)?,
+            What::Opening { kind, reference } => {
+                self.open(named(rules, "kind", kind, Rules::kind)?, reference.as_deref(), at)?;
+            }
             What::Sent { id, grant, reference, cost } => {
                 let grant = named(rules, "grant", grant, Rules::grant)?;
                 registers.first_sent = Some(registers.first_sent.map_or(at, |known| known.min(at)));
-                self.book(Send { id: *id, at, grant, reference: reference.as_deref().map(Into::into), cost: (*cost).max(1) });
+                self.book(Send {
+                    id: *id,
+                    at,
+                    grant,
+                    reference: reference.as_deref().map(Into::into),
+                    cost: (*cost).max(1),
+                });
             }
             What::Refused { grant, reference, sent_at, cause } => {
                 let grant = named(rules, "grant", grant, Rules::grant)?;
@@ -301,7 +282,8 @@ impl Facts {
         self.sends.sort();
     }
 
-    fn refuse(&mut self, grant: usize, reference: Option<&str>, quota: Option<usize>, sent_at: Moment) {
+    /// Takes a refused message as evidence.
+    pub(crate) fn refuse(&mut self, grant: usize, reference: Option<&str>, quota: Option<usize>, sent_at: Moment) {
         if let Some(reference) = reference {
             match self.refused_rights.iter_mut().find(|(known, _)| **known == *reference) {
                 Some((_, known)) => *known = sent_at.max(*known),
@@ -334,27 +316,6 @@ impl Facts {
                 }
             }
         }
-    }
-
-    /// Drops what can't count any more, by the newest event: what is left depends on the set of events alone.
-    fn forget(&mut self) {
-        let Some(newest) = self.newest else { return };
-        let policy = self.policy.clone();
-        let rules = &policy.0;
-        session::fold(&mut self.rows, rules, &self.refused);
-        // A right that ended long ago.
-        self.rows.retain(|row| {
-            let opens = rules.grants.iter().filter(|grant| {
-                grant.opened_by & 1 << row.kind != 0 && grant.counted_from == CountedFrom::Each
-            });
-            let mut ends = opens.map(|grant| grant.within.map(|within| row.at.plus(within).plus(LAG)));
-            row.reference.is_none() || ends.any(|end| end.is_none_or(|end| end > newest))
-        });
-        let rights = rules.grants.iter().filter(|grant| grant.counted_from == CountedFrom::Each);
-        let longest = rights.map(|grant| grant.within.unwrap_or(Duration::MAX)).max().unwrap_or_default();
-        self.refused_rights.retain(|(_, at)| at.plus(longest).plus(LAG) > newest);
-        let rows = &self.rows;
-        self.sends.retain(|send| counts_still(send, rows, rules, newest));
     }
 
     /// Works out what follows from the rest.
@@ -418,21 +379,6 @@ impl PartialEq for Facts {
 
 impl Eq for Facts {}
 
-impl Registers {
-    pub(crate) fn block(&mut self, by: Blocker) -> &mut Option<(Moment, bool)> {
-        match by {
-            Blocker::Us => &mut self.blocked_by_us,
-            Blocker::Customer => &mut self.blocked_by_customer,
-        }
-    }
-
-    pub(crate) fn cool(&mut self, category: Category, until: Moment) {
-        if let Some(known) = self.cooling.get_mut(category as usize) {
-            *known = (*known).max(Some(until));
-        }
-    }
-}
-
 fn named(
     rules: &Rules,
     what: &'static str,
@@ -440,28 +386,4 @@ fn named(
     find: impl Fn(&Rules, &str) -> Option<usize>,
 ) -> Result<usize, UnknownName> {
     find(rules, name).ok_or_else(|| UnknownName { policy: rules.name.to_string(), what, name: name.to_owned() })
-}
-
-/// Whether a send can still count in some quota of this person.
-fn counts_still(send: &Send, rows: &[Row], rules: &Rules, newest: Moment) -> bool {
-    let Some(grant) = rules.grants.get(send.grant) else { return false };
-    let own = positions(grant.spends).filter_map(|quota| Some((quota, rules.quotas.get(quota)?)));
-    own.filter(|(_, quota)| quota.scope == crate::policy::Scope::Identity).any(|(position, quota)| match quota.per {
-        Per::Opening => {
-            let spenders = rules.grants.iter().filter(|grant| grant.spends & 1 << position != 0);
-            spenders.into_iter().any(|grant| match grant.counted_from {
-                // No right is younger than a send on it, so it ends no later.
-                CountedFrom::Each => grant.within.is_none_or(|within| send.at.plus(within).plus(LAG) > newest),
-                // A late event may move the session's start back, but not before the horizon.
-                CountedFrom::First => send.at.plus(session::horizon(grant.within)) > newest,
-                CountedFrom::Latest => {
-                    let opened = rows.iter().filter(|row| grant.opened_by & 1 << row.kind != 0).map(|row| row.at).max();
-                    opened.is_none_or(|at| send.at >= at)
-                }
-            })
-        }
-        Per::Month => send.at.plus(LAG).month(quota.zone) >= newest.month(quota.zone),
-        Per::Day => send.at.plus(LAG).day(quota.zone) >= newest.day(quota.zone),
-        Per::Rolling(span) | Per::RollingSinceOpening(span) => send.at.plus(span).plus(LAG) > newest,
-    })
 }

@@ -4,96 +4,14 @@ use std::ops::ControlFlow;
 
 use time::OffsetDateTime;
 
-use crate::facts::{Facts, Row, look_up};
+use crate::facts::{Facts, look_up};
+use crate::grant::{Grant, standing};
 use crate::moment::{Moment, sooner};
-use crate::policy::{Bits, CountedFrom, Grant, Policy, Rules, positions, standing};
+use crate::opened::Opened;
+use crate::policy::{Bits, Policy, Rules, positions};
 use crate::reason::{Cure, Objection, Objections, Particular, Reason};
 use crate::room::Meter;
 use crate::vocabulary::{Ask, Category, CategorySet, Sender};
-
-/// What opened a grant, worked out when the facts change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Slot {
-    pub(crate) position: usize,
-    /// `None` for a grant that needs no opening, or has none.
-    pub(crate) opened: Option<Opened>,
-}
-
-/// An opening: where a grant's time starts and ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Opened {
-    pub(crate) start: Moment,
-    pub(crate) end: Option<Moment>,
-    /// When the platform refused a message on it after it was opened.
-    pub(crate) refused: Option<Moment>,
-    /// What is booked on it by number.
-    pub(crate) sent: u32,
-    /// The right of its own that it is, by its place among the facts' rows.
-    pub(crate) right: Option<usize>,
-}
-
-/// Each grant with what opened it; a grant whose every event is a right of its own comes once for each, and once without
-/// any if it has none.
-pub(crate) fn slots(facts: &Facts) -> Vec<Slot> {
-    let mut slots = Vec::new();
-    for (position, grant) in facts.policy.0.grants.iter().enumerate() {
-        let rows = || facts.rows.iter().enumerate().filter(|(_, row)| grant.opened_by & 1 << row.kind != 0);
-        if grant.counted_from == CountedFrom::Each && rows().next().is_some() {
-            slots.extend(rows().map(|(place, row)| Slot { position, opened: Some(Opened::right(facts, position, grant, place, row)) }));
-        } else {
-            slots.push(Slot { position, opened: Opened::window(facts, position, grant) });
-        }
-    }
-    slots
-}
-
-/// The grants whose conditions on the person, the account and the countries are met, whoever asks and whenever.
-pub(crate) fn fitting(facts: &Facts) -> Bits {
-    let policy = &facts.policy;
-    let ask = Ask::by(Sender::Human);
-    let now = Moment::from(OffsetDateTime::UNIX_EPOCH);
-    let cases = policy.0.grants.iter().enumerate();
-    let cases = cases.map(|(position, grant)| Case { policy, facts, ask, now, position, grant, opened: None });
-    let fits = cases.filter(|case| case.lasting_conditions(&mut Brief).is_continue());
-    fits.fold(0, |bits, case| bits | 1 << case.position)
-}
-
-impl Opened {
-    /// The latest event, or the start of the session.
-    fn window(facts: &Facts, position: usize, grant: &Grant) -> Option<Self> {
-        let rows = || facts.rows.iter().filter(|row| grant.opened_by & 1 << row.kind != 0);
-        let from = |row: &Row| if grant.counted_from == CountedFrom::First { row.start } else { row.at };
-        let start = rows().map(from).max()?;
-        let sent = rows().filter(|row| from(row) == start).fold(0_u32, |sum, row| sum.saturating_add(row.sent));
-        let refused = look_up(&facts.refused, position);
-        Some(Self::new(start, grant, refused, sent, None))
-    }
-
-    /// A right of its own.
-    fn right(facts: &Facts, position: usize, grant: &Grant, place: usize, row: &Row) -> Self {
-        let mut rights = facts.refused_rights.iter();
-        let own = rights.find(|(reference, _)| Some(reference) == row.reference.as_ref()).map(|(_, at)| *at);
-        let refused = look_up(&facts.refused, position).max(own);
-        Self::new(row.at, grant, refused, row.sent, Some(place))
-    }
-
-    fn new(start: Moment, grant: &Grant, refused: Option<Moment>, sent: u32, right: Option<usize>) -> Self {
-        let end = grant.within.map(|within| start.plus(within));
-        Self { start, end, refused: refused.filter(|refused| *refused >= start), sent, right }
-    }
-
-    /// What a send on it must refer to.
-    #[inline]
-    pub(crate) fn reference<'a>(&self, facts: &'a Facts) -> Option<&'a str> {
-        facts.rows.get(self.right?)?.reference.as_deref()
-    }
-
-    /// Until when it is open at an instant; `None` if it isn't.
-    #[inline]
-    pub(crate) fn open_until(&self, at: Moment) -> Option<Moment> {
-        self.end.filter(|end| at < *end && self.refused.is_none())
-    }
-}
 
 /// A grant that holds.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +24,13 @@ pub(crate) struct Held {
     pub(crate) categories: CategorySet,
     /// The quotas that count a message now.
     pub(crate) counted: u64,
+}
+
+/// The answer about one grant.
+pub(crate) enum Verdict {
+    Holds(Held),
+    /// With every reason.
+    Refused(Objections),
 }
 
 /// Where objections go. Whoever only asks whether a grant holds stops at the first.
@@ -153,14 +78,14 @@ impl<'a> Case<'a> {
     }
 
     /// Every reason against the grant, or how it holds.
-    pub(crate) fn explain(&self) -> Result<Held, Objections> {
+    pub(crate) fn explain(&self) -> Verdict {
         let mut objections = Objections::new();
         // Whoever collects never breaks off.
         let _ = self.gate(&mut objections);
         let _ = self.lasting_conditions(&mut objections);
         match self.passing_conditions(&mut objections) {
-            ControlFlow::Continue(held) if objections.is_empty() => Ok(held),
-            _ => Err(objections),
+            ControlFlow::Continue(held) if objections.is_empty() => Verdict::Holds(held),
+            _ => Verdict::Refused(objections),
         }
     }
 
@@ -199,7 +124,8 @@ impl<'a> Case<'a> {
             hearing.object(|| Objection::new(Reason::OptedOut, Cure::Consent).about(Particular::All))?;
         }
         if let Some((_, Some(said))) = &registers.unreachable {
-            hearing.object(|| Objection::new(Reason::Unreachable, heard()).about(Particular::Said(Some(said.clone()))))?;
+            hearing
+                .object(|| Objection::new(Reason::Unreachable, heard()).about(Particular::Said(Some(said.clone()))))?;
         }
         ControlFlow::Continue(())
     }
@@ -239,15 +165,18 @@ impl<'a> Case<'a> {
         }
         let missing = needs.features & !ledger.features;
         if missing != 0 {
-            hearing.object(|| Objection::new(Reason::FeatureOff, Cure::Feature).about(Particular::Features(missing)))?;
+            hearing
+                .object(|| Objection::new(Reason::FeatureOff, Cure::Feature).about(Particular::Features(missing)))?;
         }
         let excluded = unless.features & ledger.features;
         if excluded != 0 {
-            hearing.object(|| Objection::new(Reason::SwitchedOff, Cure::Account).about(Particular::Features(excluded)))?;
+            hearing
+                .object(|| Objection::new(Reason::SwitchedOff, Cure::Account).about(Particular::Features(excluded)))?;
         }
         let lacking = needs.templates.without(ledger.templates);
         if !lacking.is_empty() {
-            hearing.object(|| Objection::new(Reason::NoTemplate, Cure::Template).about(Particular::Categories(lacking)))?;
+            hearing
+                .object(|| Objection::new(Reason::NoTemplate, Cure::Template).about(Particular::Categories(lacking)))?;
         }
         if !unless.templates.and(ledger.templates).is_empty() {
             hearing.object(|| Objection::new(Reason::SwitchedOff, Cure::None))?;
@@ -295,14 +224,16 @@ impl<'a> Case<'a> {
             None => carried,
             Some(category) if carried.contains(category) => CategorySet::NONE.with(category),
             Some(_) => {
-                hearing.object(|| Objection::new(Reason::Category, Cure::None).about(Particular::Categories(carried)))?;
+                hearing
+                    .object(|| Objection::new(Reason::Category, Cure::None).about(Particular::Categories(carried)))?;
                 return ControlFlow::Continue(carried);
             }
         };
         let cold = self.cold(carried);
         let approved = asked.and(ledger.templates);
         if approved.is_empty() {
-            hearing.object(|| Objection::new(Reason::NoTemplate, Cure::Template).about(Particular::Categories(asked)))?;
+            hearing
+                .object(|| Objection::new(Reason::NoTemplate, Cure::Template).about(Particular::Categories(asked)))?;
         }
         // Whatever is missing already, the next reason is asked of what would be left without it.
         let left = if approved.is_empty() { asked } else { approved };
@@ -364,7 +295,8 @@ impl<'a> Case<'a> {
         if self.grant.opened_by == 0 {
             let refused = look_up(&self.facts.refused, self.position);
             if let Some(at) = refused.filter(|refused| !self.was_heard_after(*refused)) {
-                let cure = Cure::CustomerEvent(self.rules().kinds_implying(standing::REACHABLE | standing::WROTE_BEFORE));
+                let cure =
+                    Cure::CustomerEvent(self.rules().kinds_implying(standing::REACHABLE | standing::WROTE_BEFORE));
                 hearing.object(|| Objection::new(Reason::RefusedByPlatform, cure).about(Particular::RefusedAt(at)))?;
             }
             return ControlFlow::Continue(true);
@@ -435,4 +367,15 @@ struct Quotas {
     counted: Bits,
     /// When one of them will be full without any event.
     fills: Option<Moment>,
+}
+
+/// The grants whose conditions on the person, the account and the countries are met, whoever asks and whenever.
+pub(crate) fn fitting(facts: &Facts) -> Bits {
+    let policy = &facts.policy;
+    let ask = Ask::by(Sender::Human);
+    let now = Moment::from(OffsetDateTime::UNIX_EPOCH);
+    let cases = policy.0.grants.iter().enumerate();
+    let cases = cases.map(|(position, grant)| Case { policy, facts, ask, now, position, grant, opened: None });
+    let fits = cases.filter(|case| case.lasting_conditions(&mut Brief).is_continue());
+    fits.fold(0, |bits, case| bits | 1 << case.position)
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::Row;
 use crate::moment::{Moment, day_name, day_number, month_name, month_number};
-use crate::policy::{Bits, Per, Policy, Quota, Rules};
+use crate::policy::{Bits, Policy, Rules};
+use crate::quota::{Per, Quota};
 use crate::snapshot::{Account, Dropped, Usage};
 use crate::vocabulary::{Category, CategorySet, Country};
 
@@ -114,12 +115,15 @@ impl Ledger {
         let limits = quotas()
             .filter(|(position, _)| self.own_limits & 1 << position != 0)
             .map(|(position, quota)| (quota.name.to_string(), self.limits.get(position).copied().flatten()));
-        let used = quotas().filter_map(|(position, quota)| Some((quota.name.to_string(), self.usage(position, quota, rows)?.write(quota))));
+        let used = quotas().filter_map(|(position, quota)| {
+            Some((quota.name.to_string(), self.usage(position, quota, rows)?.write(quota)))
+        });
         Account {
             suspended: self.suspended.as_deref().map(Into::into),
             country: self.country,
             features: rules.feature_names(self.features).map(str::to_owned).collect::<BTreeSet<_>>(),
-            templates: (self.templates != CategorySet::ALL).then(|| self.templates.iter().collect::<BTreeSet<Category>>()),
+            templates: (self.templates != CategorySet::ALL)
+                .then(|| self.templates.iter().collect::<BTreeSet<Category>>()),
             limits: limits.collect::<BTreeMap<_, _>>(),
             quotas: used.collect::<BTreeMap<_, _>>(),
         }
@@ -148,12 +152,5 @@ impl Use {
             _ => None,
         };
         Usage { used: self.used, period, frees_at: self.frees_at.map(Into::into), counts_me: self.counts_me }
-    }
-}
-
-impl Quota {
-    /// The newest event of the customer that started the count anew, for quotas that have such.
-    pub(crate) fn reset_at(&self, rows: &[Row]) -> Option<Moment> {
-        rows.iter().filter(|row| self.reset_by & 1 << row.kind != 0).map(|row| row.at).max()
     }
 }

@@ -1,18 +1,24 @@
-//! Knows what a messaging platform allows right now: free text, a tagged message, a template, or nothing
+#![doc = include_str!("../README.md")]
 
+mod answer;
 mod decide;
 mod event;
 mod facts;
+mod forget;
+mod grant;
 mod judge;
 mod ledger;
 mod load;
 mod moment;
+mod opened;
 mod permit;
 mod permits;
 mod policies;
 mod policy;
 mod question;
+mod quota;
 mod reason;
+mod registers;
 mod restore;
 mod rfc3339;
 mod room;
@@ -25,13 +31,15 @@ mod window;
 pub use decide::{Decision, Interval};
 pub use event::{Event, PlatformRefusal, UnknownName, What};
 pub use facts::Facts;
+pub use grant::{Basis, CountedFrom, Grant};
 pub use permit::{Permit, PermitRecord, Spend};
 pub use permits::{Allowed, Permits};
 pub use policies::{Policies, PolicyError, Problem};
-pub use policy::{Basis, CountedFrom, Counts, Feature, Grant, Kind, Per, Policy, Quota, Scope, Source};
+pub use policy::{Feature, Kind, Policy, Source};
 pub use question::{
     GivenAccount, GivenContact, GivenOpening, Message, OptedOut, Question, QuestionError, QuestionErrorCode, evaluate,
 };
+pub use quota::{Counts, Per, Quota, Scope};
 pub use reason::{Because, Reason, Refusal, Remedy};
 pub use snapshot::{Account, Dropped, Opening, Person, Sent, Snapshot, Stamped, Usage};
 pub use table::rules_table;

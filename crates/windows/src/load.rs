@@ -10,8 +10,9 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
+use crate::grant::standing;
 use crate::policies::PolicyError;
-use crate::policy::{Bits, Feature, Kind, RefusalEnds, Rules, Source, standing};
+use crate::policy::{Bits, Feature, Kind, RefusalEnds, Rules, Source};
 use crate::vocabulary::{Country, one_of};
 use reader::{Problems, Table};
 
@@ -50,10 +51,10 @@ impl Names<'_> {
         what: &str,
         problems: &mut Problems<'_>,
     ) -> Bits {
-        listed.iter().filter_map(|(name, span)| Self::position(declared, name, span, what, problems)).fold(
-            0,
-            |bits, position| bits | 1 << position,
-        )
+        listed
+            .iter()
+            .filter_map(|(name, span)| Self::position(declared, name, span, what, problems))
+            .fold(0, |bits, position| bits | 1 << position)
     }
 
     fn position(
@@ -154,7 +155,9 @@ fn regions<'t>(file: &mut Table<'t>, names: &mut Names<'t>, problems: &mut Probl
     for (name, _, (value, span)) in regions.into_entries() {
         let countries = reader::list(value, span, name, problems)
             .into_iter()
-            .filter_map(|(text, span)| text.parse().map_err(|error: crate::UnknownWord| problems.at(&span, error.to_string())).ok())
+            .filter_map(|(text, span)| {
+                text.parse().map_err(|error: crate::UnknownWord| problems.at(&span, error.to_string())).ok()
+            })
             .collect();
         names.regions.insert(name, countries);
     }
@@ -218,7 +221,11 @@ fn sections<'t>(file: &mut Table<'t>, key: &'static str, problems: &mut Problems
     array.iter().filter_map(|item| Table::of((item.get_ref(), item.span()), key, problems)).collect()
 }
 
-fn section_names<'t>(tables: &mut [Table<'t>], what: &str, problems: &mut Problems<'_>) -> Vec<(&'t str, Range<usize>)> {
+fn section_names<'t>(
+    tables: &mut [Table<'t>],
+    what: &str,
+    problems: &mut Problems<'_>,
+) -> Vec<(&'t str, Range<usize>)> {
     let mut names: Vec<(&str, Range<usize>)> = Vec::new();
     for table in tables {
         let (name, span) = table.text("name", problems).unwrap_or_else(|| {

@@ -166,7 +166,10 @@ mod tests {
     fn the_far_end_of_time_is_no_overflow() {
         let end = Moment { secs: i64::MAX, nanos: 0 }.plus(Duration::MAX);
         assert_eq!(OffsetDateTime::from(end), time::PrimitiveDateTime::MAX.assume_utc());
-        assert_eq!(OffsetDateTime::from(Moment { secs: i64::MIN, nanos: 0 }.minus(Duration::DAY)), time::PrimitiveDateTime::MIN.assume_utc());
+        assert_eq!(
+            OffsetDateTime::from(Moment { secs: i64::MIN, nanos: 0 }.minus(Duration::DAY)),
+            time::PrimitiveDateTime::MIN.assume_utc()
+        );
     }
 
     proptest! {

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use time::{Duration, OffsetDateTime};
 
+use crate::grant::{Basis, Grant};
 use crate::judge::{Case, Held};
 use crate::moment::{Moment, day_name, month_name};
-use crate::policy::{Basis, Grant, Per, Policy, Scope, positions};
+use crate::policy::{Policy, positions};
+use crate::quota::{Per, Scope};
 use crate::vocabulary::{Ask, CategorySet, Sender, Subject};
 
 /// How far a clock may run backwards between a decision and the use of its permit.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::facts::Facts;
-use crate::judge::{Case, Held, Opened};
+use crate::grant::Grant;
+use crate::judge::{Case, Held};
 use crate::moment::Moment;
+use crate::opened::Opened;
 use crate::permit::Permit;
-use crate::policy::{Grant, Policy};
+use crate::policy::Policy;
 use crate::vocabulary::Ask;
 
 impl Policy {
@@ -79,7 +81,16 @@ impl<'a> Iterator for Permits<'a> {
             let case = Case { policy, facts, ask, now, position: slot.position, grant, opened: slot.opened.as_ref() };
             if let Some(held) = case.held() {
                 let position = slot.position;
-                return Some(Allowed { policy, grant, position, home: self.home.clone(), slot: next - 1, ask, now, held });
+                return Some(Allowed {
+                    policy,
+                    grant,
+                    position,
+                    home: self.home.clone(),
+                    slot: next - 1,
+                    ask,
+                    now,
+                    held,
+                });
             }
         }
         None

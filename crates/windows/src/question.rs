@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::ser::SerializeStruct;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::decide::Decision;
 use crate::facts::Facts;
 use crate::ledger::Use;
 use crate::moment::Moment;
-use crate::permit::Permit;
 use crate::policies::Policies;
-use crate::policy::{Basis, Per, Policy};
-use crate::reason::{Because, Reason, Refusal, Remedy};
+use crate::policy::Policy;
+use crate::quota::Per;
 use crate::rfc3339;
 use crate::snapshot::Usage;
 use crate::vocabulary::{Ask, Blocker, Category, CategorySet, Country, Sender, Subject, one_of};
@@ -280,7 +278,7 @@ impl Question {
                 let known = policy.grants().iter().map(|grant| &*grant.name);
                 unknown(QuestionErrorCode::UnknownGrant, format!("refused.{name}"), name, known)
             })?;
-            crate::facts::latest(&mut facts.refused, grant, (*at).into());
+            facts.refuse(grant, None, None, (*at).into());
         }
         for (category, until) in &self.cooling {
             facts.registers.cool(*category, (*until).into());
@@ -291,7 +289,8 @@ impl Question {
 
     /// What is given stands; what is left out follows from the openings, or is what is known of nobody.
     fn contact(&self, facts: &mut Facts) {
-        let GivenContact { wrote_before, subscribed, consented, blocked, opted_out, unreachable, country } = &self.contact;
+        let GivenContact { wrote_before, subscribed, consented, blocked, opted_out, unreachable, country } =
+            &self.contact;
         let registers = &mut facts.registers;
         let now = Moment::from(self.now);
         if let Some(wrote_before) = wrote_before {
@@ -364,87 +363,20 @@ fn open(facts: &mut Facts, policy: &Policy, index: usize, opening: &GivenOpening
         let message = "a session cannot begin after its newest event, `at`";
         return Err(wrong(QuestionErrorCode::InvalidValue, format!("openings[{index}].first_at"), message));
     }
-    for event in first.into_iter().filter(|_| policy.kinds().get(kind).is_some_and(|kind| kind.session.is_some())).chain([at]) {
+    for event in
+        first.into_iter().filter(|_| policy.kinds().get(kind).is_some_and(|kind| kind.session.is_some())).chain([at])
+    {
         facts.open(kind, opening.reference.as_deref(), event).map_err(|_| {
             let message = format!("each `{}` is a right of its own, so it needs what it refers to", opening.kind);
             wrong(QuestionErrorCode::InvalidValue, format!("openings[{index}].ref"), message)
         })?;
     }
     // Where the same opening is given twice, the newer one counts.
-    let same = facts.rows.iter_mut().find(|row| row.kind == kind && (row.reference.is_none() || row.reference.as_deref() == opening.reference.as_deref()));
+    let same = facts.rows.iter_mut().find(|row| {
+        row.kind == kind && (row.reference.is_none() || row.reference.as_deref() == opening.reference.as_deref())
+    });
     if let Some(row) = same.filter(|row| row.at == at) {
         row.sent = row.sent.max(opening.sent_since);
     }
     Ok(())
 }
-
-impl Serialize for Decision {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut answer = serializer.serialize_struct("Decision", 7)?;
-        answer.serialize_field("platform", self.policy.platform())?;
-        answer.serialize_field("policy", self.policy.name())?;
-        answer.serialize_field("policy_version", self.policy.version())?;
-        answer.serialize_field("permits", &self.permits.iter().map(PermitView::of).collect::<Vec<_>>())?;
-        answer.serialize_field("window", &self.window)?;
-        answer.serialize_field("refusals", &self.refusals)?;
-        answer.serialize_field("next_change", &self.next_change().map(crate::permit::rfc3339))?;
-        answer.end()
-    }
-}
-
-#[derive(Serialize)]
-struct PermitView<'a> {
-    grant: &'a str,
-    basis: &'a str,
-    tag: Option<&'a str>,
-    categories: Option<CategorySet>,
-    r#ref: Option<&'a str>,
-    promotional: bool,
-    #[serde(with = "time::serde::rfc3339::option")]
-    lapses_at: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    send_before: Option<OffsetDateTime>,
-    remaining: Option<u32>,
-}
-
-impl<'a> PermitView<'a> {
-    fn of(permit: &'a Permit) -> Self {
-        Self {
-            grant: permit.grant(),
-            basis: permit.basis().as_str(),
-            tag: permit.basis().tag(),
-            categories: matches!(permit.basis(), Basis::Template { .. }).then(|| permit.categories()),
-            r#ref: permit.reference(),
-            promotional: permit.promotional(),
-            lapses_at: permit.lapses_at(),
-            send_before: permit.send_before(),
-            remaining: permit.remaining(),
-        }
-    }
-}
-
-impl Serialize for Refusal {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut refusal = serializer.serialize_struct("Refusal", 3)?;
-        refusal.serialize_field("grant", self.grant())?;
-        refusal.serialize_field("basis", self.basis().as_str())?;
-        refusal.serialize_field("because", &self.because().map(|because| BecauseView::of(&because)).collect::<Vec<_>>())?;
-        refusal.end()
-    }
-}
-
-#[derive(Serialize)]
-struct BecauseView<'a> {
-    reason: Reason,
-    detail: std::borrow::Cow<'a, str>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    until: Option<OffsetDateTime>,
-    remedy: Remedy,
-}
-
-impl<'a> BecauseView<'a> {
-    fn of(because: &Because<'a>) -> Self {
-        Self { reason: because.reason(), detail: because.detail(), until: because.until(), remedy: because.remedy() }
-    }
-}
-

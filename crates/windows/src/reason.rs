@@ -7,8 +7,9 @@ use smallvec::SmallVec;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::grant::{Basis, Grant, category_list};
 use crate::moment::Moment;
-use crate::policy::{Basis, Bits, Grant, Policy, category_list};
+use crate::policy::{Bits, Policy};
 use crate::vocabulary::{CategorySet, Country, SenderSet, one_of};
 
 /// Why a grant does not hold: a closed set, the same for every platform.
@@ -283,16 +284,22 @@ impl<'a> Because<'a> {
             }
             Particular::Consented => "for people who have not consented".into(),
             Particular::Closed(at) => format!("the window closed at {}", text(*at)).into(),
-            Particular::RefusedAt(at) => {
-                format!("the platform refused a message sent at {} and the customer has not been heard since", text(*at)).into()
-            }
+            Particular::RefusedAt(at) => format!(
+                "the platform refused a message sent at {} and the customer has not been heard since",
+                text(*at)
+            )
+            .into(),
             Particular::Countries(contact, account) => countries(*contact, *account).into(),
             Particular::Ended(at) => format!("the platform has not honoured it since {}", text(*at)).into(),
             Particular::Categories(categories) => {
                 let categories = category_list(*categories);
                 match reason {
-                    Reason::NoTemplate => format!("the account has no approved template of the category {categories}").into(),
-                    Reason::CoolingDown => format!("the platform takes no messages of the category {categories} for now").into(),
+                    Reason::NoTemplate => {
+                        format!("the account has no approved template of the category {categories}").into()
+                    }
+                    Reason::CoolingDown => {
+                        format!("the platform takes no messages of the category {categories} for now").into()
+                    }
                     _ => format!("it carries templates of the category {categories} only").into(),
                 }
             }

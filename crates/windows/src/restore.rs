@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::facts::{Facts, Registers, Row, Send, latest};
+use crate::facts::{Facts, Row, Send, latest};
 use crate::ledger::Ledger;
 use crate::moment::Moment;
 use crate::policy::{Policy, Rules};
+use crate::registers::Registers;
 use crate::snapshot::{Dropped, Opening, Person, Sent, Snapshot, Stamped};
 use crate::vocabulary::{Category, Subject};
 
@@ -20,7 +21,8 @@ impl Facts {
     /// that a changed policy makes nobody unreadable.
     pub fn restore(subject: Subject, policy: &Policy, snapshot: &Snapshot) -> (Self, Vec<Dropped>) {
         let mut facts = Self::new(subject, policy);
-        let (ledger, mut dropped) = Ledger::read(policy, &snapshot.account, None, snapshot.person.newest_at.map(Moment::from));
+        let (ledger, mut dropped) =
+            Ledger::read(policy, &snapshot.account, None, snapshot.person.newest_at.map(Moment::from));
         facts.ledger = ledger;
         facts.read(policy, &snapshot.person, &mut dropped);
         facts.answers();
@@ -62,7 +64,9 @@ impl Facts {
         };
         for opening in &person.openings {
             match rules.kind(&opening.kind) {
-                Some(kind) if rules.kinds.get(kind).is_some_and(|kind| kind.needs_ref) != opening.reference.is_some() => {
+                Some(kind)
+                    if rules.kinds.get(kind).is_some_and(|kind| kind.needs_ref) != opening.reference.is_some() =>
+                {
                     drop("openings", &opening.kind);
                 }
                 Some(kind) => self.rows.push(Row::read(rules, kind, opening)),
@@ -89,16 +93,19 @@ impl Facts {
                 None => drop("used_up", name),
             }
         }
-        self.refused_rights = person.refused_rights.iter().map(|(name, at)| (name.as_str().into(), (*at).into())).collect();
+        self.refused_rights =
+            person.refused_rights.iter().map(|(name, at)| (name.as_str().into(), (*at).into())).collect();
         let registers = &mut self.registers;
         registers.wrote_before = person.wrote_before;
         registers.first_sent = person.first_sent_at.map(Into::into);
         registers.unsubscribed = person.subscribed.as_ref().map(|stamped| unstamp(stamped, |value| !value));
         registers.withdrawn = person.consented.as_ref().map(|stamped| unstamp(stamped, |value| !value));
         registers.blocked_by_us = person.blocked_by_us.as_ref().map(|stamped| unstamp(stamped, |value| *value));
-        registers.blocked_by_customer = person.blocked_by_customer.as_ref().map(|stamped| unstamp(stamped, |value| *value));
+        registers.blocked_by_customer =
+            person.blocked_by_customer.as_ref().map(|stamped| unstamp(stamped, |value| *value));
         registers.out_of_all = person.opted_out_of_all.as_ref().map(|stamped| unstamp(stamped, |value| *value));
-        registers.out_of_marketing = person.opted_out_of_marketing.as_ref().map(|stamped| unstamp(stamped, |value| *value));
+        registers.out_of_marketing =
+            person.opted_out_of_marketing.as_ref().map(|stamped| unstamp(stamped, |value| *value));
         registers.unreachable =
             person.unreachable.as_ref().map(|stamped| unstamp(stamped, |reason| reason.as_deref().map(Into::into)));
         registers.country = person.country.as_ref().map(|stamped| unstamp(stamped, |country| *country));

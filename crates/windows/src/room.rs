@@ -3,10 +3,11 @@
 use smallvec::SmallVec;
 
 use crate::facts::{Facts, look_up};
-use crate::judge::Opened;
+use crate::grant::{CountedFrom, Grant};
 use crate::ledger::Use;
 use crate::moment::Moment;
-use crate::policy::{CountedFrom, Counts, Grant, Per, Quota, Scope};
+use crate::opened::Opened;
+use crate::quota::{Counts, Per, Quota, Scope};
 use crate::reason::{Cure, Objection, Objections, Particular, Reason};
 
 /// One quota, as it is for one person and one opening.

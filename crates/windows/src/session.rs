@@ -2,9 +2,11 @@
 
 use time::Duration;
 
-use crate::facts::{HORIZON, Row, latest};
+use crate::facts::{Row, latest};
+use crate::forget::HORIZON;
+use crate::grant::CountedFrom;
 use crate::moment::Moment;
-use crate::policy::{Bits, CountedFrom, Rules, Session};
+use crate::policy::{Bits, Rules, Session};
 
 /// How far back the events are kept of which sessions of that span are worked out.
 pub(crate) fn horizon(within: Option<Duration>) -> Duration {
@@ -41,7 +43,9 @@ fn refused(session: Session, rules: &Rules, refused: &[(usize, Moment)]) -> Opti
 
 /// A session is one thing: refused to one grant, it is over for every grant that counts from it.
 pub(crate) fn refuse(refusals: &mut Vec<(usize, Moment)>, grant: usize, sent_at: Moment, rules: &Rules) {
-    let Some(refused) = rules.grants.get(grant).filter(|grant| grant.counted_from == CountedFrom::First) else { return };
+    let Some(refused) = rules.grants.get(grant).filter(|grant| grant.counted_from == CountedFrom::First) else {
+        return;
+    };
     for (position, other) in rules.grants.iter().enumerate() {
         if other.counted_from == CountedFrom::First && other.opened_by == refused.opened_by {
             latest(refusals, position, sent_at);

@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use time::{Duration, OffsetDateTime};
 
+use crate::grant::{Basis, Condition, CountedFrom, Grant, category_list, standing};
 use crate::permit::rfc3339;
 use crate::policies::Policies;
-use crate::policy::{
-    Basis, Condition, CountedFrom, Counts, Grant, Per, Policy, Quota, Rules, category_list, standing,
-};
+use crate::policy::{Policy, Rules};
+use crate::quota::{Counts, Per, Quota};
 use crate::vocabulary::{CategorySet, SenderSet, one_of};
 
 /// All rules of all policies as Markdown, generated from the policy files: nothing here is written by hand.

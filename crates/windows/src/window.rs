@@ -3,9 +3,11 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::judge::{Case, Opened};
+use crate::grant::{Basis, CountedFrom, Grant};
+use crate::judge::Case;
 use crate::moment::Moment;
-use crate::policy::{Basis, CountedFrom, Grant, Policy};
+use crate::opened::Opened;
+use crate::policy::Policy;
 use crate::reason::{Objections, Reason};
 use crate::vocabulary::Ask;
 
@@ -114,7 +116,9 @@ impl Window {
             Some((opened.end?, opened.start))
         });
         match ended.max() {
-            Some((closed, opened)) => Self::new(WindowState::Closed, Some(opened), Some(closed).filter(|closed| *closed <= now)),
+            Some((closed, opened)) => {
+                Self::new(WindowState::Closed, Some(opened), Some(closed).filter(|closed| *closed <= now))
+            }
             None if windowed().any(|view| view.opened.is_some()) => Self::new(WindowState::Closed, None, None),
             None => Self::new(WindowState::NeverOpened, None, None),
         }

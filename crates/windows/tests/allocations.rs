@@ -25,10 +25,19 @@ fn permits_allocate_nothing() {
                         lapsing += usize::from(allowed.lapses_at().is_some());
                     }
                 });
-                assert_eq!((counted.count_total, counted.bytes_total), (0, 0), "{} as {sender}: {held} permits", policy.name());
+                assert_eq!(
+                    (counted.count_total, counted.bytes_total),
+                    (0, 0),
+                    "{} as {sender}: {held} permits",
+                    policy.name()
+                );
             }
         }
-        assert!(policy.permits(&facts, Ask::by(Sender::Human), now).next().is_some(), "{} allows nothing", policy.name());
+        assert!(
+            policy.permits(&facts, Ask::by(Sender::Human), now).next().is_some(),
+            "{} allows nothing",
+            policy.name()
+        );
     }
 }
 

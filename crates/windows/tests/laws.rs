@@ -1,5 +1,7 @@
 //! The engine's laws, each over any policy and any history.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+
 mod support;
 
 use std::collections::BTreeSet;
@@ -246,7 +248,8 @@ fn json(decision: &Decision) -> serde_json::Value {
 fn all_features(policy: &Policy) -> BTreeSet<String> {
     let text: toml::Table = policy.text().parse().unwrap();
     let grants = text["grant"].as_array().unwrap().iter();
-    let unless: BTreeSet<String> = grants.flat_map(|grant| words(grant.as_table().unwrap(), "unless", "feature:")).collect();
+    let unless: BTreeSet<String> =
+        grants.flat_map(|grant| words(grant.as_table().unwrap(), "unless", "feature:")).collect();
     policy.features().iter().map(|feature| feature.name().to_owned()).filter(|name| !unless.contains(name)).collect()
 }
 
@@ -266,7 +269,8 @@ fn turns(policy: &Policy, history: &[Event]) -> impl Fn(OffsetDateTime) -> bool 
             _ => None,
         })
         .collect();
-    let mut instants: Vec<OffsetDateTime> = policy.grants().iter().filter_map(transom_windows::Grant::in_force_from).collect();
+    let mut instants: Vec<OffsetDateTime> =
+        policy.grants().iter().filter_map(transom_windows::Grant::in_force_from).collect();
     for event in history {
         match &event.what {
             What::Sent { .. } => instants.extend(spans.iter().map(|span| event.at + *span)),
@@ -289,11 +293,28 @@ fn turns(policy: &Policy, history: &[Event]) -> impl Fn(OffsetDateTime) -> bool 
 }
 
 /// Applies every remedy and decides again.
-fn cure(policy: &Policy, known: &Facts, ask: Ask, now: OffsetDateTime, refusal: &Refusal, remedies: &[Remedy], pick: Index) -> (Decision, OffsetDateTime) {
+fn cure(
+    policy: &Policy,
+    known: &Facts,
+    ask: Ask,
+    now: OffsetDateTime,
+    refusal: &Refusal,
+    remedies: &[Remedy],
+    pick: Index,
+) -> (Decision, OffsetDateTime) {
     let (mut facts, mut ask) = (known.clone(), ask);
     let text: toml::Table = policy.text().parse().unwrap();
-    let grant = text["grant"].as_array().unwrap().iter().map(|grant| grant.as_table().unwrap()).find(|grant| grant["name"].as_str() == Some(refusal.grant())).unwrap();
-    let until = remedies.iter().filter_map(|remedy| if let Remedy::Wait { until } = remedy { Some(*until) } else { None }).max();
+    let grant = text["grant"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|grant| grant.as_table().unwrap())
+        .find(|grant| grant["name"].as_str() == Some(refusal.grant()))
+        .unwrap();
+    let until = remedies
+        .iter()
+        .filter_map(|remedy| if let Remedy::Wait { until } = remedy { Some(*until) } else { None })
+        .max();
     // What is done about it comes after everything that happened, and an event just ahead of the clock counts.
     let at = until.unwrap_or(now).max(now);
     let event_at = at + NANO;
@@ -318,7 +339,8 @@ fn cure(policy: &Policy, known: &Facts, ask: Ask, now: OffsetDateTime, refusal: 
             Remedy::Unblock => apply(What::Unblocked { by: Blocker::Us }),
             Remedy::Subscribe => apply(What::Subscribed),
             Remedy::Template => {
-                let carried = grant["basis"].as_table().and_then(|basis| basis.get("template")).and_then(toml::Value::as_array);
+                let carried =
+                    grant["basis"].as_table().and_then(|basis| basis.get("template")).and_then(toml::Value::as_array);
                 let carried = carried.into_iter().flatten().map(|word| word.as_str().unwrap().to_owned());
                 let needed = words(grant, "needs", "template:");
                 let excluded = words(grant, "unless", "template:");

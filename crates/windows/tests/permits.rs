@@ -3,9 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use time::{Duration, OffsetDateTime, macros::datetime};
-use transom_windows::{
-    Account, Ask, Event, Facts, Permit, Policies, Policy, Scope, Sender, Subject, Usage, What,
-};
+use transom_windows::{Account, Ask, Event, Facts, Permit, Policies, Policy, Scope, Sender, Subject, Usage, What};
 
 const NOW: OffsetDateTime = datetime!(2026-11-20 10:00 UTC);
 
@@ -13,17 +11,18 @@ fn policy(name: &str) -> Policy {
     Policies::builtin().unwrap().get(name).unwrap().clone()
 }
 
-fn permit(policy: &Policy, grant: &str, events: &[Event]) -> Permit {
+fn permit(policy: &Policy, grant: &str, cost: u32, events: &[Event]) -> Permit {
     let mut facts = Facts::new(Subject::new(7), policy);
     for event in events {
         facts.apply(policy, event).unwrap();
     }
-    policy.decide(&facts, Ask::by(Sender::Human).cost(2), NOW).permit(grant).unwrap().clone()
+    policy.decide(&facts, Ask::by(Sender::Human).cost(cost), NOW).permit(grant).unwrap().clone()
 }
 
 #[test]
 fn it_is_for_one_person_until_its_margin() {
-    let permit = permit(&policy("whatsapp"), "customer_service", &[Event::opening(NOW - Duration::hours(23), "message")]);
+    let permit =
+        permit(&policy("whatsapp"), "customer_service", 1, &[Event::opening(NOW - Duration::hours(23), "message")]);
     let end = NOW + Duration::hours(1) - Duration::minutes(1);
     assert_eq!(permit.send_before(), Some(end));
     assert!(permit.is_valid_for(Subject::new(7), NOW));
@@ -36,23 +35,32 @@ fn it_is_for_one_person_until_its_margin() {
 #[test]
 fn it_travels_between_threads_and_says_what_it_is() {
     fn travels<T: Clone + Send + Sync + std::fmt::Debug + 'static>(_: &T) {}
-    let permit = permit(&policy("messenger"), "private_reply", &[Event::opening_of(NOW, "comment", "c-1")]);
+    let permit = permit(&policy("messenger"), "private_reply", 1, &[Event::opening_of(NOW, "comment", "c-1")]);
     travels(&permit);
     assert_eq!((permit.basis().tag(), permit.reference()), (Some("private_reply"), Some("c-1")));
-    assert_eq!((permit.policy().name(), permit.subject(), permit.sender()), ("messenger", Subject::new(7), Sender::Human));
+    assert_eq!(
+        (permit.policy().name(), permit.subject(), permit.sender()),
+        ("messenger", Subject::new(7), Sender::Human)
+    );
     assert!(format!("{permit:?}").contains("private_reply"));
     let record = permit.record();
     let stored: transom_windows::PermitRecord = serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
     assert_eq!(stored, record);
-    assert_eq!((stored.grant.as_str(), stored.reference.as_deref(), stored.decided_at), ("private_reply", Some("c-1"), NOW));
+    assert_eq!(
+        (stored.grant.as_str(), stored.reference.as_deref(), stored.decided_at),
+        ("private_reply", Some("c-1"), NOW)
+    );
 }
 
 /// What a storage layer reserves: which quota, whose, in which stretch of time, how much, of how much.
 #[test]
 fn it_names_what_it_spends() {
     let spends = |policy: &str, grant: &str, event: Event| {
-        let spends = permit(&self::policy(policy), grant, &[event]).spends();
-        spends.into_iter().map(|spend| (spend.quota, spend.scope, spend.period, spend.cost, spend.limit)).collect::<Vec<_>>()
+        let spends = permit(&self::policy(policy), grant, 2, &[event]).spends();
+        spends
+            .into_iter()
+            .map(|spend| (spend.quota, spend.scope, spend.period, spend.cost, spend.limit))
+            .collect::<Vec<_>>()
     };
     let opened = NOW - Duration::hours(30);
     assert_eq!(
@@ -71,7 +79,11 @@ fn it_names_what_it_spends() {
         [("messaging_limit".to_owned(), Scope::Group, "rolling".to_owned(), 1, Some(250))],
         "people are counted once, whatever the message costs"
     );
-    assert_eq!(spends("whatsapp", "utility_template", Event::opening(NOW, "message")), [], "nothing is counted in an open window");
+    assert_eq!(
+        spends("whatsapp", "utility_template", Event::opening(NOW, "message")),
+        [],
+        "nothing is counted in an open window"
+    );
 }
 
 /// A month is spent in the account's zone, and a new month starts at nothing.
@@ -115,7 +127,9 @@ fn a_count_starts_with_the_customers_own_time() {
 fn a_changed_policy_makes_nobody_unreadable() {
     let old = policy("instagram");
     let mut facts = Facts::new(Subject::new(7), &old);
-    for event in [Event::opening(NOW, "message"), Event::opening(NOW, "reaction"), Event::opening_of(NOW, "comment", "c-1")] {
+    for event in
+        [Event::opening(NOW, "message"), Event::opening(NOW, "reaction"), Event::opening_of(NOW, "comment", "c-1")]
+    {
         facts.apply(&old, &event).unwrap();
     }
     let reaction = old.text().lines().filter(|line| !line.starts_with("reaction ")).collect::<Vec<_>>().join("\n");

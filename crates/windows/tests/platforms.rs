@@ -32,12 +32,12 @@ fn text(at: OffsetDateTime) -> String {
 }
 
 fn grants(decision: &Decision) -> Vec<&str> {
-    decision.permits().iter().map(|permit| permit.grant()).collect()
+    decision.permits().iter().map(transom_windows::Permit::grant).collect()
 }
 
 fn reasons(decision: &Decision, grant: &str) -> Vec<Reason> {
     let refusal = decision.refusals().iter().find(|refusal| refusal.grant() == grant);
-    refusal.into_iter().flat_map(|refusal| refusal.because()).map(|because| because.reason()).collect()
+    refusal.into_iter().flat_map(transom_windows::Refusal::because).map(|because| because.reason()).collect()
 }
 
 /// Whatever a kind of event opens, it opens for exactly that long.
@@ -66,7 +66,13 @@ fn reasons(decision: &Decision, grant: &str) -> Vec<Reason> {
 #[case("line", "reply_token", "bot", "reply", Duration::seconds(50))]
 #[case("line", "message", "human", "push_to_writer", Duration::days(7))]
 #[case("webchat", "visit", "automation", "invitation", Duration::minutes(1))]
-fn a_window_is_half_open(#[case] policy: &str, #[case] kind: &str, #[case] sender: &str, #[case] grant: &str, #[case] within: Duration) {
+fn a_window_is_half_open(
+    #[case] policy: &str,
+    #[case] kind: &str,
+    #[case] sender: &str,
+    #[case] grant: &str,
+    #[case] within: Duration,
+) {
     for (after, open) in [(Duration::ZERO, true), (within - NANO, true), (within, false), (within + NANO, false)] {
         let decision = decide(asked(policy, kind, after, sender));
         assert_eq!(grants(&decision).contains(&grant), open, "{policy} {kind} after {after}: {:?}", grants(&decision));
@@ -74,7 +80,10 @@ fn a_window_is_half_open(#[case] policy: &str, #[case] kind: &str, #[case] sende
             let permit = decision.permit(grant).unwrap();
             assert_eq!(permit.lapses_at(), Some(OPENED + within));
             let margin = permit.lapses_at().unwrap() - permit.send_before().unwrap();
-            assert_eq!(margin, if policy == "whatsapp" { Duration::minutes(1) } else { Duration::seconds(5).min(within / 10) });
+            assert_eq!(
+                margin,
+                if policy == "whatsapp" { Duration::minutes(1) } else { Duration::seconds(5).min(within / 10) }
+            );
         } else {
             assert_eq!(reasons(&decision, grant), [Reason::WindowOver]);
         }
@@ -108,7 +117,11 @@ fn some_platforms_have_no_window(#[case] policy: &str) {
     for after in [Duration::ZERO, Duration::days(4_000)] {
         let decision = decide(asked(policy, "message", after, "human"));
         assert_eq!(decision.window().state, WindowState::None);
-        assert!(decision.first().is_some_and(|permit| permit.basis().as_str() == "free_form"), "{:?}", grants(&decision));
+        assert!(
+            decision.first().is_some_and(|permit| permit.basis().as_str() == "free_form"),
+            "{:?}",
+            grants(&decision)
+        );
     }
 }
 
@@ -140,7 +153,9 @@ fn a_persons_answer_has_seven_days_where_the_app_has_the_feature() {
 #[test]
 fn the_message_tags_ended_on_a_date() {
     let at = |now: &str, sender: &str| {
-        decide(json!({"platform": "messenger", "now": now, "sender": sender, "openings": [{"kind": "message", "at": "2026-01-01T00:00:00Z"}]}))
+        decide(
+            json!({"platform": "messenger", "now": now, "sender": sender, "openings": [{"kind": "message", "at": "2026-01-01T00:00:00Z"}]}),
+        )
     };
     let tags = ["confirmed_event_update", "account_update", "post_purchase_update"];
     for sender in ["human", "bot", "automation"] {
@@ -165,7 +180,11 @@ fn wechat_counts_in_two_buckets() {
     assert_eq!(question(19, json!({})).permit("message").unwrap().remaining(), Some(1));
     let used = question(20, json!({}));
     assert_eq!(reasons(&used, "message"), [Reason::QuotaUsed]);
-    assert_eq!((used.window().state, used.window().closes_at), (WindowState::Closed, None), "a used-up count has no closing time");
+    assert_eq!(
+        (used.window().state, used.window().closes_at),
+        (WindowState::Closed, None),
+        "a used-up count has no closing time"
+    );
     assert_eq!(question(4, json!({"message_count": 5})).permit("message").unwrap().remaining(), Some(1));
     assert!(question(5, json!({"message_count": 5})).permit("message").is_none());
 
@@ -177,7 +196,10 @@ fn wechat_counts_in_two_buckets() {
     };
     assert_eq!(shared("2026-11-19T10:00:30Z").permit("interaction").unwrap().remaining(), Some(3));
     assert!(shared("2026-11-19T09:59:59Z").permit("interaction").is_none());
-    assert_eq!(decide(asked("wechat", "payment", Duration::hours(47), "human")).permit("payment").unwrap().remaining(), None);
+    assert_eq!(
+        decide(asked("wechat", "payment", Duration::hours(47), "human")).permit("payment").unwrap().remaining(),
+        None
+    );
 
     let mut left = asked("wechat", "message", Duration::minutes(1), "human");
     left["contact"] = json!({"subscribed": false});
@@ -209,7 +231,8 @@ fn viber_counts_what_it_starts() {
 
     let hourly = |used: u32| {
         let mut question = asked("viber", "message", Duration::minutes(30), "human");
-        question["account"] = json!({"quotas": {"unanswered_per_hour": {"used": used, "frees_at": text(OPENED + Duration::hours(1))}}});
+        question["account"] =
+            json!({"quotas": {"unanswered_per_hour": {"used": used, "frees_at": text(OPENED + Duration::hours(1))}}});
         decide(question)
     };
     assert_eq!(hourly(99).permit("session").unwrap().remaining(), Some(1));
@@ -227,7 +250,11 @@ fn whatsapps_limit_counts_people_outside_an_open_window_only() {
     };
     let inside = portfolio(Duration::hours(1), false);
     assert_eq!(inside.permit("utility_template").unwrap().remaining(), None, "nothing is counted inside");
-    assert_eq!(inside.permit("utility_template").unwrap().lapses_at(), Some(OPENED + Duration::hours(24)), "and outside there is no room");
+    assert_eq!(
+        inside.permit("utility_template").unwrap().lapses_at(),
+        Some(OPENED + Duration::hours(24)),
+        "and outside there is no room"
+    );
     assert!(inside.permit("utility_template").unwrap().spends().is_empty());
     assert!(grants(&portfolio(Duration::hours(24), false)).is_empty());
     assert_eq!(portfolio(Duration::hours(24), false).next_change(), Some(OPENED + Duration::hours(40)));
@@ -249,10 +276,22 @@ fn whatsapps_marketing_has_bars_of_its_own() {
     assert_eq!(grants(&marketing(none(), none(), none())), ["marketing_template"]);
     assert_eq!(reasons(&marketing(none(), none(), none()), "utility_template"), [Reason::Category]);
     assert_eq!(reasons(&marketing(json!({"country": "US"}), none(), none()), "marketing_template"), [Reason::Country]);
-    assert_eq!(reasons(&marketing(json!({"opted_out": "marketing"}), none(), none()), "marketing_template"), [Reason::OptedOut]);
-    assert_eq!(reasons(&marketing(json!({"consented": false}), none(), none()), "marketing_template"), [Reason::NotConsented]);
-    assert_eq!(reasons(&marketing(none(), none(), json!({"templates": ["utility"]})), "marketing_template"), [Reason::NoTemplate]);
-    assert_eq!(reasons(&marketing(none(), none(), json!({"features": ["marketing_disabled"]})), "marketing_template"), [Reason::SwitchedOff]);
+    assert_eq!(
+        reasons(&marketing(json!({"opted_out": "marketing"}), none(), none()), "marketing_template"),
+        [Reason::OptedOut]
+    );
+    assert_eq!(
+        reasons(&marketing(json!({"consented": false}), none(), none()), "marketing_template"),
+        [Reason::NotConsented]
+    );
+    assert_eq!(
+        reasons(&marketing(none(), none(), json!({"templates": ["utility"]})), "marketing_template"),
+        [Reason::NoTemplate]
+    );
+    assert_eq!(
+        reasons(&marketing(none(), none(), json!({"features": ["marketing_disabled"]})), "marketing_template"),
+        [Reason::SwitchedOff]
+    );
     let until = text(OPENED + Duration::hours(31));
     let cooling = marketing(none(), json!({"marketing": until}), none());
     assert_eq!(reasons(&cooling, "marketing_template"), [Reason::CoolingDown]);
@@ -260,7 +299,11 @@ fn whatsapps_marketing_has_bars_of_its_own() {
 
     let mut stopped = asked("whatsapp", "message", Duration::hours(30), "bot");
     stopped["contact"] = json!({"opted_out": "marketing"});
-    assert_eq!(grants(&decide(stopped)), ["utility_template", "authentication_template"], "the rest still goes through");
+    assert_eq!(
+        grants(&decide(stopped)),
+        ["utility_template", "authentication_template"],
+        "the rest still goes through"
+    );
 }
 
 #[test]
@@ -305,7 +348,9 @@ fn an_opt_out_of_everything_bars_everything(#[case] policy: &str) {
     question["contact"] = json!({"opted_out": "all"});
     let decision = decide(question);
     assert!(grants(&decision).is_empty());
-    assert!(decision.refusals().iter().all(|refusal| refusal.because().any(|because| because.reason() == Reason::OptedOut)));
+    assert!(
+        decision.refusals().iter().all(|refusal| refusal.because().any(|because| because.reason() == Reason::OptedOut))
+    );
 }
 
 #[test]
@@ -330,7 +375,9 @@ fn blocks_suspensions_and_dead_addresses_bar_everything() {
             question[part] = value.clone();
             let decision = decide(question);
             assert!(grants(&decision).is_empty(), "{}", policy.name());
-            assert!(decision.refusals().iter().all(|refusal| refusal.because().any(|because| because.reason() == reason)));
+            assert!(
+                decision.refusals().iter().all(|refusal| refusal.because().any(|because| because.reason() == reason))
+            );
         }
     }
 }
@@ -351,10 +398,13 @@ fn a_refusal_ends_what_was_opened_before() {
 /// A leap day is a day like any other, and a policy may change while a window is open.
 #[test]
 fn spans_are_elapsed_time() {
-    let leap = decide(json!({"platform": "instagram", "now": "2028-02-29T09:59:59.999999999Z", "openings": [{"kind": "message", "at": "2028-02-28T10:00:00Z"}]}));
+    let leap = decide(
+        json!({"platform": "instagram", "now": "2028-02-29T09:59:59.999999999Z", "openings": [{"kind": "message", "at": "2028-02-28T10:00:00Z"}]}),
+    );
     assert_eq!(leap.permit("standard").unwrap().lapses_at(), Some(datetime!(2028-02-29 10:00 UTC)));
     let mut policies = Policies::builtin().unwrap();
-    let halved = policies.get("instagram").unwrap().text().replacen("within       = \"24h\"", "within       = \"12h\"", 1);
+    let halved =
+        policies.get("instagram").unwrap().text().replacen("within       = \"24h\"", "within       = \"12h\"", 1);
     policies.add("instagram.toml", &halved).unwrap();
     let question = json!({"platform": "instagram", "now": "2026-11-20T00:00:00Z", "openings": [{"kind": "message", "at": text(OPENED)}]});
     let question: Question = serde_json::from_value(question).unwrap();

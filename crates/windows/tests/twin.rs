@@ -1,5 +1,7 @@
 //! The engine against its naive twin: two tellings of the same rules must agree on every history.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+
 mod support;
 
 use proptest::prelude::*;

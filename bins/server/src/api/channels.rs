@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::Tag;
 use super::auth::Signed;
+use super::body::Body;
 use super::version::{Gone, Made};
 use super::views::account::{ChannelPatchBody, ChannelView, ConnectionView, NewChannelBody, PlatformView};
 use super::views::template::{SyncView, TemplateView};
@@ -53,6 +54,7 @@ impl ChannelsApi {
     ///
     /// What this service speaks, and what each platform needs to connect a channel.
     #[oai(path = "/platforms", method = "get", operation_id = "listPlatforms")]
+    #[expect(clippy::unused_async, reason = "operations are async")]
     async fn platforms(&self, signed: Signed) -> Result<Json<PlatformList>, Refused<Listing>> {
         let desk = &self.0.desk;
         authorise(signed.caller(), Action::ReadChannels)?;
@@ -92,11 +94,7 @@ impl ChannelsApi {
     ///
     /// The platform is asked whether the credentials work, unless `check` is `false`.
     #[oai(path = "/channels", method = "post", operation_id = "connectChannel")]
-    async fn connect(
-        &self,
-        signed: Signed,
-        body: Json<NewChannelBody>,
-    ) -> Result<Made<ChannelView>, Refused<Asking>> {
+    async fn connect(&self, signed: Signed, body: Body<NewChannelBody>) -> Result<Made<ChannelView>, Refused<Asking>> {
         let account = channels::connect(&self.0.desk, signed.caller(), body.0.into()).await?;
         let detail = queries::channel(&self.0.desk, signed.caller(), account.id).await?;
         Ok(Made::Made(Json(self.view(detail)), None))
@@ -115,7 +113,7 @@ impl ChannelsApi {
         &self,
         signed: Signed,
         id: Path<Uuid>,
-        body: Json<ChannelPatchBody>,
+        body: Body<ChannelPatchBody>,
     ) -> Result<Json<ChannelView>, Refused<Asking>> {
         let id = id.0.into();
         channels::change(&self.0.desk, signed.caller(), id, body.0.into()).await?;

@@ -13,10 +13,11 @@ use transom_storage::ContactQuery;
 use uuid::Uuid;
 
 use super::auth::Signed;
+use super::body::Body;
+use super::contract::As;
 use super::cursor::Place;
 use super::idempotency::{Idempotent, answered};
 use super::messages::reply_only;
-use super::contract::As;
 use super::version::{Accepted, IfMatch, Made, Versioned};
 use super::views::contact::{ContactPage, ContactPatchBody, ContactView, NewContactBody};
 use super::views::conversation::ReachabilityView;
@@ -34,7 +35,6 @@ impl ContactsApi {
     /// Newest first. `q` finds words of a name by their beginning, without regard to case and accents; email addresses and user
     /// names (with or without `@`) by their beginning; phone numbers by 4 or more of their last digits; platform ids as a whole.
     #[oai(path = "/contacts", method = "get", operation_id = "listContacts")]
-    #[expect(clippy::too_many_arguments, reason = "one argument for each parameter of the document")]
     async fn contacts(
         &self,
         signed: Signed,
@@ -63,8 +63,8 @@ impl ContactsApi {
             limit: limit + 1,
         };
         let mut rows = queries::contacts(&self.0.desk, signed.caller(), &query).await?;
-        let last = cut(&mut rows, limit)
-            .map(|row| Place { key: millis(row.contact.created_at), id: row.contact.id.uuid() });
+        let last =
+            cut(&mut rows, limit).map(|row| Place { key: millis(row.contact.created_at), id: row.contact.id.uuid() });
         let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
         Ok(Json(ContactPage { items: rows.iter().map(Into::into).collect(), next_cursor }))
     }
@@ -73,7 +73,7 @@ impl ContactsApi {
     ///
     /// The channel is chosen when the first message is written.
     #[oai(path = "/contacts", method = "post", operation_id = "addContact")]
-    async fn add(&self, signed: Signed, body: Json<NewContactBody>) -> Result<Made<ContactView>, Refused<Making>> {
+    async fn add(&self, signed: Signed, body: Body<NewContactBody>) -> Result<Made<ContactView>, Refused<Making>> {
         let NewContactBody { display_name, first_name, last_name, email, phone, language } = body.0;
         let profile = Profile { first_name, last_name, email, phone, language, ..Profile::default() };
         let stored = contacts::add(&self.0.desk, signed.caller(), NewContact { display_name, profile }).await?;
@@ -101,7 +101,7 @@ impl ContactsApi {
         signed: Signed,
         id: Path<Uuid>,
         seen: IfMatch,
-        body: Json<ContactPatchBody>,
+        body: Body<ContactPatchBody>,
     ) -> Result<Versioned<ContactView>, Refused<Changing>> {
         let ContactPatchBody { display_name, email, phone, language } = body.0;
         let patch = ContactPatch { display_name, email, phone, language };
@@ -127,11 +127,7 @@ impl ContactsApi {
     ///
     /// Every channel on which the contact is known, those with the most freedom first.
     #[oai(path = "/contacts/:id/reachability", method = "get", operation_id = "getReachability")]
-    async fn reachability(
-        &self,
-        signed: Signed,
-        id: Path<Uuid>,
-    ) -> Result<Json<ReachabilityView>, Refused<Reading>> {
+    async fn reachability(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<ReachabilityView>, Refused<Reading>> {
         let reach = window::reachability(&self.0.desk, signed.caller(), id.0.into()).await?;
         Ok(Json(ReachabilityView { channels: reach.iter().map(As::of).collect() }))
     }
@@ -143,14 +139,18 @@ impl ContactsApi {
         path = "/contacts/:id/messages",
         method = "post",
         operation_id = "sendToContact",
-        request_header(name = "Idempotency-Key", ty = "Option<String>", description = "1 to 255 visible ASCII characters: the same request twice has one effect and one answer, for 72 hours.")
+        request_header(
+            name = "Idempotency-Key",
+            ty = "Option<String>",
+            description = "1 to 255 visible ASCII characters: the same request twice has one effect and one answer, for 72 hours."
+        )
     )]
     async fn send(
         &self,
         signed: Signed,
         id: Path<Uuid>,
         key: Idempotent,
-        body: Json<NewContactMessageBody>,
+        body: Body<NewContactMessageBody>,
     ) -> Result<Accepted<SentView>, Refused<Changing>> {
         let NewContactMessageBody { channel, message } = body.0;
         let target = Target::Contact { contact: id.0.into(), account: channel.into() };

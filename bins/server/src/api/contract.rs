@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use poem_openapi::registry::{MetaSchemaRef, Registry};
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use poem_openapi::{Enum, Object};
 use serde::Serialize;
@@ -65,6 +65,46 @@ impl<S: ParseFromJSON> ParseFromJSON for As<S> {
         // The document's own reader finds unknown fields and wrong types; the engine reads the rest.
         S::parse_from_json(Some(value.clone())).map_err(ParseError::propagate)?;
         Ok(Self { value, schema: PhantomData })
+    }
+}
+
+/// A limit; null for none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit(pub(crate) Option<u32>);
+
+impl Type for Limit {
+    const IS_REQUIRED: bool = true;
+
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "limit".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        let schema = MetaSchema { nullable: true, ..MetaSchema::new_with_format("integer", "uint32") };
+        MetaSchemaRef::Inline(Box::new(schema))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl ToJSON for Limit {
+    fn to_json(&self) -> Option<Value> {
+        Some(self.0.map_or(Value::Null, Value::from))
+    }
+}
+
+impl ParseFromJSON for Limit {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        Option::<u32>::parse_from_json(value).map(Self).map_err(ParseError::propagate)
     }
 }
 
@@ -201,7 +241,7 @@ struct AskedAccount {
     /// The categories of which it has an approved template; all if left out.
     templates: Option<Vec<CategoryWord>>,
     /// By quota, its own limit; null for none.
-    limits: Option<BTreeMap<String, Option<u32>>>,
+    limits: Option<BTreeMap<String, Limit>>,
     /// By quota, what is used.
     quotas: Option<BTreeMap<String, UsageBody>>,
 }

@@ -6,14 +6,15 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
 use time::OffsetDateTime;
+use transom_desk::queries;
 use transom_desk::status::{self, NewStatus};
 use transom_desk::window;
-use transom_desk::queries;
 use transom_domain::Assignment;
 use transom_storage::{ConversationQuery, Inbox, Sort, StatusFilter, StoredConversation, WindowState};
 use uuid::Uuid;
 
 use super::auth::Signed;
+use super::body::Body;
 use super::contract::{As, CategoryWord, SenderWord};
 use super::cursor::Place;
 use super::version::{IfMatch, Versioned};
@@ -163,10 +164,8 @@ impl ConversationsApi {
         };
         let counts = if counts.0 { Some(queries::tab_counts(desk, caller, &query).await?.into()) } else { None };
         let mut rows = queries::conversations(desk, caller, &query).await?;
-        let last = cut(&mut rows, limit).map(|row| Place {
-            key: row.stored.sort_key(sort),
-            id: row.stored.conversation.id.uuid(),
-        });
+        let last = cut(&mut rows, limit)
+            .map(|row| Place { key: row.stored.sort_key(sort), id: row.stored.conversation.id.uuid() });
         let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
         Ok(Json(ConversationPage { items: rows.iter().map(Into::into).collect(), next_cursor, counts }))
     }
@@ -186,11 +185,7 @@ impl ConversationsApi {
     ///
     /// For a person and for automation: every grant that holds, and why the others do not.
     #[oai(path = "/conversations/:id/window", method = "get", operation_id = "getWindow")]
-    async fn window(
-        &self,
-        signed: Signed,
-        id: Path<Uuid>,
-    ) -> Result<Json<As<WindowViewBody>>, Refused<Reading>> {
+    async fn window(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<As<WindowViewBody>>, Refused<Reading>> {
         let view = window::window(&self.0.desk, signed.caller(), id.0.into()).await?;
         Ok(Json(As::of(&view)))
     }
@@ -233,7 +228,7 @@ impl ConversationsApi {
         signed: Signed,
         id: Path<Uuid>,
         seen: IfMatch,
-        body: Json<NewStatusBody>,
+        body: Body<NewStatusBody>,
     ) -> Result<Versioned<ConversationView>, Refused<Changing>> {
         let status = new_status(body.0)?;
         let stored = status::set_status(&self.0.desk, signed.caller(), id.0.into(), status, seen.0).await?;
@@ -254,7 +249,7 @@ impl ConversationsApi {
         signed: Signed,
         id: Path<Uuid>,
         seen: IfMatch,
-        body: Json<NewAssigneeBody>,
+        body: Body<NewAssigneeBody>,
     ) -> Result<Versioned<ConversationView>, Refused<Changing>> {
         let NewAssigneeBody { agent, team } = body.0;
         let to = Assignment { agent: agent.map(Into::into), team: team.map(Into::into) };

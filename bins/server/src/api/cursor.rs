@@ -67,7 +67,7 @@ impl Cursors {
     fn mac(&self, workspace: WorkspaceId, list: &str, place: &[u8]) -> Hmac<Sha256> {
         // HMAC takes keys of any length: there is no other error. A key of zeros would still only be one of ours.
         let mac = Hmac::<Sha256>::new_from_slice(self.secret.bytes());
-        let mac = mac.unwrap_or_else(|_| Hmac::<Sha256>::new(&Default::default()));
+        let mac = mac.unwrap_or_else(|_| Hmac::<Sha256>::new(&hmac::digest::Key::<Hmac<Sha256>>::default()));
         mac.chain_update(workspace.uuid().as_bytes()).chain_update(place).chain_update(list)
     }
 }

@@ -36,9 +36,10 @@ pub(crate) struct Idempotent(Option<(String, Fingerprint)>);
 impl<'r> FromRequest<'r> for Idempotent {
     async fn from_request(request: &'r Request, _: &mut RequestBody) -> poem::Result<Self> {
         let Some(value) = request.headers().get(NAME) else { return Ok(Self(None)) };
-        let key = value.to_str().ok().filter(|key| {
-            (1..=MAX_LENGTH).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
-        });
+        let key = value
+            .to_str()
+            .ok()
+            .filter(|key| (1..=MAX_LENGTH).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
         let (Some(key), Some(fingerprint)) = (key, request.data::<Fingerprint>()) else {
             let detail = "an Idempotency-Key is 1 to 255 visible ASCII characters";
             return Err(Problem::new("parameter_invalid", detail).at(NAME).into());

@@ -9,13 +9,12 @@ use transom_desk::{Target, messages, note, queries, send};
 use uuid::Uuid;
 
 use super::auth::Signed;
+use super::body::Body;
 use super::contacts::{instant, millis};
 use super::cursor::Place;
 use super::idempotency::{Idempotent, answered};
 use super::version::Accepted;
-use super::views::message::{
-    MessagePage, MessageType, MessageView, NewMessageBody, SentView, SettleBody,
-};
+use super::views::message::{MessagePage, MessageType, MessageView, NewMessageBody, SentView, SettleBody};
 use super::{MAX_PAGE, PAGE, Tag, cut};
 use crate::http::problem::{Changing, Making, Problem, Reading, Refused};
 use crate::state::State;
@@ -43,8 +42,7 @@ impl MessagesApi {
         let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
         let before = place.map(|place| Ok::<_, Problem>((instant(place.key)?, place.id.into()))).transpose()?;
         let mut rows = queries::messages(&self.0.desk, signed.caller(), id.0.into(), before, limit + 1).await?;
-        let last =
-            cut(&mut rows, limit).map(|row| Place { key: millis(row.message.at), id: row.message.id.uuid() });
+        let last = cut(&mut rows, limit).map(|row| Place { key: millis(row.message.at), id: row.message.id.uuid() });
         let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
         Ok(Json(MessagePage { items: rows.iter().map(Into::into).collect(), next_cursor }))
     }
@@ -57,14 +55,18 @@ impl MessagesApi {
         path = "/conversations/:id/messages",
         method = "post",
         operation_id = "sendMessage",
-        request_header(name = "Idempotency-Key", ty = "Option<String>", description = "1 to 255 visible ASCII characters: the same request twice has one effect and one answer, for 72 hours.")
+        request_header(
+            name = "Idempotency-Key",
+            ty = "Option<String>",
+            description = "1 to 255 visible ASCII characters: the same request twice has one effect and one answer, for 72 hours."
+        )
     )]
     async fn write(
         &self,
         signed: Signed,
         id: Path<Uuid>,
         key: Idempotent,
-        body: Json<NewMessageBody>,
+        body: Body<NewMessageBody>,
     ) -> Result<Accepted<SentView>, Refused<Changing>> {
         let (desk, caller, conversation) = (&self.0.desk, signed.caller(), id.0);
         let (view, replayed) = match body.0.kind {
@@ -101,7 +103,7 @@ impl MessagesApi {
         &self,
         signed: Signed,
         id: Path<Uuid>,
-        body: Json<SettleBody>,
+        body: Body<SettleBody>,
     ) -> Result<Json<MessageView>, Refused<Making>> {
         let choice = body.0.choice.into();
         let stored = messages::settle(&self.0.desk, signed.caller(), id.0.into(), choice).await?;

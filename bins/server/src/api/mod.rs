@@ -1,6 +1,7 @@
 //! The API under `/v1`: parse, call the desk, map. No rule lives here.
 
 pub(crate) mod auth;
+mod body;
 mod channels;
 mod contacts;
 pub(crate) mod contract;
@@ -127,8 +128,10 @@ impl<A: poem_openapi::OpenApi> poem_openapi::OpenApi for Described<A> {
     fn add_routes(self, _: &mut Routes) {}
 }
 
-type Routes =
-    std::collections::HashMap<String, std::collections::HashMap<poem::http::Method, poem::endpoint::BoxEndpoint<'static>>>;
+type Routes = std::collections::HashMap<
+    String,
+    std::collections::HashMap<poem::http::Method, poem::endpoint::BoxEndpoint<'static>>,
+>;
 
 /// What bodies refuse, the document says too: no object of a request takes fields that it does not name.
 fn close_requests(document: &mut Value) {

@@ -10,6 +10,7 @@ use transom_windows::{Question, QuestionErrorCode};
 
 use super::Tag;
 use super::auth::Signed;
+use super::body::Body;
 use super::contract::{As, DecisionBody, QuestionBody};
 use super::views::account::PolicyView;
 use crate::http::problem::{Listing, Making, Problem, Reading, Refused};
@@ -30,10 +31,11 @@ impl WindowsApi {
     ///
     /// Decides by the facts in the body alone: nothing is looked up and nothing is stored. The same as `transom decide`.
     #[oai(path = "/windows/evaluate", method = "post", operation_id = "evaluate")]
+    #[expect(clippy::unused_async, reason = "operations are async")]
     async fn evaluate(
         &self,
         signed: Signed,
-        body: Json<As<QuestionBody>>,
+        body: Body<As<QuestionBody>>,
     ) -> Result<Json<As<DecisionBody>>, Refused<Making>> {
         let question = Question::from_json(&body.0.value.to_string()).map_err(|error| wrong(&error))?;
         let decision = queries::evaluate(&self.0.desk, signed.caller(), &question)?.map_err(|error| wrong(&error))?;
@@ -42,6 +44,7 @@ impl WindowsApi {
 
     /// List the policies in force
     #[oai(path = "/policies", method = "get", operation_id = "listPolicies")]
+    #[expect(clippy::unused_async, reason = "operations are async")]
     async fn policies(&self, signed: Signed) -> Result<Json<PolicyList>, Refused<Listing>> {
         let policies = queries::policies(&self.0.desk, signed.caller())?;
         Ok(Json(PolicyList { items: policies.map(Into::into).collect() }))
@@ -51,6 +54,7 @@ impl WindowsApi {
     ///
     /// With the file itself.
     #[oai(path = "/policies/:name", method = "get", operation_id = "getPolicy")]
+    #[expect(clippy::unused_async, reason = "operations are async")]
     async fn policy(&self, signed: Signed, name: Path<String>) -> Result<Json<PolicyView>, Refused<Reading>> {
         let policy = queries::policy(&self.0.desk, signed.caller(), &name.0)?;
         Ok(Json(PolicyView::from(policy).with_text(policy)))

@@ -12,6 +12,7 @@ use transom_domain::TokenId;
 use uuid::Uuid;
 
 use super::auth::Signed;
+use super::body::Body;
 use super::cursor::Place;
 use super::version::{Gone, IfMatch, Made, Versioned};
 use super::views::event::QuarantinePage;
@@ -104,11 +105,7 @@ impl WorkspaceApi {
     ///
     /// It gets a token of its own, which is shown this once.
     #[oai(path = "/agents", method = "post", operation_id = "addAgent")]
-    async fn add_agent(
-        &self,
-        signed: Signed,
-        body: Json<NewAgent>,
-    ) -> Result<Made<AgentWithToken>, Refused<Making>> {
+    async fn add_agent(&self, signed: Signed, body: Body<NewAgent>) -> Result<Made<AgentWithToken>, Refused<Making>> {
         let NewAgent { name, role, token_expires_at } = body.0;
         let (agent, token) =
             workspaces::add_agent(&self.0.desk, signed.caller(), &name, role.into(), token_expires_at).await?;
@@ -122,7 +119,7 @@ impl WorkspaceApi {
         &self,
         signed: Signed,
         id: Path<Uuid>,
-        body: Json<AgentPatch>,
+        body: Body<AgentPatch>,
     ) -> Result<Json<AgentView>, Refused<Making>> {
         let AgentPatch { name, role, active } = body.0;
         let change = AgentChange { name, role: role.map(Into::into), active };
@@ -142,7 +139,7 @@ impl WorkspaceApi {
 
     /// Add a team
     #[oai(path = "/teams", method = "post", operation_id = "addTeam")]
-    async fn add_team(&self, signed: Signed, body: Json<NewTeam>) -> Result<Made<TeamView>, Refused<Making>> {
+    async fn add_team(&self, signed: Signed, body: Body<NewTeam>) -> Result<Made<TeamView>, Refused<Making>> {
         let NewTeam { name, members } = body.0;
         let ids = members.iter().copied().map(Into::into).collect();
         let team = workspaces::add_team(&self.0.desk, signed.caller(), &name, ids).await?;
@@ -162,11 +159,7 @@ impl WorkspaceApi {
     ///
     /// It is shown this once.
     #[oai(path = "/tokens", method = "post", operation_id = "createToken")]
-    async fn create_token(
-        &self,
-        signed: Signed,
-        body: Json<NewTokenBody>,
-    ) -> Result<Made<TokenOnce>, Refused<Making>> {
+    async fn create_token(&self, signed: Signed, body: Body<NewTokenBody>) -> Result<Made<TokenOnce>, Refused<Making>> {
         let NewTokenBody { agent, name, expires_at } = body.0;
         let (id, token) =
             administration::create_token(&self.0.desk, signed.caller(), agent.into(), &name, expires_at).await?;
@@ -191,7 +184,7 @@ impl WorkspaceApi {
 
     /// Add a tag
     #[oai(path = "/tags", method = "post", operation_id = "createTag")]
-    async fn create_tag(&self, signed: Signed, body: Json<NewTag>) -> Result<Made<TagView>, Refused<Making>> {
+    async fn create_tag(&self, signed: Signed, body: Body<NewTag>) -> Result<Made<TagView>, Refused<Making>> {
         let name = administration::create_tag(&self.0.desk, signed.caller(), &body.0.name).await?;
         Ok(Made::Made(Json(TagView { name }), None))
     }
@@ -216,7 +209,7 @@ impl WorkspaceApi {
         &self,
         signed: Signed,
         seen: IfMatch,
-        body: Json<SettingsPatch>,
+        body: Body<SettingsPatch>,
     ) -> Result<Versioned<SettingsView>, Refused<Changing>> {
         let (desk, caller) = (&self.0.desk, signed.caller());
         for _ in 0..TRIES {
@@ -249,8 +242,7 @@ impl WorkspaceApi {
         let cursors = &self.0.cursors;
         let after = cursor.0.map(|cursor| cursors.open(workspace, "quarantine", &cursor)).transpose()?;
         let after = after.map(|place| place.id.into());
-        let mut rows =
-            queries::quarantine(&self.0.desk, signed.caller(), after, u64::from(limit) + 1).await?;
+        let mut rows = queries::quarantine(&self.0.desk, signed.caller(), after, u64::from(limit) + 1).await?;
         let last = cut(&mut rows, limit).map(|row| Place { key: 0, id: row.entry.id.uuid() });
         let next_cursor = last.map(|place| cursors.seal(workspace, "quarantine", place));
         Ok(Json(QuarantinePage { items: rows.iter().map(Into::into).collect(), next_cursor }))

@@ -145,9 +145,8 @@ fn webhook_url(config: &Config, detail: &ChannelDetail) -> String {
 fn read_settings(given: &[String]) -> Result<BTreeMap<String, SecretString>, Failure> {
     let mut settings = BTreeMap::new();
     for pair in given {
-        let (name, value) = pair
-            .split_once('=')
-            .ok_or_else(|| Failure::Usage("`--set` takes KEY=VALUE, or KEY=@FILE".to_owned()))?;
+        let (name, value) =
+            pair.split_once('=').ok_or_else(|| Failure::Usage("`--set` takes KEY=VALUE, or KEY=@FILE".to_owned()))?;
         let value = match value.strip_prefix('@') {
             Some(file) => std::fs::read_to_string(file)
                 .map_err(|error| Failure::Usage(format!("{file}: {error}")))?

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use transom_windows::{Decision, Question, WindowState, evaluate};
 
-use super::output::{Colours, instant, json, print};
 use super::Failure;
+use super::output::{Colours, instant, json, print};
 use crate::{policies, registry};
 
 /// What `transom decide` takes.
@@ -26,8 +26,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let text = match &args.file {
-        Some(file) => std::fs::read_to_string(file)
-            .map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?,
+        Some(file) => {
+            std::fs::read_to_string(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?
+        }
         None => {
             let mut text = String::new();
             std::io::stdin().read_to_string(&mut text)?;
@@ -45,7 +46,8 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 fn pretty(decision: &Decision) -> String {
     let Colours { good, bad, dim, bold, .. } = Colours::default();
     let policy = decision.policy();
-    let mut page = format!("{bold}{}{bold:#} {dim}policy {} {}{dim:#}\n", policy.platform(), policy.name(), policy.version());
+    let mut page =
+        format!("{bold}{}{bold:#} {dim}policy {} {}{dim:#}\n", policy.platform(), policy.name(), policy.version());
     let window = decision.window();
     let shade = if window.state == WindowState::Closed { bad } else { good };
     // Writing to a String does not fail.

@@ -30,7 +30,9 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
             let status = desk.storage().keys_status().await?;
             desk.storage().close().await?;
             if as_json {
-                return json(&json!({ "data_keys": status.data_keys, "under_earlier_keys": status.under_earlier_keys }));
+                return json(
+                    &json!({ "data_keys": status.data_keys, "under_earlier_keys": status.under_earlier_keys }),
+                );
             }
             let verdict = if status.under_earlier_keys == 0 {
                 "no earlier master key is needed"

@@ -44,24 +44,56 @@ pub const KEYS: &[Key] = &[
         "`http://<listen>`",
         "How the outside reaches this service. Webhook addresses are made of it, and signatures over addresses are checked against it; never against the `Host` header.",
     ),
-    key("policy_dir", "none", "A folder of policy files (`*.toml`): each replaces the built-in policy of its name, or adds one. A wrong file stops the start."),
+    key(
+        "policy_dir",
+        "none",
+        "A folder of policy files (`*.toml`): each replaces the built-in policy of its name, or adds one. A wrong file stops the start.",
+    ),
     key("docs", "`true`", "Whether `/docs` shows the API in a browser."),
     secret("master_key.value", "none", "The key above all others, 64 hexadecimal digits: `openssl rand -hex 32`."),
-    key("master_key.file", "`<data_dir>/master.key`", "A file with the master key, readable by its owner only; made at the first start."),
-    secret("master_key.previous", "none", "Earlier master keys, separated by commas: they still open what they sealed until `transom keys rotate` is done."),
+    key(
+        "master_key.file",
+        "`<data_dir>/master.key`",
+        "A file with the master key, readable by its owner only; made at the first start.",
+    ),
+    secret(
+        "master_key.previous",
+        "none",
+        "Earlier master keys, separated by commas: they still open what they sealed until `transom keys rotate` is done.",
+    ),
     key("log.format", "`text`", "`text` or `json`."),
-    key("log.level", "`info`", "A level (`error`, `warn`, `info`, `debug`, `trace`) or a filter such as `info,transom_desk=debug`."),
+    key(
+        "log.level",
+        "`info`",
+        "A level (`error`, `warn`, `info`, `debug`, `trace`) or a filter such as `info,transom_desk=debug`.",
+    ),
     key("limits.webhook_body", "`4194304`", "The largest webhook call, in bytes."),
     key("limits.api_body", "`1048576`", "The largest body of an API request, in bytes."),
     key("limits.headers", "`32768`", "All headers of a request together, in bytes."),
-    key("limits.header_seconds", "`10`", "How long a request's headers may take, in seconds; idle connections are closed after it as well."),
+    key(
+        "limits.header_seconds",
+        "`10`",
+        "How long a request's headers may take, in seconds; idle connections are closed after it as well.",
+    ),
     key("limits.body_seconds", "`30`", "How long a request's body may take, in seconds."),
     key("limits.connections", "`10000`", "How many connections are open at once."),
     key("limits.streams_per_agent", "`5`", "How many event streams one agent may have open on one replica."),
-    key("limits.requests_per_second", "`1000`", "How many requests a token may make each second on one replica; twice as many at once."),
+    key(
+        "limits.requests_per_second",
+        "`1000`",
+        "How many requests a token may make each second on one replica; twice as many at once.",
+    ),
     key("http.timeout_seconds", "`30`", "How long a whole request to a platform may take, in seconds."),
-    key("dispatch.lease_seconds", "`60`", "How long a process keeps what it took to send, in seconds: if it dies, others take over after that. Longer than `http.timeout_seconds`."),
-    key("platforms.<name>.endpoint", "the platform's own", "What stands in for a platform's address, such as a sandbox."),
+    key(
+        "dispatch.lease_seconds",
+        "`60`",
+        "How long a process keeps what it took to send, in seconds: if it dies, others take over after that. Longer than `http.timeout_seconds`.",
+    ),
+    key(
+        "platforms.<name>.endpoint",
+        "the platform's own",
+        "What stands in for a platform's address, such as a sandbox.",
+    ),
 ];
 
 /// What was given on the command line; it goes before everything else.
@@ -73,7 +105,7 @@ pub struct Flags {
     /// Where files are kept [default: ./transom-data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// sqlite:<path> or postgres://… [default: an embedded database in the data folder]
+    /// `sqlite:PATH` or `postgres://…` [default: an embedded database in the data folder]
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
     /// Policy files that replace built-in ones
@@ -134,9 +166,7 @@ impl Config {
 }
 
 /// What the environment says, by key. Variables of other names are none of ours: an orchestrator may inject its own.
-fn from_environment(
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<(String, String)>, ConfigError> {
+fn from_environment(environment: &dyn Fn(&str) -> Option<String>) -> Result<Vec<(String, String)>, ConfigError> {
     let mut found = Vec::new();
     for key in KEYS.iter().filter(|key| !key.name.contains('<')) {
         let variable = key.variable();
@@ -145,8 +175,11 @@ fn from_environment(
         }
         let from_file = format!("{variable}_FILE");
         if let Some(path) = environment(&from_file).filter(|_| key.secret) {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| ConfigError::File { variable: from_file, path, error })?;
+            let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::File {
+                variable: from_file,
+                path,
+                error,
+            })?;
             found.push((key.name.to_owned(), text.trim().to_owned()));
         }
     }

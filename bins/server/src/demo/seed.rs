@@ -1,8 +1,8 @@
 //! Contacts in every interesting state.
 
 use time::Duration;
-use transom_desk::status::{NewStatus, set_status};
 use transom_desk::contacts;
+use transom_desk::status::{NewStatus, set_status};
 use transom_domain::{ContactId, ConversationId, Profile};
 use transom_sandbox::{Act, Action, NewCustomer};
 

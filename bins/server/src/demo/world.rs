@@ -87,8 +87,7 @@ impl World {
             server_config = server_config.with_endpoint(platform, &endpoint).map_err(Trouble::new)?;
         }
         let server = Server::start(server_config, Arc::new(clock.clone())).await.map_err(Trouble::new)?;
-        let (caller, token) =
-            workspaces::create(server.desk(), "Acme Support", "Ada").await.map_err(Trouble::new)?;
+        let (caller, token) = workspaces::create(server.desk(), "Acme Support", "Ada").await.map_err(Trouble::new)?;
         let mut world = Self { sandbox, server, clock, caller, token, accounts: BTreeMap::new() };
         world.connect_whatsapp().await?;
         world.connect_telegram().await?;

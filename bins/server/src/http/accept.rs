@@ -10,9 +10,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use poem::Endpoint;
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
-use poem::Endpoint;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -90,7 +90,10 @@ where
         }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.header_time()).max_buf_size(limits.headers.max(MIN_BUFFER));
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_time())
+        .max_buf_size(limits.headers.max(MIN_BUFFER));
     Ok(watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await?)
 }
 

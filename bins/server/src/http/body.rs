@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use poem::error::ReadBodyError;
 use poem::http::{Method, header};
 use poem::{Body, Request};
-use poem::error::ReadBodyError;
 
 use super::problem::Problem;
 
@@ -12,7 +12,12 @@ use super::problem::Problem;
 ///
 /// # Errors
 /// 413 for too many bytes, announced or sent; 408 if it takes too long; 400 if it breaks off.
-pub(crate) async fn read(body: Body, announced: Option<usize>, max: usize, time: Duration) -> Result<bytes::Bytes, Problem> {
+pub(crate) async fn read(
+    body: Body,
+    announced: Option<usize>,
+    max: usize,
+    time: Duration,
+) -> Result<bytes::Bytes, Problem> {
     let too_large = || Problem::new("body_too_large", format!("the body is over {max} bytes"));
     if announced.is_some_and(|length| length > max) {
         return Err(too_large());

@@ -1,26 +1,17 @@
-//! What poem itself answers, as problems: unknown paths, methods, parameters and bodies that can't be read.
+//! What poem itself answers, as problems: unknown paths and methods, parameters that can't be read.
 
-use bytes::Bytes;
 use poem::error::{MethodNotAllowedError, NotFoundError};
-use poem_openapi::OperationId;
-use poem_openapi::error::{
-    AuthorizationError, ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError,
-};
+use poem_openapi::error::{AuthorizationError, ContentTypeError, ParseParamError, ParsePathError};
 
 use super::problem::Problem;
-use super::schema::Document;
-use crate::api;
 
 /// The deepest JSON that is read.
 const MAX_DEPTH: usize = 64;
 
-/// A poem error as a problem. `body` is what was sent, to say which field of it is wrong.
-pub(crate) fn as_problem(error: &poem::Error, body: &Bytes) -> Problem {
+/// A poem error as a problem.
+pub(crate) fn as_problem(error: &poem::Error) -> Problem {
     if let Some(problem) = error.downcast_ref::<Problem>() {
         return problem.clone();
-    }
-    if error.is::<ParseRequestPayloadError>() {
-        return explain(error.data::<OperationId>(), body);
     }
     if let Some(error) = error.downcast_ref::<ParseParamError>() {
         return Problem::new("parameter_invalid", readable(&error.reason)).at(error.name);
@@ -78,27 +69,6 @@ pub(crate) fn too_deep() -> Problem {
     Problem::new("body_malformed", format!("the JSON nests deeper than {MAX_DEPTH} levels"))
 }
 
-fn explain(operation: Option<&OperationId>, body: &Bytes) -> Problem {
-    let malformed = |detail: String| Problem::new("body_malformed", detail);
-    let value = match serde_json::from_slice(body) {
-        Ok(value) => value,
-        Err(_) if body.is_empty() => return malformed("the body is empty, and JSON is expected".to_owned()),
-        Err(error) => {
-            return malformed(format!("the body is not JSON, at line {} column {}", error.line(), error.column()));
-        }
-    };
-    let document = Document::new(api::document());
-    let difference = operation
-        .and_then(|id| document.operation(id.0))
-        .and_then(|operation| document.body_of(operation))
-        .and_then(|schema| document.mismatch(schema, &value));
-    match difference {
-        Some(difference) if difference.at.is_empty() => malformed(format!("the body: {}", difference.detail)),
-        Some(difference) => malformed(format!("`{}`: {}", difference.at, difference.detail)).at(difference.at),
-        None => malformed("the body is not as `/openapi.json` describes it".to_owned()),
-    }
-}
-
 /// A parameter's error without the names of types.
 fn readable(reason: &str) -> String {
     match reason.split_once("\": ") {
@@ -122,7 +92,7 @@ mod tests {
     #[test]
     fn what_poem_says_of_itself_stays_inside() {
         let error = poem::Error::from_string("/srv/secret/path is gone", poem::http::StatusCode::INTERNAL_SERVER_ERROR);
-        let problem = as_problem(&error, &Bytes::new());
+        let problem = as_problem(&error);
         assert!(!format!("{problem}").contains("secret"), "{problem}");
     }
 }

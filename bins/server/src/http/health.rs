@@ -43,7 +43,8 @@ pub(super) async fn ready(state: &State) -> Response {
     let (write, schema, clock, disk) =
         tokio::join!(within(write), within(schema), within(clock), within(disk(&state.config.data_dir)));
     let stopping = if state.stopping.is_cancelled() { Err("the service is stopping".to_owned()) } else { Ok(()) };
-    let checks = [("database_write", write), ("schema", schema), ("clock", clock), ("disk", disk), ("running", stopping)];
+    let checks =
+        [("database_write", write), ("schema", schema), ("clock", clock), ("disk", disk), ("running", stopping)];
     let ready = checks.iter().all(|(_, check)| check.is_ok());
     let told: Map<String, Value> = checks
         .into_iter()

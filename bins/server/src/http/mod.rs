@@ -7,6 +7,7 @@ mod docs;
 mod errors;
 mod health;
 pub(crate) mod metrics;
+mod parameters;
 pub mod problem;
 mod rate;
 mod routes;

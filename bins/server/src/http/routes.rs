@@ -3,26 +3,25 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::middleware::{AddData, CatchPanic};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Result, Route, RouteMethod, get};
 
 use super::problem::Problem;
-use super::{body, docs, errors, health, metrics, trace, webhook};
+use super::{body, docs, errors, health, metrics, parameters, trace, webhook};
 use crate::api;
 use crate::api::idempotency::Fingerprint;
 use crate::state::State;
 
 /// The whole service as one endpoint.
 pub(crate) fn routes(state: Arc<State>) -> impl Endpoint<Output = Response> + 'static {
-    let api = api::service(&state).into_endpoint().around(with_body).boxed();
+    let api = api::service(&state).into_endpoint().around(guarded).boxed();
     let mut routes = Route::new()
         .nest("/v1", api)
         .at("/webhooks/:public_id", RouteMethod::new().get(webhooks(&state)).post(webhooks(&state)))
         .at("/health/live", get(poem::endpoint::make_sync(|_| health::live())))
         .at("/health/ready", get(with_state(&state, |state, _| async move { Ok(health::ready(&state).await) })))
-        .at("/metrics", get(poem::endpoint::make_sync(|_| metrics_page())))
+        .at("/metrics", get(with_state(&state, |state, _| async move { Ok(metrics_page(&state).await) })))
         .at("/openapi.json", get(poem::endpoint::make_sync(|_| docs::json())));
     if state.config.docs {
         routes = routes.at("/docs", get(poem::endpoint::make_sync(|_| docs::page())));
@@ -31,7 +30,7 @@ pub(crate) fn routes(state: Arc<State>) -> impl Endpoint<Output = Response> + 's
         .with(AddData::new(state))
         .around(|next, request| async move {
             let response = next.call(request).await;
-            Ok::<_, poem::Error>(response.unwrap_or_else(|error| refused(error, &Bytes::new())))
+            Ok::<_, poem::Error>(response.unwrap_or_else(refused))
         })
         .around(plainly)
         .with(CatchPanic::new().with_handler(panicked))
@@ -52,35 +51,35 @@ where
     poem::endpoint::make(move |request| handle(state.clone(), request))
 }
 
-/// Reads the body within its limits before the API looks at it, and answers in problems.
-async fn with_body<E>(next: Arc<E>, mut request: Request) -> Result<Response>
+/// Checks the query, and reads the body within its limits, before the API looks at them; answers in problems.
+async fn guarded<E>(next: Arc<E>, mut request: Request) -> Result<Response>
 where
     E: Endpoint<Output = Response>,
 {
-    let mut bytes = Bytes::new();
+    parameters::check(&request)?;
     if body::has_body(request.method()) {
         let Some(state) = request.data::<Arc<State>>().cloned() else {
             return Err(Problem::internal(&"a request without the service's state").into());
         };
         let limits = &state.config.limits;
         let announced = body::announced(&request);
-        bytes = body::read(request.take_body(), announced, limits.api_body, limits.body_time()).await?;
+        let bytes = body::read(request.take_body(), announced, limits.api_body, limits.body_time()).await?;
         if errors::is_too_deep(&bytes) {
             return Err(errors::too_deep().into());
         }
         let fingerprint = Fingerprint::of(request.method(), request.original_uri().path(), &bytes);
         request.set_data(fingerprint);
-        request.set_body(bytes.clone());
+        request.set_body(bytes);
     }
-    next.call(request).await.or_else(|error| Ok(refused(error, &bytes)))
+    next.call(request).await.or_else(|error| Ok(refused(error)))
 }
 
 /// An error as an answer, with the pattern of its path kept for the log.
-fn refused(error: poem::Error, body: &Bytes) -> Response {
+fn refused(error: poem::Error) -> Response {
     if error.is_from_response() || error.status().as_u16() < 400 {
         return error.into_response();
     }
-    let mut response = errors::as_problem(&error, body).to_response();
+    let mut response = errors::as_problem(&error).to_response();
     if let Some(pattern) = error.data::<poem::PathPattern>() {
         response.set_data(pattern.clone());
     }
@@ -97,8 +96,9 @@ async fn plainly<E: Endpoint<Output = Response>>(next: Arc<E>, request: Request)
     Ok(response)
 }
 
-fn metrics_page() -> Response {
-    Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics::page())
+async fn metrics_page(state: &State) -> Response {
+    let page = metrics::page(&state.desk).await;
+    Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(page)
 }
 
 /// A panic is a fault of ours, and its words are not for callers. The panic hook has logged it.

@@ -45,6 +45,28 @@ impl<'d> Document<'d> {
         self.operations().map(|(.., operation)| operation).find(|operation| text(operation, "operationId") == Some(id))
     }
 
+    /// The operation that a method and a path lead to.
+    pub fn operation_at(self, method: &str, path: &str) -> Option<&'d Value> {
+        let fits = |template: &str| {
+            let (mut asked, mut known) = (path.split('/'), template.split('/'));
+            loop {
+                match (asked.next(), known.next()) {
+                    (None, None) => return true,
+                    (Some(asked), Some(known)) if known.starts_with('{') || asked == known => {}
+                    _ => return false,
+                }
+            }
+        };
+        let mut operations = self.operations();
+        let found = operations.find(|(template, known, _)| known.eq_ignore_ascii_case(method) && fits(template));
+        found.map(|(.., operation)| operation)
+    }
+
+    /// The schema of that name.
+    pub fn schema(self, name: &str) -> Option<&'d Value> {
+        self.root.get("components")?.get("schemas")?.get(name)
+    }
+
     /// The schema of an operation's JSON body.
     pub fn body_of(self, operation: &'d Value) -> Option<&'d Value> {
         let content = operation.pointer("/requestBody/content")?.as_object()?;
@@ -83,6 +105,9 @@ impl<'d> Document<'d> {
             let words: Vec<String> = words.iter().map(|word| word.to_string().replace('"', "`")).collect();
             return wrong(format!("{} is expected, and it is {}", words.join(", "), short(value)));
         }
+        if value.is_null() && schema.get("nullable") == Some(&Value::Bool(true)) {
+            return None;
+        }
         let kind = text(schema, "type").unwrap_or_default();
         if !is_of_kind(kind, value) {
             return wrong(format!("{} is expected, and it is {}", named(kind), short(value)));
@@ -100,7 +125,8 @@ impl<'d> Document<'d> {
         // With a discriminator the one that is meant is known, and its own difference says most.
         if let Some(name) = schema.pointer("/discriminator/propertyName").and_then(Value::as_str)
             && let Some(word) = value.get(name).and_then(Value::as_str)
-            && let Some(target) = schema.get("discriminator").and_then(|known| known.get("mapping")?.get(word)?.as_str())
+            && let Some(target) =
+                schema.get("discriminator").and_then(|known| known.get("mapping")?.get(word)?.as_str())
             && let Some(meant) = self.root.pointer(target.trim_start_matches('#'))
         {
             return self.differs(meant, value, at);
@@ -113,12 +139,7 @@ impl<'d> Document<'d> {
         first
     }
 
-    fn object_differs(
-        self,
-        schema: &'d Value,
-        fields: &serde_json::Map<String, Value>,
-        at: &str,
-    ) -> Option<Mismatch> {
+    fn object_differs(self, schema: &'d Value, fields: &serde_json::Map<String, Value>, at: &str) -> Option<Mismatch> {
         let none = serde_json::Map::new();
         let known = schema.get("properties").and_then(Value::as_object);
         let required = list(schema, "required").unwrap_or_default();
@@ -137,9 +158,9 @@ impl<'d> Document<'d> {
                     let schema = known.and_then(|known| known.get(name)).unwrap_or(schema);
                     self.differs(schema, value, &join(at, name))
                 }
-                (None, Some(Value::Bool(false))) => unknown(at, name, known),
+                (None, Some(Value::Bool(false))) => Some(unknown(at, name, known)),
                 (None, Some(schema)) if !schema.is_boolean() => self.differs(schema, value, &join(at, name)),
-                (None, _) if self.closed && known.is_some() => unknown(at, name, known),
+                (None, _) if self.closed && known.is_some() => Some(unknown(at, name, known)),
                 (None, _) => None,
             };
             if difference.is_some() {
@@ -162,10 +183,10 @@ impl<'d> Document<'d> {
     }
 }
 
-fn unknown(at: &str, name: &str, known: Option<&serde_json::Map<String, Value>>) -> Option<Mismatch> {
+fn unknown(at: &str, name: &str, known: Option<&serde_json::Map<String, Value>>) -> Mismatch {
     let known: Vec<String> = known.into_iter().flatten().map(|(name, _)| format!("`{name}`")).collect();
     let name: String = name.chars().take(64).collect();
-    Some(Mismatch { at: join(at, &name), detail: format!("there is no such field; there is {}", known.join(", ")) })
+    Mismatch { at: join(at, &name), detail: format!("there is no such field; there is {}", known.join(", ")) }
 }
 
 fn text_differs(schema: &Value, value: &str) -> Option<String> {

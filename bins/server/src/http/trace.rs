@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use poem::http::{HeaderName, HeaderValue, Method};
-use poem::{Endpoint, Request, Response, Result, PathPattern};
+use poem::{Endpoint, PathPattern, Request, Response, Result};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -23,7 +23,13 @@ where
     let pattern = response.data::<PathPattern>().map_or_else(|| "none".to_owned(), |pattern| pattern.0.to_string());
     let (status, took) = (response.status(), started.elapsed());
     span.in_scope(|| {
-        tracing::debug!(pattern, status = status.as_u16(), ms = took.as_secs_f64() * 1_000.0, %peer, "answered");
+        let (status, ms) = (status.as_u16(), took.as_secs_f64() * 1_000.0);
+        // What asks all the time, and is of interest when it fails.
+        if status < 400 && (pattern.starts_with("/health") || pattern == "/metrics") {
+            tracing::debug!(pattern, status, ms, %peer, "answered");
+        } else {
+            tracing::info!(pattern, status, ms, %peer, "answered");
+        }
     });
     let class = match status.as_u16() {
         200..300 => "2xx",

@@ -37,7 +37,10 @@ async fn nested_fields_are_named_with_their_path() {
     let conversation = bench.hears(&account, "Mara", "+4915550100001", "hello").await;
     let path = format!("/conversations/{}/messages", conversation["id"].as_str().unwrap());
     for (body, field) in [
-        (json!({ "text": "a", "attachments": [{ "kind": "picture", "url": "https://a.example/b" }] }), "attachments[0].kind"),
+        (
+            json!({ "text": "a", "attachments": [{ "kind": "picture", "url": "https://a.example/b" }] }),
+            "attachments[0].kind",
+        ),
         (json!({ "template": { "name": "a" } }), "template.language"),
         (json!({ "location": { "latitude": 100, "longitude": 0 } }), "location.latitude"),
         (json!({ "reply_to": "nobody" }), "reply_to"),
@@ -60,6 +63,9 @@ async fn other_media_types_paths_methods_and_parameters_are_told() {
     for path in ["/contacts?limit=0", "/contacts?limit=101", "/contacts?limit=ten", "/contacts?blocked=maybe"] {
         client.get(path).await.refused(400, "parameter_invalid");
     }
+    let unknown = client.get("/conversations?asignee=x").await.refused(400, "parameter_invalid");
+    assert_eq!(unknown["field"], "asignee", "{unknown}");
+    client.get("/me?verbose").await.refused(400, "parameter_invalid");
     let problem = client.get("/conversations?sort=random").await.refused(400, "parameter_invalid");
     assert_eq!(problem["field"], "sort");
     let problem = client.get(&format!("/contacts?q={}", "x".repeat(201))).await.refused(400, "parameter_invalid");

@@ -22,8 +22,7 @@ fn transom() -> Command {
 
 #[track_caller]
 fn run(command: &mut Command, stdin: &str) -> Output {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
 }
@@ -55,9 +54,10 @@ impl Running {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let base = lines.by_ref().map(|line| line.unwrap()).find_map(|line| {
-            line.strip_prefix("transom listens on ").map(str::to_owned)
-        });
+        let base = lines
+            .by_ref()
+            .map(|line| line.unwrap())
+            .find_map(|line| line.strip_prefix("transom listens on ").map(str::to_owned));
         // Somebody has to read on, or the process would block on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let Some(base) = base else {
@@ -159,10 +159,8 @@ fn a_wrong_policy_file_stops_the_start_with_file_line_and_reason() {
     let (folder, policies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let file = policies.path().join("mine.toml");
     std::fs::write(&file, "name = \"mine\"\nplatform = 5\n").unwrap();
-    let output = run(
-        transom().args(["serve", "--data-dir"]).arg(folder.path()).arg("--policy-dir").arg(policies.path()),
-        "",
-    );
+    let output =
+        run(transom().args(["serve", "--data-dir"]).arg(folder.path()).arg("--policy-dir").arg(policies.path()), "");
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains(&format!("{}:2: ", file.display())), "{said}");
@@ -246,7 +244,8 @@ fn tokens_channels_and_keys_are_managed_from_the_command_line() {
 
     let made = json_of(&["token", "create", "--workspace", "Acme", "--agent", "Bo", "--role", "bot", "--json"]);
     assert!(made["token"].as_str().unwrap().starts_with("trn_"));
-    let second = json_of(&["token", "create", "--workspace", "Acme", "--agent", made["agent"].as_str().unwrap(), "--json"]);
+    let second =
+        json_of(&["token", "create", "--workspace", "Acme", "--agent", made["agent"].as_str().unwrap(), "--json"]);
     assert_ne!(second["token"], made["token"]);
     let tokens = json_of(&["token", "list", "--workspace", "Acme", "--json"]);
     assert_eq!(tokens.as_array().unwrap().len(), 3);
@@ -260,8 +259,22 @@ fn tokens_channels_and_keys_are_managed_from_the_command_line() {
     std::fs::write(&secret, "123456:AAinventedinventedinventedinvented0\n").unwrap();
     let set = format!("bot_token=@{}", secret.display());
     let channel = json_of(&[
-        "channel", "add", "--workspace", "Acme", "--platform", "telegram", "--name", "Bot", "--no-check", "--json", "--set", &set,
-        "--set", "secret_token=a-long-random-text",
+        "channel",
+        "add",
+        "--workspace",
+        "Acme",
+        "--platform",
+        "telegram",
+        "--name",
+        "Bot",
+        "--no-check",
+        "--json",
+        "--set",
+        &set,
+        "--set",
+        "webhook_secret=a-long-random-text",
+        "--set",
+        "account_id=123456",
     ]);
     assert!(channel["webhook_url"].as_str().unwrap().contains("/webhooks/"));
     let channels = json_of(&["channel", "list", "--workspace", "Acme", "--json"]);
@@ -280,7 +293,11 @@ fn tokens_channels_and_keys_are_managed_from_the_command_line() {
     succeeds(&mut rotated(&["keys", "rotate"]));
     let status: Value = serde_json::from_slice(&succeeds(&mut rotated(&["keys", "status", "--json"])).stdout).unwrap();
     assert_eq!(status["under_earlier_keys"], 0);
-    assert_ne!(run(&mut with(&["keys", "status"]), "").status.code(), Some(0), "the old key alone opens nothing any more");
+    assert_ne!(
+        run(&mut with(&["keys", "status"]), "").status.code(),
+        Some(0),
+        "the old key alone opens nothing any more"
+    );
 }
 
 #[test]
@@ -288,7 +305,8 @@ fn the_document_is_printed_and_help_is_given() {
     let printed = succeeds(transom().arg("openapi"));
     assert_eq!(text(&printed.stdout), transom_server::api::document_text());
     let help = text(&succeeds(transom().arg("--help")).stdout);
-    for command in ["serve", "demo", "openapi", "migrate", "policy", "decide", "token", "workspace", "channel", "keys"] {
+    for command in ["serve", "demo", "openapi", "migrate", "policy", "decide", "token", "workspace", "channel", "keys"]
+    {
         assert!(help.contains(command), "{command} is missing in {help}");
     }
 }

@@ -12,7 +12,11 @@ async fn secrets_go_in_and_never_come_out() {
     let shown = bench.admin.get(&path).await.expect(200);
     let secret = account.twin.settings["app_secret"].as_str().unwrap();
     let access = account.twin.settings["access_token"].as_str().unwrap();
-    for everything in [shown.clone(), bench.admin.get("/channels").await.expect(200), bench.admin.get("/connections").await.expect(200)] {
+    for everything in [
+        shown.clone(),
+        bench.admin.get("/channels").await.expect(200),
+        bench.admin.get("/connections").await.expect(200),
+    ] {
         assert!(!everything.to_string().contains(secret) && !everything.to_string().contains(access), "{everything}");
     }
     let setting = &shown["settings"]["app_secret"];
@@ -31,9 +35,9 @@ async fn wrong_settings_names_and_credentials_are_told() {
     assert!(unknown["detail"].as_str().unwrap().contains("telegram, whatsapp"));
     let missing = connect(json!({ "platform": "telegram", "settings": {} })).await.refused(422, "settings_invalid");
     assert!(missing["detail"].as_str().unwrap().contains("bot_token"), "{missing}");
-    let settings = json!({ "bot_token": "123456:AAinventedinventedinventedinvented0", "secret_token": "x-secret", "colour": "red" });
+    let settings = json!({ "bot_token": "123456:AAinventedinventedinventedinvented0", "webhook_secret": "x-secret", "account_id": "123456", "colour": "red" });
     connect(json!({ "platform": "telegram", "settings": settings })).await.refused(422, "settings_invalid");
-    let settings = json!({ "bot_token": "123456:AAinventedinventedinventedinvented0", "secret_token": "x-secret" });
+    let settings = json!({ "bot_token": "123456:AAinventedinventedinventedinvented0", "webhook_secret": "x-secret", "account_id": "123456" });
     let body = json!({ "platform": "telegram", "settings": settings, "policy": "whatsapp" });
     connect(body).await.refused(422, "unknown_policy");
     let body = json!({ "platform": "telegram", "settings": settings, "features": ["wings"] });

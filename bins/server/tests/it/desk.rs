@@ -10,15 +10,24 @@ async fn a_reply_opens_assigns_and_is_followed_to_its_receipt() {
     let account = bench.whatsapp().await;
     let conversation = bench.hears(&account, "Mara", "+4915550100001", "hello").await;
     let path = format!("/conversations/{}", conversation["id"].as_str().unwrap());
-    let closed = bench.admin.post(&format!("{path}/status"), json!({ "status": "closed", "category": "order", "note": "done" })).await;
+    let closed = bench
+        .admin
+        .post(&format!("{path}/status"), json!({ "status": "closed", "category": "order", "note": "done" }))
+        .await;
     assert_eq!(closed.expect(200)["tab"], "closed");
 
     let agent = bench.client("agent").await;
     let sent = agent.post(&format!("{path}/messages"), json!({ "text": "It left today." })).await.expect(202);
-    assert_eq!((&sent["opened"], &sent["state"], &sent["permit"]["basis"]), (&json!(true), &json!("queued"), &json!("free_form")));
+    assert_eq!(
+        (&sent["opened"], &sent["state"], &sent["permit"]["basis"]),
+        (&json!(true), &json!("queued"), &json!("free_form"))
+    );
     let now = agent.get(&path).await.expect(200);
     let me = agent.get("/me").await.expect(200);
-    assert_eq!((&now["status"], &now["assignee"]["agent"], &now["episodes"]), (&json!("open"), &me["agent"]["id"], &json!(2)));
+    assert_eq!(
+        (&now["status"], &now["assignee"]["agent"], &now["episodes"]),
+        (&json!("open"), &me["agent"]["id"], &json!(2))
+    );
 
     let message = format!("/messages/{}", sent["id"].as_str().unwrap());
     let delivered = bench
@@ -32,7 +41,8 @@ async fn a_reply_opens_assigns_and_is_followed_to_its_receipt() {
     agent.post(&format!("{message}/settle"), json!({ "choice": "confirm" })).await.refused(409, "nothing_to_settle");
 
     let history = agent.get(&format!("{path}/messages")).await.expect(200);
-    let kinds: Vec<&str> = history["items"].as_array().unwrap().iter().rev().map(|m| m["type"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> =
+        history["items"].as_array().unwrap().iter().rev().map(|m| m["type"].as_str().unwrap()).collect();
     assert_eq!(kinds.first(), Some(&"reply"));
     assert!(kinds.contains(&"activity"), "{history}");
     let episodes = agent.get(&format!("{path}/episodes")).await.expect(200);
@@ -57,11 +67,14 @@ async fn notes_stay_inside_and_statuses_follow_their_rules() {
     status(json!({ "status": "snoozed", "until": "2001-01-01T00:00:00Z" })).await.refused(422, "snooze_into_past");
     status(json!({ "status": "open", "note": "why" })).await.refused(422, "invalid_value");
     status(json!({ "status": "open" })).await.refused(409, "status_unchanged");
-    let until = (bench.now() + time::Duration::hours(2)).format(&time::format_description::well_known::Rfc3339).unwrap();
+    let until =
+        (bench.now() + time::Duration::hours(2)).format(&time::format_description::well_known::Rfc3339).unwrap();
     let snoozed = status(json!({ "status": "snoozed", "until": until })).await.expect(200);
     assert_eq!(snoozed["tab"], "snoozed");
     bench.clock.advance(time::Duration::hours(3));
-    bench.until("it wakes", || async { (bench.admin.get(&path).await.expect(200)["status"] == "open").then_some(()) }).await;
+    bench
+        .until("it wakes", || async { (bench.admin.get(&path).await.expect(200)["status"] == "open").then_some(()) })
+        .await;
 
     let supervisor = bench.client("supervisor").await;
     let me = supervisor.get("/me").await.expect(200);

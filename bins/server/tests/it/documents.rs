@@ -63,7 +63,13 @@ fn every_code_that_the_crates_make_is_in_the_table() {
             found.extend(text.split("code: \"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
         }
     }
-    for file in ["crates/storage/src/error.rs", "crates/channel/src/error.rs", "crates/desk/src/error.rs", "crates/desk/src/house.rs", "crates/desk/src/may_send.rs"] {
+    for file in [
+        "crates/storage/src/error.rs",
+        "crates/channel/src/error.rs",
+        "crates/desk/src/error.rs",
+        "crates/desk/src/house.rs",
+        "crates/desk/src/may_send.rs",
+    ] {
         let text = std::fs::read_to_string(root().join(file)).unwrap();
         for method in text.split("fn code(&self) -> &'static str").skip(1) {
             let body = method.split("\n    }\n").next().unwrap_or_default();
@@ -81,6 +87,10 @@ fn sources(folder: &Path) -> Vec<String> {
     let mut texts = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        // What receiving finds goes to quarantine, and to no caller.
+        if path.ends_with("desk/src/receive") {
+            continue;
+        }
         if path.is_dir() {
             texts.extend(sources(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -152,7 +162,8 @@ fn the_page_of_settings_lists_every_key() {
     assert!(defaults.as_object().unwrap().keys().eq(properties.keys()), "the API shows other settings than there are");
     for (name, property) in properties {
         let one = document.resolve(property["allOf"].get(0).unwrap_or(property));
-        let words: Vec<String> = one["enum"].as_array().into_iter().flatten().map(|word| format!("`{}`", word.as_str().unwrap())).collect();
+        let words: Vec<String> =
+            one["enum"].as_array().into_iter().flatten().map(|word| format!("`{}`", word.as_str().unwrap())).collect();
         let kind = if words.is_empty() { one["type"].as_str().unwrap().to_owned() } else { words.join(", ") };
         let default = match &defaults[name] {
             Value::Null => "none".to_owned(),

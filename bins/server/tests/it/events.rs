@@ -40,8 +40,8 @@ impl Stream {
         let read = async {
             loop {
                 if let Some((event, rest)) = self.text.split_once("\n\n") {
-                    let event = event.to_owned();
-                    self.text = rest.to_owned();
+                    let (event, rest) = (event.to_owned(), rest.to_owned());
+                    self.text = rest;
                     if event.starts_with(':') {
                         continue;
                     }
@@ -75,7 +75,10 @@ async fn events_come_as_they_happen_and_a_stream_goes_on_where_it_ended() {
     let mut seen = Vec::new();
     for _ in 0..5 {
         let told = live.next().await.unwrap();
-        assert_eq!((told.kind.as_deref(), told.data["type"].as_str()), (Some("contact.created"), Some("contact.created")));
+        assert_eq!(
+            (told.kind.as_deref(), told.data["type"].as_str()),
+            (Some("contact.created"), Some("contact.created"))
+        );
         assert_eq!(told.id, told.data["seq"].as_u64());
         seen.push(told);
     }
@@ -129,9 +132,7 @@ async fn a_place_that_is_gone_or_never_was_is_reset() {
     let storage = bench.server.desk().storage();
     let far = bench.now() + time::Duration::DAY;
     storage
-        .transact(&bench.caller.scope, move |tx| {
-            Box::pin(async move { tx.purge_events(far, last - 2).await.map_err(transom_storage::StorageError::from) })
-        })
+        .transact(&bench.caller.scope, move |tx| Box::pin(async move { tx.purge_events(far, last - 2).await }))
         .await
         .unwrap();
     let mut behind = Stream::open(&bench.admin, "/events", Some(1)).await;
@@ -162,7 +163,11 @@ async fn streams_are_counted_end_with_their_token_and_with_the_service() {
         .await;
 
     let me = agent.get("/me").await.expect(200);
-    bench.admin.patch(&format!("/agents/{}", me["agent"]["id"].as_str().unwrap()), json!({ "active": false })).await.expect(200);
+    bench
+        .admin
+        .patch(&format!("/agents/{}", me["agent"]["id"].as_str().unwrap()), json!({ "active": false }))
+        .await
+        .expect(200);
     let mut first = open.remove(0);
     let ended = async { while first.next().await.is_some() {} };
     tokio::time::timeout(Duration::from_secs(10), ended).await.expect("a revoked token still streams");

@@ -129,16 +129,22 @@ async fn foreign_ids_are_unknown_ids() {
     let eve = bench.neighbour().await;
     let mut checked = 0;
     for operation in operations().iter().filter(|operation| operation.path.contains("{id}")) {
-        let (_, id) = ours.iter().find(|(prefix, _)| operation.path.starts_with(prefix)).unwrap_or_else(|| {
-            panic!("{} has an id of a kind that this test does not know", operation.path)
-        });
+        let (_, id) = ours
+            .iter()
+            .find(|(prefix, _)| operation.path.starts_with(prefix))
+            .unwrap_or_else(|| panic!("{} has an id of a kind that this test does not know", operation.path));
         ask(&eve, operation, id).await.refused(404, "not_found");
         checked += 1;
     }
     assert!(checked > 20, "{checked}");
 
     // The same ids in filters and bodies.
-    for (name, id) in [("channel", &account.id), ("contact", &contact), ("assignee", &text(&me["agent"]["id"])), ("team", &text(&team["id"]))] {
+    for (name, id) in [
+        ("channel", &account.id),
+        ("contact", &contact),
+        ("assignee", &text(&me["agent"]["id"])),
+        ("team", &text(&team["id"])),
+    ] {
         eve.get(&format!("/conversations?{name}={id}")).await.refused(404, "not_found");
     }
     let own = eve.post("/contacts", json!({ "display_name": "Nora", "phone": "+4915550100009" })).await.expect(201);
@@ -151,7 +157,10 @@ async fn foreign_ids_are_unknown_ids() {
     eve.post("/channels", body).await.refused(404, "not_found");
     let assignee = json!({ "agent": eve.get("/me").await.expect(200)["agent"]["id"] });
     bench.admin.post(&format!("/conversations/{conversation_id}/assignee"), assignee).await.refused(404, "not_found");
-    assert_eq!(bench.admin.get(&format!("/conversations/{conversation_id}")).await.expect(200)["version"], conversation["version"]);
+    assert_eq!(
+        bench.admin.get(&format!("/conversations/{conversation_id}")).await.expect(200)["version"],
+        conversation["version"]
+    );
     bench.stop().await;
 }
 
@@ -163,7 +172,12 @@ async fn no_smallest_body_is_a_fault_of_ours() {
         ask(&bench.admin, operation, UNKNOWN).await;
         for wrong in [json!(null), json!([]), json!({ "workspace": UNKNOWN }), json!("x")] {
             if operation.body.is_some() {
-                let odd = Operation { id: operation.id, method: operation.method.clone(), path: operation.path, body: Some(wrong) };
+                let odd = Operation {
+                    id: operation.id,
+                    method: operation.method.clone(),
+                    path: operation.path,
+                    body: Some(wrong),
+                };
                 let reply = ask(&bench.admin, &odd, UNKNOWN).await;
                 assert_eq!(reply.status, 400, "{}: {}", operation.id, reply.body);
             }

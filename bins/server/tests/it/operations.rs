@@ -8,7 +8,8 @@ use super::support::Bench;
 #[tokio::test]
 async fn health_metrics_and_documents_need_no_token() {
     let bench = Bench::start().await;
-    let get = async |path: &str| bench.admin.raw(Method::GET, &format!("{}{path}", bench.admin.base), Vec::new(), &[]).await;
+    let get =
+        async |path: &str| bench.admin.raw(Method::GET, &format!("{}{path}", bench.admin.base), Vec::new(), &[]).await;
     assert_eq!(get("/health/live").await.expect(200)["status"], "live");
     let ready = get("/health/ready").await;
     assert_eq!(ready.header("x-content-type-options"), Some("nosniff"));
@@ -19,7 +20,11 @@ async fn health_metrics_and_documents_need_no_token() {
     bench.admin.get("/me").await.expect(200);
     let metrics = get("/metrics").await.expect(200);
     let metrics = metrics.as_str().unwrap();
-    assert!(metrics.contains("transom_http_requests_total{method=\"GET\",pattern=\"/v1/me\",status=\"2xx\"}"), "{metrics}");
+    assert!(
+        metrics.contains("transom_http_requests_total{method=\"GET\",pattern=\"/v1/me\",status=\"2xx\"}"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("transom_outbox_due 0") && metrics.contains("transom_quarantine_items 0"), "{metrics}");
     assert!(!metrics.contains(&bench.admin.token));
     assert_eq!(get("/openapi.json").await.expect(200), *transom_server::api::document());
     let page = get("/docs").await;
@@ -67,7 +72,8 @@ async fn requests_in_hand_are_finished_when_the_service_stops() {
         .map(|index| {
             let client = client.clone();
             tokio::spawn(async move {
-                let request = client.request(Method::POST, "/contacts").json(&json!({ "display_name": format!("C{index}") }));
+                let request =
+                    client.request(Method::POST, "/contacts").json(&json!({ "display_name": format!("C{index}") }));
                 request.send().await.map(|answer| answer.status().as_u16())
             })
         })

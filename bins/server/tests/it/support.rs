@@ -18,23 +18,23 @@ use transom_server::{Server, ServerConfig, api};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A service, a sandbox, and a workspace with its administrator.
-pub struct Bench {
-    pub server: Server,
-    pub sandbox: Sandbox,
-    pub clock: SettableClock,
-    pub caller: Caller,
-    pub admin: Client,
+pub(crate) struct Bench {
+    pub(crate) server: Server,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) clock: SettableClock,
+    pub(crate) caller: Caller,
+    pub(crate) admin: Client,
     // Dropped last: the folder goes with it.
     _folder: tempfile::TempDir,
 }
 
 impl Bench {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(|config| config).await
     }
 
     /// With a configuration of its own.
-    pub async fn with(change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = SettableClock::running();
         let sandbox = Sandbox::start(SandboxConfig::new(clock.clone())).await.unwrap();
@@ -51,39 +51,43 @@ impl Bench {
         Self { server, sandbox, clock, caller, admin, _folder: folder }
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.server.stop().await;
         self.sandbox.shutdown().await;
     }
 
     /// Another workspace on the same service.
-    pub async fn neighbour(&self) -> Client {
+    pub(crate) async fn neighbour(&self) -> Client {
         let (_, token) = workspaces::create(self.server.desk(), "Other", "Eve").await.unwrap();
         Client::new(self.server.base_url(), token.expose_secret())
     }
 
     /// A client for a new agent of that role.
-    pub async fn client(&self, role: &str) -> Client {
+    pub(crate) async fn client(&self, role: &str) -> Client {
         let made = self.admin.post("/agents", json!({ "name": format!("a {role}"), "role": role })).await.expect(201);
         Client::new(self.server.base_url(), made["token"].as_str().unwrap())
     }
 
     /// A WhatsApp number, connected over the API, with its twin in the sandbox.
-    pub async fn whatsapp(&self) -> Account {
+    pub(crate) async fn whatsapp(&self) -> Account {
         let twin = self.sandbox.control().create_account(NewAccount::on("whatsapp")).unwrap();
         let names = ["app_secret", "verify_token", "access_token", "phone_number_id", "waba_id"];
         self.connect("whatsapp", twin, &names.map(|name| (name, name))).await
     }
 
     /// A Telegram bot, connected over the API, with its twin in the sandbox.
-    pub async fn telegram(&self) -> Account {
+    pub(crate) async fn telegram(&self) -> Account {
         let new = NewAccount::on("telegram").settings(json!({ "secret_token": "a-long-random-text" }));
         let twin = self.sandbox.control().create_account(new).unwrap();
-        self.connect("telegram", twin, &[("bot_token", "token"), ("secret_token", "secret_token")]).await
+        let mut twin = twin;
+        twin.settings["id"] = json!(twin.id);
+        let names = [("bot_token", "token"), ("webhook_secret", "secret_token"), ("account_id", "id")];
+        self.connect("telegram", twin, &names).await
     }
 
     async fn connect(&self, platform: &str, twin: AccountView, names: &[(&str, &str)]) -> Account {
-        let settings: BTreeMap<&str, &Value> = names.iter().map(|(ours, theirs)| (*ours, &twin.settings[*theirs])).collect();
+        let settings: BTreeMap<&str, &Value> =
+            names.iter().map(|(ours, theirs)| (*ours, &twin.settings[*theirs])).collect();
         let body = json!({ "platform": platform, "name": "Acme", "settings": settings });
         let made = self.admin.post("/channels", body).await.expect(201);
         let webhook_url = made["webhook_url"].as_str().unwrap().to_owned();
@@ -93,7 +97,7 @@ impl Bench {
     }
 
     /// A customer writes; the conversation that this makes.
-    pub async fn hears(&self, account: &Account, name: &str, phone: &str, text: &str) -> Value {
+    pub(crate) async fn hears(&self, account: &Account, name: &str, phone: &str, text: &str) -> Value {
         let control = self.sandbox.control();
         // Somebody who wrote before is known already.
         let _ = control.create_customer(NewCustomer::named(name, name, phone));
@@ -107,7 +111,7 @@ impl Bench {
         .await
     }
 
-    pub async fn until<T, F: Future<Output = Option<T>>>(&self, what: &str, mut look: impl FnMut() -> F) -> T {
+    pub(crate) async fn until<T, F: Future<Output = Option<T>>>(&self, what: &str, mut look: impl FnMut() -> F) -> T {
         let began = tokio::time::Instant::now();
         while began.elapsed() < PATIENCE {
             if let Some(found) = look().await {
@@ -118,94 +122,100 @@ impl Bench {
         panic!("waited in vain until {what}");
     }
 
-    pub fn now(&self) -> time::OffsetDateTime {
+    pub(crate) fn now(&self) -> time::OffsetDateTime {
         self.clock.now()
     }
 }
 
 /// An account on both sides.
 #[derive(Debug, Clone)]
-pub struct Account {
+pub(crate) struct Account {
     /// Ours.
-    pub id: String,
+    pub(crate) id: String,
     /// As the sandbox knows it.
-    pub twin: AccountView,
-    pub webhook_url: String,
+    pub(crate) twin: AccountView,
+    pub(crate) webhook_url: String,
 }
 
 /// A client with a token.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub(crate) struct Client {
     http: HttpClient,
-    pub base: String,
-    pub token: String,
+    pub(crate) base: String,
+    pub(crate) token: String,
 }
 
 /// An answer.
 #[derive(Debug, Clone)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: http::HeaderMap,
-    pub body: Value,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Value,
     asked: String,
 }
 
 impl Reply {
     /// The body, if the status is this one.
     #[track_caller]
-    pub fn expect(self, status: u16) -> Value {
+    pub(crate) fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}: {}", self.asked, self.body);
         self.body
     }
 
     /// The problem, if status and code are these.
     #[track_caller]
-    pub fn refused(self, status: u16, code: &str) -> Value {
+    pub(crate) fn refused(self, status: u16, code: &str) -> Value {
         assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{}: {}", self.asked, self.body);
         self.body
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
 
 impl Client {
-    pub fn new(base: &str, token: &str) -> Self {
+    pub(crate) fn new(base: &str, token: &str) -> Self {
         Self { http: HttpClient::new().unwrap(), base: base.to_owned(), token: token.to_owned() }
     }
 
     /// The same without a valid token.
-    pub fn with_token(&self, token: &str) -> Self {
+    pub(crate) fn with_token(&self, token: &str) -> Self {
         Self { token: token.to_owned(), ..self.clone() }
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.call(Method::GET, path, None, &[]).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
         self.call(Method::POST, path, Some(body.to_string().into_bytes()), &[]).await
     }
 
-    pub async fn patch(&self, path: &str, body: Value) -> Reply {
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Reply {
         self.call(Method::PATCH, path, Some(body.to_string().into_bytes()), &[]).await
     }
 
-    pub async fn delete(&self, path: &str) -> Reply {
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
         self.call(Method::DELETE, path, None, &[]).await
     }
 
-    pub async fn post_with(&self, path: &str, body: Value, headers: &[(&str, &str)]) -> Reply {
+    pub(crate) async fn post_with(&self, path: &str, body: Value, headers: &[(&str, &str)]) -> Reply {
         self.call(Method::POST, path, Some(body.to_string().into_bytes()), headers).await
     }
 
-    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, &format!("{}/v1{path}", self.base)).bearer_auth(&self.token)
     }
 
     /// Any request, with the answer checked against the document.
-    pub async fn call(&self, method: Method, path: &str, body: Option<Vec<u8>>, headers: &[(&str, &str)]) -> Reply {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        headers: &[(&str, &str)],
+    ) -> Reply {
         let mut request = self.request(method.clone(), path);
         if let Some(body) = body {
             request = request.body(body).header("content-type", "application/json");
@@ -225,38 +235,28 @@ impl Client {
     }
 
     /// A request outside of the API.
-    pub async fn raw(&self, method: Method, url: &str, body: Vec<u8>, headers: &[(&str, &str)]) -> Reply {
+    pub(crate) async fn raw(&self, method: Method, url: &str, body: Vec<u8>, headers: &[(&str, &str)]) -> Reply {
         let mut request = self.http.request(method, url).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = self.http.execute(request).await.unwrap();
+        let answer = self.http.execute_up_to(request, 8 * 1024 * 1024).await.unwrap();
         let body = answer.json().unwrap_or_else(|| Value::String(String::from_utf8_lossy(&answer.body).into_owned()));
         Reply { status: answer.status, headers: answer.headers, body, asked: url.to_owned() }
     }
 }
 
-/// The operation that a path belongs to.
-pub fn operation_of(method: &Method, path: &str) -> Option<&'static Value> {
-    let document = Document::new(api::document());
-    let path = path.split('?').next().unwrap_or_default();
-    let verb = method.as_str().to_ascii_lowercase();
-    let fits = |template: &str| {
-        let (ours, theirs): (Vec<&str>, Vec<&str>) = (path.split('/').collect(), template.split('/').collect());
-        ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(a, b)| a == b || b.starts_with('{'))
-    };
-    document.operations().find(|(template, known, _)| *known == verb && fits(template)).map(|(.., operation)| operation)
-}
-
 /// Every answer of the API is one that the document describes: its status, and every field of its body.
 fn is_as_documented(method: &Method, path: &str, reply: &Reply) {
-    let Some(operation) = operation_of(method, path) else { return };
+    let document = Document::new(api::document());
+    let template = path.split('?').next().unwrap_or_default();
+    let Some(operation) = document.operation_at(method.as_str(), template) else { return };
     let (status, body) = (reply.status, &reply.body);
     assert!(
         operation["responses"].get(status.to_string()).is_some(),
         "{method} {path} answers {status}, which the document lacks: {body}"
     );
-    let document = Document::new(api::document()).closed();
+    let document = document.closed();
     if let Some(schema) = document.answer_of(operation, status) {
         let difference = document.mismatch(schema, body);
         assert_eq!(difference, None, "{method} {path} answers {status} with another body than documented: {body}");

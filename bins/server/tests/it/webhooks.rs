@@ -29,13 +29,15 @@ async fn a_missing_or_bad_signature_is_401_counted_and_nothing_is_stored() {
     let good = signed(&account, &body);
     let json = ("content-type", "application/json");
     for proof in [None, Some("sha256=00"), Some("sha256="), Some(good.trim_start_matches("sha256="))] {
-        let headers: Vec<(&str, &str)> = proof.map(|proof| ("x-hub-signature-256", proof)).into_iter().chain([json]).collect();
+        let headers: Vec<(&str, &str)> =
+            proof.map(|proof| ("x-hub-signature-256", proof)).into_iter().chain([json]).collect();
         let reply = bench.admin.raw(Method::POST, &account.webhook_url, body.clone(), &headers).await;
         reply.refused(401, "webhook_untrusted");
     }
     // The right proof of other bytes.
     let other = br#"{"object":"whatsapp_business_account","entry":[1]}"#.to_vec();
-    let reply = bench.admin.raw(Method::POST, &account.webhook_url, other, &[json, ("x-hub-signature-256", &good)]).await;
+    let reply =
+        bench.admin.raw(Method::POST, &account.webhook_url, other, &[json, ("x-hub-signature-256", &good)]).await;
     reply.refused(401, "webhook_untrusted");
 
     assert!(counted(&bench, "whatsapp", "untrusted").await >= before + 5.0);
@@ -94,7 +96,8 @@ async fn sizes_addresses_and_handshakes() {
         bench.admin.raw(Method::POST, &url, Vec::new(), &[]).await.refused(404, "not_found");
     }
     let token = account.twin.settings["verify_token"].as_str().unwrap();
-    let ask = |token: &str| format!("{}?hub.mode=subscribe&hub.challenge=4711&hub.verify_token={token}", account.webhook_url);
+    let ask =
+        |token: &str| format!("{}?hub.mode=subscribe&hub.challenge=4711&hub.verify_token={token}", account.webhook_url);
     let shaken = bench.admin.raw(Method::GET, &ask(token), Vec::new(), &[]).await;
     assert_eq!((shaken.status, &shaken.body), (200, &json!(4711)));
     bench.admin.raw(Method::GET, &ask("wrong"), Vec::new(), &[]).await.refused(401, "webhook_untrusted");
@@ -114,7 +117,8 @@ async fn the_address_for_signatures_comes_from_the_configuration() {
     let setting = |name: &str| made.settings[name].clone();
     let settings = json!({ "app_secret": setting("app_secret"), "verify_token": setting("verify_token"),
         "access_token": setting("access_token"), "phone_number_id": setting("phone_number_id"), "waba_id": setting("waba_id") });
-    let channel = bench.admin.post("/channels", json!({ "platform": "whatsapp", "settings": settings })).await.expect(201);
+    let channel =
+        bench.admin.post("/channels", json!({ "platform": "whatsapp", "settings": settings })).await.expect(201);
     let url = channel["webhook_url"].as_str().unwrap();
     assert!(url.starts_with("https://support.example/transom/webhooks/"), "{url}");
     bench.stop().await;

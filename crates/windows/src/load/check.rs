@@ -2,7 +2,9 @@
 
 use super::Names;
 use super::reader::Problems;
-use crate::policy::{Condition, CountedFrom, Counts, Grant, Per, Rules, Scope, Session, positions, standing};
+use crate::grant::{Condition, CountedFrom, Grant, standing};
+use crate::policy::{Rules, Session, positions};
+use crate::quota::{Counts, Per, Scope};
 
 /// Checks the policy as a whole and derives what follows from it.
 pub(super) fn check(rules: &mut Rules, names: &Names<'_>, problems: &mut Problems<'_>) {
@@ -87,7 +89,9 @@ fn quotas(rules: &Rules, names: &Names<'_>, problems: &mut Problems<'_>) {
         }
         let windowed = |grant: &Grant| grant.is_timed() && grant.counted_from != CountedFrom::Each;
         if quota.free_within.is_some_and(|grant| !rules.grants.get(grant).is_some_and(windowed)) {
-            wrong("`free_within` names a grant that has `opened_by` and `within`, and does not count each event on its own");
+            wrong(
+                "`free_within` names a grant that has `opened_by` and `within`, and does not count each event on its own",
+            );
         }
         if quota.counts == Counts::DistinctRecipients && quota.scope == Scope::Identity {
             wrong("one person is one recipient: `distinct_recipients` is for quotas of an account or group");
@@ -123,14 +127,20 @@ fn sessions(rules: &mut Rules, names: &Names<'_>, problems: &mut Problems<'_>) {
             continue;
         }
         let Some(within) = grant.within else {
-            problems.at(span, format!("`{}` is counted from the first event, so it needs `within`: nothing else ends it", grant.name));
+            problems.at(
+                span,
+                format!("`{}` is counted from the first event, so it needs `within`: nothing else ends it", grant.name),
+            );
             continue;
         };
         let session = Session { kinds: grant.opened_by, within };
         for position in positions(grant.opened_by) {
             let Some(kind) = rules.kinds.get_mut(position) else { continue };
             if *kind.session.get_or_insert(session) != session {
-                let reason = format!("`{}` is counted from the first event and shares the kind `{}` with a grant of another session", grant.name, kind.name);
+                let reason = format!(
+                    "`{}` is counted from the first event and shares the kind `{}` with a grant of another session",
+                    grant.name, kind.name
+                );
                 problems.at(span, reason);
             }
         }

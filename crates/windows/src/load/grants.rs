@@ -5,8 +5,8 @@ use toml::de::DeValue;
 
 use super::Names;
 use super::reader::{Problems, Table};
+use crate::grant::{Basis, Condition, CountedFrom, Countries, Grant, standing};
 use crate::moment::Moment;
-use crate::policy::{Basis, Condition, CountedFrom, Countries, Grant, standing};
 use crate::vocabulary::{Category, CategorySet, Country, Sender, SenderSet};
 
 /// How long before a grant's end sending stops, unless the policy says otherwise.
@@ -131,7 +131,10 @@ fn counted_from(table: &mut Table<'_>, opened: bool, problems: &mut Problems<'_>
 fn within(table: &mut Table<'_>, opened: bool, problems: &mut Problems<'_>) -> Option<Duration> {
     let within = table.duration("within", problems);
     if within.is_some() && !opened {
-        problems.at(&table.span, "`within` is for grants with `opened_by`: without an event there is nothing to count from");
+        problems.at(
+            &table.span,
+            "`within` is for grants with `opened_by`: without an event there is nothing to count from",
+        );
     }
     within
 }
@@ -228,10 +231,7 @@ fn countries(table: &mut Table<'_>, names: &Names<'_>, problems: &mut Problems<'
     Some(Countries { list, only, of_contact, of_account })
 }
 
-fn in_force(
-    table: &mut Table<'_>,
-    problems: &mut Problems<'_>,
-) -> (Option<Moment>, Option<Moment>) {
+fn in_force(table: &mut Table<'_>, problems: &mut Problems<'_>) -> (Option<Moment>, Option<Moment>) {
     let Some(value) = table.take("in_force") else { return (None, None) };
     let span = value.1.clone();
     let Some(mut inner) = Table::of(value, "in_force", problems) else { return (None, None) };

@@ -4,7 +4,7 @@ use toml::de::DeValue;
 
 use super::Names;
 use super::reader::{Problems, Table, Value, duration};
-use crate::policy::{Counts, Per, Quota, Scope};
+use crate::quota::{Counts, Per, Quota, Scope};
 
 /// Reads one quota, whose name was taken when the names were collected.
 pub(super) fn quota(name: &str, mut table: Table<'_>, names: &Names<'_>, problems: &mut Problems<'_>) -> Quota {
@@ -27,7 +27,8 @@ pub(super) fn quota(name: &str, mut table: Table<'_>, names: &Names<'_>, problem
 }
 
 fn per(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Per {
-    const EXPECTED: &str = "\"opening\", \"month\", \"day\", { rolling = \"24h\" } or { rolling_since_opening = \"1h\" }";
+    const EXPECTED: &str =
+        "\"opening\", \"month\", \"day\", { rolling = \"24h\" } or { rolling_since_opening = \"1h\" }";
     let Some((value, span)) = table.take("per") else {
         problems.at(&table.span, format!("`per` is missing: {EXPECTED} is expected"));
         return Per::Opening;
@@ -97,7 +98,8 @@ fn zone(table: &mut Table<'_>, per: Per, problems: &mut Problems<'_>) -> i32 {
     let turns = matches!(per, Per::Month | Per::Day);
     let Some((text, span)) = table.text("zone", problems) else {
         if turns {
-            problems.at(&table.span, "`zone` is missing: months and days turn somewhere, such as \"UTC\" or \"+09:00\"");
+            problems
+                .at(&table.span, "`zone` is missing: months and days turn somewhere, such as \"UTC\" or \"+09:00\"");
         }
         return 0;
     };

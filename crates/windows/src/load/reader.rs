@@ -109,7 +109,11 @@ impl<'t> Table<'t> {
     }
 
     /// Takes a list of texts out; a single text is a list of one.
-    pub(super) fn texts(&mut self, key: &'static str, problems: &mut Problems<'_>) -> Option<Vec<(&'t str, Range<usize>)>> {
+    pub(super) fn texts(
+        &mut self,
+        key: &'static str,
+        problems: &mut Problems<'_>,
+    ) -> Option<Vec<(&'t str, Range<usize>)>> {
         let (value, span) = self.take(key)?;
         Some(list(value, span, key, problems))
     }
@@ -217,7 +221,8 @@ pub(super) fn duration(text: &str, span: &Range<usize>, key: &str, problems: &mu
         .and_then(|(digits, unit)| digits.parse::<i64>().ok()?.checked_mul(unit));
     match seconds {
         None => {
-            problems.at(span, format!("`{key}` must be a span such as \"50s\", \"5m\", \"24h\" or \"7d\", not `{text}`"));
+            problems
+                .at(span, format!("`{key}` must be a span such as \"50s\", \"5m\", \"24h\" or \"7d\", not `{text}`"));
             None
         }
         Some(0) => {

@@ -1,6 +1,7 @@
 //! Any policy, any history, any instant that matters.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -48,16 +49,16 @@ fn document(quotas: &[String], grants: &[Vec<String>], every: bool, answers: boo
     let features = ["gold", "silver"].into_iter().filter(|name| all.contains(name));
     text += "[features]\n";
     for feature in features {
-        text += &format!("{feature} = 'any'\n");
+        writeln!(text, "{feature} = 'any'").unwrap();
     }
     for (number, quota) in quotas.iter().enumerate() {
         // Only what some grant spends may be declared.
         if all.contains(&format!("'q{number}'")) {
-            text += &format!("[[quota]]\nname = 'q{number}'\n{quota}");
+            write!(text, "[[quota]]\nname = 'q{number}'\n{quota}").unwrap();
         }
     }
     for (number, lines) in grants.iter().enumerate() {
-        text += &format!("[[grant]]\nname = 'g{number}'\n{}", lines.concat());
+        write!(text, "[[grant]]\nname = 'g{number}'\n{}", lines.concat()).unwrap();
     }
     text
 }
@@ -112,12 +113,21 @@ fn grant() -> impl Strategy<Value = Vec<String>> {
     let words = ["unsubscribed", "consented", "feature:silver", "template:marketing", "opted_out:marketing"];
     let unless = list("unless", select(words.to_vec()), 0.2);
     let spends = list("spends", select(vec!["q0", "q1", "q2", "q3"]), 0.5);
-    let countries = prop::option::weighted(0.2, select(vec!["only = ['AT']", "except = ['AT', 'US']", "except = ['US'], of = ['account']"]));
-    let countries = countries.prop_map(|list| list.map(|list| format!("countries = {{ {list} }}\n")).unwrap_or_default());
+    let countries = prop::option::weighted(
+        0.2,
+        select(vec!["only = ['AT']", "except = ['AT', 'US']", "except = ['US'], of = ['account']"]),
+    );
+    let countries =
+        countries.prop_map(|list| list.map(|list| format!("countries = {{ {list} }}\n")).unwrap_or_default());
     let promotional = any::<bool>().prop_map(|promotional| format!("promotional = {promotional}\n"));
-    let dates = ["from = 2026-03-03T00:00:00Z", "until = 2026-03-04T00:00:00Z", "from = 2026-03-02T12:00:00Z, until = 2026-03-09T00:00:00Z"];
+    let dates = [
+        "from = 2026-03-03T00:00:00Z",
+        "until = 2026-03-04T00:00:00Z",
+        "from = 2026-03-02T12:00:00Z, until = 2026-03-09T00:00:00Z",
+    ];
     let in_force = prop::option::weighted(0.2, select(dates.to_vec()));
-    let in_force = in_force.prop_map(|dates| dates.map(|dates| format!("in_force = {{ {dates} }}\n")).unwrap_or_default());
+    let in_force =
+        in_force.prop_map(|dates| dates.map(|dates| format!("in_force = {{ {dates} }}\n")).unwrap_or_default());
     (basis, by, opened, needs, unless, spends, countries, promotional, in_force).prop_map(
         |(basis, by, opened, needs, unless, spends, countries, promotional, in_force)| {
             vec![basis, by, opened, needs, unless, spends, countries, promotional, in_force]
@@ -206,11 +216,13 @@ impl Unborn {
 }
 
 pub fn event(policy: &Policy) -> impl Strategy<Value = Unborn> + use<> {
-    let kinds: Vec<(String, bool)> = policy.kinds().iter().map(|kind| (kind.name().to_owned(), kind.needs_ref())).collect();
+    let kinds: Vec<(String, bool)> =
+        policy.kinds().iter().map(|kind| (kind.name().to_owned(), kind.needs_ref())).collect();
     let grants: Vec<String> = policy.grants().iter().map(|grant| grant.name().to_owned()).collect();
     let quotas: Vec<String> = policy.quotas().iter().map(|quota| quota.name().to_owned()).collect();
     // No two events share a reference, of whatever kinds they are.
-    let referring: Vec<String> = kinds.iter().filter(|(_, needs_ref)| *needs_ref).map(|(kind, _)| kind.clone()).collect();
+    let referring: Vec<String> =
+        kinds.iter().filter(|(_, needs_ref)| *needs_ref).map(|(kind, _)| kind.clone()).collect();
     let referring = if referring.is_empty() { vec!["none".to_owned()] } else { referring };
     let reference = || (select(referring.clone()), 1..4).prop_map(|(kind, number)| format!("{kind} {number}"));
     let opening = (select(kinds), 1..4).prop_map(|((kind, needs_ref), number)| {
@@ -284,8 +296,12 @@ fn account(policy: &Policy) -> impl Strategy<Value = Account> + use<> {
                 .map(|(index, amount, counts_me, period)| {
                     let (name, per) = index.get(&used).clone();
                     let period = match per {
-                        transom_windows::Per::Month => [None, Some("2026-02"), Some("2026-03"), Some("2026-04")][period],
-                        transom_windows::Per::Day => [None, Some("2026-02-28"), Some("2026-03-01"), Some("2026-03-02")][period],
+                        transom_windows::Per::Month => {
+                            [None, Some("2026-02"), Some("2026-03"), Some("2026-04")][period]
+                        }
+                        transom_windows::Per::Day => {
+                            [None, Some("2026-02-28"), Some("2026-03-01"), Some("2026-03-02")][period]
+                        }
                         _ => None,
                     };
                     (name, Usage { used: amount, period: period.map(str::to_owned), frees_at: None, counts_me })
@@ -318,7 +334,12 @@ pub fn turning_points(policy: &Policy, history: &[Event]) -> Vec<OffsetDateTime>
     points.extend(dates.flatten());
     for quota in policy.quotas() {
         let zone = Duration::seconds(quota.zone_seconds().into());
-        for turn in [datetime!(2026-03-01 0:00 UTC), datetime!(2026-03-02 0:00 UTC), datetime!(2026-04-01 0:00 UTC), datetime!(2026-05-01 0:00 UTC)] {
+        for turn in [
+            datetime!(2026-03-01 0:00 UTC),
+            datetime!(2026-03-02 0:00 UTC),
+            datetime!(2026-04-01 0:00 UTC),
+            datetime!(2026-05-01 0:00 UTC),
+        ] {
             points.push(turn - zone);
         }
     }

@@ -7,9 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use time::{Duration, OffsetDateTime, UtcOffset};
-use transom_windows::{
-    Account, Ask, Blocker, Category, Event, OptOutScope, PlatformRefusal, Sender, What,
-};
+use transom_windows::{Account, Ask, Blocker, Category, Event, OptOutScope, PlatformRefusal, Sender, What};
 
 use super::Key;
 
@@ -85,8 +83,13 @@ enum OneOrMany {
 #[serde(untagged)]
 enum Basis {
     Word(#[expect(dead_code, reason = "only the shape matters")] String),
-    Tagged { #[expect(dead_code, reason = "only the shape matters")] tagged: String },
-    Template { template: Vec<Category> },
+    Tagged {
+        #[expect(dead_code, reason = "only the shape matters")]
+        tagged: String,
+    },
+    Template {
+        template: Vec<Category>,
+    },
 }
 
 #[derive(Debug, Deserialize)]
@@ -136,7 +139,7 @@ impl Twin {
     /// How much of every quota of this person is used, and its limit: for the law that none is passed.
     pub fn passed(&self, history: &[Event], now: OffsetDateTime) -> Option<String> {
         for quota in &self.quota {
-            let Some(limit) = self.limit(quota, history) else { continue };
+            let Some(limit) = Self::limit(quota, history) else { continue };
             for grant in self.grant.iter().filter(|grant| grant.spends.contains(&quota.name)) {
                 let openings: Vec<Option<Opening>> = match grant.opened_by.is_empty() {
                     true => vec![None],
@@ -153,15 +156,22 @@ impl Twin {
         None
     }
 
-    fn holds(&self, grant: &Grant, opening: Option<&Opening>, history: &[Event], ask: Ask, now: OffsetDateTime) -> bool {
+    fn holds(
+        &self,
+        grant: &Grant,
+        opening: Option<&Opening>,
+        history: &[Event],
+        ask: Ask,
+        now: OffsetDateTime,
+    ) -> bool {
         let account = account(history);
         !self.barred(history, &account)
-            && self.sender_fits(grant, ask.sender())
+            && Self::sender_fits(grant, ask.sender())
             && in_force(grant, now)
             && self.country_fits(grant, history, &account)
             && grant.needs.iter().all(|word| self.is(word, history, &account))
             && !grant.unless.iter().any(|word| self.is(word, history, &account))
-            && self.category_fits(grant, history, &account, ask, now)
+            && Self::category_fits(grant, history, &account, ask, now)
             && self.time_fits(grant, opening, history, now)
             && grant.spends.iter().all(|name| {
                 let quota = self.quota.iter().find(|quota| quota.name == *name).unwrap();
@@ -193,14 +203,18 @@ impl Twin {
 
     /// When the customer was last heard in a way that proves they can be reached.
     fn heard(&self, history: &[Event]) -> Option<OffsetDateTime> {
-        self.all_openings(history).into_iter().filter(|(kind, ..)| self.implies(kind, "reachable")).map(|(_, at, _)| at).max()
+        self.all_openings(history)
+            .into_iter()
+            .filter(|(kind, ..)| self.implies(kind, "reachable"))
+            .map(|(_, at, _)| at)
+            .max()
     }
 
     fn implies(&self, kind: &str, what: &str) -> bool {
         self.kinds[kind].implies.iter().any(|implied| implied == what)
     }
 
-    fn sender_fits(&self, grant: &Grant, sender: Sender) -> bool {
+    fn sender_fits(grant: &Grant, sender: Sender) -> bool {
         match &grant.by {
             None => true,
             Some(OneOrMany::One(word)) => word == sender.as_str(),
@@ -263,7 +277,7 @@ impl Twin {
         said.max().map(|(_, un)| !un)
     }
 
-    fn category_fits(&self, grant: &Grant, history: &[Event], account: &Account, ask: Ask, now: OffsetDateTime) -> bool {
+    fn category_fits(grant: &Grant, history: &[Event], account: &Account, ask: Ask, now: OffsetDateTime) -> bool {
         let out = opted_out(history, OptOutScope::Marketing);
         let cooling = |category: Category| {
             history.iter().any(|event| {
@@ -292,18 +306,26 @@ impl Twin {
                 .filter(|(kind, ..)| self.implies(kind, "reachable") || self.implies(kind, "wrote_before"))
                 .map(|(_, at, _)| *at)
                 .max();
-            return self.refusals(grant, None, history).iter().all(|refused| heard.is_some_and(|heard| heard > *refused));
+            return self
+                .refusals(grant, None, history)
+                .iter()
+                .all(|refused| heard.is_some_and(|heard| heard > *refused));
         };
         let within = grant.within.as_deref().map(span);
         within.is_none_or(|within| now < opening.start + within)
-            && self.refusals(grant, opening.reference.as_deref(), history).iter().all(|refused| *refused < opening.start)
+            && self
+                .refusals(grant, opening.reference.as_deref(), history)
+                .iter()
+                .all(|refused| *refused < opening.start)
     }
 
     /// When messages were sent that the platform refused because this grant's time was over.
     fn refusals(&self, grant: &Grant, reference: Option<&str>, history: &[Event]) -> Vec<OffsetDateTime> {
         let every = |of: &str| !grant.opened_by.is_empty() && self.ends_every_opening(of);
         let counted = grant.spends.iter().any(|name| {
-            self.quota.iter().any(|quota| quota.name == *name && matches!(&quota.per, Per::Word(word) if word == "opening"))
+            self.quota
+                .iter()
+                .any(|quota| quota.name == *name && matches!(&quota.per, Per::Word(word) if word == "opening"))
         });
         let refused = history.iter().filter_map(|event| match &event.what {
             // A refusal on a right of its own ends that right, whatever the platform said.
@@ -376,13 +398,14 @@ impl Twin {
         let first_sent = sends(history).into_values().map(|(at, ..)| at).min();
         for (name, kind) in &self.kinds {
             let Some((base, first_sent)) = kind.after_a_message_of_ours.as_ref().zip(first_sent) else { continue };
-            let answers: Vec<_> = all.iter().filter(|(kind, at, _)| kind == base && *at > first_sent).cloned().collect();
+            let answers: Vec<_> =
+                all.iter().filter(|(kind, at, _)| kind == base && *at > first_sent).cloned().collect();
             all.extend(answers.into_iter().map(|(_, at, _)| (name.clone(), at, None)));
         }
         all
     }
 
-    fn limit(&self, quota: &Quota, history: &[Event]) -> Option<u32> {
+    fn limit(quota: &Quota, history: &[Event]) -> Option<u32> {
         account(history).limits.get(&quota.name).copied().unwrap_or(quota.limit)
     }
 
@@ -411,10 +434,16 @@ impl Twin {
         if self.refused_as_used_up(quota, opening, history, now) {
             return false;
         }
-        self.limit(quota, history).is_none_or(|limit| self.used(quota, opening, history, now) + cost <= limit)
+        Self::limit(quota, history).is_none_or(|limit| self.used(quota, opening, history, now) + cost <= limit)
     }
 
-    fn refused_as_used_up(&self, quota: &Quota, opening: Option<&Opening>, history: &[Event], now: OffsetDateTime) -> bool {
+    fn refused_as_used_up(
+        &self,
+        quota: &Quota,
+        opening: Option<&Opening>,
+        history: &[Event],
+        now: OffsetDateTime,
+    ) -> bool {
         let by_opening = matches!(&quota.per, Per::Word(word) if word == "opening");
         history.iter().any(|event| {
             let What::Refused { grant, reference: None, sent_at, cause: PlatformRefusal::QuotaReached { quota: said } } = &event.what
@@ -438,7 +467,11 @@ impl Twin {
     }
 
     fn reset(&self, quota: &Quota, history: &[Event]) -> Option<OffsetDateTime> {
-        self.all_openings(history).into_iter().filter(|(kind, ..)| quota.reset_by.contains(kind)).map(|(_, at, _)| at).max()
+        self.all_openings(history)
+            .into_iter()
+            .filter(|(kind, ..)| quota.reset_by.contains(kind))
+            .map(|(_, at, _)| at)
+            .max()
     }
 
     fn used(&self, quota: &Quota, opening: Option<&Opening>, history: &[Event], now: OffsetDateTime) -> u32 {
@@ -464,7 +497,8 @@ impl Twin {
                     Per::Word(_) => period(quota, *at) == period(quota, now),
                     Per::Rolling { rolling } => now < *at + span(rolling),
                     Per::Since { rolling_since_opening } => {
-                        now < *at + span(rolling_since_opening) && self.reset(quota, history).is_none_or(|reset| *at >= reset)
+                        now < *at + span(rolling_since_opening)
+                            && self.reset(quota, history).is_none_or(|reset| *at >= reset)
                     }
                 }
         });
@@ -533,7 +567,8 @@ fn in_force(grant: &Grant, now: OffsetDateTime) -> bool {
         OffsetDateTime::parse(&at.to_string(), &time::format_description::well_known::Rfc3339).unwrap()
     };
     grant.in_force.as_ref().is_none_or(|dates| {
-        dates.from.as_ref().is_none_or(|from| instant(from) <= now) && dates.until.as_ref().is_none_or(|until| now < instant(until))
+        dates.from.as_ref().is_none_or(|from| instant(from) <= now)
+            && dates.until.as_ref().is_none_or(|until| now < instant(until))
     })
 }
 

@@ -12,6 +12,8 @@ use transom_storage::StoredConnection;
 use transom_windows::Policy;
 use uuid::Uuid;
 
+use crate::api::contract::Limit;
+
 /// One number, page, bot or mailbox that can be written from.
 #[derive(Debug, Object)]
 #[oai(rename = "Channel", skip_serializing_if_is_none)]
@@ -31,7 +33,7 @@ pub(crate) struct ChannelView {
     /// Features that the platform granted to it, as the policy names them.
     features: Vec<String>,
     /// Limits in place of the policy's: quota to limit, null for none.
-    limits: BTreeMap<String, Option<u32>>,
+    limits: BTreeMap<String, Limit>,
     /// Channels of one group share the quotas of scope `group`.
     quota_group: Option<String>,
     /// Its country (ISO 3166-1 alpha-2).
@@ -82,7 +84,7 @@ impl ChannelView {
             policy: account.policy,
             external_key: account.external_key,
             features: account.features.into_iter().collect(),
-            limits: account.limits,
+            limits: account.limits.into_iter().map(|(quota, limit)| (quota, Limit(limit))).collect(),
             quota_group: account.quota_group,
             country: account.country,
             enabled: account.enabled,
@@ -115,7 +117,7 @@ pub(crate) struct NewChannelBody {
     features: Vec<String>,
     /// Limits in place of the policy's; null for none.
     #[oai(default)]
-    limits: BTreeMap<String, Option<u32>>,
+    limits: BTreeMap<String, Limit>,
     /// Channels of one group share the quotas of scope `group`.
     #[oai(validator(max_length = 200))]
     quota_group: Option<String>,
@@ -135,7 +137,7 @@ impl From<NewChannelBody> for NewChannel {
             connection: body.connection.map(Into::into),
             settings: secret(body.settings),
             features: body.features.into_iter().collect(),
-            limits: body.limits,
+            limits: plain(body.limits),
             quota_group: body.quota_group,
             country: body.country,
             check: body.check.unwrap_or(true),
@@ -159,7 +161,7 @@ pub(crate) struct ChannelPatchBody {
     #[oai(validator(max_items = 100))]
     features: Option<Vec<String>>,
     /// Limits, replaced as a whole; null for none.
-    limits: Option<BTreeMap<String, Option<u32>>>,
+    limits: Option<BTreeMap<String, Limit>>,
     /// Whether anything is sent.
     enabled: Option<bool>,
 }
@@ -171,10 +173,14 @@ impl From<ChannelPatchBody> for ChannelPatch {
             policy: body.policy,
             settings: secret(body.settings),
             features: body.features.map(|features| features.into_iter().collect()),
-            limits: body.limits,
+            limits: body.limits.map(plain),
             enabled: body.enabled,
         }
     }
+}
+
+fn plain(limits: BTreeMap<String, Limit>) -> BTreeMap<String, Option<u32>> {
+    limits.into_iter().map(|(quota, limit)| (quota, limit.0)).collect()
 }
 
 fn secret(settings: BTreeMap<String, String>) -> BTreeMap<String, SecretString> {

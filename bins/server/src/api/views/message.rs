@@ -8,9 +8,7 @@ use transom_domain::MessageKind;
 use transom_storage::{Attempt, StoredMessage, StoredPart, StoredReaction};
 use uuid::Uuid;
 
-use super::content::{
-    ChoicesBody, ContactCardBody, ContentView, LocationBody, NewAttachment, TemplateParametersBody,
-};
+use super::content::{ChoicesBody, ContactCardBody, ContentView, LocationBody, NewAttachment, TemplateParametersBody};
 use super::people::ActorView;
 use crate::api::contract::{As, PermitRecordBody};
 use crate::http::problem::Problem;

@@ -64,34 +64,19 @@ impl Reader {
     /// Everybody whom the addresses name, oldest first, locked in that order; on PostgreSQL it also notes a profile that is
     /// told again, later.
     pub(super) fn select_known(&self, seed: &PersonSeed, addresses: &[Address]) -> Result<Sql, StorageError> {
-        let mut statement = Sql::new("");
+        let mut statement = Sql::of(self);
         let tells = on_postgres(self) && !seed.profile.is_empty();
         if tells {
             statement.push("WITH met AS (");
         }
-        statement
-            .push("SELECT i.id, i.contact_id, i.account_id, i.addresses, i.facts, c.profile, c.profile_at, c.profile_until")
-            .push(if tells { "" } else { ", FALSE AS told" })
-            .push(" FROM identities i JOIN contacts c ON c.workspace_id = i.workspace_id AND c.id = i.contact_id")
-            .with(" WHERE i.workspace_id = ", self.ws())
-            .push(" AND i.id IN (SELECT identity_id FROM identity_addresses WHERE workspace_id = $1")
-            .with(" AND account_id = ", seed.account.uuid())
-            .push(" AND (");
-        for (at, address) in addresses.iter().enumerate() {
-            statement.push(if at == 0 { "kind = " } else { " OR kind = " }).bind(address.kind.as_str());
-            statement.with(" AND value = ", address.value.as_str());
-        }
-        statement.push(")) ORDER BY i.id");
-        if on_postgres(self) {
-            statement.push(" FOR NO KEY UPDATE OF i, c");
-        }
+        self.select_people(&mut statement, addresses.iter().map(|address| (seed.account, address)));
         if tells {
             // The common case in the same round trip: nothing new, told again later.
             let (fields, at) = ToldProfile::fields(&seed.profile, seed.at)?;
             statement
                 .with("), told AS (UPDATE contacts c SET profile_at = c.profile_at || ", at)
                 .with(", profile_until = ", millis(seed.at))
-                .push(" FROM met WHERE c.workspace_id = $1 AND c.id = met.contact_id")
+                .push(" WHERE c.workspace_id = $1 AND c.id = (SELECT contact_id FROM met LIMIT 1)")
                 .with(" AND c.profile @> ", fields)
                 .with(" AND c.profile_until <= ", millis(seed.at))
                 .push(" RETURNING c.id) SELECT met.*, EXISTS (SELECT 1 FROM told WHERE told.id = met.contact_id) AS told ")
@@ -102,26 +87,31 @@ impl Reader {
 
     /// Everybody whom the seeds' addresses name, locked in the order of their ids.
     pub(super) fn select_known_by_address(&self, seeds: &[PersonSeed]) -> Sql {
-        let mut statement = Sql::new(
-            "SELECT i.id, i.contact_id, i.account_id, i.addresses, i.facts, c.profile, c.profile_at, c.profile_until, \
-             FALSE AS told FROM identities i JOIN contacts c ON c.workspace_id = i.workspace_id AND c.id = i.contact_id",
-        );
-        statement
-            .with(" WHERE i.workspace_id = ", self.ws())
-            .push(" AND i.id IN (SELECT identity_id FROM identity_addresses WHERE workspace_id = $1 AND (");
+        let mut statement = Sql::of(self);
         let addresses = seeds.iter().flat_map(|seed| seed.addresses.iter().map(|address| (seed.account, address)));
+        self.select_people(&mut statement, addresses);
+        statement
+    }
+
+    /// `SELECT … FROM identities i JOIN contacts c …`, both locked.
+    fn select_people<'a>(&self, statement: &mut Sql, addresses: impl Iterator<Item = (ChannelAccountId, &'a Address)>) {
+        // Joined from the addresses on, so that the rest is looked up by its keys even before a new table was analysed. Somebody
+        // with two of the addresses comes twice.
+        statement
+            .push("SELECT i.id, i.contact_id, i.account_id, i.addresses, i.facts, c.profile, c.profile_at, c.profile_until")
+            .push(" FROM identity_addresses a JOIN identities i ON i.workspace_id = $1 AND i.id = a.identity_id")
+            .push(" JOIN contacts c ON c.workspace_id = $1 AND c.id = i.contact_id WHERE a.workspace_id = $1 AND (");
         for (at, (account, address)) in addresses.enumerate() {
             statement
-                .push(if at == 0 { "account_id = " } else { " OR account_id = " })
+                .push(if at == 0 { "a.account_id = " } else { " OR a.account_id = " })
                 .bind(account.uuid())
-                .with(" AND kind = ", address.kind.as_str())
-                .with(" AND value = ", address.value.as_str());
+                .with(" AND a.kind = ", address.kind.as_str())
+                .with(" AND a.value = ", address.value.as_str());
         }
-        statement.push(")) ORDER BY i.id");
+        statement.push(") ORDER BY i.id");
         if on_postgres(self) {
             statement.push(" FOR NO KEY UPDATE OF i, c");
         }
-        statement
     }
 }
 
@@ -137,7 +127,7 @@ pub(super) struct KnownRow {
     pub(super) profile_at: serde_json::Value,
     pub(super) profile_until: Millis,
     /// Whether the same statement has already noted that the profile was told again.
-    told: bool,
+    told: Option<bool>,
 }
 
 impl KnownRow {
@@ -249,7 +239,9 @@ impl Tx {
     /// Everybody whom the addresses name, oldest first, locked in that order.
     async fn known(&self, seed: &PersonSeed, addresses: &[Address]) -> Result<Vec<KnownRow>, StorageError> {
         let statement = self.select_known(seed, addresses)?;
-        Ok(KnownRow::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?)
+        let mut known = KnownRow::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
+        known.dedup_by_key(|row| row.id);
+        Ok(known)
     }
 
     /// Everybody whom the seeds' addresses name, by account and address, locked in the order of their ids.
@@ -306,7 +298,7 @@ impl Tx {
         seed: &PersonSeed,
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
-        if person.told || seed.profile.is_empty() {
+        if person.told == Some(true) || seed.profile.is_empty() {
             return Ok(());
         }
         let mut profile = person.profile()?;
