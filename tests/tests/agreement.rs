@@ -3,7 +3,13 @@
 //!
 //! `TRANSOM_AGREEMENT_STEPS` (500) and `TRANSOM_AGREEMENT_SEED` (by chance, printed) can be set; the long run is
 //! `TRANSOM_AGREEMENT_STEPS=10000 cargo test --release -p transom-tests --test agreement`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::collections::BTreeMap;
 
@@ -71,7 +77,11 @@ async fn play(platform: &'static str, db: TestDatabase, categories: &[&'static s
     eprintln!("agreement on {platform}: {:?}", run.counts);
     for wanted in ["let through", "refused by both"] {
         let applies = platform == "whatsapp" || wanted == "let through";
-        assert!(!applies || run.counts.get(wanted).is_some_and(|n| *n > 5), "{wanted} happened too seldom: {:?}", run.counts);
+        assert!(
+            !applies || run.counts.get(wanted).is_some_and(|n| *n > 5),
+            "{wanted} happened too seldom: {:?}",
+            run.counts
+        );
     }
     run.stage.strike().await;
 }
@@ -151,9 +161,8 @@ impl Run {
         self.stage.world.clock.advance(Duration::seconds(7));
         let now = self.stage.world.now();
         let platform = self.stage.platform_says(&self.account, who, &ask).unwrap();
-        let near_edge = |name: &str| {
-            instant(&platform["window"][name]).is_some_and(|edge| (edge - now).abs() <= MARGIN)
-        };
+        let near_edge =
+            |name: &str| instant(&platform["window"][name]).is_some_and(|edge| (edge - now).abs() <= MARGIN);
         if near_edge("closes_at") {
             return self.count("inside the margin");
         }

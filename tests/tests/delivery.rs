@@ -4,7 +4,10 @@
 use serde_json::{Value, json};
 use time::Duration;
 use transom_domain::{ConversationId, SettableClock};
-use transom_sandbox::{Act, AccountPatch, Fault, FaultKind, Manual, NewCustomer, Progress, ReceiptOrder, Receipts, ReleaseOrder, WebhookOrder};
+use transom_sandbox::{
+    AccountPatch, Act, Fault, FaultKind, Manual, NewCustomer, Progress, ReceiptOrder, Receipts, ReleaseOrder,
+    WebhookOrder,
+};
 use transom_storage::both_databases;
 use transom_storage::test_support::TestDatabase;
 use transom_tests::Stage;

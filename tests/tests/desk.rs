@@ -29,7 +29,8 @@ async fn get(api: &Api, path: &str) -> Value {
 }
 
 async fn agent(stage: &Stage, name: &str, role: Role) -> (String, Api) {
-    let (agent, token) = workspaces::add_agent(stage.world.desk(), &stage.world.caller, name, role, None).await.unwrap();
+    let (agent, token) =
+        workspaces::add_agent(stage.world.desk(), &stage.world.caller, name, role, None).await.unwrap();
     (agent.id.to_string(), Api::new(stage.world.server.base_url(), token.expose_secret()).unwrap())
 }
 

@@ -1,6 +1,14 @@
 //! kill -9 at any moment between accepting a send and its receipt: after a restart the message was sent once, or is shown as
 //! unknown; never lost, never doubled. The real binary, the real wire, and the sandbox's ledger as the truth.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 mod process;
 

@@ -1,5 +1,13 @@
 //! Two service processes on one PostgreSQL share the work; kill -9 of one loses and doubles nothing.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 mod process;
 
@@ -62,9 +70,8 @@ async fn two_replicas_share_the_work_and_survive_each_other() {
 /// P10: numbered without gap or repeat, whichever replica numbered them.
 async fn events_have_no_gap(service: &Service, token: &str) {
     let http = transom_channel::http::HttpClient::new().unwrap();
-    let request = http
-        .request(reqwest::Method::GET, &format!("{}/v1/events?after=0", service.base()))
-        .bearer_auth(token);
+    let request =
+        http.request(reqwest::Method::GET, &format!("{}/v1/events?after=0", service.base())).bearer_auth(token);
     let mut answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let mut text = String::new();

@@ -77,10 +77,10 @@ impl<'a> Iterator for Permits<'a> {
         while let Some(slot) = facts.slots.get(self.next) {
             self.next += 1;
             let Self { policy, ask, now, next, .. } = *self;
-            let Some(grant) = policy.0.grants.get(slot.position) else { continue };
-            let case = Case { policy, facts, ask, now, position: slot.position, grant, opened: slot.opened.as_ref() };
+            let position = slot.position;
+            let Some(grant) = policy.0.grants.get(position) else { continue };
+            let case = Case { policy, facts, ask, now, position, grant, opened: slot.opened.as_ref() };
             if let Some(held) = case.held() {
-                let position = slot.position;
                 return Some(Allowed {
                     policy,
                     grant,

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use crate::facts::{Facts, look_up};
 use crate::grant::{CountedFrom, Grant};
 use crate::ledger::Use;
-use crate::moment::Moment;
+use crate::moment::{Moment, sooner};
 use crate::opened::Opened;
 use crate::quota::{Counts, Per, Quota, Scope};
 use crate::reason::{Cure, Objection, Objections, Particular, Reason};
@@ -52,25 +52,21 @@ impl Meter<'_> {
     /// is counted.
     #[inline]
     pub(crate) fn fills_at(&self, now: Moment, free: Option<Moment>, cost: u32) -> Option<Moment> {
-        if free.is_none() && self.usage().is_none() && self.facts.used_up.is_empty() {
+        let is_full = |left: Option<u32>| left.is_some_and(|left| left < self.counted(cost));
+        if let Some(end) = free.filter(|end| is_full(self.counted_left(*end))) {
+            return Some(end);
+        }
+        if self.usage().is_none() && self.facts.used_up.is_empty() {
             return None;
         }
-        let mut turns: SmallVec<[Moment; 4]> = SmallVec::new();
-        turns.extend(free);
-        // Usage booked in a period that is still to come.
-        if let (Some(Use { period: Some(period), .. }), Some((current, start))) = (self.usage(), self.period(now))
-            && *period > current
-        {
-            turns.push(start(*period));
-        }
-        if let Some(refused) = look_up(&self.facts.used_up, self.position)
-            && let (Some((current, start)), Some((refused, _))) = (self.period(now), self.period(refused))
-            && refused > current
-        {
-            turns.push(start(refused));
-        }
-        turns.sort_unstable();
-        turns.into_iter().find(|at| self.left(*at).is_some_and(|left| left < self.counted(cost)))
+        let (current, start) = self.period(now)?;
+        // A period that is still to come may be full already: by what is reported of it, or by a refusal.
+        let reported = self.usage().and_then(|usage| usage.period);
+        let refused = look_up(&self.facts.used_up, self.position).and_then(|at| self.period_number(at));
+        let coming = |period: Option<i64>| {
+            period.filter(|period| *period > current).map(&start).filter(|turn| is_full(self.left(*turn)))
+        };
+        sooner(coming(reported), coming(refused))
     }
 
     /// The reasons for which a message of that cost does not fit.

@@ -1,5 +1,11 @@
 //! The real binary as a process of its own.
-#![allow(dead_code, reason = "each test binary uses its share")]
+#![allow(
+    dead_code,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "each test binary uses its share"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -61,7 +67,8 @@ impl Service {
         let began = Instant::now();
         let http = transom_channel::http::HttpClient::new().unwrap();
         while began.elapsed() < Duration::from_secs(20) {
-            let asked = http.execute(http.request(reqwest::Method::GET, &format!("{}/health/ready", self.base()))).await;
+            let asked =
+                http.execute(http.request(reqwest::Method::GET, &format!("{}/health/ready", self.base()))).await;
             if asked.is_ok_and(|answer| answer.is_success()) {
                 return;
             }
@@ -164,13 +171,7 @@ pub async fn whatsapp(service: &Service, sandbox: &Sandbox, token: &str) -> Acco
 }
 
 /// The conversations of so many customers who have just written, so that free text is allowed.
-pub async fn people(
-    service: &Service,
-    sandbox: &Sandbox,
-    account: &Account,
-    token: &str,
-    count: usize,
-) -> Vec<String> {
+pub async fn people(service: &Service, sandbox: &Sandbox, account: &Account, token: &str, count: usize) -> Vec<String> {
     let control = sandbox.control();
     for index in 0..count {
         let (id, name) = (format!("customer-{index}"), format!("Customer {index}"));
