@@ -72,7 +72,8 @@ impl Stage {
         self.world
             .until("the message is settled", || async {
                 let now = self.api.get(&path).await?.expect(200)?.body;
-                Ok((now["state"] != "queued" && now["state"] != "sending").then_some(()))
+                let state = now.get("state").and_then(Value::as_str);
+                Ok((!matches!(state, Some("queued" | "sending"))).then_some(()))
             })
             .await?;
         self.quiet().await?;

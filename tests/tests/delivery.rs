@@ -1,5 +1,11 @@
 //! What becomes of a message when the platform misbehaves: over real HTTP, on both databases.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 use serde_json::{Value, json};
 use time::Duration;

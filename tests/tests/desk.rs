@@ -1,5 +1,11 @@
 //! The work of the desk: open, assign, snooze, close, notes; over real HTTP, on both databases.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 use futures_util::future::join_all;
 use secrecy::ExposeSecret as _;

@@ -1,5 +1,11 @@
 //! The story of the demo, on both databases; and that it fails when the platform takes nothing.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 use transom_domain::SettableClock;
 use transom_server::demo::script;

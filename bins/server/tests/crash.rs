@@ -40,7 +40,7 @@ async fn kill_9_loses_nothing_and_doubles_nothing() {
             sandbox.control().fault(&account.at_sandbox, slow).unwrap();
         }
         let text = format!("round {round}");
-        let path = format!("/conversations/{}/messages", conversation);
+        let path = format!("/conversations/{conversation}/messages");
         let reply = service.post(&token, &path, json!({ "type": "reply", "text": text })).await;
         assert_eq!(reply.status, 202, "{}", reply.body);
         accepted.push((text, reply.body["id"].as_str().or(reply.body["message"].as_str()).unwrap().to_owned()));

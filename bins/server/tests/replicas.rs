@@ -37,7 +37,7 @@ async fn two_replicas_share_the_work_and_survive_each_other() {
     let mut accepted = Vec::new();
     for (index, conversation) in customers.iter().enumerate() {
         let replica = if index % 2 == 0 && index < MESSAGES / 2 { &first } else { &second };
-        let (text, path) = (format!("message {index}"), format!("/conversations/{}/messages", conversation));
+        let (text, path) = (format!("message {index}"), format!("/conversations/{conversation}/messages"));
         let reply = replica.post(&token, &path, json!({ "type": "reply", "text": text })).await;
         assert_eq!(reply.status, 202, "{}", reply.body);
         accepted.push((text, reply.body["id"].as_str().or(reply.body["message"].as_str()).unwrap().to_owned()));

@@ -532,7 +532,8 @@ transom_storage::both_databases! {
             desk.meet(&desk.seed(&[("user_id", name)])).await;
         }
         let mut joins = tokio::task::JoinSet::new();
-        for n in 0..12 {
+        // Few enough that those who wait for each other's rows get them within the statement's time, also on a slow machine.
+        for n in 0..6 {
             let (one, other) = (names[n % 4], names[(n + 1) % 4]);
             let seed = desk.seed(&[("user_id", one), ("user_id", other)]);
             let desk = desk.clone();

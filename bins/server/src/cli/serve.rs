@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anstream::eprintln;
 use transom_domain::SystemClock;
 use url::Url;
 
+use super::output::print;
 use super::{Failure, configured, log};
 use crate::Server;
 use crate::config::Flags;
@@ -33,7 +33,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let server = Server::start(config, Arc::new(SystemClock)).await?;
     // Whoever waits for the service reads this line.
-    eprintln!("transom listens on {}", server.base_url());
+    print(&format!("transom listens on {}\n", server.base_url()))?;
 
     let mut fatal = server.fatal();
     let broken = tokio::select! {

@@ -105,7 +105,6 @@ codes! {
     422 invalid_request "The platform calls the request wrong" "`detail` says what it said; the credentials may be of another account.";
     429 too_many_requests "Too many requests" "Ask again after `retry_after` seconds.";
     429 too_many_streams "Too many event streams" "Close one of the open streams of this agent.";
-    431 headers_too_large "The headers are too large" "Send less of them.";
     500 internal "Something went wrong here" "The log of the service says what, under the request's id (`X-Request-Id`).";
     500 no_person "A conversation without a person" "A fault of ours: report it.";
     500 storage_fatal "The database's disk is broken" "The service stops; an operator has to look.";

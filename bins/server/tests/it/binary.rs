@@ -50,16 +50,15 @@ impl Running {
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder)
             .args(more)
-            .stderr(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let base = lines
             .by_ref()
             .map(|line| line.unwrap())
             .find_map(|line| line.strip_prefix("transom listens on ").map(str::to_owned));
-        // Somebody has to read on, or the process would block on a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
         let Some(base) = base else {
             let _ = child.kill();
             panic!("the service did not start");

@@ -87,3 +87,42 @@ async fn requests_in_hand_are_finished_when_the_service_stops() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_needs_no_restart() {
+    let bench = Bench::start().await;
+    let account = bench.whatsapp().await;
+    let storage = bench.server.desk().storage().clone();
+    let bearer = format!("Bearer {}", bench.admin.token);
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let contacts = format!("{}/v1/contacts", bench.admin.base);
+    let add = async |name: String| {
+        let body = json!({ "display_name": name }).to_string().into_bytes();
+        bench.admin.raw(Method::POST, &contacts, body, &headers).await
+    };
+    storage.limit_pages_for_tests(Some(0)).await.unwrap();
+    let mut refused = None;
+    for index in 0..200 {
+        let reply = add(format!("Contact {index} {}", "x".repeat(150))).await;
+        if reply.status != 201 {
+            refused = Some(reply);
+            break;
+        }
+    }
+    let problem = refused.expect("200 contacts went onto a full disk").refused(503, "storage_full");
+    assert_eq!((&problem["retryable"], &problem["retry_after"]), (&json!(true), &json!(30)));
+    bench.admin.get("/contacts").await.expect(200);
+
+    // The platform hears that it has to call again.
+    let body =
+        json!({ "object": "whatsapp_business_account", "entry": [{ "padding": "x".repeat(2_000_000) }] }).to_string();
+    let proof = super::webhooks::signed(&account, body.as_bytes());
+    let headers = [("content-type", "application/json"), ("x-hub-signature-256", proof.as_str())];
+    let call = || bench.admin.raw(Method::POST, &account.webhook_url, body.clone().into_bytes(), &headers);
+    call().await.refused(503, "storage_full");
+
+    storage.limit_pages_for_tests(None).await.unwrap();
+    add("After".to_owned()).await.expect(201);
+    assert_eq!(call().await.status, 200);
+    bench.stop().await;
+}

@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use super::support::{Account, Bench};
 
-fn signed(account: &Account, body: &[u8]) -> String {
+pub(super) fn signed(account: &Account, body: &[u8]) -> String {
     let secret = account.twin.settings["app_secret"].as_str().unwrap();
     let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap().chain_update(body).finalize();
     format!("sha256={}", hex::encode(mac.into_bytes()))

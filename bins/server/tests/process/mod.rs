@@ -107,7 +107,7 @@ impl Service {
             if !["queued", "sending", ""].contains(&state.as_str()) {
                 return state;
             }
-            assert!(began.elapsed() < Duration::from_secs(60), "{message} stays {state}: {}", reply.body);
+            assert!(began.elapsed() < Duration::from_mins(1), "{message} stays {state}: {}", reply.body);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
