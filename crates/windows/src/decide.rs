@@ -99,9 +99,7 @@ impl Policy {
     }
 
     fn decide_at(&self, facts: &Facts, ask: Ask, now: Moment) -> Decision {
-        if !facts.policy.is(self) {
-            return self.decide_at(&facts.under(self), ask, now);
-        }
+        let facts = facts.at_home(self);
         let (mut permits, mut refusals) = (Vec::new(), Vec::<Refusal>::with_capacity(self.0.grants.len()));
         let mut next_change: Option<Moment> = None;
         let mut views = SmallVec::<[View<'_>; 12]>::new();

@@ -1,5 +1,7 @@
 //! What is known about one person on one account, and how events change it.
 
+use std::sync::OnceLock;
+
 use time::OffsetDateTime;
 
 use crate::event::{Event, PlatformRefusal, UnknownName, What};
@@ -67,6 +69,8 @@ pub struct Facts {
     pub(crate) fitting: Bits,
     /// Somebody blocked, opted out of everything, is out of reach, or the account is suspended.
     pub(crate) barred: bool,
+    /// The same facts under another policy, once somebody has asked for them.
+    elsewhere: OnceLock<Box<Facts>>,
 }
 
 /// The customer's events of one kind, or one event that is a right of its own.
@@ -130,6 +134,7 @@ impl Facts {
             slots: Vec::new(),
             fitting: 0,
             barred: false,
+            elsewhere: OnceLock::new(),
         };
         facts.derive();
         facts
@@ -336,6 +341,7 @@ impl Facts {
             || is(&registers.out_of_all)
             || registers.unreachable.as_ref().is_some_and(|(_, reason)| reason.is_some())
             || self.ledger.suspended.is_some();
+        self.elsewhere = OnceLock::new();
         self.slots = slots(self);
         self.fitting = fitting(self);
     }
@@ -357,6 +363,15 @@ impl Facts {
     /// The same facts under another policy; what that policy doesn't have is left out.
     pub(crate) fn under(&self, policy: &Policy) -> Self {
         Self::restore(self.subject, policy, &self.snapshot()).0
+    }
+
+    /// These facts if they are that policy's own, else the same facts read again by their names: a rare case, and the only
+    /// question that allocates.
+    pub(crate) fn at_home(&self, policy: &Policy) -> &Facts {
+        if self.policy.is(policy) {
+            return self;
+        }
+        self.elsewhere.get_or_init(|| Box::new(self.under(policy))).at_home(policy)
     }
 
     /// Until when the platform takes no more templates of that category.

@@ -56,6 +56,7 @@ impl Hearing for Objections {
 }
 
 /// One question about one grant.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Case<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) facts: &'a Facts,

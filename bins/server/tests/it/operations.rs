@@ -119,6 +119,8 @@ async fn a_full_disk_refuses_writes_and_needs_no_restart() {
     let proof = super::webhooks::signed(&account, body.as_bytes());
     let headers = [("content-type", "application/json"), ("x-hub-signature-256", proof.as_str())];
     let call = || bench.admin.raw(Method::POST, &account.webhook_url, body.clone().into_bytes(), &headers);
+    // The writer may have a new connection by now, without the limit.
+    storage.limit_pages_for_tests(Some(0)).await.unwrap();
     call().await.refused(503, "storage_full");
 
     storage.limit_pages_for_tests(None).await.unwrap();

@@ -93,14 +93,14 @@ impl Reader {
         statement
     }
 
-    /// `SELECT … FROM identities i JOIN contacts c …`, both locked.
+    /// The identities that the addresses name, each with its contact, both locked in the order of the identities' ids.
     fn select_people<'a>(&self, statement: &mut Sql, addresses: impl Iterator<Item = (ChannelAccountId, &'a Address)>) {
-        // Joined from the addresses on, so that the rest is looked up by its keys even before a new table was analysed. Somebody
-        // with two of the addresses comes twice.
-        statement
-            .push("SELECT i.id, i.contact_id, i.account_id, i.addresses, i.facts, c.profile, c.profile_at, c.profile_until")
-            .push(" FROM identity_addresses a JOIN identities i ON i.workspace_id = $1 AND i.id = a.identity_id")
-            .push(" JOIN contacts c ON c.workspace_id = $1 AND c.id = i.contact_id WHERE a.workspace_id = $1 AND (");
+        const IDENTITY: &str = "i.id, i.contact_id, i.account_id, i.addresses, i.facts";
+        const CONTACT: &str = "c.profile, c.profile_at, c.profile_until";
+        statement.push(&format!(
+            "SELECT {IDENTITY}, {CONTACT} FROM (SELECT DISTINCT a.identity_id FROM identity_addresses a \
+             WHERE a.workspace_id = $1 AND ("
+        ));
         for (at, (account, address)) in addresses.enumerate() {
             statement
                 .push(if at == 0 { "a.account_id = " } else { " OR a.account_id = " })
@@ -108,9 +108,19 @@ impl Reader {
                 .with(" AND a.kind = ", address.kind.as_str())
                 .with(" AND a.value = ", address.value.as_str());
         }
-        statement.push(") ORDER BY i.id");
+        statement.push(") ORDER BY a.identity_id) AS named ");
         if on_postgres(self) {
-            statement.push(" FOR NO KEY UPDATE OF i, c");
+            // `OFFSET 0` keeps each look-up by key what it is. A planner that has seen a handful of rows would rather read the
+            // whole workspace, and a prepared statement would do so until the tables are analysed.
+            statement.push(&format!(
+                "CROSS JOIN LATERAL (SELECT {IDENTITY} FROM identities i WHERE i.workspace_id = $1 \
+                 AND i.id = named.identity_id OFFSET 0 FOR NO KEY UPDATE) AS i CROSS JOIN LATERAL (SELECT {CONTACT} \
+                 FROM contacts c WHERE c.workspace_id = $1 AND c.id = i.contact_id OFFSET 0 FOR NO KEY UPDATE) AS c"
+            ));
+        } else {
+            statement
+                .push("JOIN identities i ON i.workspace_id = $1 AND i.id = named.identity_id ")
+                .push("JOIN contacts c ON c.workspace_id = $1 AND c.id = i.contact_id");
         }
     }
 }
@@ -240,7 +250,7 @@ impl Tx {
     async fn known(&self, seed: &PersonSeed, addresses: &[Address]) -> Result<Vec<KnownRow>, StorageError> {
         let statement = self.select_known(seed, addresses)?;
         let mut known = KnownRow::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
-        known.dedup_by_key(|row| row.id);
+        known.sort_by_key(|row| row.id);
         Ok(known)
     }
 
