@@ -257,6 +257,7 @@ fn whole_tables(plan: &[String], is_postgres: bool) -> Vec<&String> {
             line.starts_with("SCAN ")
                 && ![
                     "SCAN k",
+                    "SCAN named",
                     "SCAN found",
                     "SCAN tab_",
                     "SCAN counted",
