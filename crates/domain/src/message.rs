@@ -51,9 +51,9 @@ impl Direction {
     }
 }
 
-/// Who wrote a message.
+/// Who wrote a message. As JSON one object with a `kind`: those of an [`Actor`], `echo` or `third_party`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
+#[serde(from = "AuthorJson", into = "AuthorJson")]
 pub enum Author {
     /// Somebody or something we know as an actor.
     Actor(Actor),
@@ -64,6 +64,41 @@ pub enum Author {
         /// How the platform names them.
         address: String,
     },
+}
+
+/// The written form of [`Author`]: an actor is not wrapped a second time.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum AuthorJson {
+    Actor(Actor),
+    Outside(Outside),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+enum Outside {
+    Echo,
+    ThirdParty { address: String },
+}
+
+impl From<AuthorJson> for Author {
+    fn from(json: AuthorJson) -> Self {
+        match json {
+            AuthorJson::Actor(actor) => Author::Actor(actor),
+            AuthorJson::Outside(Outside::Echo) => Author::Echo,
+            AuthorJson::Outside(Outside::ThirdParty { address }) => Author::ThirdParty { address },
+        }
+    }
+}
+
+impl From<Author> for AuthorJson {
+    fn from(author: Author) -> Self {
+        match author {
+            Author::Actor(actor) => AuthorJson::Actor(actor),
+            Author::Echo => AuthorJson::Outside(Outside::Echo),
+            Author::ThirdParty { address } => AuthorJson::Outside(Outside::ThirdParty { address }),
+        }
+    }
 }
 
 /// A message in a conversation.
@@ -102,4 +137,28 @@ pub struct Part {
     pub state: DeliveryState,
     /// The platform's id, once accepted.
     pub provider_id: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{AgentId, Role};
+
+    #[test]
+    fn an_author_has_one_kind_and_reads_back() {
+        let id = AgentId::from(uuid::Uuid::nil());
+        let written = [
+            (Author::Actor(Actor::Agent { id, role: Role::Bot }), json!({ "kind": "agent", "id": id, "role": "bot" })),
+            (Author::Actor(Actor::Customer), json!({ "kind": "customer" })),
+            (Author::Echo, json!({ "kind": "echo" })),
+            (Author::ThirdParty { address: "cc".into() }, json!({ "kind": "third_party", "address": "cc" })),
+        ];
+        for (author, json) in written {
+            assert_eq!(serde_json::to_string(&author).unwrap().matches("kind").count(), 1);
+            assert_eq!(serde_json::to_value(&author).unwrap(), json);
+            assert_eq!(serde_json::from_value::<Author>(json).unwrap(), author);
+        }
+    }
 }

@@ -48,8 +48,8 @@ fn useless(grant: &Grant, rules: &Rules) -> Vec<String> {
         reasons.push("it needs what it excludes".to_owned());
     }
     let categories = grant.templates();
-    if !categories.is_empty() && categories.without(grant.unless.templates).is_empty() {
-        reasons.push("it excludes every category of template that it carries".to_owned());
+    if !categories.and(grant.unless.templates).is_empty() {
+        reasons.push("it excludes a category of template that it carries".to_owned());
     }
     for quota in positions(grant.spends).filter_map(|quota| rules.quotas.get(quota)) {
         if quota.limit == Some(0) {

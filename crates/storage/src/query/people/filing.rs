@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::conversations::{Touch, no_conversation};
 use super::facts::{WindowColumns, facts_text, no_identity};
-use super::messages::{NewMessage, author_json};
+use super::messages::NewMessage;
 use super::statement::{Sql, on_postgres};
 use crate::entity::{messages, parts};
 use crate::query::{millis, to_json};
@@ -48,7 +48,7 @@ impl Tx {
             new.account.uuid().into(),
             message.kind.as_str().into(),
             message.direction.as_str().into(),
-            author_json(&message.author)?.into(),
+            to_json(&message.author)?.into(),
             by_person.map(Uuid::from).into(),
             to_json(&message.content)?.into(),
             message.state.map(DeliveryState::as_str).into(),

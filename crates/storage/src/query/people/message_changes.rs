@@ -7,7 +7,6 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Query
 use time::OffsetDateTime;
 use transom_domain::{Author, Body, Content, MessageId};
 
-use super::messages::author_json;
 use super::statement::Sql;
 use crate::entity::{message_reactions, messages};
 use crate::query::{millis, to_json};
@@ -67,7 +66,7 @@ impl Tx {
         at: OffsetDateTime,
     ) -> Result<bool, StorageError> {
         use message_reactions::Column as C;
-        let author = author_json(by)?;
+        let author = to_json(by)?;
         let row = message_reactions::ActiveModel {
             workspace_id: Set(self.ws()),
             message_id: Set(message.uuid()),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder};
-use serde_json::json;
 use time::OffsetDateTime;
 use transom_domain::{
     AgentId, Author, ChannelAccountId, ConversationId, DeliveryState, Direction, IdentityId, Message, MessageId,
@@ -15,7 +14,7 @@ use uuid::Uuid;
 use super::statement::{Sql, columns};
 use crate::entity::{message_reactions, messages, parts};
 use crate::instant::Millis;
-use crate::query::{from_json, millis, to_json, unreadable};
+use crate::query::{from_json, millis, unreadable};
 use crate::{Reader, StorageError};
 
 /// A message to be stored.
@@ -102,28 +101,6 @@ pub struct StoredReaction {
     pub at: OffsetDateTime,
 }
 
-/// An author as JSON: the kinds of actors stand beside `echo` and `third_party`, in one object.
-pub(crate) fn author_json(author: &Author) -> Result<serde_json::Value, StorageError> {
-    match author {
-        Author::Actor(actor) => to_json(actor),
-        Author::Echo => Ok(json!({ "kind": "echo" })),
-        Author::ThirdParty { address } => Ok(json!({ "kind": "third_party", "address": address })),
-    }
-}
-
-/// What [`author_json`] wrote.
-pub(crate) fn author_of(
-    value: serde_json::Value,
-    place: (&'static str, &'static str, Uuid),
-) -> Result<Author, StorageError> {
-    let text = |field| value.get(field).and_then(serde_json::Value::as_str);
-    match (text("kind"), text("address")) {
-        (Some("echo"), _) => Ok(Author::Echo),
-        (Some("third_party"), Some(address)) => Ok(Author::ThirdParty { address: address.to_owned() }),
-        _ => from_json(value, place).map(Author::Actor),
-    }
-}
-
 fn state(name: &str, place: (&'static str, &'static str, Uuid)) -> Result<DeliveryState, StorageError> {
     DeliveryState::parse(name).ok_or_else(|| unreadable(place, format!("`{name}` is no state")))
 }
@@ -174,7 +151,7 @@ impl StoredMessage {
                 kind: kind.ok_or_else(|| unreadable(place("kind"), format!("`{}` is no kind", row.kind)))?,
                 direction: direction
                     .ok_or_else(|| unreadable(place("direction"), format!("`{}` is no direction", row.direction)))?,
-                author: author_of(row.author, place("author"))?,
+                author: from_json(row.author, place("author"))?,
                 content: from_json(row.content, place("content"))?,
                 state,
                 at: row.at.at(),
@@ -279,7 +256,7 @@ impl Reader {
             .all(&self.conn)
             .await?;
         for row in rows {
-            let by = author_of(row.author, ("message_reactions", "author", row.message_id))?;
+            let by = from_json(row.author, ("message_reactions", "author", row.message_id))?;
             let reaction = StoredReaction { by, emoji: row.emoji.unwrap_or_default(), at: row.at.at() };
             reactions_of.entry(row.message_id).or_default().push(reaction);
         }

@@ -29,6 +29,5 @@ pub use episodes::{Episode, EpisodeEnd, EpisodeStart};
 pub use facts::WindowColumns;
 pub use lists::{ConversationQuery, Inbox, Sort, StatusFilter, TabCounts, WindowState};
 pub use meet::{Met, PersonSeed};
-pub(crate) use messages::author_of;
 pub use messages::{NewMessage, StoredMessage, StoredPart, StoredReaction};
 pub use templates::SyncCounts;

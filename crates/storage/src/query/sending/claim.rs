@@ -11,7 +11,6 @@ use super::attempts::number;
 use super::batch::{Batch, IdList, clock, locking_free};
 use super::outbox::{CLOCK_SKEW, Priority};
 use crate::instant::Millis;
-use crate::query::people::author_of;
 use crate::query::{from_json, millis, sql};
 use crate::{Storage, StorageError, Tx, WorkspaceScope};
 
@@ -299,7 +298,7 @@ impl TryFrom<Details> for Claimed {
             content: from_json(row.content, ("parts", "content", row.id))?,
             cost: number(row.cost),
             thread: row.thread,
-            author: author_of(row.author, ("messages", "author", row.message_id))?,
+            author: from_json(row.author, ("messages", "author", row.message_id))?,
             ask: row.extra,
             holds_quota: row.holds,
         })
