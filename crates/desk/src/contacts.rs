@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use transom_domain::{Contact, ContactId, EventId, Profile};
-use transom_storage::{NewEvent, StoredContact, Tx};
+use transom_domain::{Contact, ContactId, EventId, Identity, Profile};
+use transom_storage::{NewEvent, PersonSeed, StoredContact, Tx};
 use transom_windows::{Blocker, Event, What};
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::idempotency::{Once, only_once};
 use crate::situation::{Situation, wires};
 use crate::{Desk, DeskError};
 
@@ -37,7 +38,12 @@ pub struct ContactPatch {
 ///
 /// # Errors
 /// [`DeskError::Invalid`] for a contact without any name or address.
-pub async fn add(desk: &Desk, caller: &Caller, new: NewContact) -> Result<StoredContact, DeskError> {
+pub async fn add(
+    desk: &Desk,
+    caller: &Caller,
+    new: NewContact,
+    once: Option<Once<StoredContact>>,
+) -> Result<StoredContact, DeskError> {
     authorise(caller, Action::WriteContacts)?;
     let profile = checked(new.profile)?;
     let contact = Contact {
@@ -47,22 +53,19 @@ pub async fn add(desk: &Desk, caller: &Caller, new: NewContact) -> Result<Stored
         blocked: false,
         created_at: desk.now(),
     };
-    if contact.display_name.is_none() && contact.profile.is_empty() {
-        return Err(DeskError::invalid(
-            "contact_empty",
-            "display_name",
-            "give a name, a phone number or an email address",
-        ));
-    }
-    let (desk_in, now, contact) = (desk.clone(), desk.now(), Arc::new(contact));
+    somebody(&contact)?;
+    let (desk_in, now, contact, once) = (desk.clone(), desk.now(), Arc::new(contact), once.map(Arc::new));
     let id = contact.id;
     desk.storage()
         .transact(&caller.scope, move |tx| {
-            let (desk, contact) = (desk_in.clone(), contact.clone());
+            let (desk, contact, once) = (desk_in.clone(), contact.clone(), once.clone());
             Box::pin(async move {
-                tx.insert_contact(&contact, now).await?;
-                emit(&desk, tx, "contact.created", contact.id, json!({})).await?;
-                tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
+                let added = async {
+                    tx.insert_contact(&contact, now).await?;
+                    emit(&desk, tx, "contact.created", contact.id, json!({})).await?;
+                    tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
+                };
+                only_once(once.as_deref(), tx, now, added).await
             })
         })
         .await
@@ -71,7 +74,8 @@ pub async fn add(desk: &Desk, caller: &Caller, new: NewContact) -> Result<Stored
 /// Changes a contact.
 ///
 /// # Errors
-/// [`DeskError::NotFound`], [`DeskError::VersionMismatch`] when `expected` is not the present version.
+/// [`DeskError::NotFound`]; [`DeskError::VersionMismatch`] when `expected` is not the present version;
+/// [`DeskError::Invalid`] for a change that leaves nothing to know the contact by.
 pub async fn change(
     desk: &Desk,
     caller: &Caller,
@@ -85,7 +89,8 @@ pub async fn change(
         .transact(&caller.scope, move |tx| {
             let (desk, patch) = (desk_in.clone(), patch.clone());
             Box::pin(async move {
-                let mut contact = tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?.contact;
+                let stored = tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+                let mut contact = stored.contact;
                 let set = |field: &mut Option<String>, new: &Option<String>| {
                     if let Some(new) = new {
                         *field = Some(new.trim().to_owned()).filter(|text| !text.is_empty());
@@ -96,7 +101,58 @@ pub async fn change(
                 set(&mut contact.profile.phone, &patch.phone);
                 set(&mut contact.profile.language, &patch.language);
                 contact.profile = checked(contact.profile)?;
+                if stored.identities.is_empty() {
+                    somebody(&contact)?;
+                }
                 tx.update_contact(&contact, expected, now).await?.ok_or(DeskError::VersionMismatch)?;
+                emit(&desk, tx, "contact.changed", id, json!({})).await?;
+                tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
+            })
+        })
+        .await
+}
+
+/// Asks every platform of the contact that tells profiles on demand, and keeps what it says: the name that an agent
+/// chose stays. What one platform can't tell now does not hold up what another one told.
+///
+/// # Errors
+/// [`DeskError::NotFound`]; [`DeskError::Conflict`] where no channel of the contact tells profiles; [`DeskError::Platform`] when
+/// none of them told anything.
+pub async fn refresh(desk: &Desk, caller: &Caller, id: ContactId) -> Result<StoredContact, DeskError> {
+    authorise(caller, Action::WriteContacts)?;
+    let reader = desk.reader(&caller.scope);
+    let found = reader.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+    let mut told = Vec::new();
+    let mut failed = None;
+    for identity in found.identities {
+        let (account, channel) = desk.account(&caller.scope, identity.account).await?;
+        let Some(profiles) = channel.profiles().filter(|_| account.enabled) else { continue };
+        match profiles.fetch(&identity).await {
+            Ok(profile) => told.push((identity, profile)),
+            Err(error) => {
+                tracing::info!(identity = %identity.id, code = error.code(), "a platform told no profile");
+                failed = Some(error);
+            }
+        }
+    }
+    match failed {
+        Some(error) if told.is_empty() => return Err(error.into()),
+        None if told.is_empty() => {
+            let detail = "no channel on which this contact is known tells profiles on demand";
+            return Err(DeskError::conflict("no_profiles", detail));
+        }
+        _ => {}
+    }
+    let (desk_in, now, told) = (desk.clone(), desk.now(), Arc::new(told));
+    desk.storage()
+        .transact(&caller.scope, move |tx| {
+            let (desk, told) = (desk_in.clone(), told.clone());
+            Box::pin(async move {
+                for (identity, profile) in told.iter() {
+                    let Identity { id, contact, account, addresses } = identity.clone();
+                    let seed = PersonSeed { identity: id, contact, account, addresses, profile: profile.clone(), at: now };
+                    tx.meet(&seed, now).await?;
+                }
                 emit(&desk, tx, "contact.changed", id, json!({})).await?;
                 tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
             })
@@ -149,6 +205,17 @@ pub async fn set_blocked(
             })
         })
         .await
+}
+
+/// A contact that no channel knows must be known by something: otherwise nobody would ever find it again.
+fn somebody(contact: &Contact) -> Result<(), DeskError> {
+    // A language is nobody's name.
+    let known = Profile { language: None, picture_url: None, ..contact.profile.clone() };
+    if contact.display_name.is_none() && known.is_empty() {
+        let detail = "give a name, a phone number or an email address: nothing else would be known of this contact";
+        return Err(DeskError::invalid("contact_empty", "display_name", detail));
+    }
+    Ok(())
 }
 
 fn checked(mut profile: Profile) -> Result<Profile, DeskError> {

@@ -24,6 +24,7 @@ pub mod queries;
 mod quota;
 pub mod receive;
 mod registry;
+mod removed;
 mod send;
 mod situation;
 pub mod status;

@@ -231,7 +231,7 @@ pub async fn tags(desk: &Desk, caller: &Caller) -> Result<Vec<String>, DeskError
 }
 
 /// An account with everything that may be shown of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ChannelDetail {
     /// The account.
     pub account: ChannelAccount,
@@ -276,11 +276,17 @@ pub async fn channels(desk: &Desk, caller: &Caller) -> Result<Vec<ChannelDetail>
 pub async fn channel(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Result<ChannelDetail, DeskError> {
     authorise(caller, Action::ReadChannels)?;
     let reader = desk.reader(&caller.scope);
-    let account = reader.account(id).await?.ok_or(DeskError::NotFound { what: "channel" })?;
+    let account = present_account(&reader, id).await?;
     detail(desk, caller, &reader, account).await
 }
 
-async fn detail(
+/// An account that was not removed.
+pub(crate) async fn present_account(reader: &Reader, id: ChannelAccountId) -> Result<ChannelAccount, DeskError> {
+    let account = reader.account(id).await?.filter(|account| account.removed_at.is_none());
+    account.ok_or(DeskError::NotFound { what: "channel" })
+}
+
+pub(crate) async fn detail(
     desk: &Desk,
     caller: &Caller,
     reader: &Reader,

@@ -55,6 +55,16 @@ pub(super) enum Command {
         #[command(flatten)]
         flags: Flags,
     },
+    /// Remove a channel: its conversations stay readable, nothing goes in or out any more
+    Remove {
+        /// The channel
+        id: ChannelAccountId,
+        /// The workspace, by id or name
+        #[arg(long)]
+        workspace: String,
+        #[command(flatten)]
+        flags: Flags,
+    },
     /// Ask the platform for a channel's templates
     Sync {
         /// The channel
@@ -104,14 +114,22 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
                 country: None,
                 check: !no_check,
             };
-            let account = channels::connect(&desk, &caller, new).await?;
-            let detail = queries::channel(&desk, &caller, account.id).await?;
+            let detail = channels::connect(&desk, &caller, new, None).await?;
             desk.storage().close().await?;
             if as_json {
                 return json(&view(&config, &detail));
             }
-            eprintln!("channel {} ({}); enter this webhook address on the platform:", account.name, account.id);
+            let (name, id) = (&detail.account.name, detail.account.id);
+            eprintln!("channel {name} ({id}); enter this webhook address on the platform:");
             print(&format!("{}\n", webhook_url(&config, &detail)))
+        }
+        Command::Remove { id, workspace, flags } => {
+            let (_, desk) = ready(&flags).await?;
+            let caller = administrator(&desk, &workspace).await?;
+            let withheld = channels::remove(&desk, &caller, id).await?;
+            desk.storage().close().await?;
+            eprintln!("removed; {withheld} messages that waited to be sent are shown as not sent");
+            Ok(())
         }
         Command::Sync { id, workspace, flags } => {
             let (_, desk) = ready(&flags).await?;

@@ -169,7 +169,7 @@ async fn stranger(world: &World) -> Result<Seeded, Trouble> {
         display_name: Some(name.to_owned()),
         profile: Profile { phone: Some(phone.to_owned()), ..Profile::default() },
     };
-    let added = contacts::add(world.desk(), &world.caller, new).await.map_err(Trouble::new)?;
+    let added = contacts::add(world.desk(), &world.caller, new, None).await.map_err(Trouble::new)?;
     Ok(Seeded {
         name,
         customer,

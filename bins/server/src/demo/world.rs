@@ -217,7 +217,7 @@ impl World {
             country: None,
             check: true,
         };
-        let ours = channels::connect(self.desk(), &self.caller, new).await.map_err(Trouble::new)?;
+        let ours = channels::connect(self.desk(), &self.caller, new, None).await.map_err(Trouble::new)?.account;
         let public_id = self.desk().storage().public_id(&self.caller.scope, ours.connection);
         let webhook_url = Some(format!("{}/webhooks/{public_id}", self.server.base_url()));
         self.control()

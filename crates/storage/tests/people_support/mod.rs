@@ -60,6 +60,7 @@ impl Desk {
                 country: None,
                 enabled: true,
                 suspended: None,
+                removed_at: None,
             };
             in_tx!(desk, [connection, account], tx => {
                 tx.put_connection(&connection, &json!({}), NOON).await?;

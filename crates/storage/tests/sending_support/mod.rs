@@ -80,6 +80,7 @@ pub fn an_account(connection: ConnectionId, platform: &str) -> ChannelAccount {
         country: None,
         enabled: true,
         suspended: None,
+        removed_at: None,
     }
 }
 
