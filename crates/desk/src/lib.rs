@@ -25,6 +25,7 @@ mod quota;
 pub mod receive;
 mod registry;
 mod removed;
+mod rows;
 mod send;
 mod situation;
 pub mod status;

@@ -14,6 +14,7 @@ mod meet;
 mod merge;
 mod message_changes;
 mod messages;
+mod named;
 #[cfg(test)]
 mod plans;
 mod profile;
@@ -24,6 +25,7 @@ mod tags;
 mod templates;
 
 pub use contacts::{ContactQuery, StoredContact};
+pub(crate) use statement::Sql;
 pub use conversations::{StoredConversation, Touch};
 pub use episodes::{Episode, EpisodeEnd, EpisodeStart};
 pub use facts::WindowColumns;
