@@ -1,7 +1,8 @@
 //! Engine and sandbox agree: random conversations through HTTP find no message that Transom let through and the platform
 //! refused for window or quota, and none that Transom refused and the platform would have taken.
 //!
-//! `TRANSOM_AGREEMENT_STEPS` (500) and `TRANSOM_AGREEMENT_SEED` (by chance, printed) can be set; the long run is
+//! `TRANSOM_AGREEMENT_STEPS` (500) and `TRANSOM_AGREEMENT_SEED` (fixed in `.cargo/config.toml`, `random` for chance; printed) can
+//! be set; the long run is
 //! `TRANSOM_AGREEMENT_STEPS=10000 cargo test --release -p transom-tests --test agreement`.
 #![allow(
     clippy::unwrap_used,
