@@ -16,7 +16,7 @@ async fn tokens(db: &TestDatabase, storage: &Storage) -> StoredTokens {
 }
 
 async fn connection(storage: &Storage, scope: &WorkspaceScope) -> ConnectionId {
-    let connection = Connection { id: ConnectionId::new(&UuidV7), platform: "wechat".into(), name: "shop".into() };
+    let connection = Connection { id: ConnectionId::new(&UuidV7), platform: "elsewhere".into(), name: "shop".into() };
     let id = connection.id;
     storage
         .transact::<_, StorageError, _>(scope, move |tx| {
