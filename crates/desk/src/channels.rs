@@ -6,12 +6,13 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
-use transom_channel::{Channel, Platform, SettingField, SettingScope, SettingValues};
+use transom_channel::{Channel, Platform, Ports, SettingField, SettingScope, SettingValues};
 use transom_domain::{ChannelAccount, ChannelAccountId, Connection, ConnectionId, EventId, Template};
 use transom_storage::{NewEvent, Secrets, SyncCounts, Tx};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::idempotency::{Once, only_once};
+use crate::ports::NewTokens;
 use crate::queries::{self, ChannelDetail, present_account};
 use crate::{Desk, DeskError};
 
@@ -77,7 +78,12 @@ pub async fn connect(
     let connection = shared_connection(desk, caller, new.connection, &new.platform).await?;
     let all = with_shared(desk, caller, connection, new.settings.clone()).await?;
     let values = SettingValues::checked(platform.settings(), all, true)?;
-    let channel = platform.connect(&values, desk.ports())?;
+    let tokens = NewTokens::default();
+    let ports = match connection {
+        Some(id) => desk.channels().ports_of(&caller.scope, id),
+        None => Ports { tokens: Arc::new(tokens.clone()), ..desk.ports().clone() },
+    };
+    let channel = platform.connect(&values, &ports)?;
     let (mut limits, mut name) = (new.limits.clone(), new.name.clone());
     let mut external_key = external_key(&platform, &values, channel.as_ref());
     if new.check {
@@ -112,6 +118,7 @@ pub async fn connect(
         platform: account.platform.clone(),
         name: account.name.clone(),
     });
+    let made = made.map(|made| (made, tokens));
     store(desk, caller, &platform, Change { account, made, settings: new.settings, once }).await
 }
 
@@ -142,7 +149,7 @@ pub async fn change(
         let mut all = with_shared(desk, caller, Some(account.connection), own).await?;
         all.extend(patch.settings.clone());
         let values = SettingValues::checked(platform.settings(), all, true)?;
-        let channel = platform.connect(&values, desk.ports())?;
+        let channel = platform.connect(&values, &desk.channels().ports_of(&caller.scope, account.connection))?;
         same_account(&account, external_key(&platform, &values, channel.as_ref()))?;
     }
     store(desk, caller, &platform, Change { account, made: None, settings: patch.settings, once: None }).await
@@ -231,7 +238,7 @@ pub async fn templates(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Re
 struct Change {
     account: ChannelAccount,
     /// The connection that is made with it.
-    made: Option<Connection>,
+    made: Option<(Connection, NewTokens)>,
     /// What was given; what was there stays.
     settings: BTreeMap<String, SecretString>,
     once: Option<Once<ChannelDetail>>,
@@ -271,11 +278,12 @@ async fn put(
     tx: &Tx,
     sorted: &Sorted,
     account: &ChannelAccount,
-    made: Option<&Connection>,
+    made: Option<&(Connection, NewTokens)>,
     now: OffsetDateTime,
 ) -> Result<(), DeskError> {
-    if let Some(made) = made {
+    if let Some((made, tokens)) = made {
         tx.put_connection(made, &Value::Object(sorted.connection.clone()), now).await?;
+        tokens.store(tx, made.id, now).await?;
     } else if !tx.lock_connection(account.connection).await? {
         return Err(DeskError::NotFound { what: "connection" });
     }
