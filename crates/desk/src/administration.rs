@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 use time::OffsetDateTime;
-use transom_domain::{AgentId, ConnectionId, EventId, Role, TokenId};
-use transom_storage::{NewEvent, NewToken, StoredAgent};
+use transom_domain::{AgentId, ConnectionId, Role, TokenId};
+use transom_storage::{NewToken, StoredAgent};
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::changes::tell;
 use crate::idempotency::{Once, only_once};
 use crate::workspaces::Issued;
 use crate::{Desk, DeskError};
@@ -165,15 +166,7 @@ pub async fn remove_connection(desk: &Desk, caller: &Caller, id: ConnectionId) -
                     let detail = "channels run over this connection: remove them first, it goes with the last one";
                     return Err(DeskError::conflict("connection_in_use", detail));
                 }
-                let event = NewEvent {
-                    id: EventId::new(desk.ids()),
-                    kind: "connection.removed".to_owned(),
-                    conversation: None,
-                    contact: None,
-                    data: json!({ "connection": id }),
-                    at: now,
-                };
-                Ok(tx.emit(&event).await?)
+                tell(tx, desk.ids(), None, "connection.removed", json!({ "connection": id }), now).await
             })
         })
         .await;

@@ -7,10 +7,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use transom_channel::{Channel, Platform, Ports, SettingField, SettingScope, SettingValues};
-use transom_domain::{ChannelAccount, ChannelAccountId, Connection, ConnectionId, EventId, Template};
-use transom_storage::{NewEvent, Secrets, SyncCounts, Tx};
+use transom_domain::{ChannelAccount, ChannelAccountId, Connection, ConnectionId, Template};
+use transom_storage::{Secrets, SyncCounts, Tx};
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::changes::tell;
 use crate::idempotency::{Once, only_once};
 use crate::ports::NewTokens;
 use crate::queries::{self, ChannelDetail, present_account};
@@ -160,7 +161,9 @@ fn same_account(account: &ChannelAccount, key: Option<String>) -> Result<(), Des
     match key {
         Some(key) if key != account.external_key => {
             let known = &account.external_key;
-            let detail = format!("these settings are those of `{key}`, and this channel is `{known}`: connect the other one as a channel of its own");
+            let detail = format!(
+                "these settings are those of `{key}`, and this channel is `{known}`: connect the other one as a channel of its own"
+            );
             Err(DeskError::invalid("other_account", "settings", detail))
         }
         _ => Ok(()),
@@ -185,9 +188,10 @@ pub async fn remove(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Resul
                 let removed =
                     tx.remove_account(id, &reason, now).await?.ok_or(DeskError::NotFound { what: "channel" })?;
                 let data = json!({ "account": id, "withheld": removed.withheld });
-                tell(&desk, tx, "channel.removed", data, now).await?;
+                tell(tx, desk.ids(), None, "channel.removed", data, now).await?;
                 if removed.with_connection {
-                    tell(&desk, tx, "connection.removed", json!({ "connection": removed.connection }), now).await?;
+                    tell(tx, desk.ids(), None, "connection.removed", json!({ "connection": removed.connection }), now)
+                        .await?;
                 }
                 Ok::<_, DeskError>(removed.withheld.len())
             })
@@ -216,7 +220,7 @@ pub async fn sync_templates(desk: &Desk, caller: &Caller, id: ChannelAccountId) 
             Box::pin(async move {
                 let counts = tx.upsert_templates(account.id, &definitions, desk.ids(), now).await?;
                 let data = json!({ "account": account.id, "added": counts.added, "changed": counts.changed, "gone": counts.gone });
-                tell(&desk, tx, "templates.synced", data, now).await?;
+                tell(tx, desk.ids(), None, "templates.synced", data, now).await?;
                 Ok(counts)
             })
         })
@@ -263,7 +267,7 @@ async fn store(
                 let stored = async {
                     put(tx, &sorted, &account, made.as_ref(), now).await?;
                     let data = json!({ "account": account.id, "enabled": account.enabled });
-                    tell(&desk, tx, "channel.changed", data, now).await?;
+                    tell(tx, desk.ids(), None, "channel.changed", data, now).await?;
                     queries::detail(&desk, &caller, tx, (*account).clone()).await
                 };
                 only_once(once.as_deref(), tx, now, stored).await
@@ -296,11 +300,6 @@ async fn put(
         tx.put_account_settings(account.id, &Value::Object(sorted.account.clone())).await?;
     }
     Ok(())
-}
-
-async fn tell(desk: &Desk, tx: &Tx, kind: &str, data: Value, at: OffsetDateTime) -> Result<(), DeskError> {
-    let id = EventId::new(desk.ids());
-    Ok(tx.emit(&NewEvent { id, kind: kind.to_owned(), conversation: None, contact: None, data, at }).await?)
 }
 
 /// Settings by where they are kept.

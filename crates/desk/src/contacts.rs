@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use transom_domain::{Contact, ContactId, EventId, Identity, Profile};
-use transom_storage::{NewEvent, PersonSeed, StoredContact, Tx};
+use transom_domain::{Contact, ContactId, Identity, Profile};
+use transom_storage::{PersonSeed, StoredContact};
 use transom_windows::{Blocker, Event, What};
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::changes::tell;
 use crate::idempotency::{Once, only_once};
 use crate::situation::{Situation, wires};
 use crate::{Desk, DeskError};
@@ -26,12 +27,23 @@ pub struct NewContact {
 pub struct ContactPatch {
     /// The name that agents see.
     pub display_name: Option<String>,
+    /// Given name.
+    pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: Option<String>,
     /// Email address.
     pub email: Option<String>,
     /// Phone number.
     pub phone: Option<String>,
     /// BCP 47 language tag.
     pub language: Option<String>,
+}
+
+impl From<ContactPatch> for NewContact {
+    fn from(patch: ContactPatch) -> Self {
+        let ContactPatch { display_name, first_name, last_name, email, phone, language } = patch;
+        Self { display_name, profile: Profile { first_name, last_name, email, phone, language, ..Profile::default() } }
+    }
 }
 
 /// Adds a contact.
@@ -62,7 +74,7 @@ pub async fn add(
             Box::pin(async move {
                 let added = async {
                     tx.insert_contact(&contact, now).await?;
-                    emit(&desk, tx, "contact.created", contact.id, json!({})).await?;
+                    tell(tx, desk.ids(), Some(id), "contact.created", json!({}), now).await?;
                     tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
                 };
                 only_once(once.as_deref(), tx, now, added).await
@@ -97,6 +109,8 @@ pub async fn change(
                     }
                 };
                 set(&mut contact.display_name, &patch.display_name);
+                set(&mut contact.profile.first_name, &patch.first_name);
+                set(&mut contact.profile.last_name, &patch.last_name);
                 set(&mut contact.profile.email, &patch.email);
                 set(&mut contact.profile.phone, &patch.phone);
                 set(&mut contact.profile.language, &patch.language);
@@ -105,7 +119,7 @@ pub async fn change(
                     somebody(&contact)?;
                 }
                 tx.update_contact(&contact, expected, now).await?.ok_or(DeskError::VersionMismatch)?;
-                emit(&desk, tx, "contact.changed", id, json!({})).await?;
+                tell(tx, desk.ids(), Some(id), "contact.changed", json!({}), now).await?;
                 tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
             })
         })
@@ -150,10 +164,11 @@ pub async fn refresh(desk: &Desk, caller: &Caller, id: ContactId) -> Result<Stor
             Box::pin(async move {
                 for (identity, profile) in told.iter() {
                     let Identity { id, contact, account, addresses } = identity.clone();
-                    let seed = PersonSeed { identity: id, contact, account, addresses, profile: profile.clone(), at: now };
+                    let seed =
+                        PersonSeed { identity: id, contact, account, addresses, profile: profile.clone(), at: now };
                     tx.meet(&seed, now).await?;
                 }
-                emit(&desk, tx, "contact.changed", id, json!({})).await?;
+                tell(tx, desk.ids(), Some(id), "contact.changed", json!({}), now).await?;
                 tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
             })
         })
@@ -200,7 +215,7 @@ pub async fn set_blocked(
                 contact.blocked = blocked;
                 tx.update_contact(&contact, None, now).await?.ok_or(DeskError::NotFound { what: "contact" })?;
                 let kind = if blocked { "contact.blocked" } else { "contact.unblocked" };
-                emit(&desk, tx, kind, id, json!({})).await?;
+                tell(tx, desk.ids(), Some(id), kind, json!({}), now).await?;
                 tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
             })
         })
@@ -218,7 +233,18 @@ fn somebody(contact: &Contact) -> Result<(), DeskError> {
     Ok(())
 }
 
-fn checked(mut profile: Profile) -> Result<Profile, DeskError> {
+fn checked(profile: Profile) -> Result<Profile, DeskError> {
+    let said = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let mut profile = Profile {
+        name: said(profile.name),
+        first_name: said(profile.first_name),
+        last_name: said(profile.last_name),
+        username: said(profile.username),
+        email: said(profile.email),
+        phone: said(profile.phone),
+        language: said(profile.language),
+        picture_url: said(profile.picture_url),
+    };
     if let Some(phone) = &profile.phone {
         profile.phone = Some(e164(phone)?);
     }
@@ -250,12 +276,6 @@ fn e164(phone: &str) -> Result<String, DeskError> {
             ),
         ))
     }
-}
-
-async fn emit(desk: &Desk, tx: &Tx, kind: &str, contact: ContactId, data: serde_json::Value) -> Result<(), DeskError> {
-    let id = EventId::new(desk.ids());
-    let at = desk.now();
-    Ok(tx.emit(&NewEvent { id, kind: kind.to_owned(), conversation: None, contact: Some(contact), data, at }).await?)
 }
 
 #[cfg(test)]

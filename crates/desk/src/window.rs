@@ -44,8 +44,7 @@ pub async fn window(desk: &Desk, caller: &Caller, conversation: ConversationId) 
     authorise(caller, Action::ReadConversations)?;
     let (stored, situation) = situation_of(desk, caller, conversation).await?;
     let now = desk.now();
-    let house =
-        HouseRules::of(stored.conversation.status, situation.account.enabled).over(&situation.account);
+    let house = HouseRules::of(stored.conversation.status, situation.account.enabled).over(&situation.account);
     let view = |sender| SenderView {
         decision: situation.policy.decide(&situation.facts, Ask::by(sender), now),
         house: reasons(&house, sender),

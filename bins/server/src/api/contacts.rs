@@ -8,7 +8,6 @@ use poem_openapi::payload::Json;
 use time::OffsetDateTime;
 use transom_desk::contacts::{self, ContactPatch, NewContact};
 use transom_desk::{Target, queries, send, window};
-use transom_domain::Profile;
 use transom_storage::ContactQuery;
 use uuid::Uuid;
 
@@ -19,7 +18,7 @@ use super::cursor::Place;
 use super::idempotency::{Idempotent, answered};
 use super::messages::reply_only;
 use super::version::{Accepted, IfMatch, Made, Versioned};
-use super::views::contact::{ContactPage, ContactPatchBody, ContactView, NewContactBody};
+use super::views::contact::{ContactFields, ContactPage, ContactView};
 use super::views::conversation::ReachabilityView;
 use super::views::message::{NewContactMessageBody, SentView};
 use super::{MAX_PAGE, PAGE, Tag, cut};
@@ -86,13 +85,11 @@ impl ContactsApi {
         &self,
         signed: Signed,
         key: Idempotent,
-        body: Body<NewContactBody>,
+        body: Body<ContactFields>,
     ) -> Result<Made<ContactView>, Refused<Making>> {
         let (desk, caller) = (&self.0.desk, signed.caller());
-        let NewContactBody { display_name, first_name, last_name, email, phone, language } = body.0;
-        let profile = Profile { first_name, last_name, email, phone, language, ..Profile::default() };
         let once = key.once(caller, 201, |added| ContactView::from(added));
-        let added = contacts::add(desk, caller, NewContact { display_name, profile }, once).await;
+        let added = contacts::add(desk, caller, NewContact::from(ContactPatch::from(body.0)), once).await;
         let (view, replayed) = answered(added, |added| ContactView::from(added))?;
         Ok(Made::Made(view, replayed))
     }
@@ -118,11 +115,9 @@ impl ContactsApi {
         signed: Signed,
         id: Path<Uuid>,
         seen: IfMatch,
-        body: Body<ContactPatchBody>,
+        body: Body<ContactFields>,
     ) -> Result<Versioned<ContactView>, Refused<Changing>> {
-        let ContactPatchBody { display_name, email, phone, language } = body.0;
-        let patch = ContactPatch { display_name, email, phone, language };
-        let stored = contacts::change(&self.0.desk, signed.caller(), id.0.into(), patch, seen.0).await?;
+        let stored = contacts::change(&self.0.desk, signed.caller(), id.0.into(), body.0.into(), seen.0).await?;
         Ok(Versioned::new((&stored).into(), stored.version))
     }
 

@@ -120,7 +120,10 @@ async fn a_removed_channel_leaves_its_history_and_nothing_else() {
     let said = shown["items"].as_array().unwrap().iter().filter(|message| message["direction"] != "internal");
     assert_eq!(said.count(), 2);
     assert_eq!(bench.admin.get("/conversations").await.expect(200)["items"][0]["preview"], "It is on its way.");
-    assert_eq!(bench.admin.get(&format!("/conversations?channel={}", account.id)).await.expect(200)["items"][0]["contact_name"], "Ann");
+    assert_eq!(
+        bench.admin.get(&format!("/conversations?channel={}", account.id)).await.expect(200)["items"][0]["contact_name"],
+        "Ann"
+    );
 
     // Nothing goes out, and everything says why.
     let window = bench.admin.get(&format!("{path}/window")).await.expect(200);
@@ -131,7 +134,10 @@ async fn a_removed_channel_leaves_its_history_and_nothing_else() {
     bench.admin.post(&format!("/contacts/{contact}/messages"), body).await.refused(409, "channel_removed");
     let reach = bench.admin.get(&format!("/contacts/{contact}/reachability")).await.expect(200);
     assert_eq!(reach["channels"], json!([]));
-    bench.admin.post(&format!("/messages/{}/settle", waiting["id"].as_str().unwrap()), json!({ "choice": "retry" })).await;
+    bench
+        .admin
+        .post(&format!("/messages/{}/settle", waiting["id"].as_str().unwrap()), json!({ "choice": "retry" }))
+        .await;
     bench
         .until("it is withheld again", || async {
             (bench.admin.get(&path_of_it).await.expect(200)["state"] == "not_sent").then_some(())
@@ -141,12 +147,14 @@ async fn a_removed_channel_leaves_its_history_and_nothing_else() {
 
     // Nothing comes in.
     let headers = [("content-type", "application/json"), ("x-telegram-bot-api-secret-token", "a-long-random-text")];
-    let call = bench.admin.raw(reqwest::Method::POST, &account.webhook_url, b"{\"update_id\":9}".to_vec(), &headers).await;
+    let call =
+        bench.admin.raw(reqwest::Method::POST, &account.webhook_url, b"{\"update_id\":9}".to_vec(), &headers).await;
     call.refused(404, "not_found");
 
     // The same bot again is a new channel.
     let settings = json!({ "bot_token": token, "webhook_secret": "another-random-text" });
-    let again = bench.admin.post("/channels", json!({ "platform": "telegram", "settings": settings })).await.expect(201);
+    let again =
+        bench.admin.post("/channels", json!({ "platform": "telegram", "settings": settings })).await.expect(201);
     assert_ne!(again["id"], json!(account.id));
     assert_eq!(again["external_key"], json!(kept.external_key));
     bench.stop().await;
@@ -186,7 +194,9 @@ async fn one_channel_of_a_connection_goes_without_the_others() {
 #[tokio::test]
 async fn the_token_says_which_bot_it_is() {
     let bench = Bench::start().await;
-    let connect = |settings| bench.admin.post("/channels", json!({ "platform": "telegram", "settings": settings, "check": false }));
+    let connect = |settings| {
+        bench.admin.post("/channels", json!({ "platform": "telegram", "settings": settings, "check": false }))
+    };
     let token = "123456:AAinventedinventedinventedinvented0";
     let made = connect(json!({ "bot_token": token, "webhook_secret": "x-secret" })).await.expect(201);
     assert_eq!(made["external_key"], "123456");

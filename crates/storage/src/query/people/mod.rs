@@ -24,11 +24,11 @@ mod tags;
 mod templates;
 
 pub use contacts::{ContactQuery, StoredContact};
-pub(crate) use statement::Sql;
 pub use conversations::{StoredConversation, Touch};
 pub use episodes::{Episode, EpisodeEnd, EpisodeStart};
 pub use facts::WindowColumns;
 pub use lists::{ConversationQuery, Inbox, Sort, StatusFilter, TabCounts, WindowState};
 pub use meet::{Met, PersonSeed};
 pub use messages::{NewMessage, StoredMessage, StoredPart, StoredReaction};
+pub(crate) use statement::Sql;
 pub use templates::SyncCounts;

@@ -60,8 +60,7 @@ impl Reader {
 
     /// What an account is, whoever is asked about.
     async fn account_facts(&self, account: &ChannelAccount, policy: &Policy) -> Result<Account, StorageError> {
-        let templates =
-            if policy.has_templates() { Some(self.approved_categories(account).await?) } else { None };
+        let templates = if policy.has_templates() { Some(self.approved_categories(account).await?) } else { None };
         Ok(Account {
             suspended: account.suspended.clone(),
             country: account.country.as_deref().and_then(|country| country.parse().ok()),
