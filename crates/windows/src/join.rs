@@ -119,7 +119,7 @@ fn joined(one: &Opening, other: &Opening) -> Opening {
     }
     let of_sessions = [one, other].into_iter().any(counts_sessions);
     let mut recent: Vec<OffsetDateTime> =
-        [one, other].into_iter().filter(|_| of_sessions).flat_map(|opening| events(opening)).collect();
+        [one, other].into_iter().filter(|_| of_sessions).flat_map(events).collect();
     recent.sort_unstable();
     recent.dedup();
     // A right counts from its event, of which a repeat may claim to be later; other kinds from their newest, which starts
