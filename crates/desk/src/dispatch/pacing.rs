@@ -57,6 +57,16 @@ impl Pacers {
         Ok(())
     }
 
+    /// Gives tokens back that nothing was sent with.
+    pub(super) fn put_back(&self, pacing: &Pacing, account: ChannelAccountId, recipient: IdentityId) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, rate) in [(Key::Account(account), pacing.account), (Key::Recipient(recipient), pacing.recipient)] {
+            if let Some(bucket) = buckets.get_mut(&key) {
+                bucket.full_at = bucket.full_at.saturating_sub(rate.each);
+            }
+        }
+    }
+
     /// The platform said "too fast": nothing more from this account until then.
     pub(super) fn slow_down(&self, pacing: &Pacing, account: ChannelAccountId, until: OffsetDateTime) {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,6 +118,8 @@ mod tests {
         assert!(pacers.take(&pacing, account, person, next).is_err());
         let other = ids.next().into();
         assert_eq!(pacers.take(&pacing, account, other, next), Ok(()));
+        pacers.put_back(&pacing, account, person);
+        assert_eq!(pacers.take(&pacing, account, person, next), Ok(()), "what was not used can be taken again");
     }
 
     #[test]
