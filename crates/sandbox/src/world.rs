@@ -82,7 +82,7 @@ pub struct NewAccount {
     pub platform: String,
     /// What people call it.
     pub name: Option<String>,
-    /// Where its webhooks go.
+    /// Where its webhooks go; an empty one takes it away.
     pub webhook_url: Option<String>,
     /// Whether receipts come by themselves.
     pub receipts: Option<Receipts>,

@@ -73,7 +73,8 @@ fn count(platform: &str, begun: &Begun) {
         Begun::Withheld { .. } | Begun::Lost => None,
     };
     if let Some(result) = decided {
-        metrics::counter!("transom_decisions_total", "platform" => platform.to_owned(), "result" => result).increment(1);
+        metrics::counter!("transom_decisions_total", "platform" => platform.to_owned(), "result" => result)
+            .increment(1);
     }
     if let Begun::Withheld { why } = begun {
         metrics::counter!("transom_withheld_total", "reason" => *why).increment(1);

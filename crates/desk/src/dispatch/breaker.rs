@@ -114,8 +114,7 @@ impl Breakers {
         let state = accounts.entry(account).or_default();
         let tripped = state.count(health, now);
         let opened = Phase::Open { until: now.saturating_add(OPEN_FOR) };
-        let locked =
-            || Phase::Locked { since: now, until: now.saturating_add(LOCKED_FOR), scope: scope.clone() };
+        let locked = || Phase::Locked { since: now, until: now.saturating_add(LOCKED_FOR), scope: scope.clone() };
         let (phase, turn) = match (&state.phase, health) {
             (Phase::Closed | Phase::Half { .. }, Health::Locked) => (locked(), Some(Turn::Opened)),
             (Phase::Open { .. } | Phase::Locked { .. }, Health::Locked) => (locked(), None),

@@ -22,6 +22,9 @@ const SECOND_LOOK: Duration = Duration::seconds(60);
 const STORE_AGAIN: [Pause; 4] =
     [Pause::from_millis(100), Pause::from_millis(500), Pause::from_secs(2), Pause::from_secs(5)];
 
+/// So many requests are made with the same key where the platform drops repeats; then people look at it.
+const RESENDS: u32 = 10;
+
 /// An attempt that was made.
 #[derive(Debug, Clone)]
 pub(super) struct Attempted {
@@ -138,8 +141,7 @@ impl Record {
             (Some(person), None) => accepted(tx, attempted, person, learned, now).await?,
             (None, _) => {}
         }
-        let detail =
-            json!({ "message_state": message_state, "error": settlement.error, "attempt": attempted.attempt });
+        let detail = json!({ "message_state": message_state, "error": settlement.error, "attempt": attempted.attempt });
         tell(tx, desk, claimed, (DeliveryState::Sending, *state), Some(detail), now).await?;
         for receipt in joined {
             tell(tx, desk, claimed, (receipt.from, receipt.to), receipt.detail, now).await?;
@@ -189,7 +191,8 @@ fn verdict(attempted: &Attempted, answer: Answer, now: OffsetDateTime) -> Verdic
         NextStep::DecideAgain => (retry(Some(Duration::ZERO)), DeliveryState::Queued, proof, Health::Well),
         NextStep::Settle => {
             let dedupes = attempted.situation.channel.capabilities().settling.dedupes_for;
-            let resend = dedupes.is_some_and(|span| now < attempted.started_at.saturating_add(span));
+            let resend = attempted.attempt < RESENDS
+                && dedupes.is_some_and(|span| now < attempted.started_at.saturating_add(span / 2));
             if resend {
                 (retry(None), DeliveryState::Queued, None, Health::Ill)
             } else {
@@ -252,6 +255,12 @@ async fn learn(
     proof: &Evidence,
     now: OffsetDateTime,
 ) -> Result<(), DeskError> {
+    if let (Evidence::Template(status), Some(template)) = (proof, attempted.claimed.content.as_template()) {
+        // The next one of this template is refused before it leaves; the platform's notice or the next sync says more.
+        let (account, word) = (attempted.claimed.account, status.as_str());
+        tx.set_template_status(account, &template.name, &template.language, *status, word, None, now).await?;
+        return Ok(());
+    }
     let mut situation = attempted.situation.again(tx, person, now).await?;
     let record = attempted.permit.record();
     evidence::record(tx, &mut situation, Some(&record), &attempted.permit.spends(), proof, attempted.started_at, now)

@@ -74,8 +74,7 @@ async fn send(
     let (id, content, now) = ((claimed.part, attempt), claimed.content.clone(), dispatcher.desk.now());
     let outbound = OutboundPart::new(permit.clone(), &situation.identity, id, content, now);
     let slow = began.elapsed() > dispatcher.desk.config().lease.unsigned_abs() / 4;
-    let mut attempted =
-        Attempted { claimed: claimed.clone(), situation, permit, attempt, started_at, duration_ms: 0 };
+    let mut attempted = Attempted { claimed: claimed.clone(), situation, permit, attempt, started_at, duration_ms: 0 };
     let answer = match outbound {
         Err(refused) => Answer::TooLate(refused.to_string()),
         Ok(_) if slow => Answer::TooLate("beginning took too long".to_owned()),

@@ -436,7 +436,11 @@ mod tests {
         ];
         let taken = in_turn(&rows, 9, &AccountRoom::of(5).with(nine, 1));
         assert_eq!(ids(&taken), [1, 3], "over all priorities together");
-        assert_eq!(look_further(&look(9), &rows, &taken)[0], (rows[0].ready_at, rows[0].id), "the rest is looked at again");
+        assert_eq!(
+            look_further(&look(9), &rows, &taken)[0],
+            (rows[0].ready_at, rows[0].id),
+            "the rest is looked at again"
+        );
         assert_eq!(ids(&in_turn(&rows, 9, &AccountRoom::of(2))), [1, 3, 2]);
     }
 
@@ -454,7 +458,10 @@ mod tests {
     #[test]
     fn the_bound_stays_behind_the_clock() {
         let rows = [due(1, 9, Priority::Reply, 1), due(2, 9, Priority::Reply, 1)];
-        assert_eq!(look_further(&look(1), &rows, &in_turn(&rows, 2, &AccountRoom::default()))[0].0, (NOW - CLOCK_SKEW).into());
+        assert_eq!(
+            look_further(&look(1), &rows, &in_turn(&rows, 2, &AccountRoom::default()))[0].0,
+            (NOW - CLOCK_SKEW).into()
+        );
     }
 
     #[test]
