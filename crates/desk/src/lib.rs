@@ -21,6 +21,7 @@ mod idempotency;
 mod may_send;
 pub mod messages;
 mod note;
+mod ports;
 mod pull;
 pub mod queries;
 mod quota;
