@@ -34,6 +34,7 @@
 //! | --- | --- | --- | --- |
 //! | `whatsapp` | `{base}/whatsapp` (then `/v25.0/…`) | phone number id | [`WhatsAppSettings`] |
 //! | `telegram` | `{base}/telegram` (then `/bot{token}/…`, `/file/bot{token}/…`) | bot id | [`TelegramSettings`] |
+//! | `line` | `{base}/line` (then `/v2/bot/…`; files too) | the bot's user id | [`LineSettings`] |
 //!
 //! # The control API
 //!
@@ -65,7 +66,8 @@
 //!
 //! Verbs of WhatsApp: `template` makes or replaces a template, `template_status` sets its status and announces it, `handshake`
 //! makes the GET call by which Meta checks a webhook URL, `alert` sends any other account-level field. Verbs of Telegram:
-//! `business_connection` and `group` make or change one, `update` sends any update.
+//! `business_connection` and `group` make or change one, `update` sends any update. Verbs of LINE: `verify` makes the empty call by which
+//! LINE checks a webhook URL, `event` sends any event.
 //!
 //! # Time
 //!
@@ -108,7 +110,8 @@ pub use ledger::{CallRecord, Send, Window, WindowState};
 pub use media::Media;
 pub use people::{Customer, CustomerPatch, NewCustomer};
 pub use platforms::{
-    Ask, AskKind, Because, QuotaView, ReceiptOrder, Refusals, Review, TelegramSettings, Verdict, WhatsAppSettings,
+    Ask, AskKind, Because, LineSettings, QuotaView, ReceiptOrder, Refusals, Review, TelegramSettings, Verdict,
+    WhatsAppSettings,
 };
 pub use problem::{Problem, ProblemKind};
 pub use sandbox::{Sandbox, StartError};

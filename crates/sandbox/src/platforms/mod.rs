@@ -2,9 +2,11 @@
 //!
 //! To add one: write its file beside the others, implement [`Personality`] and add it to [`all`].
 
+mod line;
 mod telegram;
 mod whatsapp;
 
+pub use self::line::LineSettings;
 pub use self::telegram::TelegramSettings;
 pub use self::whatsapp::{Refusals, Review, WhatsAppSettings};
 
@@ -24,7 +26,7 @@ use crate::world::{Account, World};
 
 /// The platforms that this sandbox stands in for.
 pub(crate) fn all() -> Vec<Box<dyn Personality>> {
-    vec![Box::new(whatsapp::WhatsApp), Box::new(telegram::Telegram)]
+    vec![Box::new(whatsapp::WhatsApp), Box::new(telegram::Telegram), Box::new(line::Line)]
 }
 
 /// One platform's side: its wire format, its rules, its moods.
@@ -72,6 +74,11 @@ pub(crate) trait Personality: Send + Sync + 'static {
 
     /// The headers that prove a webhook's origin; `badly`: that fail to.
     fn sign(&self, world: &mut World, account: &Account, body: &[u8], badly: bool) -> Vec<(&'static str, String)>;
+
+    /// A webhook's body as the platform sends it when an earlier try was not taken.
+    fn redelivered(&self, body: &str) -> String {
+        body.to_owned()
+    }
 
     /// A control verb of this platform alone.
     async fn verb(&self, shared: &Shared, account: &str, verb: &str, body: Value) -> Result<Value, Problem>;
