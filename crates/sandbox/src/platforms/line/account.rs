@@ -11,6 +11,7 @@ use super::errors::LineError;
 use crate::Problem;
 use crate::names::mix;
 use crate::pacing::Bucket;
+use crate::platforms::kit::merged;
 use crate::world::World;
 
 /// The settings of an Official Account. What is left out when it is made is made up.
@@ -106,7 +107,7 @@ pub(super) fn open(world: &mut World, name: Option<&str>, given: &Value) -> Resu
         reply_token_seconds: 60,
         pacing: true,
     };
-    let settings = merged(&made_up, given)?;
+    let settings = checked(&made_up, given)?;
     let id = settings.bot_user_id.clone();
     if world.accounts.contains_key(&id) {
         return Err(Problem::conflict(format!("there is an account `{id}` already")));
@@ -119,7 +120,7 @@ pub(super) fn open(world: &mut World, name: Option<&str>, given: &Value) -> Resu
 /// Changes an account's settings.
 pub(super) fn patch(world: &mut World, account: &str, given: &Value) -> Result<(), Problem> {
     let found = official(world, account)?;
-    let changed = merged(&found.settings, given)?;
+    let changed = checked(&found.settings, given)?;
     if changed.bot_user_id != account {
         return Err(Problem::invalid("bot_user_id is the account's id and stays"));
     }
@@ -127,14 +128,8 @@ pub(super) fn patch(world: &mut World, account: &str, given: &Value) -> Result<(
     Ok(())
 }
 
-fn merged(base: &LineSettings, given: &Value) -> Result<LineSettings, Problem> {
-    let mut whole = serde_json::to_value(base).map_err(|error| Problem::invalid(error.to_string()))?;
-    let Value::Object(changes) = given else { return Err(Problem::invalid("settings is an object")) };
-    if let Value::Object(whole) = &mut whole {
-        whole.extend(changes.clone());
-    }
-    let settings: LineSettings =
-        serde_json::from_value(whole).map_err(|error| Problem::invalid(format!("settings: {error}")))?;
+fn checked(base: &LineSettings, changes: &Value) -> Result<LineSettings, Problem> {
+    let settings = merged(base, changes)?;
     if !is_id(&settings.bot_user_id, 'U') {
         return Err(Problem::invalid("bot_user_id is U and 32 hexadecimal digits"));
     }

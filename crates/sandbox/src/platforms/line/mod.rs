@@ -1,4 +1,12 @@
 //! LINE's Messaging API: `{base}/line/v2/bot/…`, calls and files under the same address.
+//!
+//! An account is an Official Account, its id the bot's user id, its settings [`LineSettings`]. A customer who writes for the
+//! first time adds the account first, which is an event of its own.
+//!
+//! | verb | does |
+//! | --- | --- |
+//! | `verify` | makes the call without events by which LINE checks a webhook URL |
+//! | `event` | sends any event |
 
 mod account;
 mod errors;
@@ -12,12 +20,11 @@ pub use self::account::LineSettings;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 use self::account::{Officials, official};
 use self::errors::LineError;
+use super::kit::hmac_sha256;
 use super::{Ask, Personality, ReceiptOrder, Refusal, Route, Verdict};
 use crate::Problem;
 use crate::acts::{Acted, Action};
@@ -44,6 +51,10 @@ impl Personality for Line {
 
     fn open(&self, world: &mut World, name: Option<&str>, settings: Value) -> Result<String, Problem> {
         account::open(world, name, &settings)
+    }
+
+    fn has_receipts(&self) -> bool {
+        false
     }
 
     fn settings(&self, world: &mut World, account: &str) -> Value {
@@ -104,7 +115,7 @@ impl Personality for Line {
         let secret =
             official(world, &account.id).map(|found| found.settings.channel_secret.clone()).unwrap_or_default();
         let secret = if badly { format!("not {secret}") } else { secret };
-        vec![("x-line-signature", signature(&secret, body))]
+        vec![("x-line-signature", BASE64.encode(hmac_sha256(secret.as_bytes(), body)))]
     }
 
     /// LINE marks what it delivers again.
@@ -126,17 +137,6 @@ impl Personality for Line {
             }
             other => Err(Problem::not_found(format!("LINE has no verb `{other}`: verify, event"))),
         }
-    }
-}
-
-/// `x-line-signature`: base64 of HMAC-SHA256 over the raw body, keyed by the channel secret.
-fn signature(secret: &str, body: &[u8]) -> String {
-    match Hmac::<Sha256>::new_from_slice(secret.as_bytes()) {
-        Ok(mut mac) => {
-            mac.update(body);
-            BASE64.encode(mac.finalize().into_bytes())
-        }
-        Err(_) => unreachable!("HMAC takes keys of any length"),
     }
 }
 
