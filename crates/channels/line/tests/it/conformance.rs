@@ -60,7 +60,10 @@ struct Platform {
 impl Double for Platform {
     async fn requests(&self) -> usize {
         let calls = self.world.control.calls();
-        calls.iter().filter(|call| call.path.ends_with("/message/push") || call.path.ends_with("/message/reply")).count()
+        calls
+            .iter()
+            .filter(|call| call.path.ends_with("/message/push") || call.path.ends_with("/message/reply"))
+            .count()
     }
 
     async fn accepted(&self) -> Vec<Accepted> {
