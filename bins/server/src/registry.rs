@@ -19,6 +19,7 @@ macro_rules! platforms {
 }
 
 platforms! {
+    "line" transom::line::Line;
     "telegram" transom::telegram::Telegram;
     "whatsapp" transom::whatsapp::WhatsApp;
 }

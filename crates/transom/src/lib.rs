@@ -2,6 +2,8 @@
 
 pub use transom_channel as channel;
 pub use transom_domain as domain;
+#[cfg(feature = "line")]
+pub use transom_line as line;
 #[cfg(feature = "telegram")]
 pub use transom_telegram as telegram;
 #[cfg(feature = "whatsapp")]
@@ -19,11 +21,13 @@ pub mod prelude {
 ///
 /// ```
 /// let names: Vec<&str> = transom::platforms().iter().map(|platform| platform.name()).collect();
-/// # #[cfg(all(feature = "telegram", feature = "whatsapp"))]
-/// assert_eq!(names, ["telegram", "whatsapp"]);
+/// # #[cfg(all(feature = "line", feature = "telegram", feature = "whatsapp"))]
+/// assert_eq!(names, ["line", "telegram", "whatsapp"]);
 /// ```
 pub fn platforms() -> Vec<std::sync::Arc<dyn channel::Platform>> {
     vec![
+        #[cfg(feature = "line")]
+        std::sync::Arc::new(line::Line),
         #[cfg(feature = "telegram")]
         std::sync::Arc::new(telegram::Telegram),
         #[cfg(feature = "whatsapp")]

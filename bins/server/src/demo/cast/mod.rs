@@ -1,5 +1,6 @@
 //! Who is in the demo: one file a platform, with its account, its people and its scene of the story.
 
+mod line;
 mod telegram;
 mod whatsapp;
 
@@ -40,8 +41,8 @@ pub trait Cast: Send + Sync {
 }
 
 /// All of them, in the order in which they are shown.
-pub fn cast() -> [&'static dyn Cast; 2] {
-    [&whatsapp::WhatsApp, &telegram::Telegram]
+pub fn cast() -> [&'static dyn Cast; 3] {
+    [&whatsapp::WhatsApp, &telegram::Telegram, &line::Line]
 }
 
 /// Somebody of the demo: who did what, when, and what happened then.
