@@ -20,6 +20,7 @@ macro_rules! platforms {
 
 platforms! {
     "telegram" transom::telegram::Telegram;
+    "tiktok" transom::tiktok::TikTok;
     "whatsapp" transom::whatsapp::WhatsApp;
 }
 

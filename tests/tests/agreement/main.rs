@@ -16,6 +16,7 @@
 )]
 
 mod telegram;
+mod tiktok;
 mod whatsapp;
 
 use std::collections::BTreeMap;

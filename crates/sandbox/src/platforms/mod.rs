@@ -4,6 +4,7 @@
 //! this crate names it.
 
 pub mod telegram;
+pub mod tiktok;
 pub mod whatsapp;
 
 pub(crate) mod kit;
@@ -29,6 +30,7 @@ pub(crate) fn all() -> Vec<Box<dyn Personality>> {
     let all: Vec<Box<dyn Personality>> = vec![
         Box::new(whatsapp::WhatsApp),
         Box::new(telegram::Telegram),
+        Box::new(tiktok::TikTok),
     ];
     all
 }
