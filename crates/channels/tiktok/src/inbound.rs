@@ -55,8 +55,7 @@ impl Reader<'_> {
         }
         // "Direction: incoming if to_user.id == business_id" (4.4).
         event.to_user.as_ref().is_none_or(|to| to.id == self.call.user_openid).then_some(())?;
-        let person =
-            self.person(event.from_user.as_ref().map(|from| from.id.as_str()), event, event.from.as_deref())?;
+        let person = person(event.from_user.as_ref().map(|from| from.id.as_str()), event, event.from.as_deref())?;
         let item = match body(event, id) {
             Some(body) => Item::Message(written(event, id, body)),
             None => {
@@ -90,7 +89,7 @@ impl Reader<'_> {
     /// Somebody of a region that the interface does not serve wrote (1.3).
     fn beyond_reach(&self, event: &Event) -> Option<Inbound> {
         let id = event.from_user.as_ref().map(|from| from.id.as_str()).or(event.unique_identifier.as_deref());
-        let person = self.person(id, event, event.from.as_deref())?;
+        let person = person(id, event, event.from.as_deref())?;
         let reason = "TikTok does not serve the customer's region".to_owned();
         let key = format!("region:{}:{}", id.unwrap_or_default(), self.at.unix_timestamp_nanos());
         Some(self.inbound(key, Some(person), Vec::new(), Item::Standing(Standing::Unreachable { reason })))
@@ -102,7 +101,7 @@ impl Reader<'_> {
             return None;
         }
         let last = event.read.as_ref()?.last_read_timestamp;
-        let person = self.person(Some(&by.id), event, None)?;
+        let person = person(Some(&by.id), event, None)?;
         let state = ReceiptState::Read;
         let item = Item::Receipt { of: ReceiptFor::UpTo(milliseconds(last)?), state };
         let conversation = event.conversation_id.as_deref().unwrap_or(&by.id);
@@ -112,7 +111,7 @@ impl Reader<'_> {
     /// An ad or a link was followed: worth knowing, and no right to write yet (1.1).
     fn referral(&self, event: &Event) -> Option<Inbound> {
         let id = event.from_user.as_ref().map(|from| from.id.as_str());
-        let person = self.person(id, event, event.from.as_deref())?;
+        let person = person(id, event, event.from.as_deref())?;
         let source = event.referral.as_ref().map_or("", |referral| referral.source.as_str());
         let what = if source.is_empty() { "referral".to_owned() } else { format!("referral: {source}") };
         let key = format!("referral:{}:{}", id.unwrap_or_default(), self.at.unix_timestamp_nanos());
@@ -123,7 +122,7 @@ impl Reader<'_> {
     fn comment(&self, event: &Event) -> Option<Inbound> {
         let id = event.comment_id.as_deref().filter(|id| !id.is_empty())?;
         let by = event.unique_identifier.as_deref().or(event.from_user.as_ref().map(|from| from.id.as_str()));
-        let person = self.person(by, event, event.from.as_deref())?;
+        let person = person(by, event, event.from.as_deref())?;
         let said = event.comment_text.clone().or_else(|| event.text.as_ref().map(|text| text.body.clone()));
         let opening = Opening { kind: "comment".to_owned(), reference: Some(id.to_owned()) };
         let item = match said.map(|text| Body::Text { text, attachments: Vec::new() }).filter(is_said) {
@@ -131,11 +130,6 @@ impl Reader<'_> {
             None => Item::Opening { what: "comment".to_owned() },
         };
         Some(self.inbound(format!("comment:{id}"), Some(person), vec![opening], item))
-    }
-
-    fn person(&self, user: Option<&str>, event: &Event, name: Option<&str>) -> Option<Person> {
-        let addresses = addresses(user, event);
-        (!addresses.is_empty()).then(|| Person { addresses, profile: profile(name) })
     }
 
     /// What is kept because nobody knows what to do with it.
@@ -195,6 +189,11 @@ fn addresses(user: Option<&str>, event: &Event) -> Vec<Address> {
     let named = |kind: &str, id: Option<&str>| id.filter(|id| !id.is_empty()).map(|id| Address::new(kind, id));
     let conversation = named(CONVERSATION_ID, event.conversation_id.as_deref());
     named(USER_ID, user).into_iter().chain(conversation).collect()
+}
+
+fn person(user: Option<&str>, event: &Event, name: Option<&str>) -> Option<Person> {
+    let addresses = addresses(user, event);
+    (!addresses.is_empty()).then(|| Person { addresses, profile: profile(name) })
 }
 
 fn is_said(body: &Body) -> bool {
