@@ -17,6 +17,7 @@
 
 mod line;
 mod telegram;
+mod tiktok;
 mod whatsapp;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@
 
 pub mod line;
 pub mod telegram;
+pub mod tiktok;
 pub mod whatsapp;
 
 pub(crate) mod kit;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Vec<Box<dyn Personality>> {
         Box::new(whatsapp::WhatsApp),
         Box::new(telegram::Telegram),
         Box::new(line::Line),
+        Box::new(tiktok::TikTok),
     ];
     all
 }
