@@ -25,6 +25,8 @@ pub mod queries;
 mod quota;
 pub mod receive;
 mod registry;
+mod removed;
+mod rows;
 mod send;
 mod situation;
 pub mod status;
