@@ -292,6 +292,42 @@ both_databases! {
         assert_eq!(month(&ledger(&db).await, "2026-11"), Some((0, 0)));
     }
 
+    async fn two_dispatchers_share_the_last_unit_of_a_month_that_turned(db: TestDatabase) {
+        let desk = Desk::open(&db).await;
+        let ways = ways(&desk, 24).await;
+        assert_eq!(take_all(&db, &desk, &ways, &monthly(&desk, 24)).await.len(), 24);
+        let december = of(QuotaScope::Account(desk.account.id), "monthly", "2026-12", 1);
+        let twin = desk.replica(&db).await;
+        let (mine, yours) = (desk.claim(ADA, 12, NOON).await, twin.claim(BOB, 12, NOON).await);
+        assert_eq!((mine.len(), yours.len()), (12, 12));
+        let of_worker = |desk: &Desk, owner, claims: Vec<Claimed>| {
+            let (desk, december) = (desk.clone(), december.clone());
+            claims.into_iter().map(move |claimed| (desk.clone(), owner, claimed, december.clone())).collect::<Vec<_>>()
+        };
+        let all = of_worker(&desk, ADA, mine).into_iter().chain(of_worker(&twin, BOB, yours));
+        let workers = all.map(|(desk, owner, claimed, december)| {
+            tokio::spawn(async move {
+                let (part, identity) = (claimed.part, claimed.identity);
+                in_tx!(desk, [december], tx => {
+                    tx.lock_identity(identity).await?;
+                    match tx.move_reservation(part, identity, from_ref(&december), NOON).await? {
+                        Ok(()) => tx.begin_sending(part, owner, LEASE, NOON).await,
+                        Err(_) => Ok(None),
+                    }
+                })
+                .unwrap()
+            })
+        });
+        let mut begun = 0;
+        for worker in workers.collect::<Vec<_>>() {
+            begun += worker.await.unwrap().unwrap_or_default();
+        }
+        assert_eq!(begun, 1, "one of 24 may go");
+        let ledger = ledger(&db).await;
+        let of_month = |month: &str| ledger[&("monthly".to_owned(), month.to_owned())];
+        assert_eq!((of_month("2026-12"), of_month("2026-11")), ((0, 1), (0, 23)), "the others keep what they had");
+    }
+
     async fn a_part_that_does_not_wait_takes_nothing(db: TestDatabase) {
         let desk = Desk::open(&db).await;
         let way = desk.reply(desk.talk().await).await;

@@ -70,6 +70,10 @@ impl Platform for Telegram {
         config::SETTINGS
     }
 
+    fn fetches(&self) -> bool {
+        true
+    }
+
     fn connect(&self, settings: &SettingValues, ports: &Ports) -> Result<Arc<dyn Channel>, SettingsError> {
         Ok(Arc::new(channel::Telegram::new(config::Config::read(settings)?, ports)))
     }

@@ -12,6 +12,7 @@ mod journal;
 mod leases;
 mod people;
 mod provider_tokens;
+mod pull;
 mod quarantine;
 mod removal;
 mod sending;

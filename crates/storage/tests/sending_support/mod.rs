@@ -224,7 +224,8 @@ impl Desk {
         limit: u32,
         now: OffsetDateTime,
     ) -> Vec<Claimed> {
-        let request = ClaimRequest { owner, limit, now, lease: LEASE, bound, skip_accounts: &[] };
+        let room = AccountRoom::default();
+        let request = ClaimRequest { owner, limit, now, lease: LEASE, bound, room: &room };
         self.storage.claim(&self.scope, request).await.unwrap()
     }
 
@@ -234,7 +235,7 @@ impl Desk {
     }
 
     pub async fn begin(&self, part: PartId, now: OffsetDateTime) -> Option<u32> {
-        in_tx!(self, [part], tx => tx.begin_sending(part, ADA, now).await).unwrap()
+        in_tx!(self, [part], tx => tx.begin_sending(part, ADA, LEASE, now).await).unwrap()
     }
 
     pub async fn settle(&self, part: PartId, attempt: u32, settlement: Settlement, now: OffsetDateTime) -> Settled {
