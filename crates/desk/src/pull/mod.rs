@@ -16,7 +16,7 @@ use crate::{Desk, DeskError};
 use account::Fetch;
 
 /// How often it is looked for accounts that came or went.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Accounts in hand, with what stops each.
 type Running = HashMap<(WorkspaceId, ChannelAccountId), CancellationToken>;
