@@ -3,8 +3,9 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use transom_domain::{Attachment, Content, Identity, Profile, TemplateDefinition};
+use transom_windows::Permit;
 
 use crate::{
     Answer, Capabilities, Inbound, MediaBytes, MediaError, OutboundPart, ParseError, PlannedPart, RawInbound, Receipt,
@@ -39,6 +40,14 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`SendError`], which says what to do next. [`SendError::OutcomeUnknown`] whenever the request may have arrived.
     async fn send(&self, part: &OutboundPart) -> Result<Receipt, SendError>;
+
+    /// For how long the platform drops a second request for a part that left by this permit; `None`: never.
+    ///
+    /// Asked before a part whose outcome is not known is sent again. Where all requests carry the key, it is what
+    /// [`capabilities`](Channel::capabilities) say; a channel that has a way to send without it answers `None` for that way.
+    fn dedupes_for(&self, _permit: &Permit) -> Option<Duration> {
+        self.capabilities().settling.dedupes_for
+    }
 
     /// Checks the proof over the raw bytes and says what the platform wants to hear.
     ///

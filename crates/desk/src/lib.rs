@@ -27,6 +27,8 @@ pub mod queries;
 mod quota;
 pub mod receive;
 mod registry;
+mod removed;
+mod rows;
 mod send;
 mod situation;
 pub mod status;

@@ -15,6 +15,7 @@ use sending_support::*;
 use serde_json::json;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
+use transom_storage::test_support::statements;
 use transom_storage::{Choice, both_databases};
 use transom_windows::{Ask, Category, Event, Facts, Policies, Policy, Sender, Snapshot, Subject, What};
 
@@ -86,6 +87,17 @@ async fn ways(desk: &Desk, count: usize) -> Vec<OnItsWay> {
 
 fn policy(name: &str) -> Policy {
     Policies::builtin().unwrap().get(name).unwrap().clone()
+}
+
+/// A page of people is told what each would be told alone, and asked for with no more statements than one.
+async fn a_page_says_the_same(desk: &Desk, talks: &[Talk], policy: &Policy, now: OffsetDateTime) {
+    let (reader, people): (_, Vec<_>) = (desk.reader(), talks.iter().map(|talk| talk.identity).collect());
+    let (page, many) = statements::counted(reader.quota_facts_of(&desk.account, &people, policy, now)).await;
+    let (_, one) = statements::counted(reader.quota_facts_of(&desk.account, &people[..1], policy, now)).await;
+    assert_eq!(many, one, "statements for {} people", people.len());
+    for (identity, facts) in page.unwrap() {
+        assert_eq!(facts, reader.quota_facts(&desk.account, identity, policy, None, now).await.unwrap());
+    }
 }
 
 both_databases! {
@@ -526,6 +538,9 @@ both_databases! {
         let later = usage(talks[0], None, NOON + DAY).await;
         assert_eq!((later.used, later.counts_me, later.frees_at), (1, false, None), "whose time is over does not count");
         assert!(usage(talks[1], None, NOON + DAY).await.counts_me, "held is held");
+        for now in [NOON, NOON + DAY] {
+            a_page_says_the_same(&desk, &talks, &whatsapp, now).await;
+        }
     }
 
     async fn the_engine_sees_rolling_spans_and_what_a_person_holds(db: TestDatabase) {
@@ -544,6 +559,7 @@ both_databases! {
         assert_eq!((facts.quotas[&name].used, facts.quotas[&name].frees_at), (2, Some(NOON + DAY)));
         let facts = desk.reader().quota_facts(&desk.account, ways[0].talk.identity, &email, None, NOON + DAY).await.unwrap();
         assert_eq!(facts.quotas[&name].used, 1);
+        a_page_says_the_same(&desk, &[ways[0].talk, ways[1].talk], &email, NOON).await;
 
         // What a person used the engine counts itself; only what is held is told.
         let webchat = policy("webchat");
@@ -557,6 +573,7 @@ both_databases! {
         desk.settle(used.part(), 1, sent("w"), NOON).await;
         let facts = desk.reader().quota_facts(&desk.account, talk.identity, &webchat, None, NOON).await.unwrap();
         assert_eq!(facts.quotas[&quota].used, 1);
+        a_page_says_the_same(&desk, &[talk, ways[0].talk], &webchat, NOON).await;
     }
 
     async fn the_engine_sees_the_account_itself(db: TestDatabase) {
@@ -601,6 +618,7 @@ both_databases! {
         let now = facts(NOON).await;
         assert_eq!(now.limits["messaging_limit"], Some(now.quotas["messaging_limit"].used));
         assert_eq!(now.quotas["messaging_limit"].frees_at, Some(NOON + DAY));
+        a_page_says_the_same(&desk, &[talk], &whatsapp, NOON).await;
         assert_eq!(facts(NOON + DAY).await.limits["messaging_limit"], None);
     }
 }

@@ -126,10 +126,10 @@ pub struct Flags {
     /// Policy files that replace built-in ones
     #[arg(long, value_name = "DIR")]
     pub policy_dir: Option<PathBuf>,
-    /// What is logged: a level or a filter
+    /// What is logged: error, warn, info, debug, trace, or a filter such as `info,transom_desk=debug` [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
-    /// How a line of the log looks
+    /// How a line of the log looks [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<super::LogFormat>,
 }

@@ -142,6 +142,10 @@ impl Channel for Telegram {
         if self.config.polls { Some(self) } else { None }
     }
 
+    fn external_key(&self) -> Option<String> {
+        Some(self.config.account_id().to_owned())
+    }
+
     async fn check(&self) -> Result<AccountInfo, SendError> {
         let me: User = self.api.read("getMe", json!({})).await?;
         let info = |names: &Names| AccountInfo {

@@ -190,7 +190,7 @@ fn verdict(attempted: &Attempted, answer: Answer, now: OffsetDateTime) -> Verdic
         // With the evidence recorded, the next decision withholds it, or finds another right to send by.
         NextStep::DecideAgain => (retry(Some(Duration::ZERO)), DeliveryState::Queued, proof, Health::Well),
         NextStep::Settle => {
-            let dedupes = attempted.situation.channel.capabilities().settling.dedupes_for;
+            let dedupes = attempted.situation.channel.dedupes_for(&attempted.permit);
             let resend = attempted.attempt < RESENDS
                 && dedupes.is_some_and(|span| now < attempted.started_at.saturating_add(span / 2));
             if resend {

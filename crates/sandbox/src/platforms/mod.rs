@@ -3,7 +3,9 @@
 //! A new platform is a module that implements `Personality`, with a line for it here and one in `all`. Nothing else in
 //! this crate names it.
 
+pub mod line;
 pub mod telegram;
+pub mod tiktok;
 pub mod whatsapp;
 
 pub(crate) mod kit;
@@ -29,6 +31,8 @@ pub(crate) fn all() -> Vec<Box<dyn Personality>> {
     let all: Vec<Box<dyn Personality>> = vec![
         Box::new(whatsapp::WhatsApp),
         Box::new(telegram::Telegram),
+        Box::new(line::Line),
+        Box::new(tiktok::TikTok),
     ];
     all
 }
@@ -88,6 +92,11 @@ pub(crate) trait Personality: Send + Sync + 'static {
 
     /// The headers that prove a webhook's origin; `badly`: that fail to.
     fn sign(&self, world: &mut World, account: &Account, body: &[u8], badly: bool) -> Vec<(&'static str, String)>;
+
+    /// A webhook's body as the platform sends it when an earlier try was not taken.
+    fn redelivered(&self, body: &str) -> String {
+        body.to_owned()
+    }
 
     /// A control verb of this platform alone.
     async fn verb(&self, shared: &Shared, account: &str, verb: &str, body: Value) -> Result<Value, Problem>;
