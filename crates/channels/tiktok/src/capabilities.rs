@@ -53,8 +53,8 @@ pub(crate) fn capabilities() -> Capabilities {
             concurrency: at_once(4),
         },
         addresses: vec![
-            AddressRule { kind: CONVERSATION_ID, can_start: false },
-            AddressRule { kind: USER_ID, can_start: false },
+            AddressRule { kind: CONVERSATION_ID, can_start: false, from: None },
+            AddressRule { kind: USER_ID, can_start: false, from: None },
         ],
     }
 }
