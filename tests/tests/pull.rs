@@ -50,9 +50,9 @@ impl Scene {
             country: None,
             check: true,
         };
-        let ours = channels::connect(stage.world.desk(), &stage.world.caller, new).await.unwrap();
+        let ours = channels::connect(stage.world.desk(), &stage.world.caller, new, None).await.unwrap();
         stage.world.control().create_customer(NewCustomer::named("polly", "Polly", "+4915550500001")).unwrap();
-        Self { stage, bot: view.id, ours }
+        Self { stage, bot: view.id, ours: ours.account }
     }
 
     fn writes(&self, text: &str) {

@@ -39,7 +39,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let place = args.file.as_ref().map_or_else(|| "stdin".to_owned(), |file| file.display().to_string());
     let question = Question::from_json(&text).map_err(|error| {
-        let example = r#"{"platform":"whatsapp","now":"2026-11-20T10:00:00Z"}"#;
+        let example = r#"{"platform":"…","now":"2026-11-20T10:00:00Z"}"#;
         Failure::Usage(format!("{place}: the {error}\na question is a JSON object, at least {example}"))
     })?;
     let decision = evaluate(&policies, &question).map_err(|error| Failure::Usage(error.to_string()))?;
