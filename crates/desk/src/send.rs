@@ -24,7 +24,7 @@ use crate::idempotency::Once;
 use crate::may_send::{ask_for, may_send, sender_of};
 use crate::quota::reservations;
 use crate::situation::{Situation, wires};
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, attachments};
 
 /// After this long a person's reply is no longer worth sending (reliability.md 7).
 const REPLY_EXPIRES_AFTER: Duration = Duration::hours(4);
@@ -49,7 +49,7 @@ pub enum Target {
 pub struct Draft {
     /// Words.
     pub text: Option<String>,
-    /// Files, by public address.
+    /// Files: our own, or by public address.
     pub attachments: Vec<Attachment>,
     /// An approved template instead.
     pub template: Option<TemplateChoice>,
@@ -340,7 +340,9 @@ impl Job {
             (None, None, Some(place), true) => Body::Location(place.clone()),
             (None, None, None, false) => Body::Contacts { contacts: draft.contacts.clone() },
             (None, None, None, true) => {
-                Body::Text { text: draft.text.clone().unwrap_or_default(), attachments: draft.attachments.clone() }
+                let mut attachments = draft.attachments.clone();
+                attachments::resolve(tx, &mut attachments).await?;
+                Body::Text { text: draft.text.clone().unwrap_or_default(), attachments }
             }
             _ => {
                 return Err(DeskError::invalid(
@@ -368,7 +370,9 @@ impl Job {
                 ),
             )
         })?;
-        Ok(template.definition.fill(choice.parameters.clone())?)
+        let mut parameters = choice.parameters.clone();
+        attachments::resolve_header(tx, &mut parameters).await?;
+        Ok(template.definition.fill(parameters)?)
     }
 
     async fn house(&self, tx: &Tx, stored: &StoredConversation) -> Result<HouseRules, DeskError> {

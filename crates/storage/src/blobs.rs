@@ -17,7 +17,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt, AsyncWriteExt};
 
-use crate::WorkspaceScope;
+use crate::{StorageError, WorkspaceScope};
 
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
@@ -59,6 +59,23 @@ impl From<std::io::Error> for BlobError {
     fn from(error: std::io::Error) -> Self {
         BlobError::Failed(Box::new(error))
     }
+}
+
+impl From<BlobError> for StorageError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Failed(cause) if is_full(cause.as_ref()) => StorageError::Full,
+            BlobError::Failed(cause) => StorageError::Unavailable(format!("the blob store: {cause}")),
+            BlobError::Missing | BlobError::Corrupt => StorageError::Database(error.to_string()),
+        }
+    }
+}
+
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let is = |error: &std::io::Error| {
+        matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+    };
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.downcast_ref().is_some_and(is))
 }
 
 /// The blob store. Clones share it.

@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use transom_domain::{AgentId, Attachment, AttachmentId, ChannelAccountId, MediaSource, MessageId};
 use uuid::Uuid;
 
+use super::connections::{read_public_id, write_public_id};
 use super::{from_json, millis, to_json, unreadable};
 use crate::blobs::Blob;
 use crate::entity::attachments;
@@ -157,6 +158,21 @@ pub enum Fetched {
 }
 
 impl Storage {
+    /// The public id of a file, for its signed address: it carries the workspace, so that a call finds both at once.
+    pub fn public_file_id(&self, scope: &WorkspaceScope, id: AttachmentId) -> String {
+        write_public_id(scope.workspace().uuid(), id.uuid())
+    }
+
+    /// The file of a [public id](Self::public_file_id). The id proves nothing: check the signature first.
+    pub async fn file_of_public_id(
+        &self,
+        public_id: &str,
+    ) -> Result<Option<(WorkspaceScope, StoredAttachment)>, StorageError> {
+        let Some((workspace, id)) = read_public_id(public_id) else { return Ok(None) };
+        let row = attachments::Entity::find_by_id((workspace, id)).one(self.db()).await?;
+        row.map(|row| Ok((WorkspaceScope::of(workspace.into()), row.try_into()?))).transpose()
+    }
+
     /// Workspaces with files to fetch that are due by the database's clock; its present instant goes with them.
     pub async fn scopes_with_files_to_fetch(&self) -> Result<(Vec<WorkspaceScope>, OffsetDateTime), StorageError> {
         let now = database_now(self.db()).await?;
