@@ -10,9 +10,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use transom_channel::Ports;
 use transom_channel::http::HttpClient;
-use transom_desk::{Background, Desk, DeskConfig};
+use transom_desk::{Background, Desk, DeskConfig, Files, Links};
 use transom_domain::Clock;
-use transom_storage::{Storage, StorageConfig};
+use transom_storage::{Blobs, Storage, StorageConfig, StorageError};
 use url::Url;
 
 use crate::config::Config;
@@ -90,12 +90,18 @@ pub(crate) async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Desk,
     let lease = config.lease().map_err(StartError::Settings)?;
     let registry = registry::registry();
     let policies = policies::load(&registry, config.policy_dir.as_deref())?;
-    let (keys, _) = config.master_keys()?;
+    let (keys, secret) = config.master_keys()?;
     let storage = Storage::open(StorageConfig::new(config.database(), keys)).await?;
     storage.migrate().await?;
     let http = HttpClient::with_total_timeout(config.request_time())?;
     let ports = Ports { clock, http, endpoints: Arc::new(config.endpoints()), ..Ports::system()? };
-    Ok(Desk::configured(storage, policies, registry, ports, DeskConfig { lease }))
+    let lasts = time::Duration::seconds(i64::from(config.attachments.link_seconds));
+    let files = Files {
+        blobs: Blobs::in_folder(config.attachment_folder()).map_err(StorageError::from)?,
+        max_bytes: config.attachments.max_bytes,
+        links: Links::new(secret.bytes(), lasts, config.public_url.clone()),
+    };
+    Ok(Desk::with_files(storage, policies, registry, ports, DeskConfig { lease }, Some(files)))
 }
 
 impl Server {
