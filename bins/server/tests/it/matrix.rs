@@ -125,6 +125,7 @@ async fn foreign_ids_are_unknown_ids() {
         ("/connections/", text(&connections["items"][0]["id"])),
         ("/agents/", text(&me["agent"]["id"])),
         ("/tokens/", text(&me["token"])),
+        ("/attachments/", text(&super::attachments::upload(&bench.admin, "a.txt", b"text").await["id"])),
     ];
     let eve = bench.neighbour().await;
     let mut checked = 0;
