@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
-use transom_channel::Channel;
+use transom_channel::{Channel, ContactField};
 use transom_domain::{
     Actor, Address, Attachment, Author, Body, ChannelAccount, ChannelAccountId, Choices, ContactCard, ContactId,
     Content, Conversation, ConversationId, DeliveryState, Direction, EpisodeId, Identity, IdentityId, Location,
@@ -123,6 +123,10 @@ pub async fn send(
         }
     };
     let (account, channel, policy) = wires(desk, &caller.scope, account).await?;
+    if account.removed_at.is_some() {
+        let detail = format!("the channel `{}` was removed: write over another one", account.name);
+        return Err(DeskError::conflict("channel_removed", detail));
+    }
     let job = Arc::new(Job {
         desk: desk.clone(),
         caller: caller.clone(),
@@ -301,15 +305,10 @@ impl Job {
     fn first_address(&self, profile: &Profile) -> Result<Address, DeskError> {
         let rules = self.channel.capabilities().addresses.iter().filter(|rule| rule.can_start);
         let mut wanted = Vec::new();
-        for rule in rules {
-            let known = match rule.kind {
-                "phone" => &profile.phone,
-                "email" => &profile.email,
-                _ => &None,
-            };
-            match known {
-                Some(value) => return Ok(Address::new(rule.kind, value.clone())),
-                None => wanted.push(rule.kind),
+        for (rule, field) in rules.filter_map(|rule| Some((rule, rule.from?))) {
+            match field.of(profile) {
+                Some(value) => return Ok(Address::new(rule.kind, value)),
+                None => wanted.push(field),
             }
         }
         if wanted.is_empty() {
@@ -318,7 +317,8 @@ impl Job {
                 "on this channel only the customer can start a conversation",
             ));
         }
-        let code = if wanted == ["email"] { "no_email_address" } else { "no_address" };
+        let code = if wanted == [ContactField::Email] { "no_email_address" } else { "no_address" };
+        let wanted: Vec<&str> = wanted.into_iter().map(ContactField::label).collect();
         Err(DeskError::conflict(
             code,
             format!("the contact has no {} to write to: add it to the contact first", wanted.join(" or ")),
@@ -327,7 +327,14 @@ impl Job {
 
     async fn content(&self, tx: &Tx, stored: &StoredConversation) -> Result<Content, DeskError> {
         let draft = &self.draft;
-        let body = match (&draft.template, &draft.choices, &draft.location, draft.contacts.is_empty()) {
+        // What is named must be there, whatever else is wrong with the message.
+        let mut attachments = draft.attachments.clone();
+        attachments::resolve(tx, &mut attachments).await?;
+        let mut template = draft.template.clone();
+        if let Some(choice) = &mut template {
+            attachments::resolve_header(tx, &mut choice.parameters).await?;
+        }
+        let body = match (&template, &draft.choices, &draft.location, draft.contacts.is_empty()) {
             (Some(_), None, None, true) if draft.text.is_some() || !draft.attachments.is_empty() => {
                 return Err(DeskError::invalid(
                     "content_ambiguous",
@@ -339,11 +346,7 @@ impl Job {
             (None, Some(choices), None, true) => Body::Choices(choices.clone()),
             (None, None, Some(place), true) => Body::Location(place.clone()),
             (None, None, None, false) => Body::Contacts { contacts: draft.contacts.clone() },
-            (None, None, None, true) => {
-                let mut attachments = draft.attachments.clone();
-                attachments::resolve(tx, &mut attachments).await?;
-                Body::Text { text: draft.text.clone().unwrap_or_default(), attachments }
-            }
+            (None, None, None, true) => Body::Text { text: draft.text.clone().unwrap_or_default(), attachments },
             _ => {
                 return Err(DeskError::invalid(
                     "content_ambiguous",
@@ -370,9 +373,7 @@ impl Job {
                 ),
             )
         })?;
-        let mut parameters = choice.parameters.clone();
-        attachments::resolve_header(tx, &mut parameters).await?;
-        Ok(template.definition.fill(parameters)?)
+        Ok(template.definition.fill(choice.parameters.clone())?)
     }
 
     async fn house(&self, tx: &Tx, stored: &StoredConversation) -> Result<HouseRules, DeskError> {
@@ -482,10 +483,11 @@ pub(crate) fn preview(content: &Content) -> String {
 
 /// The platform's id of a message of the same conversation, for quoting it.
 async fn quoted_provider_id(tx: &Tx, stored: &StoredConversation, id: MessageId) -> Result<String, DeskError> {
-    let quoted =
-        tx.message(id).await?.filter(|quoted| quoted.message.conversation == stored.conversation.id).ok_or_else(
-            || DeskError::invalid("reply_to_unknown", "reply_to", "there is no such message in this conversation"),
-        )?;
+    let quoted = tx.message(id).await?.ok_or(DeskError::NotFound { what: "message to quote" })?;
+    if quoted.message.conversation != stored.conversation.id {
+        let detail = "the message to quote belongs to another conversation";
+        return Err(DeskError::invalid("reply_to_unknown", "reply_to", detail));
+    }
     let of_part = || quoted.parts.iter().find_map(|part| part.part.provider_id.clone());
     quoted.provider_id.clone().or_else(of_part).ok_or_else(|| {
         DeskError::conflict("reply_to_unsent", "the quoted message has no id on the platform yet: it can't be quoted")

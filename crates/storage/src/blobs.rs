@@ -42,7 +42,7 @@ pub enum BlobError {
     #[error("the file's bytes have changed since they were stored")]
     Corrupt,
     /// The disk or the store failed; nothing is half done.
-    #[error("the blob store failed")]
+    #[error("the blob store failed: {0}")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

@@ -17,6 +17,7 @@ use transom_desk::attachments::{self, Download};
 
 use super::body;
 use super::problem::Problem;
+use crate::api::idempotency::Fingerprint;
 use crate::state::State;
 
 /// What the form around a file may take.
@@ -39,6 +40,8 @@ where
     }
     let time = state.config.limits.body_time();
     let trouble = Arc::new(AtomicU8::new(0));
+    // What it says is known once it is read: the operation completes it.
+    request.set_data(Fingerprint::of(request.method(), request.original_uri().path(), &[]));
     let stream = request.take_body().into_bytes_stream();
     request.set_body(Body::from_bytes_stream(limited(stream, max, time, Arc::clone(&trouble))));
     // The form's reader knows only that its body broke off.

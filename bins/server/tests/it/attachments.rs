@@ -94,6 +94,27 @@ async fn a_file_is_kept_as_what_it_is_and_read_by_those_who_may() {
 }
 
 #[tokio::test]
+async fn an_upload_with_a_key_is_kept_once() {
+    let bench = Bench::start().await;
+    let post = async |name: &str, bytes: &[u8], edge: &str| {
+        let form =
+            String::from_utf8(form("file", name, "text/plain", bytes)).unwrap().replace("--edge", &format!("--{edge}"));
+        let kind = format!("multipart/form-data; boundary={edge}");
+        let headers = [("content-type", kind.as_str()), ("idempotency-key", "upload-1")];
+        bench.admin.call(Method::POST, "/attachments", Some(form.into_bytes()), &headers).await
+    };
+    let first = post("a.txt", b"some text", "edge").await;
+    assert_eq!((first.status, first.header("idempotency-replayed")), (201, None), "{}", first.body);
+    // The form around it is made anew each time.
+    let again = post("a.txt", b"some text", "another").await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (201, Some("true")));
+    assert_eq!(again.body, first.body);
+    post("a.txt", b"other text", "edge").await.refused(422, "idempotency_key_reused");
+    post("b.txt", b"some text", "edge").await.refused(422, "idempotency_key_reused");
+    bench.stop().await;
+}
+
+#[tokio::test]
 async fn an_upload_that_can_not_be_kept_leaves_nothing() {
     let bench = Bench::with(|mut config| {
         config.attachments.max_bytes = 1_000;

@@ -12,6 +12,7 @@ mod attachments;
 mod bad_input;
 mod binary;
 mod channels;
+mod contacts;
 mod desk;
 mod documents;
 mod events;

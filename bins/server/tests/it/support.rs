@@ -94,9 +94,7 @@ impl Bench {
     pub(crate) async fn telegram(&self) -> Account {
         let new = NewAccount::on("telegram").settings(json!({ "secret_token": "a-long-random-text" }));
         let twin = self.sandbox.control().create_account(new).unwrap();
-        let mut twin = twin;
-        twin.settings["id"] = json!(twin.id);
-        let names = [("bot_token", "token"), ("webhook_secret", "secret_token"), ("account_id", "id")];
+        let names = [("bot_token", "token"), ("webhook_secret", "secret_token")];
         self.connect("telegram", twin, &names).await
     }
 
@@ -137,9 +135,29 @@ impl Bench {
         panic!("waited in vain until {what}");
     }
 
+    /// Whether the data folder holds a text anywhere, as it is.
+    pub(crate) fn stores(&self, text: &str) -> bool {
+        let mut folders = vec![self.folder.path().to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if holds(&std::fs::read(&path).unwrap(), text) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
     pub(crate) fn now(&self) -> time::OffsetDateTime {
         self.clock.now()
     }
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 /// An account on both sides.

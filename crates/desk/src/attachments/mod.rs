@@ -19,7 +19,8 @@ use transom_storage::{
 };
 
 use crate::authorise::{Action, Caller, authorise};
-use crate::{Desk, DeskError};
+use crate::idempotency::only_once;
+use crate::{Desk, DeskError, Once};
 
 pub(crate) use fetch::run;
 pub use link::Links;
@@ -73,7 +74,12 @@ impl std::fmt::Debug for Download {
 ///
 /// # Errors
 /// [`DeskError::Invalid`] for an empty or too large file, [`DeskError::Conflict`] where no files are kept.
-pub async fn upload(desk: &Desk, caller: &Caller, upload: Upload) -> Result<StoredAttachment, DeskError> {
+pub async fn upload(
+    desk: &Desk,
+    caller: &Caller,
+    upload: Upload,
+    once: Option<Once<StoredAttachment>>,
+) -> Result<StoredAttachment, DeskError> {
     authorise(caller, Action::UploadFiles)?;
     let files = desk.require_files()?;
     let Upload { mut file, file_name, mime } = upload;
@@ -98,10 +104,13 @@ pub async fn upload(desk: &Desk, caller: &Caller, upload: Upload) -> Result<Stor
     let (id, now) = (new.id, desk.now());
     desk.storage()
         .transact(&caller.scope, move |tx| {
-            let new = new.clone();
+            let (new, once) = (new.clone(), once.clone());
             Box::pin(async move {
-                tx.insert_attachment(&new, now).await?;
-                tx.attachment(id).await?.ok_or(DeskError::NotFound { what: "attachment" })
+                let stored = async {
+                    tx.insert_attachment(&new, now).await?;
+                    tx.attachment(id).await?.ok_or(DeskError::NotFound { what: "attachment" })
+                };
+                only_once(once.as_ref(), tx, now, stored).await
             })
         })
         .await
