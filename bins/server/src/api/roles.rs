@@ -26,6 +26,8 @@ pub const OPERATIONS: &[Row] = &[
     ("getPolicy", Some(Action::ReadPolicies)),
     ("listPlatforms", Some(Action::ReadChannels)),
     ("listConnections", Some(Action::ReadChannels)),
+    ("getConnection", Some(Action::ReadChannels)),
+    ("changeConnection", Some(Action::ManageChannels)),
     ("removeConnection", Some(Action::ManageChannels)),
     ("listChannels", Some(Action::ReadChannels)),
     ("connectChannel", Some(Action::ManageChannels)),

@@ -56,7 +56,7 @@ codes! {
     409 token_shown_once "The token was shown to the first request with this key" "Revoke the token that `detail` names, and make another one with a new key.";
     409 duplicate "It exists already" "Use the one that is there, or another name.";
     409 missing_reference "Something it refers to is gone, or it is still in use" "Read again what it refers to; remove what uses it first.";
-    409 connection_in_use "Channels run over the connection" "Remove its channels with DELETE /v1/channels/{id}: the connection goes with the last one.";
+    409 connection_in_use "Channels run over the connection" "Remove its channels first, or say `with_channels=true`.";
     409 channel_removed "The channel was removed" "Write over another channel: `GET /v1/contacts/{id}/reachability`.";
     409 no_profiles "No channel of the contact tells profiles" "Nothing to do: names come with what the customer writes.";
     409 own_rights "Nobody takes their own rights away" "Another administrator has to do it.";
