@@ -3,10 +3,13 @@
 //! A new platform is a module that implements `Personality`, with a line for it here and one in `all`. Nothing else in
 //! this crate names it.
 
+pub mod instagram;
+pub mod messenger;
 pub mod telegram;
 pub mod whatsapp;
 
 pub(crate) mod kit;
+mod pages;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -29,6 +32,8 @@ pub(crate) fn all() -> Vec<Box<dyn Personality>> {
     let all: Vec<Box<dyn Personality>> = vec![
         Box::new(whatsapp::WhatsApp),
         Box::new(telegram::Telegram),
+        Box::new(messenger::personality()),
+        Box::new(instagram::personality()),
     ];
     all
 }
