@@ -50,18 +50,9 @@ impl Client {
         }
     }
 
-    fn page(&self) -> Result<&str, SendError> {
-        self.config.page_id.as_deref().ok_or_else(|| SendError::AccountStopped {
-            report: PlatformReport {
-                message: "no Page is connected: set page_id".to_owned(),
-                ..PlatformReport::default()
-            },
-        })
-    }
-
     /// The client that speaks for the Page.
-    async fn own(&self, page: &str) -> Result<Graph, SendError> {
-        self.token.graph(page).await.map_err(unread)
+    async fn own(&self) -> Result<Graph, SendError> {
+        self.token.graph(&self.config.page_id).await.map_err(unread)
     }
 
     /// An upload takes time, and a permit ends: what became too late does not leave, and is decided anew.
@@ -108,7 +99,7 @@ impl Channel for Client {
     }
 
     async fn send(&self, part: &OutboundPart) -> Result<Receipt, SendError> {
-        let page = self.page()?;
+        let page = self.config.page_id.as_str();
         self.check_part(part.content()).map_err(|error| error::unsendable(&error))?;
         let right = Right::of(part, PSID).map_err(|error| error::unsendable(&error))?;
         let about = About { attempt: part.attempt(), private_reply: right.is_private_reply() };
@@ -116,7 +107,7 @@ impl Channel for Client {
             Body::Text { attachments, .. } => attachments,
             _ => &[],
         };
-        let graph = self.own(page).await?;
+        let graph = self.own().await?;
         let table = |refusal: &Refusal| error::classify(refusal, about);
         let references = self.files.references(&graph, page, files, &self.capabilities, table).await?;
         let request = outbound::request(part, right, references).map_err(|error| error::unsendable(&error))?;
@@ -145,15 +136,15 @@ impl Channel for Client {
     }
 
     fn parse(&self, raw: &RawInbound) -> Result<Vec<Inbound>, ParseError> {
-        inbound::parse(raw, self.config.page_id.as_deref())
+        inbound::parse(raw, &self.config.page_id)
     }
 
     fn templates(&self) -> Option<&dyn TemplateCatalog> {
-        self.config.page_id.is_some().then_some(self)
+        Some(self)
     }
 
     fn profiles(&self) -> Option<&dyn Profiles> {
-        self.config.page_id.is_some().then_some(self)
+        Some(self)
     }
 
     fn media(&self) -> Option<&dyn MediaSourceOf> {
@@ -161,9 +152,8 @@ impl Channel for Client {
     }
 
     async fn check(&self) -> Result<AccountInfo, SendError> {
-        let page = self.page()?;
-        let node: PageNode =
-            self.own(page).await?.get(page, &[("fields", "id,name")]).await.map_err(unread)?;
+        let page = self.config.page_id.as_str();
+        let node: PageNode = self.own().await?.get(page, &[("fields", "id,name")]).await.map_err(unread)?;
         let id = node.id.as_ref().and_then(envelope::text);
         Ok(AccountInfo {
             name: node.name,
@@ -177,10 +167,10 @@ impl Channel for Client {
 #[async_trait]
 impl TemplateCatalog for Client {
     async fn list(&self) -> Result<Vec<TemplateDefinition>, SendError> {
-        let page = self.page()?;
+        let page = self.config.page_id.as_str();
         let path = format!("{page}/message_templates");
         let query = [("fields", TEMPLATE_FIELDS), ("limit", "100")];
-        let entries = self.own(page).await?.list(&path, &query, MOST_PAGES).await.map_err(unread)?;
+        let entries = self.own().await?.list(&path, &query, MOST_PAGES).await.map_err(unread)?;
         let listed = entries.len();
         let definitions: Vec<_> = entries.iter().filter_map(template::definition).collect();
         if definitions.len() < listed {
@@ -201,7 +191,7 @@ impl Profiles for Client {
             };
             SendError::Unreachable { report }
         })?;
-        let graph = self.own(self.page()?).await?;
+        let graph = self.own().await?;
         let node: PersonNode = graph.get(psid, &[("fields", PERSON_FIELDS)]).await.map_err(unread)?;
         Ok(Profile {
             name: node.name,

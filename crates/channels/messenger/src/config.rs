@@ -76,8 +76,7 @@ pub(crate) struct Config {
     /// Where the Graph API is, without a slash at its end.
     pub(crate) base: String,
     pub(crate) reactions: bool,
-    /// `None` for a connection whose Pages are not entered yet: it already answers Meta's handshake.
-    pub(crate) page_id: Option<String>,
+    pub(crate) page_id: String,
 }
 
 impl Config {
@@ -101,7 +100,7 @@ impl Config {
             version,
             base: ports.endpoint("messenger", GRAPH),
             reactions,
-            page_id: settings.get("page_id").map(page_id).transpose()?,
+            page_id: page_id(settings.require("page_id")?)?,
         })
     }
 }
@@ -144,7 +143,7 @@ mod tests {
             (config.base.as_str(), config.version.to_string().as_str()),
             ("https://graph.facebook.com", "v25.0")
         );
-        assert_eq!((config.page_id.as_deref(), config.reactions), (Some("300000000000001"), false));
+        assert_eq!((config.page_id.as_str(), config.reactions), ("300000000000001", false));
         assert!(read(&settings().with("reactions", "on")).unwrap().reactions);
     }
 
@@ -153,6 +152,7 @@ mod tests {
     #[case("app_secret", "")]
     #[case("verify_token", "")]
     #[case("access_token", "")]
+    #[case("page_id", "")]
     #[case("page_id", "my page")]
     #[case("page_id", "1/../2")]
     #[case("api_version", "newest")]
@@ -160,11 +160,6 @@ mod tests {
     fn what_is_missing_or_wrong_is_named(#[case] name: &str, #[case] value: &str) {
         let error = read(&settings().with(name, value)).unwrap_err();
         assert!(error.to_string().contains(name), "{error}");
-    }
-
-    #[test]
-    fn a_connection_without_a_page_can_answer_the_handshake() {
-        assert_eq!(read(&settings().with("page_id", "")).unwrap().page_id, None);
     }
 
     #[test]

@@ -26,9 +26,7 @@ pub(crate) fn classify(refusal: &Refusal, about: About) -> Option<SendError> {
             SendError::CoolingDown { category: Some("marketing".to_owned()), seconds: DAY, report }
         }
         // Too much under a tag for this person.
-        (613, 2_018_338) => {
-            SendError::RateLimited { retry_after_ms: Some(refusal.wish_ms.unwrap_or(HOUR_MS)), report }
-        }
+        (613, 2_018_338) => SendError::RateLimited { retry_after_ms: Some(refusal.wish_ms.unwrap_or(HOUR_MS)), report },
         // Matching phones costs; account linking; a doubled opt-in request.
         (200, 2_018_021) | (613, 1_893_016) | (10303, _) => SendError::Invalid { report },
 
@@ -121,7 +119,12 @@ mod tests {
     #[case(1, Some(99), 2, "invalid_request")]
     #[case(2, None, 3, "temporary")]
     #[case(2, None, 4, "content_refused")]
-    fn attempts_come_to_an_end(#[case] code: i64, #[case] sub: Option<i64>, #[case] attempt: u32, #[case] expected: &str) {
+    fn attempts_come_to_an_end(
+        #[case] code: i64,
+        #[case] sub: Option<i64>,
+        #[case] attempt: u32,
+        #[case] expected: &str,
+    ) {
         let error = classify(&refusal(code, sub, 400), About { attempt, private_reply: false }).unwrap();
         assert_eq!(error.code(), expected);
     }

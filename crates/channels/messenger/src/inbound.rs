@@ -20,17 +20,11 @@ const OBJECT: &str = "page";
 const LISTS: [&str; 2] = ["messaging", "standby"];
 
 /// Everything that a call tells.
-pub(crate) fn parse(raw: &RawInbound, page: Option<&str>) -> Result<Vec<Inbound>, ParseError> {
+pub(crate) fn parse(raw: &RawInbound, page: &str) -> Result<Vec<Inbound>, ParseError> {
     let entries = envelope::read(&raw.body, OBJECT)?;
     let mut items = Vec::new();
     for entry in &entries {
-        let scene = |event| Happening {
-            entry,
-            event,
-            address: PSID,
-            account: page.unwrap_or_default(),
-            received_at: raw.received_at,
-        };
+        let scene = |event| Happening { entry, event, address: PSID, account: page, received_at: raw.received_at };
         let before = items.len();
         for list in LISTS {
             items.extend(entry.list(list).iter().flat_map(|event| happened(scene(event))));

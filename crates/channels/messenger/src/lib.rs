@@ -96,8 +96,6 @@ impl Platform for Messenger {
         SETTINGS
     }
 
-    /// The Page may be left out while a connection has none yet: such a channel answers the handshake, reads webhooks, and
-    /// sends nothing.
     fn connect(&self, settings: &SettingValues, ports: &Ports) -> Result<Arc<dyn Channel>, SettingsError> {
         Ok(Arc::new(Client::new(Config::read(settings, ports)?, ports)))
     }

@@ -30,10 +30,8 @@ pub(crate) fn request<'m>(
     files: Vec<FileRef>,
 ) -> Result<Request<'m>, Unsendable> {
     let Some(template) = part.template() else { return messaging::request(part, right, files, STYLE) };
-    let written = serde_json::to_value(template::write(template)).map_err(|error| Unsendable::Malformed {
-        field: "template".to_owned(),
-        reason: error.to_string(),
-    })?;
+    let written = serde_json::to_value(template::write(template))
+        .map_err(|error| Unsendable::Malformed { field: "template".to_owned(), reason: error.to_string() })?;
     let message = Message {
         template: Some(written),
         metadata: Some(messaging::metadata(&part.correlation())),

@@ -53,7 +53,8 @@ fn malformed(field: &str, reason: &str) -> Unsendable {
 /// The send, as the platform wants it. Parts of the template without parameters are left out.
 pub(crate) fn write(template: &TemplateMessage) -> Template<'_> {
     let mut components = Vec::new();
-    if let Some(HeaderParameter::Text(values)) = template.parameters.header.as_ref().filter(|header| !is_empty(header)) {
+    if let Some(HeaderParameter::Text(values)) = template.parameters.header.as_ref().filter(|header| !is_empty(header))
+    {
         components.push(Component::Header { parameters: texts(values) });
     }
     if !template.parameters.body.is_empty() {
@@ -71,10 +72,9 @@ fn texts(values: &TextParameters) -> Vec<Parameter<'_>> {
         TextParameters::Positional(list) => {
             list.iter().map(|text| Parameter { kind: "text", parameter_name: None, text }).collect()
         }
-        TextParameters::Named(map) => map
-            .iter()
-            .map(|(name, text)| Parameter { kind: "text", parameter_name: Some(name), text })
-            .collect(),
+        TextParameters::Named(map) => {
+            map.iter().map(|(name, text)| Parameter { kind: "text", parameter_name: Some(name), text }).collect()
+        }
     }
 }
 
@@ -152,12 +152,11 @@ mod tests {
     fn what_the_documents_do_not_show_is_refused() {
         let marketing = TemplateMessage { category: "marketing".into(), ..message(TemplateParameters::default()) };
         assert_eq!(check(&marketing).unwrap_err().code(), "not_supported_by_channel");
-        let button = TemplateParameters { buttons: BTreeMap::from([(0, "x".to_owned())]), ..TemplateParameters::default() };
+        let button =
+            TemplateParameters { buttons: BTreeMap::from([(0, "x".to_owned())]), ..TemplateParameters::default() };
         assert_eq!(check(&message(button)).unwrap_err().code(), "not_supported_by_channel");
-        let empty = TemplateParameters {
-            body: TextParameters::Positional(vec![" ".into()]),
-            ..TemplateParameters::default()
-        };
+        let empty =
+            TemplateParameters { body: TextParameters::Positional(vec![" ".into()]), ..TemplateParameters::default() };
         assert_eq!(check(&message(empty)).unwrap_err().code(), "content_malformed");
     }
 

@@ -31,6 +31,8 @@ pub fn unreadable_file(error: &MediaError) -> SendError {
     let report = PlatformReport { status: None, code: None, message: error.to_string() };
     match error {
         MediaError::Unavailable(_) => SendError::Temporary { report },
-        MediaError::NotFound | MediaError::TooLarge { .. } | MediaError::Corrupt => SendError::ContentRefused { report },
+        MediaError::NotFound | MediaError::TooLarge { .. } | MediaError::Corrupt => {
+            SendError::ContentRefused { report }
+        }
     }
 }

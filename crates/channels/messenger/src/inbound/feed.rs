@@ -17,7 +17,9 @@ pub(super) fn read(scene: Happening<'_>, value: &Value) -> Inbound {
     let author = author.filter(|author| *author != scene.entry.id && author != scene.account);
     let (kind, reference) = match (item, verb) {
         ("comment", "add") => ("comment", id("comment_id")),
-        ("post" | "status" | "photo" | "video", "add") => ("visitor_post", id("post_id").map(|id| format!("post:{id}"))),
+        ("post" | "status" | "photo" | "video", "add") => {
+            ("visitor_post", id("post_id").map(|id| format!("post:{id}")))
+        }
         _ => return scene.unread(&format!("feed: {item} {verb}"), false),
     };
     let (Some(author), Some(reference)) = (author, reference) else {

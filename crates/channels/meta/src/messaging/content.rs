@@ -56,8 +56,7 @@ fn file(id: &str, place: usize, attachment: &Value) -> Option<Attachment> {
         "file" | "share" | "media" | "post" | "ig_post" | "story" | "ig_story" | "story_mention" => MediaKind::Document,
         _ => return None,
     };
-    let source =
-        MediaSource::Platform { id: format!("{id}/{place}"), url: Some(url.to_owned()), sha256: None };
+    let source = MediaSource::Platform { id: format!("{id}/{place}"), url: Some(url.to_owned()), sha256: None };
     Some(Attachment { kind, source, mime: None, file_name: None, size: None })
 }
 

@@ -3,14 +3,12 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::Duration;
-use transom_channel::{
-    Capabilities, MediaBytes, MediaError, PlatformReport, Ports, SendError, Unsendable,
-};
+use transom_channel::{Capabilities, MediaBytes, MediaError, PlatformReport, Ports, SendError, Unsendable};
 use transom_domain::{Attachment, MediaSource};
 
+use super::FileRef;
 use super::plan::check_bytes;
 use super::request::type_of;
-use super::FileRef;
 use crate::{Graph, GraphFailure, Refusal, Upload, Uploads, bare_mime, envelope, unreadable_file};
 
 /// An uploaded file can be sent for this long (messenger.md 2.5).

@@ -197,7 +197,8 @@ impl<'c> Happening<'c> {
         let Some(person) = self.person("sender") else { return self.unread("a referral without a sender", false) };
         let is_ad = word(referral, "source").is_some_and(|source| source.eq_ignore_ascii_case("ADS"));
         let opens = !is_ad && word(referral, "ref").is_some();
-        let what = word(referral, "ref").map_or_else(|| "referral".to_owned(), |reference| format!("referral {reference}"));
+        let what =
+            word(referral, "ref").map_or_else(|| "referral".to_owned(), |reference| format!("referral {reference}"));
         Inbound {
             person: Some(person),
             openings: if opens { vec![Opening::of("referral")] } else { Vec::new() },

@@ -99,7 +99,9 @@ mod tests {
         let error = GraphError { code: 613, message: "words".into(), ..GraphError::default() };
         let refusal = Refusal { error, status: Some(400), wish_ms: None };
         let about = About { attempt, ..About::default() };
-        assert!(matches!(classify(&refusal, about), Some(SendError::RateLimited { retry_after_ms: Some(ms), .. }) if ms == wait));
+        assert!(
+            matches!(classify(&refusal, about), Some(SendError::RateLimited { retry_after_ms: Some(ms), .. }) if ms == wait)
+        );
         let wished = Refusal { wish_ms: Some(7_000), ..refusal };
         assert!(matches!(classify(&wished, about), Some(SendError::RateLimited { retry_after_ms: Some(7_000), .. })));
     }

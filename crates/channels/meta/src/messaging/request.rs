@@ -50,9 +50,16 @@ pub fn request<'m>(
             let action = if reaction.emoji.is_some() { "react" } else { "unreact" };
             let payload = Reacted { message_id: &reaction.to, reaction: reaction.emoji.as_deref() };
             // An action is no message and says nothing of its right (messenger.md 2.3).
-            return Ok(Request { messaging_type: None, sender_action: Some(action), payload: Some(payload), ..request });
+            return Ok(Request {
+                messaging_type: None,
+                sender_action: Some(action),
+                payload: Some(payload),
+                ..request
+            });
         }
-        Body::Text { text, attachments } if attachments.is_empty() => Message { text: Some(text), ..Message::default() },
+        Body::Text { text, attachments } if attachments.is_empty() => {
+            Message { text: Some(text), ..Message::default() }
+        }
         Body::Text { attachments, .. } => with_files(attachments, files, style)?,
         Body::Choices(choices) => with_buttons(choices),
         _ => return Err(Unsendable::NotSupported { what: "this content".to_owned() }),
@@ -74,9 +81,7 @@ fn with_files<'m>(attachments: &[Attachment], files: Vec<FileRef>, style: Style)
     let count = attached.len();
     match (attached.pop(), style.pictures_together && are_pictures) {
         (Some(one), false) if count == 1 => Ok(Message { attachment: Some(one), ..Message::default() }),
-        (Some(one), true) if count == 1 => {
-            Ok(Message { attachments: Some(Pictures::One(one)), ..Message::default() })
-        }
+        (Some(one), true) if count == 1 => Ok(Message { attachments: Some(Pictures::One(one)), ..Message::default() }),
         (Some(last), true) => {
             attached.push(last);
             Ok(Message { attachments: Some(Pictures::Several(attached)), ..Message::default() })
@@ -101,7 +106,11 @@ fn with_buttons(choices: &Choices) -> Message<'_> {
         let payload = Payload::Buttons { template_type: "button", text: &choices.text, buttons };
         return Message { attachment: Some(Attached { kind: "template", payload }), ..Message::default() };
     }
-    Message { text: Some(&choices.text), quick_replies: choices.buttons.iter().map(quick_reply).collect(), ..Message::default() }
+    Message {
+        text: Some(&choices.text),
+        quick_replies: choices.buttons.iter().map(quick_reply).collect(),
+        ..Message::default()
+    }
 }
 
 fn button(choice: &Choice) -> Button<'_> {

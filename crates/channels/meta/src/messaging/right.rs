@@ -34,7 +34,9 @@ impl<'p> Right<'p> {
         let permit = part.permit();
         let known = part.to().address(address).map(str::trim).filter(|id| !id.is_empty());
         let to_known = || {
-            known.map(Recipient::Id).ok_or_else(|| malformed("identity", format!("there is no address of kind `{address}`")))
+            known
+                .map(Recipient::Id)
+                .ok_or_else(|| malformed("identity", format!("there is no address of kind `{address}`")))
         };
         if part.template().is_some() {
             return Ok(Self { recipient: to_known()?, messaging_type: "UTILITY", tag: None });

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-use super::page::{self, entry_time, millis};
 use super::Side;
+use super::page::{self, entry_time, millis};
 use crate::http::ascii_json;
 use crate::people::Customer;
 use crate::world::World;

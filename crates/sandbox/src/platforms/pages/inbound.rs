@@ -30,7 +30,10 @@ pub(super) fn act(world: &mut World, side: &'static Side, key: &ChatKey, action:
     page::settings(world, &key.account)?;
     let customer = world.customer(&key.customer)?.clone();
     if key.via.is_some() {
-        return Err(Problem::invalid(format!("{} has no business connections and groups here: leave `via` out", side.name)));
+        return Err(Problem::invalid(format!(
+            "{} has no business connections and groups here: leave `via` out",
+            side.name
+        )));
     }
     let at = whole_millis(action.at.unwrap_or_else(|| world.now()));
     let chat = world.chat_mut(key);
@@ -158,7 +161,11 @@ impl Scene<'_> {
         let (mime, bytes) = file.content()?;
         let id = self.world.names.digits('8', 16);
         let url = format!("{}/{}/media-content/{id}", self.world.base_url, self.side.name);
-        let payload = if kind == "sticker" { json!({"url": url, "sticker_id": 369_000_000_000_001_u64}) } else { json!({"url": url}) };
+        let payload = if kind == "sticker" {
+            json!({"url": url, "sticker_id": 369_000_000_000_001_u64})
+        } else {
+            json!({"url": url})
+        };
         let (account, file_name) = (self.key.account.clone(), file.file_name.clone());
         self.world.files.keep(Media { id: id.clone(), account, mime, file_name, bytes, at: self.at });
         let attachments = json!([{"type": kind, "payload": payload}]);
@@ -265,7 +272,8 @@ impl Scene<'_> {
                 Ok(self.says(&text, [("text", json!(text)), ("reply_to", story)], None))
             }
             "story_mention" if instagram => {
-                let attachment = json!([{"type": "story_mention", "payload": {"url": "https://lookaside.example/story"}}]);
+                let attachment =
+                    json!([{"type": "story_mention", "payload": {"url": "https://lookaside.example/story"}}]);
                 Ok(self.says("(mentioned you in a story)", [("attachments", attachment)], None))
             }
             // A message of a sort of its own.

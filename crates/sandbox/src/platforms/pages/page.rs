@@ -57,7 +57,11 @@ pub(in crate::platforms) struct Pages(BTreeMap<String, Page>);
 
 impl Pages {
     /// Those of one platform with this token.
-    pub(super) fn of_token<'p>(&'p self, side: &'p Side, token: &'p str) -> impl Iterator<Item = (&'p String, &'p Page)> {
+    pub(super) fn of_token<'p>(
+        &'p self,
+        side: &'p Side,
+        token: &'p str,
+    ) -> impl Iterator<Item = (&'p String, &'p Page)> {
         let fits = move |(_, page): &(&String, &Page)| page.side == side.name && page.settings.access_token == token;
         self.0.iter().filter(fits)
     }
@@ -85,7 +89,12 @@ pub(in crate::platforms) fn settings(world: &mut World, account: &str) -> Result
     page.map(|page| page.settings.clone()).ok_or_else(|| Problem::not_found(format!("there is no account `{account}`")))
 }
 
-pub(super) fn open(world: &mut World, side: &'static Side, name: Option<&str>, given: &Value) -> Result<String, Problem> {
+pub(super) fn open(
+    world: &mut World,
+    side: &'static Side,
+    name: Option<&str>,
+    given: &Value,
+) -> Result<String, Problem> {
     let names = &mut world.names;
     let made = PageSettings {
         page_id: names.digits('3', 15),

@@ -27,12 +27,21 @@ pub(super) fn echo(world: &mut World, side: &Side, key: &ChatKey, message: &str,
             content.insert(name.to_owned(), value.clone());
         }
     }
-    if let Some(attached) = sent.get("message").and_then(|sent| sent.get("attachment").or_else(|| sent.get("attachments"))) {
+    if let Some(attached) =
+        sent.get("message").and_then(|sent| sent.get("attachment").or_else(|| sent.get("attachments")))
+    {
         let list = if attached.is_array() { attached.clone() } else { json!([attached]) };
         content.insert("attachments".to_owned(), list);
     }
     let at = world.now();
-    report(world, side, &key.account, "message", to_customer(side, &key.account, &customer, at), Value::Object(content));
+    report(
+        world,
+        side,
+        &key.account,
+        "message",
+        to_customer(side, &key.account, &customer, at),
+        Value::Object(content),
+    );
 }
 
 /// Delivered and, if so configured, read, each in its time.

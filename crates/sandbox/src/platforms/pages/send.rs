@@ -191,7 +191,8 @@ fn accept(
         is_action: word(body, "sender_action").is_some(),
     };
     if let Some(template) = body.pointer("/message/template").filter(|_| !side.is_instagram) {
-        let filled: Filled = fill::fill(world, account, template).map_err(|error| GraphError::new(100, error.details))?;
+        let filled: Filled =
+            fill::fill(world, account, template).map_err(|error| GraphError::new(100, error.details))?;
         (outgoing.text, claim.template) = (filled.text, Some(filled.category));
     }
     if page::is_too_fast(world, account, now) {
@@ -301,7 +302,9 @@ fn stands_between(world: &World, side: &Side, key: &ChatKey, settings: &PageSett
         return Err(GraphError::sub(551, 1_545_041, "This person isn't available right now"));
     }
     if !settings.thread_owner {
-        let not_owner = if side.is_instagram { GraphError::sub(100, 2_534_037, "Not the thread owner") } else {
+        let not_owner = if side.is_instagram {
+            GraphError::sub(100, 2_534_037, "Not the thread owner")
+        } else {
             GraphError::new(2_018_300, "Message failed to send because another app is controlling this thread now")
         };
         return Err(not_owner);
