@@ -19,6 +19,8 @@ macro_rules! platforms {
 }
 
 platforms! {
+    "instagram" transom::instagram::Instagram;
+    "messenger" transom::messenger::Messenger;
     "telegram" transom::telegram::Telegram;
     "whatsapp" transom::whatsapp::WhatsApp;
 }

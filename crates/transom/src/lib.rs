@@ -2,6 +2,10 @@
 
 pub use transom_channel as channel;
 pub use transom_domain as domain;
+#[cfg(feature = "instagram")]
+pub use transom_instagram as instagram;
+#[cfg(feature = "messenger")]
+pub use transom_messenger as messenger;
 #[cfg(feature = "telegram")]
 pub use transom_telegram as telegram;
 #[cfg(feature = "whatsapp")]
@@ -19,11 +23,15 @@ pub mod prelude {
 ///
 /// ```
 /// let names: Vec<&str> = transom::platforms().iter().map(|platform| platform.name()).collect();
-/// # #[cfg(all(feature = "telegram", feature = "whatsapp"))]
-/// assert_eq!(names, ["telegram", "whatsapp"]);
+/// # #[cfg(all(feature = "instagram", feature = "messenger", feature = "telegram", feature = "whatsapp"))]
+/// assert_eq!(names, ["instagram", "messenger", "telegram", "whatsapp"]);
 /// ```
 pub fn platforms() -> Vec<std::sync::Arc<dyn channel::Platform>> {
     vec![
+        #[cfg(feature = "instagram")]
+        std::sync::Arc::new(instagram::Instagram),
+        #[cfg(feature = "messenger")]
+        std::sync::Arc::new(messenger::Messenger),
         #[cfg(feature = "telegram")]
         std::sync::Arc::new(telegram::Telegram),
         #[cfg(feature = "whatsapp")]

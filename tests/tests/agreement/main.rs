@@ -15,6 +15,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod instagram;
+mod messenger;
 mod telegram;
 mod whatsapp;
 

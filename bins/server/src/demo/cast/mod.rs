@@ -1,5 +1,7 @@
 //! Who is in the demo: one file a platform, with its account, its people and its scene of the story.
 
+mod instagram;
+mod messenger;
 mod telegram;
 mod whatsapp;
 
@@ -40,8 +42,8 @@ pub trait Cast: Send + Sync {
 }
 
 /// All of them, in the order in which they are shown.
-pub fn cast() -> [&'static dyn Cast; 2] {
-    [&whatsapp::WhatsApp, &telegram::Telegram]
+pub fn cast() -> [&'static dyn Cast; 4] {
+    [&whatsapp::WhatsApp, &telegram::Telegram, &messenger::Messenger, &instagram::Instagram]
 }
 
 /// Somebody of the demo: who did what, when, and what happened then.

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::errors::GraphError;
 use super::page::{self, Comments, PageSettings};
 use super::{Side, files, receipts};
-use crate::chats::{Author, Button, ChatKey, Entry, Progress};
+use crate::chats::{Author, Button, ChatKey, Entry, Link, Progress};
 use crate::http::Reply;
 use crate::ledger::Send;
 use crate::platforms::whatsapp::fill::{self, Filled};
@@ -31,7 +31,10 @@ pub(in crate::platforms) struct Claim {
 struct Outgoing {
     kind: String,
     text: String,
+    header: Option<String>,
+    footer: Option<String>,
     buttons: Vec<Button>,
+    links: Vec<Link>,
     /// Kind of each file, and where it is.
     files: Vec<(String, FileAt)>,
 }
@@ -126,8 +129,11 @@ fn attach(side: &Side, outgoing: &mut Outgoing, attachment: &Value) -> Result<()
                 return Err(GraphError::parameter("buttons", "one to three"));
             }
             for button in buttons {
-                let data = word(button, "payload").or_else(|| word(button, "url")).unwrap_or_default();
-                outgoing.buttons.push(button_of(data, word(button, "title"), false)?);
+                let made = button_of(word(button, "payload").unwrap_or_default(), word(button, "title"), false)?;
+                match word(button, "url") {
+                    Some(url) => outgoing.links.push(Link::new(made.text, url)),
+                    None => outgoing.buttons.push(made),
+                }
             }
             Ok(())
         }
@@ -194,6 +200,8 @@ fn accept(
         let filled: Filled =
             fill::fill(world, account, template).map_err(|error| GraphError::new(100, error.details))?;
         (outgoing.text, claim.template) = (filled.text, Some(filled.category));
+        (outgoing.header, outgoing.footer) = (filled.parts.header, filled.parts.footer);
+        (outgoing.buttons, outgoing.links) = (filled.parts.buttons, filled.parts.links);
     }
     if page::is_too_fast(world, account, now) {
         return Err(GraphError::new(613, "Calls to this api have exceeded the rate limit."));
@@ -218,7 +226,9 @@ fn accept(
 
     let message = format!("{}{:012X}{:08X}", side.mid, world.names.seed(), world.names.number());
     let mut entry = Entry::new(&message, Author::Business, now, &outgoing.kind, &outgoing.text);
-    (entry.media, entry.buttons, entry.reply_to) = (media, outgoing.buttons.clone(), quoted.map(str::to_owned));
+    (entry.media, entry.reply_to) = (media, quoted.map(str::to_owned));
+    (entry.header, entry.footer) = (outgoing.header.clone(), outgoing.footer.clone());
+    (entry.buttons, entry.links) = (outgoing.buttons.clone(), outgoing.links.clone());
     let send = booked(world, side, &key, body, &claim, &outgoing, vec![message.clone()], now);
     world.accept(&key, send, vec![entry]);
     if let Some(reference) = &claim.answers
