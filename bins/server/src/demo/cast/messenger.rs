@@ -106,7 +106,11 @@ impl Cast for Messenger {
         });
         scene.post("messages", template).await?.expect(202)?;
         let sent = scene.in_ledger("the template arrives", |send| send.kind == "template").await?;
-        check(sent.body.get("messaging_type") == Some(&json!("UTILITY")), "a utility template goes out", &json!(sent.text))?;
+        check(
+            sent.body.get("messaging_type") == Some(&json!("UTILITY")),
+            "a utility template goes out",
+            &json!(sent.text),
+        )?;
 
         heading("Sami answers.");
         scene.writes("Yes, please!")?;

@@ -180,7 +180,10 @@ fn unknown() -> Vec<Sample> {
         at("thread control", event(&json!({"pass_thread_control": {"new_owner_app_id": "1"}}))),
         at("an opt-in for marketing", event(&json!({"optin": {"type": "notification_messages"}}))),
         at("a message without an id", event(&json!({"message": {"text": "lost"}}))),
-        at("a message to oneself", event(&json!({"message": {"mid": "aWdfself1", "text": "test", "is_echo": true, "is_self": true}}))),
+        at(
+            "a message to oneself",
+            event(&json!({"message": {"mid": "aWdfself1", "text": "test", "is_echo": true, "is_self": true}})),
+        ),
         later("a list of tomorrow", entry("holograms", &json!({"beam": 1}))),
         later("a field of tomorrow", change("holograms", &json!({"beam": 1}))),
         later("a mention", change("mentions", &json!({"media_id": "1", "comment_id": "2"}))),

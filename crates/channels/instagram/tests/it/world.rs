@@ -12,8 +12,7 @@ use transom_channel::{
     Channel, Inbound, OutboundPart, Platform, Ports, RawInbound, Receipt, SendError, SettingValues, subject_of,
 };
 use transom_domain::{
-    Address, ChannelAccountId, ContactId, Content, Identity, IdentityId, Ids, PartId, SettableClock,
-    TemplateParameters, UuidV7,
+    Address, ChannelAccountId, ContactId, Content, Identity, IdentityId, Ids, PartId, SettableClock, UuidV7,
 };
 use transom_instagram::Instagram;
 use transom_sandbox::{Action, Control, NewAccount, NewCustomer, Sandbox, SandboxConfig};
