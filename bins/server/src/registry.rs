@@ -20,8 +20,10 @@ macro_rules! platforms {
 
 platforms! {
     "instagram" transom::instagram::Instagram;
+    "line" transom::line::Line;
     "messenger" transom::messenger::Messenger;
     "telegram" transom::telegram::Telegram;
+    "tiktok" transom::tiktok::TikTok;
     "whatsapp" transom::whatsapp::WhatsApp;
 }
 

@@ -48,4 +48,6 @@ document.addEventListener("submit", async (event) => {
 });
 
 document.querySelectorAll(".chat").forEach(down);
+// A picture makes its chat taller once it has arrived.
+document.addEventListener("load", (event) => { const chat = event.target.closest?.(".chat"); if (chat) down(chat); }, true);
 setInterval(() => { if (!document.hidden) refresh().catch(() => {}); }, 1500);

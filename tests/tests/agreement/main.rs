@@ -16,8 +16,10 @@
 )]
 
 mod instagram;
+mod line;
 mod messenger;
 mod telegram;
+mod tiktok;
 mod whatsapp;
 
 use std::collections::BTreeMap;

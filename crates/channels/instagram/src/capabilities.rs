@@ -48,7 +48,7 @@ pub(crate) fn capabilities(quotes: bool, metadata: bool) -> Capabilities {
             recipient: Rate { burst: at_least_one(20), each: Duration::seconds(1) },
             concurrency: at_least_one(16),
         },
-        addresses: vec![AddressRule { kind: IGSID, can_start: false }],
+        addresses: vec![AddressRule { kind: IGSID, can_start: false, from: None }],
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn capabilities(reactions: bool) -> Capabilities {
             recipient: Rate { burst: at_least_one(20), each: Duration::seconds(1) },
             concurrency: at_least_one(16),
         },
-        addresses: vec![AddressRule { kind: PSID, can_start: false }],
+        addresses: vec![AddressRule { kind: PSID, can_start: false, from: None }],
     }
 }
 

@@ -4,8 +4,10 @@
 //! this crate names it.
 
 pub mod instagram;
+pub mod line;
 pub mod messenger;
 pub mod telegram;
+pub mod tiktok;
 pub mod whatsapp;
 
 pub(crate) mod kit;
@@ -32,6 +34,8 @@ pub(crate) fn all() -> Vec<Box<dyn Personality>> {
     let all: Vec<Box<dyn Personality>> = vec![
         Box::new(whatsapp::WhatsApp),
         Box::new(telegram::Telegram),
+        Box::new(line::Line),
+        Box::new(tiktok::TikTok),
         Box::new(messenger::personality()),
         Box::new(instagram::personality()),
     ];
@@ -93,6 +97,11 @@ pub(crate) trait Personality: Send + Sync + 'static {
 
     /// The headers that prove a webhook's origin; `badly`: that fail to.
     fn sign(&self, world: &mut World, account: &Account, body: &[u8], badly: bool) -> Vec<(&'static str, String)>;
+
+    /// A webhook's body as the platform sends it when an earlier try was not taken.
+    fn redelivered(&self, body: &str) -> String {
+        body.to_owned()
+    }
 
     /// A control verb of this platform alone.
     async fn verb(&self, shared: &Shared, account: &str, verb: &str, body: Value) -> Result<Value, Problem>;

@@ -1,8 +1,10 @@
 //! Who is in the demo: one file a platform, with its account, its people and its scene of the story.
 
 mod instagram;
+mod line;
 mod messenger;
 mod telegram;
+mod tiktok;
 mod whatsapp;
 
 use async_trait::async_trait;
@@ -42,8 +44,18 @@ pub trait Cast: Send + Sync {
 }
 
 /// All of them, in the order in which they are shown.
-pub fn cast() -> [&'static dyn Cast; 4] {
-    [&whatsapp::WhatsApp, &telegram::Telegram, &messenger::Messenger, &instagram::Instagram]
+pub fn cast() -> Vec<&'static dyn Cast> {
+    // One line each, so that two new ones do not meet.
+    #[rustfmt::skip]
+    let all: Vec<&'static dyn Cast> = vec![
+        &whatsapp::WhatsApp,
+        &telegram::Telegram,
+        &tiktok::TikTok,
+        &line::Line,
+        &messenger::Messenger,
+        &instagram::Instagram,
+    ];
+    all
 }
 
 /// Somebody of the demo: who did what, when, and what happened then.

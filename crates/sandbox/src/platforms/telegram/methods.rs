@@ -178,6 +178,9 @@ async fn get_updates(shared: &Shared, account: &str, params: &Params) -> Result<
                     "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running";
                 return Err(BotError::new(409, why));
             }
+            if world.accounts.get(account).is_some_and(|account| account.webhook_url.is_some()) {
+                return Err(BotError::new(409, "Conflict: terminated by setWebhook request"));
+            }
             waiting(&world, account, limit)
         };
         if !waiting.is_empty() || tokio::time::Instant::now() >= end {
