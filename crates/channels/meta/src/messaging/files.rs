@@ -108,7 +108,9 @@ impl Files {
     /// Forgets the uploads behind a refused message, if the refusal may be about them.
     pub fn doubt(&self, files: &[Attachment], refusal: &Refusal) {
         if refusal.error.subcode.is_some_and(|subcode| SUSPECT.contains(&subcode)) {
-            files.iter().for_each(|file| self.uploads.forget(file));
+            for file in files {
+                self.uploads.forget(file);
+            }
         }
     }
 

@@ -28,7 +28,7 @@ pub struct Happening<'c> {
     pub received_at: OffsetDateTime,
 }
 
-impl<'c> Happening<'c> {
+impl Happening<'_> {
     /// What is told by messages, taps, reactions, edits and links, which are the same on both platforms; `None` for the others.
     pub fn read(&self) -> Option<Inbound> {
         let part = |name: &str| self.event.get(name).filter(|part| !part.is_null());
@@ -104,7 +104,7 @@ impl<'c> Happening<'c> {
         let item = if is("is_unsupported") {
             Item::Unsupported { what: "a message that the platform does not pass on".to_owned(), from_customer: true }
         } else {
-            Item::Message(self.said(id, message))
+            Item::Message(said(id, message))
         };
         Inbound {
             event_key: id.to_owned(),
@@ -114,24 +114,12 @@ impl<'c> Happening<'c> {
         }
     }
 
-    fn said(&self, id: &str, message: &Value) -> InboundMessage {
-        let (body, payload) = content::said(id, message);
-        let reply_to = message.get("reply_to").and_then(|quoted| word(quoted, "mid")).map(str::to_owned);
-        InboundMessage {
-            provider_id: id.to_owned(),
-            thread: String::new(),
-            content: Content { body, reply_to },
-            payload,
-            group: None,
-        }
-    }
-
     /// What somebody of the business wrote elsewhere, or our own coming back. Sender and recipient are swapped; it opens
     /// nothing.
     fn echo(&self, id: &str, message: &Value) -> Inbound {
         let Some(person) = self.person("recipient") else { return self.unread("an echo without a recipient", false) };
         let ours = word(message, "metadata").and_then(correlation).map(str::to_owned);
-        let item = Item::Echo { message: self.said(id, message), correlation: ours };
+        let item = Item::Echo { message: said(id, message), correlation: ours };
         Inbound { event_key: id.to_owned(), person: Some(person), ..self.item("echo", item) }
     }
 
@@ -204,6 +192,19 @@ impl<'c> Happening<'c> {
             openings: if opens { vec![Opening::of("referral")] } else { Vec::new() },
             ..self.item("referral", Item::Opening { what: short(&what) })
         }
+    }
+}
+
+/// What a message says, and what it quotes.
+fn said(id: &str, message: &Value) -> InboundMessage {
+    let (body, payload) = content::said(id, message);
+    let reply_to = message.get("reply_to").and_then(|quoted| word(quoted, "mid")).map(str::to_owned);
+    InboundMessage {
+        provider_id: id.to_owned(),
+        thread: String::new(),
+        content: Content { body, reply_to },
+        payload,
+        group: None,
     }
 }
 

@@ -264,8 +264,8 @@ impl Scene<'_> {
                 let marketing = data.get("type").is_some();
                 Ok(self.tells("optin", data.clone(), if marketing { "token" } else { "optin" }))
             }
-            "comment" => self.comments(data, false),
-            "visitor_post" if !instagram => self.comments(data, true),
+            "comment" => Ok(self.comments(data, false)),
+            "visitor_post" if !instagram => Ok(self.comments(data, true)),
             "story_reply" if instagram => {
                 let text = data.get("text").and_then(Value::as_str).unwrap_or("nice!").to_owned();
                 let story = json!({"story": {"url": "https://lookaside.example/story", "id": "18000000000000009"}});
@@ -290,7 +290,7 @@ impl Scene<'_> {
     }
 
     /// A comment or visitor post: no window, and the right to one private reply.
-    fn comments(mut self, data: &Value, is_post: bool) -> Result<Acted, Problem> {
+    fn comments(mut self, data: &Value, is_post: bool) -> Acted {
         let given = data.get("id").and_then(Value::as_str).map(str::to_owned);
         let text = data.get("text").and_then(Value::as_str).unwrap_or("price?");
         let number = self.world.names.digits('9', 16);
@@ -323,6 +323,6 @@ impl Scene<'_> {
         };
         let delivery = report_change(self.world, self.side.object, &self.key.account, field, &value);
         self.id = id;
-        Ok(Acted { message_id: Some(self.id), deliveries: delivery.into_iter().collect(), at: self.at })
+        Acted { message_id: Some(self.id), deliveries: delivery.into_iter().collect(), at: self.at }
     }
 }

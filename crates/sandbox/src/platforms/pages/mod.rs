@@ -71,13 +71,14 @@ impl Side {
             (Some(_), false) => Err(Problem::invalid("a Page has no instagram_id")),
         }
     }
+}
 
-    fn keeper(&self, account: &str) -> Keeper {
-        let tell: fn(&mut World, &str, &str, &Value) = |world, account, field, value| {
-            envelope::report_change(world, "page", account, field, value);
-        };
-        Keeper { account: account.to_owned(), node: account.to_owned(), tell }
-    }
+/// Whose catalogue of templates it is: a Page's own.
+fn keeper(account: &str) -> Keeper {
+    let tell: fn(&mut World, &str, &str, &Value) = |world, account, field, value| {
+        envelope::report_change(world, "page", account, field, value);
+    };
+    Keeper { account: account.to_owned(), node: account.to_owned(), tell }
 }
 
 /// A platform of this sort.
@@ -207,9 +208,9 @@ impl Personality for Pageful {
                 let delivery = envelope::report_change(&mut shared.world(), self.0.object, account, field, &value);
                 Ok(json!({ "delivery": delivery }))
             }
-            "template" if !self.0.is_instagram => templates::put(&mut shared.world(), &self.0.keeper(account), body),
+            "template" if !self.0.is_instagram => templates::put(&mut shared.world(), &keeper(account), body),
             "template_status" if !self.0.is_instagram => {
-                templates::set_status(&mut shared.world(), &self.0.keeper(account), body)
+                templates::set_status(&mut shared.world(), &keeper(account), body)
             }
             other => Err(Problem::not_found(format!("{} has no verb `{other}`", self.0.name))),
         }
