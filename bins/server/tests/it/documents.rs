@@ -188,6 +188,8 @@ fn the_page_of_coverage_names_tests_that_exist() {
         ("storage", "crates/storage/tests"),
         ("windows", "crates/windows/tests"),
         ("channel", "crates/channel/tests/it"),
+        ("instagram", "crates/channels/instagram/tests/it"),
+        ("messenger", "crates/channels/messenger/tests/it"),
         ("telegram", "crates/channels/telegram/tests/it"),
         ("whatsapp", "crates/channels/whatsapp/tests"),
         ("sandbox", "crates/sandbox/tests"),
