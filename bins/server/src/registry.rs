@@ -20,7 +20,9 @@ macro_rules! platforms {
 
 platforms! {
     "line" transom::line::Line;
+    "sms" transom::sms::Sms;
     "telegram" transom::telegram::Telegram;
+    "tiktok" transom::tiktok::TikTok;
     "whatsapp" transom::whatsapp::WhatsApp;
 }
 

@@ -86,6 +86,12 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// How the platform names the group that this account belongs to, in webhooks about all of its accounts, where it has such
+    /// groups: notices under that name reach each of them.
+    fn group_key(&self) -> Option<String> {
+        None
+    }
+
     /// Asks the platform whether the credentials work and what the account is; used when an account is connected.
     ///
     /// # Errors
@@ -126,13 +132,19 @@ pub trait MediaSourceOf: Send + Sync {
 /// Events that must be fetched. One lease an account; raw and cursor are journalled in one transaction, then `done`.
 #[async_trait]
 pub trait Pull: Send + Sync {
-    /// What is new since `cursor`, and the next cursor; waits for news as long as the platform allows.
+    /// Whether what is fetched belongs to all accounts of the connection: then one of them fetches for all.
+    fn covers_connection(&self) -> bool {
+        false
+    }
+
+    /// What is new since `cursor`, and the next cursor; waits for news as long as the platform allows. May be given up at any
+    /// moment: what was not stored is given again.
     ///
     /// # Errors
     /// Classified as for a send.
     async fn next(&self, cursor: Option<&str>) -> Result<(Vec<RawInbound>, String), SendError>;
 
-    /// All up to `cursor` is stored: the platform may forget it.
+    /// All up to `cursor` is stored: the platform may forget it. Said again after a restart.
     ///
     /// # Errors
     /// Classified as for a send.

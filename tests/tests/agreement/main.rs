@@ -16,7 +16,9 @@
 )]
 
 mod line;
+mod sms;
 mod telegram;
+mod tiktok;
 mod whatsapp;
 
 use std::collections::BTreeMap;

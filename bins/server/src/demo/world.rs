@@ -214,7 +214,7 @@ impl World {
     /// # Errors
     /// [`Trouble`] when either side refuses.
     pub async fn connect_as(&self, new: NewChannel, at_sandbox: String) -> Result<Account, Trouble> {
-        let ours = channels::connect(self.desk(), &self.caller, new).await.map_err(Trouble::new)?;
+        let ours = channels::connect(self.desk(), &self.caller, new, None).await.map_err(Trouble::new)?.account;
         let public_id = self.desk().storage().public_id(&self.caller.scope, ours.connection);
         let webhook_url = Some(format!("{}/webhooks/{public_id}", self.server.base_url()));
         self.control()

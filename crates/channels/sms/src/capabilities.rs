@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 
 use time::Duration;
-use transom_channel::{AddressRule, Capabilities, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit};
+use transom_channel::{
+    AddressRule, Capabilities, ContactField, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit,
+};
 use transom_domain::MediaKind;
 
 /// The kind of address that can be written to: a number, E.164.
@@ -42,7 +44,7 @@ pub(crate) fn capabilities(mms: bool, correlates: bool) -> Capabilities {
             recipient: Rate { burst: at_once(5), each: Duration::SECOND },
             concurrency: at_once(8),
         },
-        addresses: vec![AddressRule { kind: PHONE, can_start: true }],
+        addresses: vec![AddressRule { kind: PHONE, can_start: true, from: Some(ContactField::Phone) }],
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod line;
 pub mod sms;
 pub mod telegram;
+pub mod tiktok;
 pub mod whatsapp;
 
 pub(crate) mod kit;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Box<dyn Personality>> {
         Box::new(telegram::Telegram),
         Box::new(line::Line),
         Box::new(sms::Sms),
+        Box::new(tiktok::TikTok),
     ];
     all
 }

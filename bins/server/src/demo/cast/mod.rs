@@ -1,7 +1,9 @@
 //! Who is in the demo: one file a platform, with its account, its people and its scene of the story.
 
 mod line;
+mod sms;
 mod telegram;
+mod tiktok;
 mod whatsapp;
 
 use async_trait::async_trait;
@@ -41,8 +43,17 @@ pub trait Cast: Send + Sync {
 }
 
 /// All of them, in the order in which they are shown.
-pub fn cast() -> [&'static dyn Cast; 3] {
-    [&whatsapp::WhatsApp, &telegram::Telegram, &line::Line]
+pub fn cast() -> Vec<&'static dyn Cast> {
+    // One line each, so that two new ones do not meet.
+    #[rustfmt::skip]
+    let all: Vec<&'static dyn Cast> = vec![
+        &whatsapp::WhatsApp,
+        &telegram::Telegram,
+        &tiktok::TikTok,
+        &line::Line,
+        &sms::Sms,
+    ];
+    all
 }
 
 /// Somebody of the demo: who did what, when, and what happened then.

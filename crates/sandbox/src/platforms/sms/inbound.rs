@@ -35,7 +35,8 @@ pub(super) fn act(world: &mut World, key: &ChatKey, action: &Action) -> Result<A
     if customer.unreachable_on.contains("sms") {
         return Err(Problem::conflict(format!("customer `{}` has no phone any more", customer.id)));
     }
-    let at = action.at.unwrap_or_else(|| world.now());
+    // Twilio's forms state no time: a keyword counts when it is received, whatever `at` says.
+    let at = world.now();
     let says = |world: &mut World, text: &str| writes(world, &settings, key, at, text, None);
     match &action.act {
         Act::Text { text } => Ok(says(world, text)),

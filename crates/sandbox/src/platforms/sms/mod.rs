@@ -222,7 +222,7 @@ fn carried_out(
         }
         ("POST", [_, "Messages.json"]) => send::create(world, account, route, call),
         ("GET", [_, "Messages.json"]) => Ok(send::list(world, account, call)),
-        ("GET", [sid]) if sid.ends_with(".json") => {
+        ("GET", [_account]) => {
             let found = sender(world, account).map_err(|_| TwilioError::of(20_404))?;
             let SmsSettings { account_sid, friendly_name, status, .. } = &found.settings;
             let view = json!({"sid": account_sid, "friendly_name": friendly_name, "status": status, "type": "Full"});
