@@ -22,6 +22,7 @@ platforms! {
     "instagram" transom::instagram::Instagram;
     "line" transom::line::Line;
     "messenger" transom::messenger::Messenger;
+    "sms" transom::sms::Sms;
     "telegram" transom::telegram::Telegram;
     "tiktok" transom::tiktok::TikTok;
     "whatsapp" transom::whatsapp::WhatsApp;

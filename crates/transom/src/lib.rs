@@ -8,6 +8,8 @@ pub use transom_instagram as instagram;
 pub use transom_line as line;
 #[cfg(feature = "messenger")]
 pub use transom_messenger as messenger;
+#[cfg(feature = "sms")]
+pub use transom_sms as sms;
 #[cfg(feature = "telegram")]
 pub use transom_telegram as telegram;
 #[cfg(feature = "tiktok")]
@@ -38,6 +40,8 @@ pub fn platforms() -> Vec<std::sync::Arc<dyn channel::Platform>> {
         std::sync::Arc::new(line::Line),
         #[cfg(feature = "messenger")]
         std::sync::Arc::new(messenger::Messenger),
+        #[cfg(feature = "sms")]
+        std::sync::Arc::new(sms::Sms),
         #[cfg(feature = "telegram")]
         std::sync::Arc::new(telegram::Telegram),
         #[cfg(feature = "tiktok")]

@@ -18,6 +18,7 @@
 mod instagram;
 mod line;
 mod messenger;
+mod sms;
 mod telegram;
 mod tiktok;
 mod whatsapp;

@@ -153,9 +153,11 @@ async fn read(
             None => return Ok(Err(Trouble::new("unknown_connection", "the connection was removed"))),
         },
     };
+    let (query, headers): (Vec<_>, Vec<_>) =
+        call.call.headers.iter().cloned().partition(|(name, _)| name == super::accept::QUERY);
     let raw = RawInbound {
-        headers: call.call.headers.clone(),
-        query: None,
+        headers,
+        query: query.into_iter().next().map(|(_, query)| query),
         body: call.call.body.clone(),
         received_at: call.call.received_at,
     };

@@ -3,6 +3,7 @@
 mod instagram;
 mod line;
 mod messenger;
+mod sms;
 mod telegram;
 mod tiktok;
 mod whatsapp;
@@ -54,6 +55,7 @@ pub fn cast() -> Vec<&'static dyn Cast> {
         &line::Line,
         &messenger::Messenger,
         &instagram::Instagram,
+        &sms::Sms,
     ];
     all
 }
