@@ -34,7 +34,7 @@ both_databases! {
                 country: None,
                 check: false,
             };
-            channels::connect(world.desk(), &world.caller, new).await.unwrap().id
+            channels::connect(world.desk(), &world.caller, new, None).await.unwrap().account.id
         };
         let second = number("790000000000001", &waba).await;
         number("790000000000002", "790000000000099").await;

@@ -132,6 +132,7 @@ fn the_page_of_the_api_lists_every_path_with_its_roles() {
     page.push_str(
         "\nOutside `/v1`, without a token:\n\n| Method | Path | What |\n|---|---|---|\n\
          | GET, POST | `/webhooks/{public_id}` | Calls of the platforms; the address stands in each channel's `webhook_url` |\n\
+         | GET | `/attachments/{file}?expires&signature` | A file, by the `content_url` that the API gives; 404 once it is over |\n\
          | GET | `/health/live` | 200 while the process turns |\n\
          | GET | `/health/ready` | 200 while requests should be sent here: a real write, current schema, clocks, disk |\n\
          | GET | `/metrics` | Prometheus text |\n\
