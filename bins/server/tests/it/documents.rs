@@ -205,7 +205,7 @@ fn the_page_of_coverage_names_tests_that_exist() {
         let texts = match std::fs::read_to_string(path.with_extension("rs")) {
             Ok(text) => vec![text],
             Err(_) if path.is_dir() => sources(&path),
-            Err(_) => panic!("`{word}`: there is no such file"),
+            Err(error) => panic!("`{word}` names no file: {error}"),
         };
         if let Some(test) = test {
             assert!(texts.iter().any(|text| text.contains(&format!("fn {test}("))), "`{word}`: there is no such test");
