@@ -187,6 +187,8 @@ fn the_page_of_coverage_names_tests_that_exist() {
         ("storage", "crates/storage/tests"),
         ("windows", "crates/windows/tests"),
         ("channel", "crates/channel/tests/it"),
+        ("line", "crates/channels/line/tests/it"),
+        ("sms", "crates/channels/sms/tests/it"),
         ("telegram", "crates/channels/telegram/tests/it"),
         ("whatsapp", "crates/channels/whatsapp/tests"),
         ("sandbox", "crates/sandbox/tests"),
