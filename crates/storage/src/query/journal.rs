@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use transom_domain::{ChannelAccountId, ConnectionId, JournalId};
 use uuid::Uuid;
 
+use super::people::statement::{Sql, runs};
 use super::{from_json, millis, sql, to_json, unreadable};
 use crate::entity::{journal, pull_cursors};
 use crate::{Reader, Storage, StorageError, Tx, WorkspaceScope};
@@ -252,6 +253,29 @@ impl Tx {
             .exec(&self.conn)
             .await?;
         Ok(done.rows_affected == 1)
+    }
+
+    /// [`finish_call`](Self::finish_call) for many calls; how many of them nobody else had spoken for.
+    pub async fn finish_calls(
+        &self,
+        calls: &[(JournalId, CallOutcome, serde_json::Value)],
+        now: OffsetDateTime,
+    ) -> Result<u64, StorageError> {
+        let mut finished = 0;
+        for calls in runs(calls) {
+            let rows = calls.iter().map(|(id, outcome, summary)| -> [Value; 3] {
+                [id.uuid().into(), outcome.as_str().into(), summary.clone().into()]
+            });
+            let mut statement = Sql::new("UPDATE journal SET crashes = 0, state = done.column2, summary = done.column3, ");
+            statement
+                .with("applied_at = ", millis(now))
+                .push(" FROM (VALUES ")
+                .rows(rows)
+                .with(") AS done WHERE workspace_id = ", self.ws())
+                .push(" AND id = done.column1 AND state = 'new'");
+            finished += self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected();
+        }
+        Ok(finished)
     }
 
     /// Lets a call that was dealt with be applied again; whether there is such a call.

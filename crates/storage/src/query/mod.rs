@@ -19,6 +19,7 @@ mod workspaces;
 
 pub use agents::StoredAgent;
 pub use connections::{Secrets, StoredConnection};
+pub use dedupe::EventKey;
 pub use events::{NewEvent, NumberedEvent};
 pub(crate) use events::{number_events, unnumbered_workspaces};
 pub use idempotency::{Idempotency, IdempotencyKey, StoredAnswer};
