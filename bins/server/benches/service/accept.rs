@@ -28,7 +28,8 @@ pub async fn measure(name: &'static str, database: &TestDatabase, rounds: usize)
     for round in 0..=rounds as u64 {
         let bodies = (0..CALLS).map(|n| call(&number, n % 500, round * CALLS + n).to_string().into_bytes());
         let bodies: Arc<Vec<Vec<u8>>> = Arc::new(bodies.collect());
-        let (one, other) = (over_http(&world, connections, &bodies).await, inserts(database, connections, &bodies).await);
+        let (one, other) =
+            (over_http(&world, connections, &bodies).await, inserts(database, connections, &bodies).await);
         // The first round warms up caches, pools and prepared statements.
         if round > 0 {
             ours.push(one);

@@ -11,8 +11,8 @@ use transom_storage::{CallOutcome, JournalCall, NewQuarantine, StorageError, Tx,
 
 use super::ground::Ground;
 use super::item::{self, Trouble};
-use super::together::{self, Outcome};
 use super::late;
+use super::together::{self, Outcome};
 use crate::registry::Hook;
 use crate::{Desk, DeskError};
 

@@ -144,7 +144,11 @@ pub(super) fn touch(case: &Case<'_>, direction: Direction, content: &Content) ->
 }
 
 /// open stays, snoozed opens, closed follows the settings; an answer to a person's message always opens.
-pub(super) async fn wake_or_reopen(case: &Case<'_>, stored: &StoredConversation, message: MessageId) -> Result<(), DeskError> {
+pub(super) async fn wake_or_reopen(
+    case: &Case<'_>,
+    stored: &StoredConversation,
+    message: MessageId,
+) -> Result<(), DeskError> {
     let mut after = stored.conversation.clone();
     let episode = EpisodeId::new(case.desk.ids());
     let (transition, cause) = match stored.conversation.status {

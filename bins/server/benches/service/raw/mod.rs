@@ -33,13 +33,15 @@ const JOURNAL: &str = "INSERT INTO journal (workspace_id, id, connection_id, acc
 
 pub async fn journal_sqlite(connection: &mut SqliteConnection, workspace: Uuid, headers: &str, body: &[u8]) {
     let (hash, now) = (Sha256::digest(body).to_vec(), now());
-    let insert = sqlx::query(JOURNAL).bind(workspace).bind(Uuid::now_v7()).bind(headers).bind(body).bind(hash).bind(now);
+    let insert =
+        sqlx::query(JOURNAL).bind(workspace).bind(Uuid::now_v7()).bind(headers).bind(body).bind(hash).bind(now);
     insert.execute(connection).await.unwrap();
 }
 
 pub async fn journal_postgres(connection: &mut PgConnection, workspace: Uuid, headers: &Value, body: &[u8]) {
     let (hash, now) = (Sha256::digest(body).to_vec(), now());
-    let insert = sqlx::query(JOURNAL).bind(workspace).bind(Uuid::now_v7()).bind(headers).bind(body).bind(hash).bind(now);
+    let insert =
+        sqlx::query(JOURNAL).bind(workspace).bind(Uuid::now_v7()).bind(headers).bind(body).bind(hash).bind(now);
     insert.execute(connection).await.unwrap();
 }
 
@@ -107,7 +109,8 @@ impl Rows {
             "from": { "state": "closed" }, "to": { "state": "open" }, "assigned_from": {}, "assigned_to": {},
             "by": { "type": "customer" }, "cause": "inbound", "message": message_id, "category": null,
         });
-        let opening = json!({ "kind": "message", "at": closes_at.to_string(), "first_at": now.to_string(), "sent": [] });
+        let opening =
+            json!({ "kind": "message", "at": closes_at.to_string(), "first_at": now.to_string(), "sent": [] });
         Self {
             journal,
             key: format!("wamid.HBgLMTY1MDM4Nzk0MzkVAgARGBI3N0EyQUJCMjFEQzZCQUMz{message:08}"),
@@ -126,7 +129,8 @@ impl Rows {
                 format!("p{}", phone.trim_start_matches('+').chars().rev().collect::<String>()).into_bytes(),
             ],
             addresses: json!([{ "kind": "phone", "value": phone }]),
-            facts: json!({ "wrote_before": true, "subscribed": true, "consented": true, "openings": [opening] }).to_string(),
+            facts: json!({ "wrote_before": true, "subscribed": true, "consented": true, "openings": [opening] })
+                .to_string(),
             author: json!({ "type": "actor", "actor": { "type": "customer" } }),
             content: json!({ "body": { "type": "text", "text": TEXT, "attachments": [] }, "reply_to": null }),
             line_content: json!({ "body": { "type": "text", "text": "conversation.opened", "attachments": [] } }),

@@ -11,7 +11,8 @@ const SEEN: &str = "INSERT INTO dedupe_keys (workspace_id, account_id, event_key
                     DO NOTHING";
 const CONTACT: &str = "INSERT INTO contacts (workspace_id, id, profile, profile_at, profile_until, blocked, version, created_at, \
                        updated_at) VALUES ($1, $2, $3, $4, $5, 0, 1, $5, $5)";
-const TERMS: &str = "INSERT INTO contact_terms (workspace_id, term, contact_id) VALUES ($1, $2, $5), ($1, $3, $5), ($1, $4, $5)";
+const TERMS: &str =
+    "INSERT INTO contact_terms (workspace_id, term, contact_id) VALUES ($1, $2, $5), ($1, $3, $5), ($1, $4, $5)";
 const IDENTITY: &str = "INSERT INTO identities (workspace_id, id, contact_id, account_id, addresses, facts, created_at, \
                         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
 const ADDRESS: &str = "INSERT INTO identity_addresses (workspace_id, account_id, kind, value, identity_id) VALUES ($1, $2, \
@@ -79,10 +80,12 @@ pub async fn apply(
             let row = sqlx::query(EPISODE).bind(workspace).bind(rows.episode).bind(conversation).bind(now);
             run(connection, row.bind(&author).bind(rows.message)).await;
             let row = sqlx::query(MESSAGES).bind(workspace).bind(rows.message).bind(conversation).bind(contact);
-            let row = row.bind(identity).bind(account).bind(&author).bind(&content).bind(&rows.key).bind(&extra).bind(now);
+            let row =
+                row.bind(identity).bind(account).bind(&author).bind(&content).bind(&rows.key).bind(&extra).bind(now);
             let line = row.bind(rows.line).bind(rows.line_content.to_string()).bind(rows.line_extra.to_string());
             run(connection, line).await;
-            let row = sqlx::query(EVENTS).bind(workspace).bind(rows.events[0]).bind(seq + 1).bind(contact).bind(created);
+            let row =
+                sqlx::query(EVENTS).bind(workspace).bind(rows.events[0]).bind(seq + 1).bind(contact).bind(created);
             let row = row.bind(now).bind(rows.events[1]).bind(conversation).bind(opened).bind(rows.events[2]);
             run(connection, row.bind(received)).await;
             3

@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use time::OffsetDateTime;
-use transom_domain::{
-    Address, ChannelAccountId, ContactId, Conversation, ConversationId, Direction, IdentityId,
-};
+use transom_domain::{Address, ChannelAccountId, ContactId, Conversation, ConversationId, Direction, IdentityId};
 use transom_windows::Person;
 use uuid::Uuid;
 
@@ -55,7 +53,8 @@ pub struct Touched {
 impl Reader {
     /// Conversations by person and thread, locked in the given order.
     pub(super) fn select_threads(&self, threads: &[(IdentityId, &str)]) -> Sql {
-        let wanted = threads.iter().map(|(identity, thread)| -> [Value; 2] { [identity.uuid().into(), (*thread).into()] });
+        let wanted =
+            threads.iter().map(|(identity, thread)| -> [Value; 2] { [identity.uuid().into(), (*thread).into()] });
         let mut statement = Sql::of(self);
         let found = format!(
             "SELECT {} FROM conversations c WHERE c.workspace_id = $1 AND c.identity_id = wanted.column1 AND c.thread = \
@@ -76,6 +75,56 @@ impl Reader {
                 .push("AND c.thread = wanted.column2");
         }
         statement
+    }
+}
+
+impl Reader {
+    /// One statement for the conversations themselves, and one for other threads of the same people, which share the window.
+    pub(super) fn touch(&self, touched: &[Touched], now: OffsetDateTime) -> [Sql; 2] {
+        let rows = touched.iter().map(|touched| -> [Value; 9] {
+            let [closes_at, free_form_until, closing_at, policy_version, recompute_at] = touched.window.values();
+            [
+                touched.conversation.uuid().into(),
+                touched.identity.uuid().into(),
+                Millis::from(touched.touch.at).into(),
+                touched.touch.preview.as_str().into(),
+                closes_at,
+                free_form_until,
+                closing_at,
+                policy_version,
+                recompute_at,
+            ]
+        });
+        let window = WindowColumns::COLUMNS.iter().zip(5..);
+        let window: Vec<String> = window.map(|(column, place)| format!("{column} = new.column{place}")).collect();
+        let window = window.join(", ");
+        let (mut themselves, mut others) = (Sql::of(self), Sql::of(self));
+        let now = themselves.named(millis(now));
+        let touch = Touch::assignments(Direction::Inbound, false, "new.column3", "new.column4", &now);
+        themselves
+            .push(&format!("UPDATE conversations SET {touch}, {window} FROM (VALUES "))
+            .rows(rows.clone())
+            .push(") AS new WHERE workspace_id = $1 AND id = new.column1");
+        others
+            .push(&format!("UPDATE conversations SET {window} FROM (VALUES "))
+            .rows(rows)
+            .push(") AS new WHERE workspace_id = $1 AND identity_id = new.column2 AND id <> new.column1");
+        [themselves, others]
+    }
+
+    pub(super) fn update_facts_of(
+        &self,
+        people: &[(IdentityId, Person)],
+        now: OffsetDateTime,
+    ) -> Result<Sql, StorageError> {
+        let mut statement = Sql::of(self);
+        statement.with("UPDATE identities SET updated_at = ", millis(now)).push(", facts = new.column2 FROM (VALUES ");
+        for (at, (identity, facts)) in people.iter().enumerate() {
+            let row: [Value; 2] = [identity.uuid().into(), facts_text(facts)?.into()];
+            statement.push(if at == 0 { "" } else { ", " }).list(row);
+        }
+        statement.push(") AS new WHERE workspace_id = $1 AND id = new.column1");
+        Ok(statement)
     }
 }
 
@@ -103,7 +152,11 @@ impl Tx {
     ///
     /// # Errors
     /// [`StorageError::Duplicate`] if somebody else has stored one of them meanwhile.
-    pub async fn insert_people(&self, people: &[(PersonSeed, Person)], now: OffsetDateTime) -> Result<(), StorageError> {
+    pub async fn insert_people(
+        &self,
+        people: &[(PersonSeed, Person)],
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
         let (mut contacts, mut identities) = (Vec::with_capacity(people.len()), Vec::with_capacity(people.len()));
         let (mut addresses, mut terms) = (Vec::new(), Vec::new());
         for (seed, facts) in people {
@@ -112,7 +165,8 @@ impl Tx {
             identities.push(self.identity_values(&identity, facts_text(facts)?, now)?);
             let of_seed = search::terms(None, &seed.profile, &seed.addresses);
             terms.extend(of_seed.into_iter().map(|term| (seed.contact.uuid(), term)));
-            addresses.extend(identity.addresses.into_iter().map(|address| (seed.account.uuid(), address, seed.identity)));
+            addresses
+                .extend(identity.addresses.into_iter().map(|address| (seed.account.uuid(), address, seed.identity)));
         }
         // In one order for everybody, so that two who bring the same addresses wait for each other instead of for ever.
         addresses.sort();
@@ -197,38 +251,9 @@ impl Tx {
     /// conversation is named once.
     pub async fn touch_conversations(&self, touched: &[Touched], now: OffsetDateTime) -> Result<(), StorageError> {
         for touched in runs(touched) {
-            let rows = touched.iter().map(|touched| -> [Value; 9] {
-                let [closes_at, free_form_until, closing_at, policy_version, recompute_at] = touched.window.values();
-                [
-                    touched.conversation.uuid().into(),
-                    touched.identity.uuid().into(),
-                    Millis::from(touched.touch.at).into(),
-                    touched.touch.preview.as_str().into(),
-                    closes_at,
-                    free_form_until,
-                    closing_at,
-                    policy_version,
-                    recompute_at,
-                ]
-            });
-            let window = WindowColumns::COLUMNS.iter().zip(5..);
-            let window: Vec<String> = window.map(|(column, place)| format!("{column} = new.column{place}")).collect();
-            let window = window.join(", ");
-            let mut statement = Sql::of(self);
-            let now = statement.named(millis(now));
-            let touch = Touch::assignments(Direction::Inbound, false, "new.column3", "new.column4", &now);
-            statement
-                .push(&format!("UPDATE conversations SET {touch}, {window} FROM (VALUES "))
-                .rows(rows.clone())
-                .push(") AS new WHERE workspace_id = $1 AND id = new.column1");
-            self.conn.execute_raw(statement.on(&self.conn)).await?;
-            // Other threads of the same person share the window.
-            let mut statement = Sql::of(self);
-            statement
-                .push(&format!("UPDATE conversations SET {window} FROM (VALUES "))
-                .rows(rows)
-                .push(") AS new WHERE workspace_id = $1 AND identity_id = new.column2 AND id <> new.column1");
-            self.conn.execute_raw(statement.on(&self.conn)).await?;
+            for statement in self.touch(touched, now) {
+                self.conn.execute_raw(statement.on(&self.conn)).await?;
+            }
         }
         Ok(())
     }
@@ -258,17 +283,13 @@ impl Tx {
     ///
     /// # Errors
     /// As that.
-    pub async fn save_facts_of(&self, people: &[(IdentityId, Person)], now: OffsetDateTime) -> Result<(), StorageError> {
+    pub async fn save_facts_of(
+        &self,
+        people: &[(IdentityId, Person)],
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
         for people in runs(people) {
-            let mut statement = Sql::of(self);
-            statement
-                .with("UPDATE identities SET updated_at = ", millis(now))
-                .push(", facts = new.column2 FROM (VALUES ");
-            for (at, (identity, facts)) in people.iter().enumerate() {
-                let row: [Value; 2] = [identity.uuid().into(), facts_text(facts)?.into()];
-                statement.push(if at == 0 { "" } else { ", " }).list(row);
-            }
-            statement.push(") AS new WHERE workspace_id = $1 AND id = new.column1");
+            let statement = self.update_facts_of(people, now)?;
             if self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() != people.len() as u64 {
                 return Err(no_identity());
             }

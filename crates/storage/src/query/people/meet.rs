@@ -248,7 +248,9 @@ impl Tx {
             let rows = seed.addresses.iter().map(|address| known.get(&(seed.account.uuid(), address.clone())));
             let rows: Vec<Option<&KnownRow>> = rows.collect();
             let person = match rows.first() {
-                Some(Some(first)) if rows.iter().flatten().filter(|row| row.id == first.id).count() == rows.len() => first,
+                Some(Some(first)) if rows.iter().flatten().filter(|row| row.id == first.id).count() == rows.len() => {
+                    first
+                }
                 _ if rows.iter().all(Option::is_none) => {
                     meetings.push(Meeting::Nobody);
                     continue;

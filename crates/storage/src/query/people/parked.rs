@@ -77,9 +77,9 @@ impl Tx {
     ) -> Result<Vec<ParkedChange>, StorageError> {
         let mut taken = Vec::new();
         for messages in runs(messages) {
-            let rows = messages.iter().map(|(account, reference)| -> [Value; 2] {
-                [account.uuid().into(), (*reference).into()]
-            });
+            let rows = messages
+                .iter()
+                .map(|(account, reference)| -> [Value; 2] { [account.uuid().into(), (*reference).into()] });
             let mut statement = Sql::of(self);
             statement
                 .push("DELETE FROM changes_parked WHERE workspace_id = $1 AND (account_id, reference) IN (VALUES ")

@@ -90,11 +90,15 @@ const LONGEST: u32 = 6;
 /// and keep them prepared.
 pub(crate) fn runs<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
-        let longest = 1 << rows.len().checked_ilog2()?.min(LONGEST);
-        let (run, rest) = rows.split_at_checked(longest)?;
+        let (run, rest) = rows.split_at_checked(run_of(rows.len())?)?;
         rows = rest;
         Some(run)
     })
+}
+
+/// How many of so many rows the next statement takes.
+pub(crate) fn run_of(rows: usize) -> Option<usize> {
+    Some(1 << rows.checked_ilog2()?.min(LONGEST))
 }
 
 /// `column IN (select)`, for a select of few rows: PostgreSQL would rather read all of a small table than look each of them up,
