@@ -21,7 +21,8 @@ pub async fn measure(rounds: usize) -> Figure {
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let (arrived, mut arrivals) = mpsc::unbounded_channel();
     let platform = tokio::spawn(platform(listener, arrived));
-    let world = World::working(&TestDatabase::sqlite(), &endpoint).await;
+    let database = TestDatabase::sqlite();
+    let world = World::working(&database, &endpoint).await;
 
     let mut wire = Wire::to(world.server.local_addr()).await;
     let body = call(&world.account.external_key, 1, 1).to_string();
