@@ -20,7 +20,9 @@ use transom_desk::{Caller, workspaces};
 use transom_domain::{ChannelAccount, Clock as _, Content, Ids as _, JournalId, SettableClock, UuidV7};
 use transom_server::{Server, ServerConfig};
 use transom_storage::test_support::{NOON, TestDatabase};
-use transom_storage::{CallSource, ConversationQuery, NewCall, Reader, StoredConversation, StoredMessage, both_databases};
+use transom_storage::{
+    CallSource, ConversationQuery, NewCall, Reader, StoredConversation, StoredMessage, both_databases,
+};
 
 const BOT: &str = "5550001";
 const OWNER: &str = "bc-77";
@@ -47,7 +49,11 @@ impl Desk {
             name: "Acme".into(),
             policy: None,
             connection: None,
-            settings: settings(&[("bot_token", "5550001:secret"), ("webhook_secret", "only-we-know"), ("account_id", BOT)]),
+            settings: settings(&[
+                ("bot_token", "5550001:secret"),
+                ("webhook_secret", "only-we-know"),
+                ("account_id", BOT),
+            ]),
             features: BTreeSet::new(),
             limits: BTreeMap::new(),
             quota_group: None,
@@ -55,7 +61,8 @@ impl Desk {
             check: false,
         };
         let bot = channels::connect(server.desk(), &caller, new.clone()).await.unwrap();
-        let owner = NewChannel { connection: Some(bot.connection), settings: settings(&[("account_id", OWNER)]), ..new };
+        let owner =
+            NewChannel { connection: Some(bot.connection), settings: settings(&[("account_id", OWNER)]), ..new };
         channels::connect(server.desk(), &caller, owner).await.unwrap();
         Self { server, caller, bot, clock, _folder: folder }
     }
@@ -257,7 +264,7 @@ both_databases! {
             account: desk.bot.id,
             reference: "700:41".into(),
             event_key: "edit".into(),
-            change: transom_storage::MessageChange::Edited(Content::text("now this")),
+            change: transom_storage::MessageChange::Edited(Box::new(Content::text("now this"))),
             at: OffsetDateTime::from_unix_timestamp(seconds(50)).unwrap(),
         };
         let other = transom_storage::ParkedChange { reference: "700:99".into(), ..parked.clone() };

@@ -11,6 +11,7 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::cast_precision_loss,
+    unreachable_pub,
     missing_docs,
     reason = "a benchmark stops at the first surprise, and its output is the point"
 )]

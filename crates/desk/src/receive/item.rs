@@ -76,7 +76,7 @@ pub(crate) async fn take(case: &Case<'_>) -> Result<(), DeskError> {
         Item::Message(message) => message::received(case, message).await,
         Item::Unsupported { what, from_customer } => message::unsupported(case, what, *from_customer).await,
         Item::Echo { message, correlation } => message::echoed(case, message, correlation.as_deref()).await,
-        Item::Edit { of, content } => late::changed(case, of, MessageChange::Edited(content.clone())).await,
+        Item::Edit { of, content } => late::changed(case, of, MessageChange::Edited(Box::new(content.clone()))).await,
         Item::Unsend { of } => late::changed(case, of, MessageChange::Unsent).await,
         Item::Reaction { to, emoji } => late::reacted(case, to, emoji.clone()).await,
         Item::Opening { what } => standing::opened(case, what).await,

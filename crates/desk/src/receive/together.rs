@@ -120,10 +120,12 @@ async fn settle<'c>(
 fn first_of_everybody(arrivals: Vec<Arrival<'_>>) -> (Vec<Arrival<'_>>, Vec<Arrival<'_>>) {
     let mut seen: BTreeSet<(ChannelAccountId, Address)> = BTreeSet::new();
     arrivals.into_iter().partition(|arrival| {
-        let person = arrival.case.inbound.person.iter();
-        let addresses = person.flat_map(|person| person.addresses.iter().cloned());
+        let mut is_first = true;
         // Every address is noted, also of those who come later: nobody's second message may overtake their first.
-        addresses.fold(true, |first, address| seen.insert((arrival.case.account.id, address)) && first)
+        for address in arrival.case.inbound.person.iter().flat_map(|person| &person.addresses) {
+            is_first &= seen.insert((arrival.case.account.id, address.clone()));
+        }
+        is_first
     })
 }
 
@@ -148,7 +150,7 @@ async fn file<'c>(ground: &Ground, tx: &Tx, wave: Vec<Arrival<'c>>) -> Result<Ve
     let (mut met_once, mut second, mut unclear, mut clear) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
     for ((arrival, seed), meeting) in wave.into_iter().zip(seeds).zip(meetings) {
         match meeting {
-            Meeting::Known(met) if met_once.insert(met.identity.id) => clear.push((arrival, met, None)),
+            Meeting::Known(met) if met_once.insert(met.identity.id) => clear.push((arrival, *met, None)),
             // Known by two addresses, and each of two messages names another.
             Meeting::Known(_) => second.push(arrival),
             Meeting::Nobody => clear.push((arrival, seed.met(), Some(seed))),

@@ -117,10 +117,10 @@ impl Storage {
 }
 
 /// The values of a call's row.
-pub(crate) type CallRow = [Value; 11];
+pub(crate) type CallRow = Vec<Value>;
 
 fn call_row(workspace: Uuid, call: &NewCall) -> Result<CallRow, StorageError> {
-    Ok([
+    Ok(vec![
         workspace.into(),
         call.id.uuid().into(),
         call.connection.uuid().into(),
@@ -136,10 +136,7 @@ fn call_row(workspace: Uuid, call: &NewCall) -> Result<CallRow, StorageError> {
 }
 
 /// One statement that journals these calls; which of them are there already is no matter.
-pub(crate) fn insert_calls<'a>(
-    db: &impl ConnectionTrait,
-    calls: impl IntoIterator<Item = &'a CallRow>,
-) -> Statement {
+pub(crate) fn insert_calls<'a>(db: &impl ConnectionTrait, calls: impl IntoIterator<Item = &'a CallRow>) -> Statement {
     let mut statement = Sql::new(
         "INSERT INTO journal (workspace_id, id, connection_id, account_id, source, headers, body, body_hash, received_at, \
          state, crashes) VALUES ",

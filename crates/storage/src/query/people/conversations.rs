@@ -106,29 +106,29 @@ impl Touch {
     /// The same, for values that the statement has already under these names.
     pub(super) fn assignments(direction: Direction, by_person: bool, at: &str, preview: &str, now: &str) -> String {
         let latest = |column: &str| format!("{column} = CASE WHEN {column} > {at} THEN {column} ELSE {at} END");
-        let mut set = format!(
-            "updated_at = {now}, preview = CASE WHEN last_message_at > {at} THEN preview ELSE {preview} END, active_at = CASE \
-             WHEN last_message_at > {at} THEN active_at ELSE {at} END, {}",
-            latest("last_message_at")
-        );
-        match (direction, by_person) {
-            (Direction::Inbound, _) => {
+        let mut set = vec![
+            format!("updated_at = {now}"),
+            format!("preview = CASE WHEN last_message_at > {at} THEN preview ELSE {preview} END"),
+            format!("active_at = CASE WHEN last_message_at > {at} THEN active_at ELSE {at} END"),
+            latest("last_message_at"),
+        ];
+        match direction {
+            Direction::Inbound => {
+                set.push(latest("last_inbound_at"));
                 // What was answered before it was stored makes nobody wait.
-                set += &format!(
-                    ", {}, waiting_since = CASE WHEN last_answer_at >= {at} OR waiting_since <= {at} THEN waiting_since \
-                     ELSE {at} END",
-                    latest("last_inbound_at")
-                );
+                set.push(format!(
+                    "waiting_since = CASE WHEN last_answer_at >= {at} OR waiting_since <= {at} THEN waiting_since ELSE {at} END"
+                ));
             }
-            (Direction::Outbound, by_person) => {
-                set += &format!(", {}", latest("last_outbound_at"));
+            Direction::Outbound => {
+                set.push(latest("last_outbound_at"));
                 if by_person {
-                    set += &format!(", waiting_since = NULL, {}", latest("last_answer_at"));
+                    set.extend(["waiting_since = NULL".to_owned(), latest("last_answer_at")]);
                 }
             }
-            (Direction::Internal, _) => {}
+            Direction::Internal => {}
         }
-        set
+        set.join(", ")
     }
 }
 

@@ -62,7 +62,7 @@ pub struct Met {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Meeting {
     /// By each of the addresses.
-    Known(Met),
+    Known(Box<Met>),
     /// By none of them: [`Tx::insert_people`] makes them.
     Nobody,
     /// By some of them, or the addresses are of several people: that is for [`Tx::meet`].
@@ -229,7 +229,7 @@ impl Tx {
         now: OffsetDateTime,
     ) -> Result<Vec<Option<Met>>, StorageError> {
         let known = |meeting| match meeting {
-            Meeting::Known(met) => Some(met),
+            Meeting::Known(met) => Some(*met),
             Meeting::Nobody | Meeting::Unclear => None,
         };
         Ok(self.meet_many(seeds, now).await?.into_iter().map(known).collect())
@@ -266,7 +266,7 @@ impl Tx {
             if let Some(profile) = told.get_mut(&person.contact_id) {
                 profile.tell(&seed.profile, seed.at)?;
             }
-            meetings.push(Meeting::Known(person.met()?));
+            meetings.push(Meeting::Known(Box::new(person.met()?)));
         }
         self.save_profiles(&told, now).await?;
         Ok(meetings)

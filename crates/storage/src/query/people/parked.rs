@@ -16,7 +16,7 @@ use crate::{StorageError, Tx};
 #[serde(rename_all = "snake_case")]
 pub enum MessageChange {
     /// It says this now.
-    Edited(Content),
+    Edited(Box<Content>),
     /// They took it back.
     Unsent,
     /// They put an emoji to it; `None` takes it back.
