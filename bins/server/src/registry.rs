@@ -19,7 +19,9 @@ macro_rules! platforms {
 }
 
 platforms! {
+    "line" transom::line::Line;
     "telegram" transom::telegram::Telegram;
+    "tiktok" transom::tiktok::TikTok;
     "whatsapp" transom::whatsapp::WhatsApp;
 }
 

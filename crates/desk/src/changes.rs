@@ -138,6 +138,19 @@ pub(crate) async fn emit(
     Ok(tx.emit(&event(ids, stored, kind, data, at)).await?)
 }
 
+/// Tells what happened in the workspace, outside of any conversation.
+pub(crate) async fn tell(
+    tx: &Tx,
+    ids: &dyn Ids,
+    contact: Option<ContactId>,
+    kind: &str,
+    data: serde_json::Value,
+    at: OffsetDateTime,
+) -> Result<(), DeskError> {
+    let event = NewEvent { id: EventId::new(ids), kind: kind.to_owned(), conversation: None, contact, data, at };
+    Ok(tx.emit(&event).await?)
+}
+
 /// A line in the conversation's history.
 fn activity(
     ids: &dyn Ids,

@@ -3,13 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value, json};
-use transom_channel::{Platform, SettingField, SettingScope, SettingValues};
-use transom_domain::{ChannelAccount, ChannelAccountId, Connection, ConnectionId, EventId, Template};
-use transom_storage::{NewEvent, Secrets, SyncCounts};
+use secrecy::SecretString;
+use serde_json::json;
+use time::OffsetDateTime;
+use transom_channel::{Platform, Ports, SettingValues};
+use transom_domain::{ChannelAccount, ChannelAccountId, Connection, ConnectionId, Template};
+use transom_storage::{SyncCounts, Tx};
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::changes::tell;
+use crate::channel_settings::{Given, external_key, still_works, with_shared};
+use crate::idempotency::{Once, only_once};
+use crate::ports::NewTokens;
+use crate::queries::{self, ChannelDetail, present_account};
 use crate::{Desk, DeskError};
 
 /// An account to connect.
@@ -58,17 +64,30 @@ pub struct ChannelPatch {
 ///
 /// # Errors
 /// [`DeskError::Invalid`] names the setting that is wrong, [`DeskError::Platform`] what the platform said.
-pub async fn connect(desk: &Desk, caller: &Caller, new: NewChannel) -> Result<ChannelAccount, DeskError> {
+pub async fn connect(
+    desk: &Desk,
+    caller: &Caller,
+    new: NewChannel,
+    once: Option<Once<ChannelDetail>>,
+) -> Result<ChannelDetail, DeskError> {
     authorise(caller, Action::ManageChannels)?;
+    if let Some(once) = &once {
+        once.look(&desk.reader(&caller.scope)).await?;
+    }
     let platform = desk.registry().require(&new.platform)?.clone();
     let policy = known_policy(desk, &platform, new.policy.as_deref())?;
     check_names(desk, &policy, &new.features, &new.limits)?;
     let connection = shared_connection(desk, caller, new.connection, &new.platform).await?;
     let all = with_shared(desk, caller, connection, new.settings.clone()).await?;
     let values = SettingValues::checked(platform.settings(), all, true)?;
-    let channel = platform.connect(&values, desk.ports())?;
+    let tokens = NewTokens::default();
+    let ports = match connection {
+        Some(id) => desk.channels().ports_of(&caller.scope, id),
+        None => Ports { tokens: Arc::new(tokens.clone()), ..desk.ports().clone() },
+    };
+    let channel = platform.connect(&values, &ports)?;
     let (mut limits, mut name) = (new.limits.clone(), new.name.clone());
-    let mut external_key = external_key(&platform, &values);
+    let mut external_key = external_key(&platform, &values, channel.as_ref());
     if new.check {
         let info = channel.check().await?;
         for (quota, limit) in info.limits {
@@ -85,7 +104,7 @@ pub async fn connect(desk: &Desk, caller: &Caller, new: NewChannel) -> Result<Ch
         platform: platform.name().to_owned(),
         policy,
         name: if name.trim().is_empty() { platform.label().to_owned() } else { name },
-        external_key: external_key.or_else(|| channel.external_key()).ok_or_else(|| {
+        external_key: external_key.ok_or_else(|| {
             DeskError::invalid("settings_invalid", "settings", "the platform's key of this account is missing")
         })?,
         features: new.features,
@@ -94,46 +113,145 @@ pub async fn connect(desk: &Desk, caller: &Caller, new: NewChannel) -> Result<Ch
         country: new.country,
         enabled: true,
         suspended: None,
+        removed_at: None,
     };
-    let made = connection.is_none().then(|| Connection {
-        id: account.connection,
-        platform: account.platform.clone(),
-        name: account.name.clone(),
+    let made = connection.is_none().then(|| {
+        (Connection { id: account.connection, platform: account.platform.clone(), name: account.name.clone() }, tokens)
     });
-    store(desk, caller, &platform, account, made, new.settings).await
+    let given = Arc::new(Given::of(platform.settings(), new.settings));
+    let (desk_in, caller_in, now) = (desk.clone(), caller.clone(), desk.now());
+    let (account, once) = (Arc::new(account), once.map(Arc::new));
+    let connected = desk
+        .storage()
+        .transact(&caller.scope, move |tx| {
+            let (desk, caller, once) = (desk_in.clone(), caller_in.clone(), once.clone());
+            let (given, account, made) = (given.clone(), account.clone(), made.clone());
+            Box::pin(async move {
+                let connected = async {
+                    match &made {
+                        Some((made, tokens)) => {
+                            given.with_new_connection(tx, made, now).await?;
+                            tokens.store(tx, made.id, now).await?;
+                        }
+                        None => given.onto_connection(tx, account.connection, None, now).await?,
+                    }
+                    stored(&desk, &caller, tx, &given, (*account).clone(), now).await
+                };
+                only_once(once.as_deref(), tx, now, connected).await
+            })
+        })
+        .await;
+    desk.channels().forget(&caller.scope);
+    connected
+}
+
+/// Stores an account, and tells of it.
+async fn stored(
+    desk: &Desk,
+    caller: &Caller,
+    tx: &Tx,
+    given: &Given,
+    account: ChannelAccount,
+    now: OffsetDateTime,
+) -> Result<ChannelDetail, DeskError> {
+    tx.put_account(&account, now).await?;
+    given.onto_account(tx, account.id).await?;
+    let data = json!({ "account": account.id, "enabled": account.enabled });
+    tell(tx, desk.ids(), None, "channel.changed", data, now).await?;
+    queries::detail(desk, caller, tx, account).await
 }
 
 /// Changes an account.
 ///
 /// # Errors
-/// As [`connect`].
+/// As [`connect`]; [`DeskError::Invalid`] for settings that are another account's.
 pub async fn change(
     desk: &Desk,
     caller: &Caller,
     id: ChannelAccountId,
     patch: ChannelPatch,
-) -> Result<ChannelAccount, DeskError> {
+) -> Result<ChannelDetail, DeskError> {
     authorise(caller, Action::ManageChannels)?;
     let reader = desk.reader(&caller.scope);
-    let mut account = reader.account(id).await?.ok_or(DeskError::NotFound { what: "channel" })?;
-    let platform = desk.registry().require(&account.platform)?.clone();
+    let known = present_account(&reader, id).await?;
+    let platform = desk.registry().require(&known.platform)?.clone();
     if let Some(policy) = &patch.policy {
-        account.policy = known_policy(desk, &platform, Some(policy))?;
+        known_policy(desk, &platform, Some(policy))?;
     }
-    account.name = patch.name.unwrap_or(account.name);
-    account.features = patch.features.unwrap_or(account.features);
-    account.limits = patch.limits.unwrap_or(account.limits);
-    account.enabled = patch.enabled.unwrap_or(account.enabled);
-    check_names(desk, &account.policy, &account.features, &account.limits)?;
+    let after = patch.onto(known);
+    check_names(desk, &after.policy, &after.features, &after.limits)?;
     if !patch.settings.is_empty() {
-        let own = own_settings(&reader.account_settings(id).await?);
-        let mut all = with_shared(desk, caller, Some(account.connection), own).await?;
-        all.extend(patch.settings.clone());
-        let values = SettingValues::checked(platform.settings(), all, true)?;
-        account.external_key = external_key(&platform, &values).unwrap_or(account.external_key);
-        platform.connect(&values, desk.ports())?;
+        still_works(desk, caller, &platform, &after, &patch.settings).await?;
     }
-    store(desk, caller, &platform, account, None, patch.settings).await
+    let given = Arc::new(Given::of(platform.settings(), patch.settings.clone()));
+    let (desk_in, caller_in, now, patch) = (desk.clone(), caller.clone(), desk.now(), Arc::new(patch));
+    let changed = desk
+        .storage()
+        .transact(&caller.scope, move |tx| {
+            let (desk, caller) = (desk_in.clone(), caller_in.clone());
+            let (given, patch) = (given.clone(), patch.clone());
+            Box::pin(async move {
+                // As it stands now: a notice of the platform may have changed it meanwhile.
+                let known = tx.lock_account(id).await?.filter(|account| account.removed_at.is_none());
+                let account = patch.onto(known.ok_or(DeskError::NotFound { what: "channel" })?);
+                given.onto_connection(tx, account.connection, None, now).await?;
+                stored(&desk, &caller, tx, &given, account, now).await
+            })
+        })
+        .await;
+    desk.channels().forget(&caller.scope);
+    changed
+}
+
+impl ChannelPatch {
+    fn onto(&self, account: ChannelAccount) -> ChannelAccount {
+        let ChannelPatch { name, policy, features, limits, enabled, settings: _ } = self.clone();
+        ChannelAccount {
+            name: name.unwrap_or(account.name),
+            policy: policy.unwrap_or(account.policy),
+            features: features.unwrap_or(account.features),
+            limits: limits.unwrap_or(account.limits),
+            enabled: enabled.unwrap_or(account.enabled),
+            ..account
+        }
+    }
+}
+
+/// Removes a channel: conversations stay readable, what waits to be sent is shown as not sent, its settings go. With the last
+/// channel of a connection go the connection's secrets and its webhook address. The number of messages' parts that were
+/// withheld.
+///
+/// # Errors
+/// [`DeskError::NotFound`], also the second time.
+pub async fn remove(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Result<usize, DeskError> {
+    authorise(caller, Action::ManageChannels)?;
+    let (desk_in, now) = (desk.clone(), desk.now());
+    let removed = desk
+        .storage()
+        .transact(&caller.scope, move |tx| {
+            let desk = desk_in.clone();
+            Box::pin(async move { remove_in(&desk, tx, id, now).await })
+        })
+        .await;
+    desk.channels().forget(&caller.scope);
+    removed
+}
+
+/// The same as part of something larger.
+pub(crate) async fn remove_in(
+    desk: &Desk,
+    tx: &Tx,
+    id: ChannelAccountId,
+    now: OffsetDateTime,
+) -> Result<usize, DeskError> {
+    let reason = json!({ "reason": "channel_removed" });
+    let removed = tx.remove_account(id, &reason, now).await?.ok_or(DeskError::NotFound { what: "channel" })?;
+    let data = json!({ "account": id, "withheld": removed.withheld });
+    tell(tx, desk.ids(), None, "channel.removed", data, now).await?;
+    if removed.with_connection {
+        tell(tx, desk.ids(), None, "connection.removed", json!({ "connection": removed.connection }), now).await?;
+    }
+    Ok(removed.withheld.len())
 }
 
 /// Asks the platform for an account's templates and stores what it says.
@@ -142,6 +260,7 @@ pub async fn change(
 /// [`DeskError::Conflict`] where the channel has no templates, [`DeskError::Platform`] what the platform said.
 pub async fn sync_templates(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Result<SyncCounts, DeskError> {
     authorise(caller, Action::SyncTemplates)?;
+    present_account(&desk.reader(&caller.scope), id).await?;
     let (account, channel) = desk.account(&caller.scope, id).await?;
     let catalog = channel
         .templates()
@@ -154,16 +273,7 @@ pub async fn sync_templates(desk: &Desk, caller: &Caller, id: ChannelAccountId) 
             Box::pin(async move {
                 let counts = tx.upsert_templates(account.id, &definitions, desk.ids(), now).await?;
                 let data = json!({ "account": account.id, "added": counts.added, "changed": counts.changed, "gone": counts.gone });
-                let id = EventId::new(desk.ids());
-                tx.emit(&NewEvent {
-                    id,
-                    kind: "templates.synced".to_owned(),
-                    conversation: None,
-                    contact: None,
-                    data,
-                    at: now,
-                })
-                .await?;
+                tell(tx, desk.ids(), None, "templates.synced", data, now).await?;
                 Ok(counts)
             })
         })
@@ -177,84 +287,8 @@ pub async fn sync_templates(desk: &Desk, caller: &Caller, id: ChannelAccountId) 
 pub async fn templates(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Result<Vec<Template>, DeskError> {
     authorise(caller, Action::ReadChannels)?;
     let reader = desk.reader(&caller.scope);
-    reader.account(id).await?.ok_or(DeskError::NotFound { what: "channel" })?;
+    present_account(&reader, id).await?;
     Ok(reader.templates(id).await?)
-}
-
-async fn store(
-    desk: &Desk,
-    caller: &Caller,
-    platform: &Arc<dyn Platform>,
-    account: ChannelAccount,
-    made: Option<Connection>,
-    settings: BTreeMap<String, SecretString>,
-) -> Result<ChannelAccount, DeskError> {
-    let sorted = Arc::new(Sorted::of(platform.settings(), settings));
-    let (desk_in, now, account) = (desk.clone(), desk.now(), Arc::new(account));
-    let stored = account.clone();
-    desk.storage()
-        .transact(&caller.scope, move |tx| {
-            let (desk, sorted, account, made) = (desk_in.clone(), sorted.clone(), account.clone(), made.clone());
-            Box::pin(async move {
-                if let Some(made) = &made {
-                    tx.put_connection(made, &Value::Object(sorted.connection.clone()), now).await?;
-                }
-                if !sorted.secrets.is_empty() {
-                    let secrets: Secrets = sorted.secrets.clone().into_iter().collect();
-                    tx.put_secrets(account.connection, &secrets, now).await?;
-                }
-                tx.put_account(&account, now).await?;
-                if !sorted.account.is_empty() {
-                    tx.put_account_settings(account.id, &Value::Object(sorted.account.clone())).await?;
-                }
-                let id = EventId::new(desk.ids());
-                let data = json!({ "account": account.id, "enabled": account.enabled });
-                tx.emit(&NewEvent {
-                    id,
-                    kind: "channel.changed".to_owned(),
-                    conversation: None,
-                    contact: None,
-                    data,
-                    at: now,
-                })
-                .await?;
-                Ok::<_, DeskError>(())
-            })
-        })
-        .await?;
-    desk.channels().forget(&caller.scope);
-    Ok((*stored).clone())
-}
-
-/// Settings by where they are kept.
-#[derive(Default)]
-struct Sorted {
-    secrets: BTreeMap<String, SecretString>,
-    connection: Map<String, Value>,
-    account: Map<String, Value>,
-}
-
-impl Sorted {
-    fn of(fields: &[SettingField], settings: BTreeMap<String, SecretString>) -> Self {
-        let mut sorted = Self::default();
-        for (name, value) in settings {
-            let field = fields.iter().find(|field| field.name == name.as_str());
-            let plain = Value::String(value.expose_secret().to_owned());
-            match field {
-                Some(field) if field.secret => {
-                    sorted.secrets.insert(name, value);
-                }
-                Some(field) if field.scope == SettingScope::Account => {
-                    sorted.account.insert(name, plain);
-                }
-                Some(_) => {
-                    sorted.connection.insert(name, plain);
-                }
-                None => {}
-            }
-        }
-        sorted
-    }
 }
 
 fn known_policy(desk: &Desk, platform: &Arc<dyn Platform>, wished: Option<&str>) -> Result<String, DeskError> {
@@ -312,35 +346,4 @@ async fn shared_connection(
         return Err(DeskError::invalid("other_platform", "connection", detail));
     }
     Ok(Some(id))
-}
-
-/// The settings given, over those that the connection has.
-async fn with_shared(
-    desk: &Desk,
-    caller: &Caller,
-    connection: Option<ConnectionId>,
-    given: BTreeMap<String, SecretString>,
-) -> Result<BTreeMap<String, SecretString>, DeskError> {
-    let Some(id) = connection else { return Ok(given) };
-    let reader = desk.reader(&caller.scope);
-    let mut all = match reader.connection(id).await? {
-        Some(stored) => own_settings(&stored.settings),
-        None => BTreeMap::new(),
-    };
-    if let Some(secrets) = reader.secrets(id).await? {
-        all.extend(secrets.iter().map(|(name, secret)| (name.to_owned(), secret.clone())));
-    }
-    all.extend(given);
-    Ok(all)
-}
-
-fn own_settings(stored: &Value) -> BTreeMap<String, SecretString> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let pair = |(name, value): (&String, &Value)| (name.clone(), SecretString::from(text(value)));
-    stored.as_object().into_iter().flatten().map(pair).collect()
-}
-
-fn external_key(platform: &Arc<dyn Platform>, values: &SettingValues) -> Option<String> {
-    let field = platform.settings().iter().find(|field| field.external_key)?;
-    values.get(field.name).map(str::to_owned)
 }

@@ -9,6 +9,8 @@ use transom_domain::{ChannelAccount, ChannelAccountId, ConnectionId, WorkspaceId
 use transom_storage::{Reader, Storage, WorkspaceScope};
 
 use crate::DeskError;
+use crate::ports::of_connection;
+use crate::removed::Removed;
 
 /// How long a live channel is used before its settings are looked at again: the longest that a change made by another
 /// replica stays unseen.
@@ -60,6 +62,7 @@ impl Registry {
 #[derive(Debug)]
 pub(crate) struct LiveChannels {
     registry: Registry,
+    storage: Storage,
     ports: Ports,
     accounts: Mutex<HashMap<(WorkspaceId, ChannelAccountId), Live>>,
     hooks: Mutex<HashMap<(WorkspaceId, ConnectionId), LiveHook>>,
@@ -95,8 +98,9 @@ pub(crate) struct Hook {
 }
 
 impl LiveChannels {
-    pub(crate) fn new(registry: Registry, ports: Ports) -> Self {
-        Self { registry, ports, accounts: Mutex::default(), hooks: Mutex::default(), addresses: Mutex::default() }
+    pub(crate) fn new(registry: Registry, storage: Storage, ports: Ports) -> Self {
+        let (accounts, hooks, addresses) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { registry, storage, ports, accounts, hooks, addresses }
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -105,6 +109,11 @@ impl LiveChannels {
 
     pub(crate) fn ports(&self) -> &Ports {
         &self.ports
+    }
+
+    /// What the channels of a connection get.
+    pub(crate) fn ports_of(&self, scope: &WorkspaceScope, connection: ConnectionId) -> Ports {
+        of_connection(&self.ports, &self.storage, scope, connection)
     }
 
     /// The account and its channel.
@@ -120,9 +129,14 @@ impl LiveChannels {
             return Ok((live.account.clone(), live.channel.clone()));
         }
         let account = reader.account(id).await?.ok_or(DeskError::NotFound { what: "channel" })?;
-        let platform = self.registry.require(&account.platform)?;
-        let settings = stored_settings(reader, account.connection, Some(&account)).await?;
-        let channel = platform.connect(&settings, &self.ports)?;
+        let channel: Arc<dyn Channel> = if account.removed_at.is_some() {
+            // Its settings and secrets are gone.
+            Arc::new(Removed::new())
+        } else {
+            let platform = self.registry.require(&account.platform)?;
+            let settings = stored_settings(reader, account.connection, Some(&account)).await?;
+            platform.connect(&settings, &self.ports_of(scope, account.connection))?
+        };
         let live = Live { channel, account: Arc::new(account), looked_at: now };
         lock(&self.accounts).insert(key, live.clone());
         Ok((live.account, live.channel))
@@ -167,7 +181,8 @@ impl LiveChannels {
         let platform = self.registry.require(&stored.connection.platform)?;
         let account = reader.accounts_of(id).await?.into_iter().next();
         let settings = stored_settings(reader, id, account.as_ref()).await?;
-        let hook = Hook { channel: platform.connect(&settings, &self.ports)?, platform: platform.name() };
+        let channel = platform.connect(&settings, &self.ports_of(scope, id))?;
+        let hook = Hook { channel, platform: platform.name() };
         lock(&self.hooks).insert(key, LiveHook { hook: hook.clone(), looked_at: now });
         Ok(Some(hook))
     }

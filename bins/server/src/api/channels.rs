@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use transom_desk::queries::ChannelDetail;
-use transom_desk::{Action, administration, authorise, channels, queries};
+use transom_desk::queries::{ChannelDetail, ConnectionDetail};
+use transom_desk::{Action, authorise, channels, connections, queries};
 use uuid::Uuid;
 
 use super::Tag;
 use super::auth::Signed;
 use super::body::Body;
+use super::idempotency::{Idempotent, answered};
 use super::version::{Gone, Made};
-use super::views::account::{ChannelPatchBody, ChannelView, ConnectionView, NewChannelBody, PlatformView};
+use super::views::account::{
+    ChannelPatchBody, ChannelView, ConnectionPatchBody, ConnectionView, NewChannelBody, PlatformView,
+};
 use super::views::template::{SyncView, TemplateView};
 use crate::http::problem::{Asking, Listing, Making, Reading, Refused};
 use crate::state::State;
@@ -69,17 +72,44 @@ impl ChannelsApi {
     #[oai(path = "/connections", method = "get", operation_id = "listConnections")]
     async fn connections(&self, signed: Signed) -> Result<Json<ConnectionList>, Refused<Listing>> {
         let connections = queries::connections(&self.0.desk, signed.caller()).await?;
-        let view = |(stored, public_id, accounts): (_, String, Vec<transom_domain::ChannelAccountId>)| {
-            let url = self.0.webhook_url(&public_id).to_string();
-            ConnectionView::new(stored, url, accounts.into_iter().map(Into::into).collect())
-        };
-        Ok(Json(ConnectionList { items: connections.into_iter().map(view).collect() }))
+        Ok(Json(ConnectionList { items: connections.into_iter().map(|detail| app(&self.0, detail)).collect() }))
     }
 
-    /// Remove a connection that has no channels
+    /// Read a connection
+    #[oai(path = "/connections/:id", method = "get", operation_id = "getConnection")]
+    async fn connection(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<ConnectionView>, Refused<Reading>> {
+        let detail = queries::connection(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Json(app(&self.0, detail)))
+    }
+
+    /// Change a connection
+    ///
+    /// Such as a secret that was renewed: every channel on it goes by the new settings, and all of them are checked first. A
+    /// connection is made with its first channel, and goes with its last.
+    #[oai(path = "/connections/:id", method = "patch", operation_id = "changeConnection")]
+    async fn change_connection(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+        body: Body<ConnectionPatchBody>,
+    ) -> Result<Json<ConnectionView>, Refused<Making>> {
+        let detail = connections::change(&self.0.desk, signed.caller(), id.0.into(), body.0.into()).await?;
+        Ok(Json(app(&self.0, detail)))
+    }
+
+    /// Remove a connection
+    ///
+    /// With its channels, if `with_channels` says so: their conversations stay readable, as after `DELETE /channels/{id}`.
     #[oai(path = "/connections/:id", method = "delete", operation_id = "removeConnection")]
-    async fn remove_connection(&self, signed: Signed, id: Path<Uuid>) -> Result<Gone, Refused<Making>> {
-        administration::remove_connection(&self.0.desk, signed.caller(), id.0.into()).await?;
+    async fn remove_connection(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+        /// Whether its channels go with it; without them, a connection that has any stays.
+        #[oai(default)]
+        with_channels: Query<bool>,
+    ) -> Result<Gone, Refused<Making>> {
+        connections::remove(&self.0.desk, signed.caller(), id.0.into(), with_channels.0).await?;
         Ok(Gone::Gone)
     }
 
@@ -87,24 +117,41 @@ impl ChannelsApi {
     #[oai(path = "/channels", method = "get", operation_id = "listChannels")]
     async fn channels(&self, signed: Signed) -> Result<Json<ChannelList>, Refused<Listing>> {
         let details = queries::channels(&self.0.desk, signed.caller()).await?;
-        Ok(Json(ChannelList { items: details.into_iter().map(|detail| self.view(detail)).collect() }))
+        Ok(Json(ChannelList { items: details.iter().map(|detail| shown(&self.0, detail)).collect() }))
     }
 
     /// Connect a channel
     ///
     /// The platform is asked whether the credentials work, unless `check` is `false`.
-    #[oai(path = "/channels", method = "post", operation_id = "connectChannel")]
-    async fn connect(&self, signed: Signed, body: Body<NewChannelBody>) -> Result<Made<ChannelView>, Refused<Asking>> {
-        let account = channels::connect(&self.0.desk, signed.caller(), body.0.into()).await?;
-        let detail = queries::channel(&self.0.desk, signed.caller(), account.id).await?;
-        Ok(Made::Made(Json(self.view(detail)), None))
+    #[oai(
+        path = "/channels",
+        method = "post",
+        operation_id = "connectChannel",
+        request_header(
+            name = "Idempotency-Key",
+            ty = "Option<String>",
+            description = "1 to 255 visible ASCII characters: the same request twice has one effect and one answer, for 72 hours."
+        )
+    )]
+    async fn connect(
+        &self,
+        signed: Signed,
+        key: Idempotent,
+        body: Body<NewChannelBody>,
+    ) -> Result<Made<ChannelView>, Refused<Asking>> {
+        let state = self.0.clone();
+        let view = move |detail: &ChannelDetail| shown(&state, detail);
+        let once = key.once(signed.caller(), 201, view.clone());
+        let connected = channels::connect(&self.0.desk, signed.caller(), body.0.into(), once).await;
+        let (view, replayed) = answered(connected, view)?;
+        Ok(Made::Made(view, replayed))
     }
 
     /// Read a channel
     #[oai(path = "/channels/:id", method = "get", operation_id = "getChannel")]
     async fn channel(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<ChannelView>, Refused<Reading>> {
         let detail = queries::channel(&self.0.desk, signed.caller(), id.0.into()).await?;
-        Ok(Json(self.view(detail)))
+        Ok(Json(shown(&self.0, &detail)))
     }
 
     /// Change a channel
@@ -115,10 +162,19 @@ impl ChannelsApi {
         id: Path<Uuid>,
         body: Body<ChannelPatchBody>,
     ) -> Result<Json<ChannelView>, Refused<Asking>> {
-        let id = id.0.into();
-        channels::change(&self.0.desk, signed.caller(), id, body.0.into()).await?;
-        let detail = queries::channel(&self.0.desk, signed.caller(), id).await?;
-        Ok(Json(self.view(detail)))
+        let detail = channels::change(&self.0.desk, signed.caller(), id.0.into(), body.0.into()).await?;
+        Ok(Json(shown(&self.0, &detail)))
+    }
+
+    /// Remove a channel
+    ///
+    /// Its conversations stay readable, and nothing goes in or out any more: what waits to be sent is shown as not sent. With
+    /// the last channel of a connection go the connection's secrets and its webhook address. Nothing brings it back; to write
+    /// from the same number or bot again, connect it anew.
+    #[oai(path = "/channels/:id", method = "delete", operation_id = "removeChannel")]
+    async fn remove(&self, signed: Signed, id: Path<Uuid>) -> Result<Gone, Refused<Making>> {
+        channels::remove(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Gone::Gone)
     }
 
     /// List a channel's templates
@@ -140,9 +196,11 @@ impl ChannelsApi {
     }
 }
 
-impl ChannelsApi {
-    fn view(&self, detail: ChannelDetail) -> ChannelView {
-        let url = self.0.webhook_url(&detail.public_id).to_string();
-        ChannelView::new(detail, url)
-    }
+fn app(state: &State, detail: ConnectionDetail) -> ConnectionView {
+    let url = state.webhook_url(&detail.public_id).to_string();
+    ConnectionView::new(detail, url)
+}
+
+fn shown(state: &State, detail: &ChannelDetail) -> ChannelView {
+    ChannelView::new(detail, state.webhook_url(&detail.public_id).to_string())
 }

@@ -72,6 +72,11 @@ impl Client {
 
 #[async_trait]
 impl Channel for Client {
+    /// The business account that holds the number: notices are about all of its numbers.
+    fn group_key(&self) -> Option<String> {
+        self.config.number.as_ref().map(|number| number.waba_id.clone())
+    }
+
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 use transom_channel::{Channel, Inbound, Item, Person};
-use transom_domain::{ChannelAccount, ConnectionId, ContactId, EventId, IdentityId};
+use transom_domain::{ChannelAccount, ChannelAccountId, ConnectionId, ContactId, EventId, IdentityId};
 use transom_storage::{EventKey, MessageChange, Met, NewEvent, PersonSeed, Tx};
 use transom_windows::{Event, Policy, What};
 
@@ -45,7 +45,8 @@ pub(crate) struct Case<'c> {
     pub(crate) now: OffsetDateTime,
 }
 
-/// Applies an item; false if it was seen before.
+/// Applies an item to the account it names, or a notice to every account of the group that it names; false if it was seen
+/// before.
 ///
 /// # Errors
 /// What is wrong with the item sends it to quarantine; what is wrong with the database undoes the batch.
@@ -55,14 +56,17 @@ pub(crate) async fn apply(
     connection: ConnectionId,
     inbound: &Inbound,
 ) -> Result<bool, DeskError> {
-    let case = Case::place(ground, tx, connection, inbound).await?;
-    let EventKey { account, key, kept_until } = case.key();
-    if !tx.first_sight(account, &key, kept_until, ground.now).await? {
-        repeated();
-        return Ok(false);
+    let mut new = false;
+    for case in Case::places(ground, tx, connection, inbound).await? {
+        let EventKey { account, key, kept_until } = case.key();
+        if tx.first_sight(account, &key, kept_until, ground.now).await? {
+            take(&case).await?;
+            new = true;
+        } else {
+            repeated();
+        }
     }
-    take(&case).await?;
-    Ok(true)
+    Ok(new)
 }
 
 /// Counts an item that was seen before.
@@ -95,20 +99,46 @@ fn kept_until(inbound: &Inbound, now: OffsetDateTime) -> Option<OffsetDateTime> 
 }
 
 impl<'c> Case<'c> {
-    /// Finds the account that an item happened on.
+    /// Finds the account that an item happened on; a notice about a group of accounts happened on each of them.
     ///
     /// # Errors
     /// `unknown_account`, or one whose policy or platform this service does not have.
-    pub(crate) async fn place(
+    pub(crate) async fn places(
         ground: &'c Ground,
         tx: &'c Tx,
         connection: ConnectionId,
         inbound: &'c Inbound,
+    ) -> Result<Vec<Self>, DeskError> {
+        if let Some(account) = ground.account(tx, connection, &inbound.account).await? {
+            return Ok(vec![Self::on(ground, tx, account, inbound).await?]);
+        }
+        let mut places = Vec::new();
+        if matches!(inbound.item, Item::AccountNotice(_) | Item::TemplateNotice(_)) {
+            for account in tx.accounts_of(connection).await? {
+                let channel = match ground.desk.account(&ground.scope, account.id).await {
+                    Ok((_, channel)) => channel,
+                    Err(error @ DeskError::Storage(_)) => return Err(error),
+                    // Settings that can't be used keep the notice from this account only.
+                    Err(_) => continue,
+                };
+                if channel.group_key().as_ref() == Some(&inbound.account) {
+                    places.push(Self::on(ground, tx, account.id, inbound).await?);
+                }
+            }
+        }
+        match places.is_empty() {
+            true => Err(DeskError::conflict("unknown_account", "no account of this connection has that key")),
+            false => Ok(places),
+        }
+    }
+
+    async fn on(
+        ground: &'c Ground,
+        tx: &'c Tx,
+        account: ChannelAccountId,
+        inbound: &'c Inbound,
     ) -> Result<Self, DeskError> {
         let (desk, now) = (&ground.desk, ground.now);
-        let Some(account) = ground.account(tx, connection, &inbound.account).await? else {
-            return Err(DeskError::conflict("unknown_account", "no account of this connection has that key"));
-        };
         let (account, channel, policy) = wires(desk, &ground.scope, account).await?;
         let at = inbound.at.min(now.saturating_add(MAX_AHEAD));
         if at < inbound.at {

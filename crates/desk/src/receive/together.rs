@@ -47,11 +47,17 @@ pub(super) async fn apply(
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(items.len());
     let mut cases = Vec::with_capacity(items.len());
     for (place, (connection, inbound)) in items.iter().enumerate() {
-        let placed = Case::place(ground, tx, *connection, inbound).await;
-        match placed.and_then(|case| if is_message(inbound) { case.seed().map(|_| case) } else { Ok(case) }) {
-            Ok(case) => {
+        let placed = match Case::places(ground, tx, *connection, inbound).await {
+            // Whose message it is must be known before its key is taken.
+            Ok(of_item) if is_message(inbound) => {
+                of_item.iter().try_for_each(|case| case.seed().map(drop)).map(|()| of_item)
+            }
+            placed => placed,
+        };
+        match placed {
+            Ok(of_item) => {
                 outcomes.push(Ok(false));
-                cases.push((place, case));
+                cases.extend(of_item.into_iter().map(|case| (place, case)));
             }
             Err(error) => outcomes.push(Err(into_trouble(error)?)),
         }

@@ -55,6 +55,11 @@ impl Control {
         self.shared.personalities.iter().map(|personality| personality.name()).collect()
     }
 
+    /// Whether a platform tells the business how far its messages came.
+    pub(crate) fn has_receipts(&self, platform: &str) -> bool {
+        self.shared.personality(platform).is_some_and(Personality::has_receipts)
+    }
+
     // Accounts
 
     /// Makes an account.
@@ -90,7 +95,7 @@ impl Control {
             }
             let account = world.account_mut(id)?;
             account.name = patch.name.unwrap_or_else(|| std::mem::take(&mut account.name));
-            account.webhook_url = patch.webhook_url.or(account.webhook_url.take());
+            account.webhook_url = patch.webhook_url.or(account.webhook_url.take()).filter(|url| !url.is_empty());
             account.receipts = patch.receipts.unwrap_or(account.receipts);
             account.queue.ring();
         }
@@ -326,9 +331,9 @@ impl Control {
         self.world().deliveries.all.values().cloned().collect()
     }
 
-    /// The calls that reached a platform, oldest first.
+    /// The calls that reached a platform, in the order of their arrival, those without an answer yet included.
     pub fn calls(&self) -> Vec<CallRecord> {
-        self.world().calls.iter().cloned().collect()
+        self.world().calls.records.iter().cloned().collect()
     }
 
     /// The conversations as they stand on the customers' phones.

@@ -147,12 +147,14 @@ impl Rows {
 
 impl Hand {
     pub async fn open(database: &TestDatabase, workspace: Uuid, account: Uuid) -> Self {
-        let connection = if database.is_postgres() {
-            Connection::Postgres(postgres(database).connect().await.unwrap())
-        } else {
-            Connection::Sqlite(sqlite(database).connect().await.unwrap())
-        };
-        Self { connection, workspace, account, seq: 0 }
+        if database.is_postgres() {
+            let connection = Connection::Postgres(postgres(database).connect().await.unwrap());
+            return Self { connection, workspace, account, seq: 0 };
+        }
+        let mut connection = sqlite(database).connect().await.unwrap();
+        let last = sqlx::query_scalar("SELECT last_seq FROM event_numberers WHERE workspace_id = $1").bind(workspace);
+        let seq = last.fetch_one(&mut connection).await.unwrap();
+        Self { connection: Connection::Sqlite(connection), workspace, account, seq }
     }
 
     pub async fn close(self) {

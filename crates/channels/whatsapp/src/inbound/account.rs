@@ -15,7 +15,7 @@ const LONGEST_TEXT: usize = 500;
 const MARKETING_OFF: i64 = 131_063;
 
 impl Scene<'_> {
-    /// A change that is about no message; `None` for one that we don't know.
+    /// A change that is about no message; `None` for one that we don't know. It is about every number of its business account.
     pub(super) fn notice(&self) -> Option<Inbound> {
         let item = match self.field {
             "message_template_status_update" => template_status(self.value).map(Item::TemplateNotice),
@@ -33,7 +33,8 @@ impl Scene<'_> {
             "account_review_update" | "phone_number_name_update" | "security" => Some(self.account_notice(None)),
             _ => None,
         };
-        item.filter(|_| self.value.is_object()).map(|item| self.item(item))
+        let group = Some(&self.entry.id).filter(|id| !id.is_empty()).unwrap_or(&self.account);
+        item.filter(|_| self.value.is_object()).map(|item| Inbound { account: group.clone(), ..self.item(item) })
     }
 
     /// An element of `value.errors`: trouble of the number that belongs to no message.

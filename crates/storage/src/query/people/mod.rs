@@ -12,9 +12,9 @@ mod join;
 mod join_ledger;
 mod lists;
 mod meet;
-mod merge;
 mod message_changes;
 mod messages;
+mod named;
 mod parked;
 #[cfg(test)]
 mod plans;
@@ -34,4 +34,5 @@ pub use lists::{ConversationQuery, Inbox, Sort, StatusFilter, TabCounts, WindowS
 pub use meet::{Meeting, Met, PersonSeed};
 pub use messages::{NewMessage, StoredMessage, StoredPart, StoredReaction};
 pub use parked::{MessageChange, ParkedChange};
+pub(crate) use statement::Sql;
 pub use templates::SyncCounts;
