@@ -60,10 +60,10 @@ impl Desk {
             country: None,
             check: false,
         };
-        let bot = channels::connect(server.desk(), &caller, new.clone()).await.unwrap();
+        let bot = channels::connect(server.desk(), &caller, new.clone(), None).await.unwrap().account;
         let owner =
             NewChannel { connection: Some(bot.connection), settings: settings(&[("account_id", OWNER)]), ..new };
-        channels::connect(server.desk(), &caller, owner).await.unwrap();
+        channels::connect(server.desk(), &caller, owner, None).await.unwrap();
         Self { server, caller, bot, clock, _folder: folder }
     }
 

@@ -80,7 +80,7 @@ pub async fn connect(server: &Server, caller: &Caller, number: &str) -> ChannelA
         country: None,
         check: false,
     };
-    channels::connect(server.desk(), caller, new).await.unwrap()
+    channels::connect(server.desk(), caller, new, None).await.unwrap().account
 }
 
 /// A text of a customer, as the platform tells of it.
