@@ -6,6 +6,7 @@
 //! The desk knows no platform: what a channel can do it reads from capabilities, what is allowed from the policy.
 
 pub mod administration;
+pub mod attachments;
 pub mod authorise;
 mod background;
 mod changes;
@@ -37,6 +38,7 @@ pub mod status;
 pub mod window;
 pub mod workspaces;
 
+pub use attachments::{Files, Links};
 pub use authorise::{Action, Caller, authorise};
 pub use background::Background;
 pub use desk::{Desk, DeskConfig};

@@ -2,8 +2,12 @@
 
 pub use transom_channel as channel;
 pub use transom_domain as domain;
+#[cfg(feature = "instagram")]
+pub use transom_instagram as instagram;
 #[cfg(feature = "line")]
 pub use transom_line as line;
+#[cfg(feature = "messenger")]
+pub use transom_messenger as messenger;
 #[cfg(feature = "sms")]
 pub use transom_sms as sms;
 #[cfg(feature = "telegram")]
@@ -30,8 +34,12 @@ pub mod prelude {
 /// ```
 pub fn platforms() -> Vec<std::sync::Arc<dyn channel::Platform>> {
     vec![
+        #[cfg(feature = "instagram")]
+        std::sync::Arc::new(instagram::Instagram),
         #[cfg(feature = "line")]
         std::sync::Arc::new(line::Line),
+        #[cfg(feature = "messenger")]
+        std::sync::Arc::new(messenger::Messenger),
         #[cfg(feature = "sms")]
         std::sync::Arc::new(sms::Sms),
         #[cfg(feature = "telegram")]

@@ -15,7 +15,9 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod instagram;
 mod line;
+mod messenger;
 mod sms;
 mod telegram;
 mod tiktok;

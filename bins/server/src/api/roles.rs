@@ -56,6 +56,9 @@ pub const OPERATIONS: &[Row] = &[
     ("sendMessage", Some(Action::SendMessages)),
     ("getMessage", Some(Action::ReadConversations)),
     ("settleMessage", Some(Action::SettleMessages)),
+    ("uploadAttachment", Some(Action::UploadFiles)),
+    ("getAttachment", Some(Action::ReadConversations)),
+    ("readAttachment", Some(Action::ReadConversations)),
     ("followEvents", Some(Action::ReadEvents)),
 ];
 

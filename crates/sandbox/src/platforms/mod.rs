@@ -3,13 +3,16 @@
 //! A new platform is a module that implements `Personality`, with a line for it here and one in `all`. Nothing else in
 //! this crate names it.
 
+pub mod instagram;
 pub mod line;
+pub mod messenger;
 pub mod sms;
 pub mod telegram;
 pub mod tiktok;
 pub mod whatsapp;
 
 pub(crate) mod kit;
+mod pages;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -35,6 +38,8 @@ pub(crate) fn all() -> Vec<Box<dyn Personality>> {
         Box::new(line::Line),
         Box::new(sms::Sms),
         Box::new(tiktok::TikTok),
+        Box::new(messenger::personality()),
+        Box::new(instagram::personality()),
     ];
     all
 }

@@ -1,6 +1,8 @@
 //! Who is in the demo: one file a platform, with its account, its people and its scene of the story.
 
+mod instagram;
 mod line;
+mod messenger;
 mod sms;
 mod telegram;
 mod tiktok;
@@ -51,6 +53,8 @@ pub fn cast() -> Vec<&'static dyn Cast> {
         &telegram::Telegram,
         &tiktok::TikTok,
         &line::Line,
+        &messenger::Messenger,
+        &instagram::Instagram,
         &sms::Sms,
     ];
     all
