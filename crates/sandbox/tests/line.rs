@@ -121,6 +121,9 @@ async fn a_token_answers_once_and_soon_and_costs_nothing() {
     assert_eq!(chat.allowed(), (true, None));
     assert_eq!(chat.reply(&token).await.0, 200);
     assert_eq!(chat.reply(&token).await, (400, json!({"message": "Invalid reply token"})));
+    // Following brought a token of its own, which lives as long.
+    assert_eq!(chat.allowed(), (true, None));
+    chat.later(Duration::seconds(60));
     assert_eq!(chat.allowed(), (false, Some(Because::Quota)));
     chat.writes();
     let token = chat.token().await;
