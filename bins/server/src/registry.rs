@@ -20,6 +20,7 @@ macro_rules! platforms {
 
 platforms! {
     "telegram" transom::telegram::Telegram;
+    "viber" transom::viber::Viber;
     "whatsapp" transom::whatsapp::WhatsApp;
 }
 

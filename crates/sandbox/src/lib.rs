@@ -34,6 +34,7 @@
 //! | --- | --- | --- | --- |
 //! | `whatsapp` | `{base}/whatsapp` (then `/v25.0/…`) | phone number id | [`WhatsAppSettings`] |
 //! | `telegram` | `{base}/telegram` (then `/bot{token}/…`, `/file/bot{token}/…`) | bot id | [`TelegramSettings`] |
+//! | `viber` | `{base}/viber` (then `/send_message`, …) | bot id, `pa:…` | [`ViberSettings`] |
 //!
 //! # The control API
 //!
@@ -65,7 +66,7 @@
 //!
 //! Verbs of WhatsApp: `template` makes or replaces a template, `template_status` sets its status and announces it, `handshake`
 //! makes the GET call by which Meta checks a webhook URL, `alert` sends any other account-level field. Verbs of Telegram:
-//! `business_connection` and `group` make or change one, `update` sends any update.
+//! `business_connection` and `group` make or change one, `update` sends any update. Verbs of Viber: `event` sends any event.
 //!
 //! # Time
 //!
@@ -108,7 +109,8 @@ pub use ledger::{CallRecord, Send, Window, WindowState};
 pub use media::Media;
 pub use people::{Customer, CustomerPatch, NewCustomer};
 pub use platforms::{
-    Ask, AskKind, Because, QuotaView, ReceiptOrder, Refusals, Review, TelegramSettings, Verdict, WhatsAppSettings,
+    Ask, AskKind, Because, QuotaView, ReceiptOrder, Refusals, Review, Session, TelegramSettings, Verdict,
+    ViberSettings, WhatsAppSettings,
 };
 pub use problem::{Problem, ProblemKind};
 pub use sandbox::{Sandbox, StartError};

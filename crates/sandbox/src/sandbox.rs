@@ -97,7 +97,12 @@ impl Sandbox {
         let seed = config.seed.unwrap_or_else(|| u64::try_from(millis).unwrap_or_default());
         let agenda_bell = Arc::new(Notify::new());
         let shared = Arc::new(Shared {
-            world: Mutex::new(World::new(config.clock.clone(), seed, Arc::clone(&agenda_bell))),
+            world: Mutex::new(World::new(
+                config.clock.clone(),
+                format!("http://{bound}"),
+                seed,
+                Arc::clone(&agenda_bell),
+            )),
             personalities: platforms::all(),
             clock: config.clock.clone(),
             config,

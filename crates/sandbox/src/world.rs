@@ -78,7 +78,7 @@ impl Default for Receipts {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewAccount {
-    /// `whatsapp` or `telegram`.
+    /// Its name, such as `whatsapp`.
     pub platform: String,
     /// What people call it.
     pub name: Option<String>,
@@ -169,6 +169,8 @@ type Job = Box<dyn FnOnce(&mut World) + std::marker::Send>;
 /// Everything the sandbox knows.
 pub(crate) struct World {
     pub(crate) clock: SettableClock,
+    /// Where the platforms answer, without a slash at the end: files lie there.
+    pub(crate) base_url: String,
     pub(crate) names: Names,
     pub(crate) accepting: bool,
     pub(crate) accounts: BTreeMap<String, Account>,
@@ -184,9 +186,15 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(clock: SettableClock, seed: u64, agenda_bell: std::sync::Arc<tokio::sync::Notify>) -> Self {
+    pub(crate) fn new(
+        clock: SettableClock,
+        base_url: String,
+        seed: u64,
+        agenda_bell: std::sync::Arc<tokio::sync::Notify>,
+    ) -> Self {
         Self {
             clock,
+            base_url,
             names: Names::new(seed),
             accepting: true,
             accounts: BTreeMap::new(),

@@ -4,6 +4,8 @@ pub use transom_channel as channel;
 pub use transom_domain as domain;
 #[cfg(feature = "telegram")]
 pub use transom_telegram as telegram;
+#[cfg(feature = "viber")]
+pub use transom_viber as viber;
 #[cfg(feature = "whatsapp")]
 pub use transom_whatsapp as whatsapp;
 pub use transom_windows as windows;
@@ -19,13 +21,15 @@ pub mod prelude {
 ///
 /// ```
 /// let names: Vec<&str> = transom::platforms().iter().map(|platform| platform.name()).collect();
-/// # #[cfg(all(feature = "telegram", feature = "whatsapp"))]
-/// assert_eq!(names, ["telegram", "whatsapp"]);
+/// # #[cfg(all(feature = "telegram", feature = "viber", feature = "whatsapp"))]
+/// assert_eq!(names, ["telegram", "viber", "whatsapp"]);
 /// ```
 pub fn platforms() -> Vec<std::sync::Arc<dyn channel::Platform>> {
     vec![
         #[cfg(feature = "telegram")]
         std::sync::Arc::new(telegram::Telegram),
+        #[cfg(feature = "viber")]
+        std::sync::Arc::new(viber::Viber),
         #[cfg(feature = "whatsapp")]
         std::sync::Arc::new(whatsapp::WhatsApp),
     ]

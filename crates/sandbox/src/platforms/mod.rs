@@ -3,9 +3,11 @@
 //! To add one: write its file beside the others, implement [`Personality`] and add it to [`all`].
 
 mod telegram;
+mod viber;
 mod whatsapp;
 
 pub use self::telegram::TelegramSettings;
+pub use self::viber::{Session, ViberSettings};
 pub use self::whatsapp::{Refusals, Review, WhatsAppSettings};
 
 use async_trait::async_trait;
@@ -24,7 +26,7 @@ use crate::world::{Account, World};
 
 /// The platforms that this sandbox stands in for.
 pub(crate) fn all() -> Vec<Box<dyn Personality>> {
-    vec![Box::new(whatsapp::WhatsApp), Box::new(telegram::Telegram)]
+    vec![Box::new(whatsapp::WhatsApp), Box::new(telegram::Telegram), Box::new(viber::Viber)]
 }
 
 /// One platform's side: its wire format, its rules, its moods.
@@ -72,6 +74,9 @@ pub(crate) trait Personality: Send + Sync + 'static {
 
     /// The headers that prove a webhook's origin; `badly`: that fail to.
     fn sign(&self, world: &mut World, account: &Account, body: &[u8], badly: bool) -> Vec<(&'static str, String)>;
+
+    /// A webhook was taken, and answered with this: some platforms act on what the answer says.
+    fn answered(&self, _world: &mut World, _account: &str, _event: &str, _body: &str, _answer: &[u8]) {}
 
     /// A control verb of this platform alone.
     async fn verb(&self, shared: &Shared, account: &str, verb: &str, body: Value) -> Result<Value, Problem>;
