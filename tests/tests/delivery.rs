@@ -190,6 +190,37 @@ both_databases! {
 }
 
 both_databases! {
+    /// This process may still hold the account as it was before another one changed it.
+    async fn a_notice_keeps_what_another_replica_changed(db: TestDatabase) {
+        let scene = Scene::set(db).await;
+        let world = &scene.stage.world;
+        let id = world.account("whatsapp").unwrap().ours.id;
+        world
+            .desk()
+            .storage()
+            .transact(&world.caller.scope, move |tx| {
+                Box::pin(async move {
+                    let mut account = tx.lock_account(id).await?.expect("the account is there");
+                    account.name = "Renamed elsewhere".to_owned();
+                    tx.put_account(&account, time::OffsetDateTime::UNIX_EPOCH).await
+                })
+            })
+            .await
+            .unwrap();
+        let alert = json!({ "field": "phone_number_quality_update", "value": { "current_limit": "TIER_250" } });
+        world.control().platform(&scene.account, "alert", alert).await.unwrap();
+        let learnt = || async {
+            let reader = world.desk().storage().reader(&world.caller.scope);
+            let account = reader.account(id).await.unwrap().unwrap();
+            Ok((account.limits.get("messaging_limit") == Some(&Some(250))).then_some(account))
+        };
+        let account = world.until("the limit is known", learnt).await.unwrap();
+        assert_eq!(account.name, "Renamed elsewhere");
+        scene.stage.strike().await;
+    }
+}
+
+both_databases! {
     /// A receipt that arrives before the send's answer is not lost.
     async fn an_early_receipt_is_joined(db: TestDatabase) {
         let scene = Scene::set(db).await;

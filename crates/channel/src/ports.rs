@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 use transom_domain::{AttachmentId, Clock, Ids, SystemClock, UuidV7};
 use url::Url;
@@ -97,13 +97,61 @@ pub enum MediaError {
 }
 
 /// Tokens that must be renewed: read by all replicas, renewed by one at a time, stored before use.
+///
+/// A port belongs to one connection: the same key of another connection or workspace is another token. A key names what the
+/// token is and what it depends on, such as a digest of the credentials: changed credentials then find no earlier token.
 #[async_trait]
 pub trait TokenPort: fmt::Debug + Send + Sync + 'static {
-    /// The stored token, if it is still good.
+    /// The stored token, if it has not ended. A margin before its end is the channel's to set, in `expires_at`.
+    ///
+    /// # Errors
+    /// When it can't be read now.
     async fn get(&self, key: &str) -> Result<Option<StoredToken>, TokenError>;
 
-    /// Stores what `renew` gives, unless another replica renewed meanwhile: then that one's token is given.
+    /// Stores what `renew` gives, unless another renewed since this call began: then that one's token is given. One renewal
+    /// runs at a time, in whatever replica; the others wait for what it stores. `renew` gets the token as it is stored by
+    /// then, also one that has ended; if it fails, that one stays.
+    ///
+    /// # Errors
+    /// Those of `renew`; when the renewal of another takes too long; when the token can't be stored.
     async fn renew(&self, key: &str, renew: Renew<'_>) -> Result<StoredToken, TokenError>;
+}
+
+impl dyn TokenPort {
+    /// A token to send with: the stored one, or else a renewed one.
+    ///
+    /// `rejected` is the token that the platform has just refused though it had not ended: that one is not given again, and
+    /// what another replica made of it meanwhile is not renewed once more.
+    ///
+    /// # Errors
+    /// As [`renew`](TokenPort::renew).
+    pub async fn usable(
+        &self,
+        key: &str,
+        rejected: Option<&SecretString>,
+        renew: Renew<'_>,
+    ) -> Result<StoredToken, TokenError> {
+        if let Some(token) = self.accepted(key, rejected).await? {
+            return Ok(token);
+        }
+        // Looked at once more by whoever's turn it is: another may have been done before this renewal began.
+        let unless_done: Renew<'_> = Box::new(move |old| {
+            Box::pin(async move {
+                match self.accepted(key, rejected).await? {
+                    Some(token) => Ok(token),
+                    None => renew(old).await,
+                }
+            })
+        });
+        self.renew(key, unless_done).await
+    }
+
+    async fn accepted(&self, key: &str, rejected: Option<&SecretString>) -> Result<Option<StoredToken>, TokenError> {
+        let is_other = |token: &StoredToken| {
+            rejected.is_none_or(|rejected| rejected.expose_secret() != token.token.expose_secret())
+        };
+        Ok(self.get(key).await?.filter(is_other))
+    }
 }
 
 /// Makes a new token from the old one.

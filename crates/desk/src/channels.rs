@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
-use transom_channel::{Platform, SettingField, SettingScope, SettingValues};
+use transom_channel::{Platform, Ports, SettingField, SettingScope, SettingValues};
 use transom_domain::{ChannelAccount, ChannelAccountId, Connection, ConnectionId, EventId, Template};
 use transom_storage::{NewEvent, Secrets, SyncCounts};
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::ports::NewTokens;
 use crate::{Desk, DeskError};
 
 /// An account to connect.
@@ -66,7 +67,12 @@ pub async fn connect(desk: &Desk, caller: &Caller, new: NewChannel) -> Result<Ch
     let connection = shared_connection(desk, caller, new.connection, &new.platform).await?;
     let all = with_shared(desk, caller, connection, new.settings.clone()).await?;
     let values = SettingValues::checked(platform.settings(), all, true)?;
-    let channel = platform.connect(&values, desk.ports())?;
+    let tokens = NewTokens::default();
+    let ports = match connection {
+        Some(id) => desk.channels().ports_of(&caller.scope, id),
+        None => Ports { tokens: Arc::new(tokens.clone()), ..desk.ports().clone() },
+    };
+    let channel = platform.connect(&values, &ports)?;
     let (mut limits, mut name) = (new.limits.clone(), new.name.clone());
     let mut external_key = external_key(&platform, &values);
     if new.check {
@@ -100,7 +106,7 @@ pub async fn connect(desk: &Desk, caller: &Caller, new: NewChannel) -> Result<Ch
         platform: account.platform.clone(),
         name: account.name.clone(),
     });
-    store(desk, caller, &platform, account, made, new.settings).await
+    store(desk, caller, &platform, account, made.map(|made| (made, tokens)), new.settings).await
 }
 
 /// Changes an account.
@@ -131,7 +137,7 @@ pub async fn change(
         all.extend(patch.settings.clone());
         let values = SettingValues::checked(platform.settings(), all, true)?;
         account.external_key = external_key(&platform, &values).unwrap_or(account.external_key);
-        platform.connect(&values, desk.ports())?;
+        platform.connect(&values, &desk.channels().ports_of(&caller.scope, account.connection))?;
     }
     store(desk, caller, &platform, account, None, patch.settings).await
 }
@@ -186,7 +192,7 @@ async fn store(
     caller: &Caller,
     platform: &Arc<dyn Platform>,
     account: ChannelAccount,
-    made: Option<Connection>,
+    made: Option<(Connection, NewTokens)>,
     settings: BTreeMap<String, SecretString>,
 ) -> Result<ChannelAccount, DeskError> {
     let sorted = Arc::new(Sorted::of(platform.settings(), settings));
@@ -196,8 +202,9 @@ async fn store(
         .transact(&caller.scope, move |tx| {
             let (desk, sorted, account, made) = (desk_in.clone(), sorted.clone(), account.clone(), made.clone());
             Box::pin(async move {
-                if let Some(made) = &made {
+                if let Some((made, tokens)) = &made {
                     tx.put_connection(made, &Value::Object(sorted.connection.clone()), now).await?;
+                    tokens.store(tx, made.id, now).await?;
                 }
                 if !sorted.secrets.is_empty() {
                     let secrets: Secrets = sorted.secrets.clone().into_iter().collect();

@@ -66,7 +66,7 @@ impl Desk {
         config: DeskConfig,
     ) -> Self {
         let owner = ports.ids.next();
-        let channels = LiveChannels::new(registry, ports);
+        let channels = LiveChannels::new(registry, storage.clone(), ports);
         Self { inner: Arc::new(Inner { config, storage, policies, channels, owner, work: Work::default() }) }
     }
 

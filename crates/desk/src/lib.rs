@@ -20,6 +20,7 @@ mod idempotency;
 mod may_send;
 pub mod messages;
 mod note;
+mod ports;
 pub mod queries;
 mod quota;
 pub mod receive;

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use time::{Duration, OffsetDateTime};
 use transom_channel::{Channel, Platform, Ports, SettingValues};
 use transom_domain::{ChannelAccount, ChannelAccountId, ConnectionId, WorkspaceId};
-use transom_storage::{Reader, WorkspaceScope};
+use transom_storage::{Reader, Storage, WorkspaceScope};
 
 use crate::DeskError;
+use crate::ports::of_connection;
 
 /// How long a live channel is used before its settings are looked at again: the longest that a change made by another
 /// replica stays unseen.
@@ -60,6 +61,7 @@ impl Registry {
 #[derive(Debug)]
 pub(crate) struct LiveChannels {
     registry: Registry,
+    storage: Storage,
     ports: Ports,
     accounts: Mutex<HashMap<(WorkspaceId, ChannelAccountId), Live>>,
     hooks: Mutex<HashMap<(WorkspaceId, ConnectionId), LiveHook>>,
@@ -86,8 +88,8 @@ pub(crate) struct Hook {
 }
 
 impl LiveChannels {
-    pub(crate) fn new(registry: Registry, ports: Ports) -> Self {
-        Self { registry, ports, accounts: Mutex::default(), hooks: Mutex::default() }
+    pub(crate) fn new(registry: Registry, storage: Storage, ports: Ports) -> Self {
+        Self { registry, storage, ports, accounts: Mutex::default(), hooks: Mutex::default() }
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -96,6 +98,11 @@ impl LiveChannels {
 
     pub(crate) fn ports(&self) -> &Ports {
         &self.ports
+    }
+
+    /// What the channels of a connection get.
+    pub(crate) fn ports_of(&self, scope: &WorkspaceScope, connection: ConnectionId) -> Ports {
+        of_connection(&self.ports, &self.storage, scope, connection)
     }
 
     /// The account and its channel.
@@ -113,7 +120,7 @@ impl LiveChannels {
         let account = reader.account(id).await?.ok_or(DeskError::NotFound { what: "channel" })?;
         let platform = self.registry.require(&account.platform)?;
         let settings = stored_settings(reader, account.connection, Some(&account)).await?;
-        let channel = platform.connect(&settings, &self.ports)?;
+        let channel = platform.connect(&settings, &self.ports_of(scope, account.connection))?;
         let live = Live { channel, account: Arc::new(account), looked_at: now };
         lock(&self.accounts).insert(key, live.clone());
         Ok((live.account, live.channel))
@@ -135,7 +142,8 @@ impl LiveChannels {
         let platform = self.registry.require(&stored.connection.platform)?;
         let account = reader.accounts_of(id).await?.into_iter().next();
         let settings = stored_settings(reader, id, account.as_ref()).await?;
-        let hook = Hook { channel: platform.connect(&settings, &self.ports)?, platform: platform.name() };
+        let channel = platform.connect(&settings, &self.ports_of(scope, id))?;
+        let hook = Hook { channel, platform: platform.name() };
         lock(&self.hooks).insert(key, LiveHook { hook: hook.clone(), looked_at: now });
         Ok(Some(hook))
     }

@@ -102,7 +102,9 @@ impl Window {
 /// One call that reached a platform's endpoint, accepted or not.
 #[derive(Debug, Clone, Serialize)]
 pub struct CallRecord {
-    /// When.
+    /// Counts upwards over all platforms.
+    pub seq: u64,
+    /// When it arrived.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
     /// The account, where the call named one.
@@ -111,12 +113,57 @@ pub struct CallRecord {
     pub method: String,
     /// The path; a token in it is masked.
     pub path: String,
-    /// The status answered; none if the connection was dropped.
+    /// How far it is.
+    pub state: CallState,
+    /// The status answered; none while there is no answer, or if the connection was dropped.
     pub status: Option<u16>,
     /// The platform's error code.
     pub code: Option<i64>,
     /// The fault that was played, if any.
     pub fault: Option<&'static str>,
+}
+
+/// How far a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallState {
+    /// It arrived and has no answer yet.
+    Arrived,
+    /// It was answered.
+    Answered,
+    /// Its connection was dropped without an answer.
+    Dropped,
+}
+
+/// The calls, in the order of their arrival.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    pub(crate) records: Ring<CallRecord>,
+    next: u64,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self { records: Ring::new(20_000), next: 1 }
+    }
+}
+
+impl Calls {
+    /// Lists a call, and gives it its number.
+    pub(crate) fn arrived(&mut self, record: CallRecord) -> u64 {
+        let seq = self.next;
+        self.next += 1;
+        self.records.push(CallRecord { seq, ..record });
+        seq
+    }
+
+    /// Completes a call: by its status, or by none if the connection was dropped.
+    pub(crate) fn ended(&mut self, seq: u64, status: Option<u16>, code: Option<i64>) {
+        if let Some(record) = self.records.iter_mut().rev().find(|record| record.seq == seq) {
+            record.state = if status.is_some() { CallState::Answered } else { CallState::Dropped };
+            (record.status, record.code) = (status, code);
+        }
+    }
 }
 
 /// The sends, newest last.

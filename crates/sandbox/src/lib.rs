@@ -30,11 +30,7 @@
 //!
 //! # Platforms
 //!
-//! | name | API base | account id | settings |
-//! | --- | --- | --- | --- |
-//! | `whatsapp` | `{base}/whatsapp` (then `/v25.0/…`) | phone number id | [`WhatsAppSettings`] |
-//! | `telegram` | `{base}/telegram` (then `/bot{token}/…`, `/file/bot{token}/…`) | bot id | [`TelegramSettings`] |
-//! | `viber` | `{base}/viber` (then `/send_message`, …) | bot id, `pa:…` | [`ViberSettings`] |
+//! One module each under [`platforms`]: its API base, its accounts' settings, its own control verbs.
 //!
 //! # The control API
 //!
@@ -52,21 +48,17 @@
 //! | `POST /control/accounts/{a}/receipts` | a receipt by hand: a [`ReceiptOrder`] |
 //! | `GET`, `POST`, `DELETE /control/accounts/{a}/faults` | lists, adds and clears [`Fault`]s |
 //! | `POST /control/accounts/{a}/webhooks` | a [`WebhookOrder`]: hold, release, redeliver, duplicate, sign badly |
-//! | `POST /control/accounts/{a}/do/{verb}` | a verb of the platform alone, see below |
+//! | `POST /control/accounts/{a}/do/{verb}` | a verb of the platform alone, see [`platforms`] |
 //! | `GET /control/ledger?account=` | `{"sends": [`[`Send`]`…], "dropped": 0}` |
 //! | `GET /control/deliveries?account=` | `{"deliveries": [`[`Delivery`]`…]}` with each try and its answer |
-//! | `GET /control/calls?account=` | `{"calls": [`[`CallRecord`]`…]}`: every call to a platform, refused ones included |
+//! | `GET /control/calls?account=` | `{"calls": [`[`CallRecord`]`…]}`: every call to a platform as it arrives, refused ones included, each with its state |
 //! | `GET /control/conversations` | `{"conversations": [`[`Conversation`]`…]}` as on the customers' phones |
-//! | `GET /control/would-accept?account=&customer=&kind=&category=&via=` | a [`Verdict`]: by window and quota, from the raw history |
+//! | `GET /control/would-accept?account=&customer=&kind=&category=&tag=&via=` | a [`Verdict`]: by window and quota, from the raw history |
 //! | `GET`, `POST /control/accept` | `{"on": false}`: every send is refused until it is on again |
 //! | `POST /control/refuse-connections` | `{"on": true}`: the platforms' port is closed until it is off again |
 //! | `POST /control/urls` | puts `{"url", "mime", "base64"}` behind an outside URL, since the sandbox fetches from loopback only |
 //! | `GET /control/media/{id}` | the bytes of a file |
 //! | `GET /control/idle?timeout_ms=` | waits until no receipt is due and no webhook is on its way |
-//!
-//! Verbs of WhatsApp: `template` makes or replaces a template, `template_status` sets its status and announces it, `handshake`
-//! makes the GET call by which Meta checks a webhook URL, `alert` sends any other account-level field. Verbs of Telegram:
-//! `business_connection` and `group` make or change one, `update` sends any update. Verbs of Viber: `event` sends any event.
 //!
 //! # Time
 //!
@@ -91,7 +83,7 @@ mod names;
 mod pacing;
 mod page;
 mod people;
-mod platforms;
+pub mod platforms;
 mod problem;
 mod ring;
 mod sandbox;
@@ -105,13 +97,10 @@ pub use config::{Redelivery, SandboxConfig};
 pub use control::Control;
 pub use deliveries::{Delivery, DeliveryState, ReleaseOrder, Try, WebhookOrder};
 pub use faults::{Fault, FaultKind, On};
-pub use ledger::{CallRecord, Send, Window, WindowState};
+pub use ledger::{CallRecord, CallState, Send, Window, WindowState};
 pub use media::Media;
 pub use people::{Customer, CustomerPatch, NewCustomer};
-pub use platforms::{
-    Ask, AskKind, Because, QuotaView, ReceiptOrder, Refusals, Review, Session, TelegramSettings, Verdict,
-    ViberSettings, WhatsAppSettings,
-};
+pub use platforms::{Ask, AskKind, Because, QuotaView, ReceiptOrder, Verdict};
 pub use problem::{Problem, ProblemKind};
 pub use sandbox::{Sandbox, StartError};
 pub use world::{AccountPatch, AccountView, AutoReceipts, Manual, NewAccount, QueueView, Receipts};

@@ -122,12 +122,10 @@ fn phone(control: &Control, account: &AccountView, customer: Option<&Customer>, 
         ("via", chat.via.as_deref().unwrap_or_default()),
     ];
     let link = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+    let has_receipts = control.has_receipts(&account.platform);
     let mut last_day = None;
-    let bubbles = chat
-        .entries
-        .iter()
-        .map(|entry| bubble(control, &account.platform, &chat.entries, entry, &mut last_day))
-        .collect();
+    let bubbles =
+        chat.entries.iter().map(|entry| bubble(control, has_receipts, &chat.entries, entry, &mut last_day)).collect();
     Phone {
         account: account.id.clone(),
         account_name: account.name.clone(),
@@ -159,7 +157,7 @@ fn described(verdict: &Verdict) -> (String, &'static str) {
 
 fn bubble(
     control: &Control,
-    platform: &str,
+    has_receipts: bool,
     all: &[Entry],
     entry: &Entry,
     last_day: &mut Option<time::Date>,
@@ -170,7 +168,7 @@ fn bubble(
     let media = entry.media.as_ref().and_then(|id| control.media(id));
     let is_picture = media.as_ref().is_some_and(|media| media.mime.starts_with("image/"));
     let file = media.as_ref().filter(|_| !is_picture);
-    let (ticks, tick_class, tick_title) = ticks(platform, entry);
+    let (ticks, tick_class, tick_title) = ticks(has_receipts, entry);
     Bubble {
         id: entry.id.clone(),
         day,
@@ -191,12 +189,12 @@ fn bubble(
 }
 
 /// The ticks of a message: what its sender knows of its way.
-fn ticks(platform: &str, entry: &Entry) -> (&'static str, &'static str, String) {
+fn ticks(has_receipts: bool, entry: &Entry) -> (&'static str, &'static str, String) {
     let word = |word: &'static str| word.to_owned();
     match (entry.author, entry.progress) {
         (Author::Customer, Progress::Read) => ("✓✓", "read", word("read by the business")),
-        // Bots get no receipts: a message of theirs stays at "sent".
-        (Author::Business, Progress::Accepted) if platform != "telegram" => ("·", "accepted", word("accepted")),
+        // Where there are no receipts, a message stays at "sent".
+        (Author::Business, Progress::Accepted) if has_receipts => ("·", "accepted", word("accepted")),
         (Author::Business, Progress::Delivered) => ("✓✓", "delivered", word("delivered")),
         (Author::Business, Progress::Read | Progress::Played) => ("✓✓", "read", word("read")),
         (Author::Business, Progress::Failed) => {

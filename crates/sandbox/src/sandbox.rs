@@ -19,7 +19,7 @@ use crate::config::SandboxConfig;
 use crate::control::{self, Control};
 use crate::faults::FaultKind;
 use crate::http::{Call, Ending, Reply};
-use crate::ledger::CallRecord;
+use crate::ledger::{CallRecord, CallState};
 use crate::platforms::{self, Personality, Refusal, Route};
 use crate::world::World;
 use crate::{page, webhooks};
@@ -292,7 +292,8 @@ async fn through_faults(shared: &Shared, platform: &str, call: Call) -> Reply {
     let mut route = match routed {
         Ok(route) => route,
         Err(refused) => {
-            note(shared, &call, None, &refused, None);
+            let seq = arrived(shared, personality, &call, None, None);
+            ended(shared, seq, &refused);
             return refused;
         }
     };
@@ -302,13 +303,13 @@ async fn through_faults(shared: &Shared, platform: &str, call: Call) -> Reply {
         let account = route.account.as_ref().filter(|_| accepting).and_then(|id| world.accounts.get_mut(id));
         (accepting, account.and_then(|account| account.faults.take(route.sends)))
     };
-    let name = fault.as_ref().map(FaultKind::name);
+    let seq = arrived(shared, personality, &call, route.account.as_deref(), fault.as_ref().map(FaultKind::name));
     let reply = if accepting {
         played(shared, personality, &mut route, &call, fault).await
     } else {
         personality.refuse(&Refusal::NotAccepting)
     };
-    note(shared, &call, route.account.clone(), &reply, name);
+    ended(shared, seq, &reply);
     reply
 }
 
@@ -357,25 +358,33 @@ async fn played(
     }
 }
 
-fn note(shared: &Shared, call: &Call, account: Option<String>, reply: &Reply, fault: Option<&'static str>) {
-    // A bot's token is part of its path (Telegram): what follows the colon is its secret.
-    let mask = |piece: &str| match piece.split_once(':') {
-        Some((id, _)) => format!("{id}:***"),
-        None => piece.to_owned(),
-    };
-    let path = call.full_path.replace("%3A", ":").split('/').map(mask).collect::<Vec<_>>().join("/");
-    let status = (reply.ending != Ending::Dropped).then_some(reply.status);
+/// Writes a call down that has just arrived, and answers with its number.
+fn arrived(
+    shared: &Shared,
+    personality: &dyn Personality,
+    call: &Call,
+    account: Option<&str>,
+    fault: Option<&'static str>,
+) -> u64 {
     let mut world = shared.world();
-    let at = world.now();
-    world.calls.push(CallRecord {
-        at,
-        account,
+    let record = CallRecord {
+        seq: 0,
+        at: world.now(),
+        account: account.map(str::to_owned),
         method: call.method.to_string(),
-        path,
-        status,
-        code: reply.code,
+        path: personality.masked(&call.full_path),
+        state: CallState::Arrived,
+        status: None,
+        code: None,
         fault,
-    });
+    };
+    world.calls.arrived(record)
+}
+
+/// Writes down how a call ended.
+fn ended(shared: &Shared, seq: u64, reply: &Reply) {
+    let answer = (reply.ending != Ending::Dropped).then_some(reply.status);
+    shared.world().calls.ended(seq, answer, reply.code);
 }
 
 /// Does what was put off, when it is due.

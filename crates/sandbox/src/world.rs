@@ -13,11 +13,10 @@ use crate::Problem;
 use crate::chats::{Chat, ChatKey, Entry, Progress};
 use crate::deliveries::{Deliveries, Queue};
 use crate::faults::{Fault, Faults};
-use crate::ledger::{CallRecord, Ledger, Send};
+use crate::ledger::{Calls, Ledger, Send};
 use crate::media::Files;
 use crate::names::Names;
 use crate::people::Customer;
-use crate::ring::Ring;
 use crate::shelf::Shelves;
 
 /// An account on a platform: a number, a bot.
@@ -78,7 +77,7 @@ impl Default for Receipts {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewAccount {
-    /// Its name, such as `whatsapp`.
+    /// A name of [`Control::platforms`](crate::Control::platforms).
     pub platform: String,
     /// What people call it.
     pub name: Option<String>,
@@ -177,7 +176,7 @@ pub(crate) struct World {
     pub(crate) customers: BTreeMap<String, Customer>,
     pub(crate) chats: BTreeMap<ChatKey, Chat>,
     pub(crate) ledger: Ledger,
-    pub(crate) calls: Ring<CallRecord>,
+    pub(crate) calls: Calls,
     pub(crate) deliveries: Deliveries,
     pub(crate) files: Files,
     pub(crate) shelves: Shelves,
@@ -201,7 +200,7 @@ impl World {
             customers: BTreeMap::new(),
             chats: BTreeMap::new(),
             ledger: Ledger::default(),
-            calls: Ring::new(20_000),
+            calls: Calls::default(),
             deliveries: Deliveries::default(),
             files: Files::default(),
             shelves: Shelves::default(),

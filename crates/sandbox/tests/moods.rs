@@ -17,7 +17,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use transom_domain::{Clock, SettableClock};
 use transom_sandbox::{
-    AccountPatch, AccountView, Act, DeliveryState, Fault, FaultKind, MediaAct, On, ReleaseOrder, Sandbox,
+    AccountPatch, AccountView, Act, CallState, DeliveryState, Fault, FaultKind, MediaAct, On, ReleaseOrder, Sandbox,
     SandboxConfig, StartError, WebhookOrder,
 };
 
@@ -182,6 +182,36 @@ async fn platform_errors_come_at_once_or_later() {
         json!({"ok": false, "error_code": 403, "description": "because"})
     );
     assert!(stage.accepted().is_empty());
+}
+
+#[tokio::test]
+async fn a_call_is_listed_when_it_arrives_and_again_when_it_is_answered() {
+    let stage = Stage::set().await;
+    let (control, number) = (&stage.bench.control, &stage.number.id);
+    // What it carries is fetched from a server that does not answer before it is told to.
+    let gate = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let link = format!("http://{}/a.jpg", gate.local_addr().unwrap());
+    let body =
+        json!({"messaging_product": "whatsapp", "to": "+4915550100001", "type": "image", "image": {"link": link}});
+    let url = format!("{}/v25.0/{number}/messages", stage.number.api_base);
+    let token = stage.number.settings["access_token"].as_str().unwrap();
+    let call = tokio::spawn(answer(stage.bench.http.post(url).bearer_auth(token).json(&body)));
+    let (stream, _) = gate.accept().await.unwrap();
+
+    let listed = control.calls().pop().unwrap();
+    assert_eq!((listed.state, listed.status, listed.account.as_ref()), (CallState::Arrived, None, Some(number)));
+    let (_, over_http) = stage.bench.get(&format!("/control/calls?account={number}")).await;
+    assert_eq!(over_http["calls"].as_array().unwrap().last().unwrap()["state"], "arrived");
+
+    drop(stream);
+    let (status, _) = call.await.unwrap();
+    let done = control.calls().pop().unwrap();
+    assert_eq!((done.seq, done.state, done.status), (listed.seq, CallState::Answered, Some(status)));
+
+    stage.fault("whatsapp", FaultKind::Drop);
+    stage.send("whatsapp", "dropped").send().await.unwrap_err();
+    let dropped = control.calls().pop().unwrap();
+    assert_eq!((dropped.seq, dropped.state, dropped.status), (listed.seq + 1, CallState::Dropped, None));
 }
 
 #[tokio::test]

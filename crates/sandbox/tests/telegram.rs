@@ -286,6 +286,10 @@ async fn parameters_come_in_every_dress() {
     assert_eq!(answer(http.post(chat.method("sendMessage")).multipart(multipart)).await.0, 200);
     let texts: Vec<_> = chat.bench.control.ledger().into_iter().map(|send| send.text).collect();
     assert_eq!(texts, ["by query", "by form", "by multipart"]);
+    let location = json!({"chat_id": ANN, "latitude": 52.5, "longitude": 13.4});
+    assert_eq!(answer(http.post(chat.method("sendlocation")).json(&location)).await.0, 200);
+    let methods: Vec<_> = chat.bench.control.ledger().into_iter().map(|send| send.method).collect();
+    assert_eq!(methods, ["sendMessage", "sendMessage", "sendMessage", "sendLocation"], "in the reference's spelling");
     let (status, body) =
         answer(http.post(chat.method("sendMessage")).header("content-type", "application/json").body("{")).await;
     assert_eq!((status, body["ok"].as_bool()), (400, Some(false)));
@@ -310,6 +314,7 @@ async fn files_are_uploaded_sent_again_and_fetched() {
     assert_eq!(status, 200, "{body}");
     let largest = body["result"]["photo"].as_array().unwrap().last().unwrap().clone();
     assert_eq!((&largest["width"], &largest["height"]), (&json!(64), &json!(32)));
+    assert_eq!(chat.bench.control.ledger()[0].method, "sendPhoto");
     let summary = &chat.bench.control.ledger()[0].body["photo"];
     assert_eq!((&summary["size"], &summary["file_name"]), (&json!(PNG.len()), &json!("a.png")));
 

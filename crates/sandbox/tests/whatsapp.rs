@@ -331,6 +331,23 @@ async fn only_usable_templates_are_sent(#[case] status: &str, #[case] refused: O
 }
 
 #[tokio::test]
+async fn account_notices_carry_a_time_that_tells_them_apart_and_messages_none() {
+    let shop = Shop::open(json!({})).await;
+    shop.put_template(shipped_template()).await;
+    for status in ["PAUSED", "APPROVED", "PAUSED"] {
+        let order = json!({"name": "order_shipped", "language": "en_US", "status": status});
+        shop.bench.control.platform(&shop.number.id, "template_status", order).await.unwrap();
+    }
+    let start = START.unix_timestamp();
+    let notices = shop.bench.arrived().await;
+    let times: Vec<_> = notices.iter().map(|body| body["entry"][0]["time"].as_i64().unwrap()).collect();
+    assert_eq!(times, [start, start + 1, start + 2], "the clock stands, and yet no two are the same");
+    shop.bench.control.advance(Duration::hours(1));
+    shop.writes("hello");
+    assert!(shop.bench.arrived().await[0]["entry"][0].get("time").is_none());
+}
+
+#[tokio::test]
 async fn an_unknown_template_or_language_is_132001() {
     let shop = Shop::open(json!({})).await;
     shop.put_template(shipped_template()).await;

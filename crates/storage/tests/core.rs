@@ -343,11 +343,7 @@ both_databases! {
                     let hook: Secrets = [("webhook", SecretString::from("webhook-secret-9999"))].into_iter().collect();
                     assert!(tx.put_secrets(connection.id, &hook, NOON).await?);
                     // A change of settings leaves the secrets alone.
-                    tx.put_connection(&connection, &serde_json::json!({"bot": "b"}), NOON).await?;
-                    tx.put_provider_token(connection.id, "access", &"old".into(), None, NOON).await?;
-                    let until = Some(NOON + Duration::HOUR);
-                    tx.put_provider_token(connection.id, "access", &"new".into(), until, NOON).await?;
-                    tx.put_provider_token(connection.id, "refresh", &"again".into(), None, NOON).await
+                    tx.put_connection(&connection, &serde_json::json!({"bot": "b"}), NOON).await
                 })
             })
             .await
@@ -360,8 +356,6 @@ both_databases! {
         let stored = reader.connection(connection.id).await.unwrap().unwrap();
         assert_eq!(stored.settings, serde_json::json!({"bot": "b"}));
         assert_eq!(stored.secrets_set["webhook"], "9999");
-        let access = reader.provider_token(connection.id, "access").await.unwrap().unwrap();
-        assert_eq!((access.secret.expose_secret(), access.expires_at), ("new", Some(NOON + Duration::HOUR)));
         assert_eq!(storage.scope_of_public_id(&public).await.unwrap(), Some((scope, connection.id)));
         for foreign in ["", "x", &public[1..], &"A".repeat(43)] {
             assert_eq!(storage.scope_of_public_id(foreign).await.unwrap(), None);

@@ -6,6 +6,7 @@ mod event;
 mod facts;
 mod forget;
 mod grant;
+mod join;
 mod judge;
 mod ledger;
 mod load;

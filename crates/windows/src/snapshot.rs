@@ -19,7 +19,8 @@ pub struct Snapshot {
 
 /// What is known about one person on one account.
 ///
-/// Where a time stands beside a value, the newest wins, so that events may be applied in any order.
+/// Where a time stands beside a value, the newest wins, so that events may be applied in any order. Two records of one
+/// person make [one](Person::joined_with).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Person {

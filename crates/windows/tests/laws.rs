@@ -1,4 +1,6 @@
 //! The engine's laws, each over any policy and any history.
+//!
+//! `TRANSOM_LAW_FACTOR` multiplies the cases. The seed is fixed in `.cargo/config.toml`; `PROPTEST_RNG_SEED=random` draws new ones.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 

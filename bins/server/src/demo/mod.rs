@@ -1,6 +1,8 @@
 //! `transom demo`: service and sandbox in one command, with contacts in every interesting state.
 
 pub mod api;
+pub mod cast;
+pub mod scene;
 pub mod script;
 pub mod seed;
 pub mod table;

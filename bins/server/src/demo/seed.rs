@@ -6,6 +6,7 @@ use transom_desk::status::{NewStatus, set_status};
 use transom_domain::{ContactId, ConversationId, Profile};
 use transom_sandbox::{Act, Action, NewCustomer};
 
+use super::cast::{Began, Role, Then, cast};
 use super::world::{Trouble, World};
 
 /// A contact of the demo.
@@ -25,92 +26,6 @@ pub struct Seeded {
     pub conversation: Option<ConversationId>,
 }
 
-/// Who wrote, when, and what happened then.
-struct Plan {
-    name: &'static str,
-    customer: &'static str,
-    phone: &'static str,
-    platform: &'static str,
-    story: &'static str,
-    text: &'static str,
-    wrote_ago: Duration,
-    then: Then,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Then {
-    Nothing,
-    Closed,
-    Snoozed,
-    Blocked,
-}
-
-const PLANS: [Plan; 6] = [
-    Plan {
-        name: "Mara Klein",
-        customer: "mara",
-        phone: "+4915550100001",
-        platform: "whatsapp",
-        story: "wrote 30 hours ago, conversation closed",
-        text: "Where is my order A-1001?",
-        wrote_ago: Duration::hours(30),
-        then: Then::Closed,
-    },
-    Plan {
-        name: "Jonas Weber",
-        customer: "jonas",
-        phone: "+4915550100002",
-        platform: "whatsapp",
-        story: "wrote 5 minutes ago",
-        text: "Hello, is anybody there?",
-        wrote_ago: Duration::minutes(5),
-        then: Then::Nothing,
-    },
-    Plan {
-        name: "Lucia Rossi",
-        customer: "lucia",
-        phone: "+393200000003",
-        platform: "whatsapp",
-        story: "window closes in 10 minutes",
-        text: "Thanks, I will check tomorrow.",
-        wrote_ago: Duration::minutes(24 * 60 - 10),
-        then: Then::Nothing,
-    },
-    Plan {
-        name: "Omar Haddad",
-        customer: "omar",
-        phone: "+971500000004",
-        platform: "whatsapp",
-        story: "snoozed until tomorrow",
-        text: "Please call me on Monday.",
-        wrote_ago: Duration::hours(3),
-        then: Then::Snoozed,
-    },
-    Plan {
-        name: "Ann Lee",
-        customer: "ann",
-        phone: "+442000000005",
-        platform: "telegram",
-        story: "wrote 90 days ago, conversation closed",
-        text: "/start",
-        wrote_ago: Duration::days(90),
-        then: Then::Closed,
-    },
-    Plan {
-        name: "Ben Okafor",
-        customer: "ben",
-        phone: "+2348000000006",
-        platform: "telegram",
-        story: "blocked the bot",
-        text: "/start",
-        wrote_ago: Duration::days(2),
-        then: Then::Blocked,
-    },
-];
-
-/// Somebody of whom only the number is known.
-const STRANGER: (&str, &str, &str) = ("Nora Lind", "nora", "+46700000007");
-
 /// Makes them all: the customers write on the platforms, the agent closes and snoozes.
 ///
 /// # Errors
@@ -118,64 +33,72 @@ const STRANGER: (&str, &str, &str) = ("Nora Lind", "nora", "+46700000007");
 pub async fn seed(world: &World) -> Result<Vec<Seeded>, Trouble> {
     world.add_templates().await?;
     let mut seeded = Vec::new();
-    for plan in &PLANS {
-        seeded.push(play(world, plan).await?);
+    for part in cast() {
+        for role in part.people() {
+            seeded.push(enter(world, part.platform(), role).await?);
+        }
     }
-    seeded.push(stranger(world).await?);
     Ok(seeded)
 }
 
-async fn play(world: &World, plan: &Plan) -> Result<Seeded, Trouble> {
-    let account = world.account(plan.platform)?.clone();
-    let control = world.control();
-    let username = Some(plan.customer.to_owned());
-    let new = NewCustomer { username, ..NewCustomer::named(plan.customer, plan.name, plan.phone) };
-    control.create_customer(new).map_err(Trouble::new)?;
-    let wrote = Action::from(Act::Text { text: plan.text.to_owned() }).at(world.now() - plan.wrote_ago);
-    control.act(&account.at_sandbox, plan.customer, wrote).map_err(Trouble::new)?;
-    let (contact, conversation) = world.conversation_with(plan.platform, plan.name).await?;
-    let status = match plan.then {
-        Then::Nothing => None,
-        Then::Closed => Some(NewStatus::Closed { category: None, note: None }),
-        Then::Snoozed => Some(NewStatus::Snoozed { until: world.now() + Duration::DAY }),
-        Then::Blocked => {
-            control.act(&account.at_sandbox, plan.customer, Act::Block).map_err(Trouble::new)?;
-            world.until("the block arrives", || is_refused(world, conversation)).await?;
-            None
+/// Somebody does what their role says.
+///
+/// # Errors
+/// [`Trouble`] says what did not happen.
+pub async fn enter(world: &World, platform: &'static str, role: &Role) -> Result<Seeded, Trouble> {
+    let username = Some(role.customer.to_owned());
+    let new = NewCustomer { username, ..NewCustomer::named(role.customer, role.name, role.phone) };
+    world.control().create_customer(new).map_err(Trouble::new)?;
+    let (contact, conversation) = match role.began {
+        Began::Never => (only_a_number(world, role).await?, None),
+        Began::Wrote(text, ago) => began(world, platform, role, Act::Text { text: text.to_owned() }, ago).await?,
+        Began::Did(act, ago) => began(world, platform, role, act(), ago).await?,
+    };
+    if let Some(conversation) = conversation {
+        then(world, platform, role, conversation).await?;
+    }
+    let Role { name, customer, story, .. } = *role;
+    Ok(Seeded { name, customer, platform, story, contact, conversation })
+}
+
+async fn began(
+    world: &World,
+    platform: &str,
+    role: &Role,
+    act: Act,
+    ago: Duration,
+) -> Result<(ContactId, Option<ConversationId>), Trouble> {
+    let act = Action::from(act).at(world.now() - ago);
+    let account = world.account(platform)?;
+    world.control().act(&account.at_sandbox, role.customer, act).map_err(Trouble::new)?;
+    let (contact, conversation) = world.conversation_with(platform, role.name).await?;
+    Ok((contact, Some(conversation)))
+}
+
+async fn only_a_number(world: &World, role: &Role) -> Result<ContactId, Trouble> {
+    let new = contacts::NewContact {
+        display_name: Some(role.name.to_owned()),
+        profile: Profile { phone: Some(role.phone.to_owned()), ..Profile::default() },
+    };
+    Ok(contacts::add(world.desk(), &world.caller, new).await.map_err(Trouble::new)?.contact.id)
+}
+
+async fn then(world: &World, platform: &str, role: &Role, conversation: ConversationId) -> Result<(), Trouble> {
+    let status = match role.then {
+        Then::Nothing => return Ok(()),
+        Then::Closed => NewStatus::Closed { category: None, note: None },
+        Then::Snoozed => NewStatus::Snoozed { until: world.now() + Duration::DAY },
+        Then::Refuses(act) => {
+            let account = world.account(platform)?;
+            world.control().act(&account.at_sandbox, role.customer, act()).map_err(Trouble::new)?;
+            return world.until("nothing may be sent", || is_refused(world, conversation)).await;
         }
     };
-    if let Some(status) = status {
-        set_status(world.desk(), &world.caller, conversation, status, None).await.map_err(Trouble::new)?;
-    }
-    Ok(Seeded {
-        name: plan.name,
-        customer: plan.customer,
-        platform: plan.platform,
-        story: plan.story,
-        contact,
-        conversation: Some(conversation),
-    })
+    set_status(world.desk(), &world.caller, conversation, status, None).await.map_err(Trouble::new)?;
+    Ok(())
 }
 
 async fn is_refused(world: &World, conversation: ConversationId) -> Result<Option<()>, Trouble> {
     let view = transom_desk::window::window(world.desk(), &world.caller, conversation).await.map_err(Trouble::new)?;
     Ok(view.human.decision.permits().is_empty().then_some(()))
-}
-
-async fn stranger(world: &World) -> Result<Seeded, Trouble> {
-    let (name, customer, phone) = STRANGER;
-    world.control().create_customer(NewCustomer::named(customer, name, phone)).map_err(Trouble::new)?;
-    let new = contacts::NewContact {
-        display_name: Some(name.to_owned()),
-        profile: Profile { phone: Some(phone.to_owned()), ..Profile::default() },
-    };
-    let added = contacts::add(world.desk(), &world.caller, new).await.map_err(Trouble::new)?;
-    Ok(Seeded {
-        name,
-        customer,
-        platform: "whatsapp",
-        story: "never wrote, only the number is known",
-        contact: added.contact.id,
-        conversation: None,
-    })
 }

@@ -1,21 +1,21 @@
 //! Service, sandbox and a seeded workspace in one process, on free loopback ports, with one clock for both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use transom_desk::channels::{self, NewChannel};
 use transom_desk::{Caller, Desk, workspaces};
 use transom_domain::{ChannelAccount, Clock as _, ContactId, ConversationId, SettableClock};
-use transom_sandbox::{AccountPatch, Control, NewAccount, Sandbox, SandboxConfig};
+use transom_sandbox::{AccountPatch, Control, Sandbox, SandboxConfig};
 
 use super::api::Api;
+use super::cast::cast;
 use crate::{Server, ServerConfig};
 
 /// The longest that anything in the demo takes to happen.
@@ -82,15 +82,17 @@ impl World {
         let sandbox = Sandbox::start(SandboxConfig::new(clock.clone())).await.map_err(Trouble::new)?;
         let mut server_config = ServerConfig::in_folder(&config.data_dir).on_loopback(config.port);
         server_config.database_url = config.database_url.or(server_config.database_url);
-        for platform in ["whatsapp", "telegram"] {
-            let endpoint = format!("{}/{platform}", sandbox.base_url());
-            server_config = server_config.with_endpoint(platform, &endpoint).map_err(Trouble::new)?;
+        for part in cast() {
+            let endpoint = format!("{}/{}", sandbox.base_url(), part.platform());
+            server_config = server_config.with_endpoint(part.platform(), &endpoint).map_err(Trouble::new)?;
         }
         let server = Server::start(server_config, Arc::new(clock.clone())).await.map_err(Trouble::new)?;
         let (caller, token) = workspaces::create(server.desk(), "Acme Support", "Ada").await.map_err(Trouble::new)?;
         let mut world = Self { sandbox, server, clock, caller, token, accounts: BTreeMap::new() };
-        world.connect_whatsapp().await?;
-        world.connect_telegram().await?;
+        for part in cast() {
+            let account = part.join(&world).await?;
+            world.accounts.insert(part.platform(), account);
+        }
         Ok(world)
     }
 
@@ -173,88 +175,63 @@ impl World {
         self.sandbox.shutdown().await;
     }
 
-    async fn connect_whatsapp(&mut self) -> Result<(), Trouble> {
-        let view = self.control().create_account(NewAccount::on("whatsapp")).map_err(Trouble::new)?;
-        let setting = |name: &str| text_of(&view.settings, name);
-        let settings = BTreeMap::from([
-            ("app_secret".to_owned(), setting("app_secret")?),
-            ("verify_token".to_owned(), setting("verify_token")?),
-            ("access_token".to_owned(), setting("access_token")?),
-            ("phone_number_id".to_owned(), setting("phone_number_id")?),
-            ("waba_id".to_owned(), setting("waba_id")?),
-        ]);
-        self.connect("whatsapp", "Acme on WhatsApp", view.id, settings).await
-    }
-
-    async fn connect_telegram(&mut self) -> Result<(), Trouble> {
-        let secret = "only-the-demo-knows-this";
-        let new = NewAccount::on("telegram").settings(json!({ "secret_token": secret }));
-        let view = self.control().create_account(new).map_err(Trouble::new)?;
-        let settings = BTreeMap::from([
-            ("bot_token".to_owned(), text_of(&view.settings, "token")?),
-            ("webhook_secret".to_owned(), SecretString::from(secret)),
-            ("account_id".to_owned(), SecretString::from(view.id.clone())),
-        ]);
-        self.connect("telegram", "Acme on Telegram", view.id, settings).await
-    }
-
-    async fn connect(
-        &mut self,
+    /// Connects an account of the sandbox's, and tells the sandbox where its webhooks go.
+    ///
+    /// # Errors
+    /// [`Trouble`] when either side refuses.
+    pub async fn connect(
+        &self,
         platform: &'static str,
         name: &str,
         at_sandbox: String,
-        settings: BTreeMap<String, SecretString>,
-    ) -> Result<(), Trouble> {
+        settings: impl IntoIterator<Item = (&'static str, SecretString)>,
+    ) -> Result<Account, Trouble> {
         let new = NewChannel {
             platform: platform.to_owned(),
             name: name.to_owned(),
             policy: None,
             connection: None,
-            settings,
-            features: std::collections::BTreeSet::new(),
+            settings: settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            features: BTreeSet::new(),
             limits: BTreeMap::new(),
             quota_group: None,
             country: None,
             check: true,
         };
+        self.connect_as(new, at_sandbox).await
+    }
+
+    /// The same, with everything about the account said.
+    ///
+    /// # Errors
+    /// [`Trouble`] when either side refuses.
+    pub async fn connect_as(&self, new: NewChannel, at_sandbox: String) -> Result<Account, Trouble> {
         let ours = channels::connect(self.desk(), &self.caller, new).await.map_err(Trouble::new)?;
         let public_id = self.desk().storage().public_id(&self.caller.scope, ours.connection);
         let webhook_url = Some(format!("{}/webhooks/{public_id}", self.server.base_url()));
         self.control()
             .patch_account(&at_sandbox, AccountPatch { webhook_url, ..AccountPatch::default() })
             .map_err(Trouble::new)?;
-        self.accounts.insert(platform, Account { at_sandbox, ours });
-        Ok(())
+        Ok(Account { at_sandbox, ours })
     }
 
-    /// Puts the templates of the story into the platform's catalogue and syncs them.
+    /// Puts the templates of the demo into the platforms' catalogues and syncs them.
     ///
     /// # Errors
-    /// [`Trouble`] when the platform or the service refuses.
+    /// [`Trouble`] when a platform or the service refuses.
     pub async fn add_templates(&self) -> Result<(), Trouble> {
-        let account = self.account("whatsapp")?;
-        for template in [
-            json!({
-                "name": "order_update", "language": "en_US", "category": "UTILITY",
-                "components": [
-                    { "type": "BODY", "text": "Hi {{1}}, there is news about your order {{2}}. Just answer here.",
-                      "example": { "body_text": [["Mara", "A-1001"]] } },
-                    { "type": "FOOTER", "text": "Acme Support" },
-                ],
-            }),
-            json!({
-                "name": "spring_sale", "language": "en_US", "category": "MARKETING",
-                "components": [{ "type": "BODY", "text": "Everything in green is half price this week." }],
-            }),
-        ] {
-            self.control().platform(&account.at_sandbox, "template", template).await.map_err(Trouble::new)?;
+        for part in cast() {
+            part.stock(self).await?;
         }
-        channels::sync_templates(self.desk(), &self.caller, account.ours.id).await.map_err(Trouble::new)?;
         Ok(())
     }
 }
 
-fn text_of(settings: &serde_json::Value, name: &str) -> Result<SecretString, Trouble> {
+/// A setting that the sandbox made up.
+///
+/// # Errors
+/// [`Trouble`] when it did not.
+pub fn text_of(settings: &serde_json::Value, name: &str) -> Result<SecretString, Trouble> {
     settings
         .get(name)
         .and_then(serde_json::Value::as_str)

@@ -8,7 +8,9 @@ use crate::DeskError;
 
 /// Something about the account: its limits, its features, whether it may send.
 pub(super) async fn about_account(case: &Case<'_>, notice: &AccountNotice) -> Result<(), DeskError> {
-    let mut account = (*case.account).clone();
+    // Not the one that is kept in memory: what another replica changed meanwhile must stay.
+    let Some(known) = case.tx.lock_account(case.account.id).await? else { return Ok(()) };
+    let mut account = known.clone();
     match &notice.effect {
         None => {}
         Some(AccountEffect::Suspended) => account.suspended = Some(notice.what.clone()),
@@ -23,7 +25,7 @@ pub(super) async fn about_account(case: &Case<'_>, notice: &AccountNotice) -> Re
             account.features.remove(name);
         }
     }
-    if account != *case.account {
+    if account != known {
         case.tx.put_account(&account, case.now).await?;
         case.desk.channels().forget(case.scope);
     }

@@ -169,10 +169,14 @@ fn advance(control: &Control, order: &Advance) -> Result<OffsetDateTime, Problem
 fn ask(call: &Call) -> Result<Ask, Problem> {
     let kind = match call.query("kind") {
         None | Some("free_form") => AskKind::FreeForm,
+        Some("tagged") => AskKind::Tagged,
         Some("template") => AskKind::Template,
-        Some(other) => return Err(Problem::invalid(format!("kind is `{other}`, and must be free_form or template"))),
+        Some(other) => {
+            return Err(Problem::invalid(format!("kind is `{other}`, and must be free_form, tagged or template")));
+        }
     };
-    Ok(Ask { kind, category: call.query("category").map(str::to_owned), via: call.query("via").map(str::to_owned) })
+    let field = |name| call.query(name).map(str::to_owned);
+    Ok(Ask { kind, category: field("category"), tag: field("tag"), via: field("via") })
 }
 
 /// The pictures that a browser may show; everything else is a download.

@@ -55,6 +55,11 @@ impl Control {
         self.shared.personalities.iter().map(|personality| personality.name()).collect()
     }
 
+    /// Whether a platform tells the business how far its messages came.
+    pub(crate) fn has_receipts(&self, platform: &str) -> bool {
+        self.shared.personality(platform).is_some_and(Personality::has_receipts)
+    }
+
     // Accounts
 
     /// Makes an account.
@@ -326,9 +331,9 @@ impl Control {
         self.world().deliveries.all.values().cloned().collect()
     }
 
-    /// The calls that reached a platform, oldest first.
+    /// The calls that reached a platform, in the order of their arrival, those without an answer yet included.
     pub fn calls(&self) -> Vec<CallRecord> {
-        self.world().calls.iter().cloned().collect()
+        self.world().calls.records.iter().cloned().collect()
     }
 
     /// The conversations as they stand on the customers' phones.

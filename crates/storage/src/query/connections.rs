@@ -287,6 +287,13 @@ impl Tx {
         Ok(gone.rows_affected == 1)
     }
 
+    /// A channel account as it stands, locked until the transaction ends: for changes that build on it.
+    pub async fn lock_account(&self, id: ChannelAccountId) -> Result<Option<ChannelAccount>, StorageError> {
+        // SQLite has one writer: inside a transaction nobody else changes anything.
+        let row = channel_accounts::Entity::find_by_id((self.ws(), id.uuid())).lock_exclusive().one(&self.conn).await?;
+        row.map(account).transpose()
+    }
+
     /// Stores a channel account, new or changed. The account's connection never changes.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ pub use journal::{CallOutcome, CallSource, JournalCall, NewCall, StoredCall};
 pub use leases::Lease;
 #[allow(unused_imports, unreachable_pub, reason = "filled by its own files")]
 pub use people::*;
-pub use provider_tokens::ProviderToken;
+pub use provider_tokens::{ProviderToken, StoredProviderToken};
 pub use quarantine::{NewQuarantine, QuarantineState, StoredQuarantine};
 #[allow(unused_imports, unreachable_pub, reason = "filled by its own files")]
 pub use sending::*;

@@ -12,6 +12,7 @@ use crate::Problem;
 use crate::chats::{Chat, ChatKey};
 use crate::pacing::Bucket;
 use crate::people::Customer;
+use crate::platforms::kit::merged;
 use crate::world::World;
 
 /// The settings of a bot. What is left out when it is made is made up.
@@ -136,7 +137,7 @@ pub(super) fn open(world: &mut World, name: Option<&str>, given: &Value) -> Resu
         pacing: true,
         privacy_mode: true,
     };
-    let settings = merged(&made_up, given)?;
+    let settings = checked(merged(&made_up, given)?)?;
     let id = id_of(&settings.token).to_string();
     if world.accounts.contains_key(&id) {
         return Err(Problem::conflict(format!("there is an account `{id}` already")));
@@ -165,7 +166,7 @@ fn numbering_base(world: &World) -> i64 {
 /// Changes a bot's settings. A new secret behind the same id revokes the old token.
 pub(super) fn patch(world: &mut World, account: &str, given: &Value) -> Result<(), Problem> {
     let bot = bot(world, account)?;
-    let changed = merged(&bot.settings, given)?;
+    let changed = checked(merged(&bot.settings, given)?)?;
     if id_of(&changed.token).to_string() != account {
         return Err(Problem::invalid("the token's number is the account's id and stays"));
     }
@@ -173,14 +174,7 @@ pub(super) fn patch(world: &mut World, account: &str, given: &Value) -> Result<(
     Ok(())
 }
 
-fn merged(base: &TelegramSettings, given: &Value) -> Result<TelegramSettings, Problem> {
-    let mut whole = serde_json::to_value(base).map_err(|error| Problem::invalid(error.to_string()))?;
-    let Value::Object(changes) = given else { return Err(Problem::invalid("settings is an object")) };
-    if let Value::Object(whole) = &mut whole {
-        whole.extend(changes.clone());
-    }
-    let settings: TelegramSettings =
-        serde_json::from_value(whole).map_err(|error| Problem::invalid(format!("settings: {error}")))?;
+fn checked(settings: TelegramSettings) -> Result<TelegramSettings, Problem> {
     let well_formed = settings.token.split_once(':').is_some_and(|(id, secret)| {
         id.parse::<i64>().is_ok_and(|id| id > 0)
             && !secret.is_empty()

@@ -1,4 +1,12 @@
 //! Telegram's Bot API: `{base}/telegram/bot{token}/{method}` and `{base}/telegram/file/bot{token}/{path}`.
+//!
+//! An account is a bot, its id the bot's, its settings [`TelegramSettings`].
+//!
+//! | verb | does |
+//! | --- | --- |
+//! | `business_connection` | makes or changes a business account that the bot answers for |
+//! | `group` | makes or changes a group that the bot is in |
+//! | `update` | sends any update: `{"<kind>": {…}}` |
 
 mod bot;
 mod entities;
@@ -57,6 +65,18 @@ fn place(call: &Call) -> Option<Place<'_>> {
 impl Personality for Telegram {
     fn name(&self) -> &'static str {
         "telegram"
+    }
+
+    fn has_receipts(&self) -> bool {
+        false
+    }
+
+    fn masked(&self, path: &str) -> String {
+        let mask = |piece: &str| match piece.split_once(':') {
+            Some((id, _)) => format!("{id}:***"),
+            None => piece.to_owned(),
+        };
+        path.replace("%3A", ":").split('/').map(mask).collect::<Vec<_>>().join("/")
     }
 
     fn adopt(&self, world: &mut World, customer: &mut Customer) {

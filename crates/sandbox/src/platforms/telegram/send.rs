@@ -14,6 +14,31 @@ use crate::ledger::Send;
 use crate::sandbox::Shared;
 use crate::world::World;
 
+/// The sending methods in the reference's spelling. The server takes any.
+const METHODS: [&str; 17] = [
+    "sendMessage",
+    "sendPhoto",
+    "sendAudio",
+    "sendDocument",
+    "sendVideo",
+    "sendAnimation",
+    "sendVoice",
+    "sendVideoNote",
+    "sendSticker",
+    "sendMediaGroup",
+    "sendLocation",
+    "sendVenue",
+    "sendContact",
+    "sendPoll",
+    "sendDice",
+    "copyMessage",
+    "forwardMessage",
+];
+
+fn spelt(method: &str) -> &str {
+    METHODS.into_iter().find(|known| known.eq_ignore_ascii_case(method)).unwrap_or(method)
+}
+
 /// Content on its way into a chat.
 #[derive(Debug, Default)]
 struct Draft {
@@ -38,7 +63,7 @@ pub(super) async fn send(shared: &Shared, account: &str, method: &str, params: &
     match method {
         "sendmessage" => {
             let draft = text_draft(params)?;
-            deliver_one(&mut shared.world(), account, "sendMessage", params, draft)
+            deliver_one(&mut shared.world(), account, method, params, draft)
         }
         "sendlocation" | "sendvenue" | "sendcontact" | "senddice" | "sendpoll" => {
             let draft = plain_draft(method, params)?;
@@ -187,7 +212,7 @@ async fn album(shared: &Shared, account: &str, params: &Params) -> Result<Reply,
     for (kind, given, caption) in parts {
         drafts.push(file_draft(&mut world, account, kind, given, caption)?.field("media_group_id", json!(group)));
     }
-    let sent = deliver(&mut world, account, "sendMediaGroup", params, drafts)?;
+    let sent = deliver(&mut world, account, "sendmediagroup", params, drafts)?;
     Ok(ok(&Value::Array(sent)))
 }
 
@@ -273,7 +298,7 @@ fn deliver(
         recipient: target.chat_id.to_string(),
         via: target.key.via.clone(),
         provider_ids: ids,
-        method: method.to_owned(),
+        method: spelt(method).to_owned(),
         kind,
         category: None,
         text: words.join("\n"),

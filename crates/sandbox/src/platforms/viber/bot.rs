@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use crate::Problem;
 use crate::names::mix;
+use crate::platforms::kit;
 use crate::world::World;
 
 pub(super) const HOST: &str = "SN-CHAT-07_";
@@ -105,7 +106,7 @@ pub(super) fn open(world: &mut World, name: Option<&str>, given: &Value) -> Resu
         session: Session::Fixed,
         pacing: true,
     };
-    let settings = merged(&made_up, given)?;
+    let settings = checked(kit::merged(&made_up, given)?)?;
     if world.accounts.contains_key(&settings.id) {
         return Err(Problem::conflict(format!("there is an account `{}` already", settings.id)));
     }
@@ -125,7 +126,7 @@ pub(super) fn open(world: &mut World, name: Option<&str>, given: &Value) -> Resu
 pub(super) fn patch(world: &mut World, account: &str, given: &Value) -> Result<(), Problem> {
     let now = world.now();
     let bot = bot(world, account)?;
-    let changed = merged(&bot.settings, given)?;
+    let changed = checked(kit::merged(&bot.settings, given)?)?;
     if changed.id != account {
         return Err(Problem::invalid("the id stays"));
     }
@@ -136,14 +137,7 @@ pub(super) fn patch(world: &mut World, account: &str, given: &Value) -> Result<(
     Ok(())
 }
 
-fn merged(base: &ViberSettings, given: &Value) -> Result<ViberSettings, Problem> {
-    let mut whole = serde_json::to_value(base).map_err(|error| Problem::invalid(error.to_string()))?;
-    let Value::Object(changes) = given else { return Err(Problem::invalid("settings is an object")) };
-    if let Value::Object(whole) = &mut whole {
-        whole.extend(changes.clone());
-    }
-    let settings: ViberSettings =
-        serde_json::from_value(whole).map_err(|error| Problem::invalid(format!("settings: {error}")))?;
+fn checked(settings: ViberSettings) -> Result<ViberSettings, Problem> {
     if settings.token.is_empty() || !settings.token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Problem::invalid("token is a text without blanks"));
     }

@@ -5,11 +5,11 @@ use time::Duration;
 
 use super::bot::{self, HOST, bot};
 use super::refusals::Refused;
-use super::{events, hmac_hex, rules};
+use super::{events, rules};
 use crate::chats::{Author, ChatKey, Entry, Progress};
 use crate::http::{Call, Reply};
 use crate::ledger::Send;
-use crate::platforms::Route;
+use crate::platforms::{Route, kit};
 use crate::sandbox::Shared;
 use crate::world::World;
 
@@ -251,7 +251,7 @@ async fn set_webhook(shared: &Shared, account: &str, fields: &Map<String, Value>
     };
     if !address.is_empty() {
         url::Url::parse(&address).map_err(|_| Refused::of(1))?;
-        let signed = hmac_hex(&token, body.as_bytes());
+        let signed = hex::encode(kit::hmac_sha256(token.as_bytes(), body.as_bytes()));
         let request = shared.http.post(&address).header("content-type", "application/json").body(body);
         let answer = request.header("x-viber-content-signature", signed).send().await;
         if !answer.is_ok_and(|answer| answer.status().as_u16() == 200) {

@@ -1,5 +1,11 @@
 //! Viber's REST Bot API: `{base}/viber/send_message` and its neighbours; the token in `X-Viber-Auth-Token` names the bot.
 //!
+//! An account is a bot, its id the bot's (`pa:…`), its settings [`ViberSettings`].
+//!
+//! | verb | does |
+//! | --- | --- |
+//! | `event` | sends any event: its name as `event`, and its other fields |
+//!
 //! Not modelled: broadcasts, a person's other id for another bot, and the fetching of files (their addresses are checked).
 
 mod bot;
@@ -11,13 +17,11 @@ mod rules;
 pub use self::bot::{Session, ViberSettings};
 
 use async_trait::async_trait;
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 use self::bot::Bots;
 use self::refusals::Refused;
-use super::{Ask, Personality, ReceiptOrder, Refusal, Route, Verdict};
+use super::{Ask, Personality, ReceiptOrder, Refusal, Route, Verdict, kit};
 use crate::Problem;
 use crate::acts::{Acted, Action};
 use crate::chats::ChatKey;
@@ -106,7 +110,7 @@ impl Personality for Viber {
     fn sign(&self, world: &mut World, account: &Account, body: &[u8], badly: bool) -> Vec<(&'static str, String)> {
         let token = bot::bot(world, &account.id).map(|bot| bot.settings.token.clone()).unwrap_or_default();
         let key = if badly { "not-the-token" } else { &token };
-        vec![("x-viber-content-signature", hmac_hex(key, body))]
+        vec![("x-viber-content-signature", hex::encode(kit::hmac_sha256(key.as_bytes(), body)))]
     }
 
     fn answered(&self, world: &mut World, account: &str, event: &str, body: &str, answer: &[u8]) {
@@ -123,13 +127,5 @@ impl Personality for Viber {
             }
             other => Err(Problem::not_found(format!("Viber has no verb `{other}`: event"))),
         }
-    }
-}
-
-/// Hexadecimal HMAC-SHA256.
-pub(super) fn hmac_hex(key: &str, message: &[u8]) -> String {
-    match Hmac::<Sha256>::new_from_slice(key.as_bytes()) {
-        Ok(mac) => hex::encode(mac.chain_update(message).finalize().into_bytes()),
-        Err(_) => String::new(),
     }
 }

@@ -127,7 +127,7 @@ pub(super) fn would_accept(world: &mut World, key: &ChatKey, ask: &Ask, now: Off
     let window = session(world.chats.get(key), kind, now);
     let booked = booking(world, key, now).map(|(_, booking)| booking);
     let because = match (&booked, ask.kind) {
-        (_, AskKind::Template) => Some(Because::NeverOpened),
+        (_, AskKind::Template | AskKind::Tagged) => Some(Because::NeverOpened),
         (Ok(_), AskKind::FreeForm) => None,
         (Err(refused), _) if refused.status == 6 => match window.state {
             WindowState::NeverOpened => Some(Because::NeverOpened),

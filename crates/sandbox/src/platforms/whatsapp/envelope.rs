@@ -1,5 +1,7 @@
 //! What all of WhatsApp's webhooks have in common: the envelope, the number, the person.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::number::WhatsAppSettings;
@@ -63,10 +65,27 @@ pub(super) fn contact(settings: &WhatsAppSettings, customer: &Customer) -> Value
     Value::Object(contact)
 }
 
-/// Puts one change into the account's queue, in Meta's envelope.
+/// When the last account-level notice of each business account was stamped.
+#[derive(Debug, Default)]
+struct Notices(BTreeMap<String, i64>);
+
+/// The second of an account-level notice, by which a receiver tells two alike apart: each has its own, also under a clock
+/// that stands.
+fn notice_time(world: &mut World, waba: &str) -> i64 {
+    let now = world.now().unix_timestamp();
+    let last = world.shelves.of::<Notices>().0.entry(waba.to_owned()).or_insert(i64::MIN);
+    *last = now.max(last.saturating_add(1));
+    *last
+}
+
+/// Puts one change into the account's queue, in Meta's envelope. What concerns the account and no message carries a time.
 pub(super) fn report(world: &mut World, account: &str, waba: &str, field: &str, value: &Value) -> Option<u64> {
     let change = json!({"value": value, "field": field});
-    let body = json!({"object": "whatsapp_business_account", "entry": [{"id": waba, "changes": [change]}]});
+    let mut entry = json!({"id": waba, "changes": [change]});
+    if let (Value::Object(entry), true) = (&mut entry, field != "messages") {
+        entry.insert("time".to_owned(), json!(notice_time(world, waba)));
+    }
+    let body = json!({"object": "whatsapp_business_account", "entry": [entry]});
     let event = match field {
         "messages" if value.get("statuses").is_some() => "statuses",
         field => field,

@@ -1,4 +1,13 @@
 //! WhatsApp Cloud API: `{base}/whatsapp/v25.0/…`.
+//!
+//! An account is a business phone number, its id the phone number id, its settings [`WhatsAppSettings`].
+//!
+//! | verb | does |
+//! | --- | --- |
+//! | `template` | makes or replaces a template, approved unless it says otherwise |
+//! | `template_status` | sets a template's status and announces it |
+//! | `handshake` | makes the GET call by which Meta checks a webhook URL |
+//! | `alert` | sends any other account-level field: `{"field", "value"}` |
 
 mod envelope;
 mod errors;
@@ -15,14 +24,12 @@ mod templates;
 pub use self::number::{Refusals, Review, WhatsAppSettings};
 
 use async_trait::async_trait;
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use time::Duration;
 
 use self::errors::GraphError;
 use self::number::Numbers;
-use super::{Ask, Personality, ReceiptOrder, Refusal, Route, Verdict};
+use super::{Ask, Personality, ReceiptOrder, Refusal, Route, Verdict, kit};
 use crate::Problem;
 use crate::acts::{Acted, Action};
 use crate::chats::ChatKey;
@@ -175,7 +182,7 @@ impl Personality for WhatsApp {
     fn sign(&self, world: &mut World, account: &Account, body: &[u8], badly: bool) -> Vec<(&'static str, String)> {
         let secret = number::settings(world, &account.id).map(|settings| settings.app_secret).unwrap_or_default();
         let secret = if badly { format!("not {secret}") } else { secret };
-        vec![("x-hub-signature-256", signature(&secret, body))]
+        vec![("x-hub-signature-256", kit::hub_signature(&secret, body))]
     }
 
     async fn verb(&self, shared: &Shared, account: &str, verb: &str, body: Value) -> Result<Value, Problem> {
@@ -197,17 +204,6 @@ impl Personality for WhatsApp {
                 "WhatsApp has no verb `{other}`: template, template_status, handshake, alert"
             ))),
         }
-    }
-}
-
-/// `X-Hub-Signature-256`: HMAC-SHA256 over the raw body, keyed by the app secret.
-fn signature(secret: &str, body: &[u8]) -> String {
-    match Hmac::<Sha256>::new_from_slice(secret.as_bytes()) {
-        Ok(mut mac) => {
-            mac.update(body);
-            format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
-        }
-        Err(_) => unreachable!("HMAC takes keys of any length"),
     }
 }
 
@@ -354,37 +350,4 @@ async fn handshake(shared: &Shared, account: &str) -> Result<Value, Problem> {
     let query = [("hub.mode", "subscribe"), ("hub.verify_token", &token), ("hub.challenge", &challenge)];
     let (status, body) = webhooks::get(shared, &url, &query).await.map_err(Problem::conflict)?;
     Ok(json!({"ok": status == 200 && body == challenge, "status": status, "body": body}))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_signature_is_metas() {
-        let body = br#"{"object":"whatsapp_business_account","entry":[]}"#;
-        let expected = "sha256=6c7d563c694361f705fbaae1cc200fe77ac07b50943250a6931917db3ee09a78";
-        assert_eq!(signature("test-app-secret-0001", body), expected);
-    }
-
-    #[derive(serde::Deserialize)]
-    struct Vector {
-        id: String,
-        app_secret: String,
-        body: String,
-        signature: String,
-    }
-
-    /// Requests that the platform's best-known SDKs accept.
-    #[test]
-    fn the_signature_is_what_the_sdks_accept() {
-        let vectors: Vec<Vector> =
-            serde_json::from_str(include_str!("../../../tests/fixtures/whatsapp_signatures.json")).unwrap();
-        assert!(vectors.len() > 5);
-        for vector in vectors {
-            let body = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &vector.body).unwrap();
-            let signature = signature(&vector.app_secret, &body);
-            assert_eq!(signature, format!("sha256={}", vector.signature), "{}", vector.id);
-        }
-    }
 }

@@ -11,6 +11,7 @@ use crate::Problem;
 use crate::names::Names;
 use crate::pacing::Bucket;
 use crate::people::digits;
+use crate::platforms::kit::merged;
 use crate::world::World;
 
 /// The settings of a business phone number. What is left out when it is made is made up.
@@ -176,13 +177,4 @@ fn made_up(names: &mut Names, name: Option<&str>) -> WhatsAppSettings {
         pacing: true,
         template_review: Review::default(),
     }
-}
-
-fn merged(base: &WhatsAppSettings, given: &Value) -> Result<WhatsAppSettings, Problem> {
-    let mut whole = serde_json::to_value(base).map_err(|error| Problem::invalid(error.to_string()))?;
-    let Value::Object(changes) = given else { return Err(Problem::invalid("settings is an object")) };
-    if let Value::Object(whole) = &mut whole {
-        whole.extend(changes.clone());
-    }
-    serde_json::from_value(whole).map_err(|error| Problem::invalid(format!("settings: {error}")))
 }

@@ -70,8 +70,9 @@ pub(super) fn would_accept(world: &mut World, key: &ChatKey, ask: &Ask, now: Off
     let full = quota.as_ref().is_some_and(|quota| !quota.counts_me && quota.used >= quota.limit);
     let because = match (window.state, ask.kind) {
         (WindowState::Open | WindowState::None, _) => None,
-        (WindowState::Closed, AskKind::FreeForm) => Some(Because::WindowClosed),
-        (WindowState::NeverOpened, AskKind::FreeForm) => Some(Because::NeverOpened),
+        // There are no message tags here: one would be free form.
+        (WindowState::Closed, AskKind::FreeForm | AskKind::Tagged) => Some(Because::WindowClosed),
+        (WindowState::NeverOpened, AskKind::FreeForm | AskKind::Tagged) => Some(Because::NeverOpened),
         (_, AskKind::Template) => full.then_some(Because::Quota),
     };
     let code = because.map(|because| match because {
@@ -101,7 +102,7 @@ pub(super) fn refusal(
     if marketing && opted_out {
         return Some(GraphError::new(131_050, "The user has stopped marketing messages from this business"));
     }
-    let ask = Ask { kind: category.map_or(AskKind::FreeForm, |_| AskKind::Template), category: None, via: None };
+    let ask = Ask { kind: category.map_or(AskKind::FreeForm, |_| AskKind::Template), ..Ask::default() };
     let verdict = would_accept(world, key, &ask, now);
     match verdict.because {
         Some(Because::WindowClosed | Because::NeverOpened) => {

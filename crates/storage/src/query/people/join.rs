@@ -12,7 +12,6 @@ use uuid::Uuid;
 use super::conversations::StoredConversation;
 use super::facts::{facts_text, read_facts};
 use super::meet::KnownRow;
-use super::merge::join_facts;
 use super::profile::ToldProfile;
 use super::statement::{Sql, on_postgres};
 use crate::entity::contacts;
@@ -30,7 +29,7 @@ impl Tx {
     ) -> Result<(), StorageError> {
         self.join_conversations(left, gone, now).await?;
         self.join_ledger(left.id, gone.id).await?;
-        let facts = join_facts(read_facts(left.id, &left.facts)?, read_facts(gone.id, &gone.facts)?);
+        let facts = read_facts(left.id, &left.facts)?.joined_with(read_facts(gone.id, &gone.facts)?);
         self.join_identity(left, gone, &facts, now).await?;
         if left.contact_id != gone.contact_id {
             self.join_contact(left, gone, now).await?;

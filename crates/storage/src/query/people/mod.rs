@@ -11,7 +11,6 @@ mod join;
 mod join_ledger;
 mod lists;
 mod meet;
-mod merge;
 mod message_changes;
 mod messages;
 #[cfg(test)]

@@ -1,0 +1,86 @@
+//! Who is in the demo: one file a platform, with its account, its people and its scene of the story.
+
+mod telegram;
+mod whatsapp;
+
+use async_trait::async_trait;
+use time::Duration;
+use transom_sandbox::Act;
+
+use super::world::{Account, Trouble, World};
+
+/// A platform's part of the demo.
+#[async_trait]
+pub trait Cast: Send + Sync {
+    /// The platform.
+    fn platform(&self) -> &'static str;
+
+    /// Opens an account at the sandbox and connects it.
+    ///
+    /// # Errors
+    /// [`Trouble`] when either side refuses.
+    async fn join(&self, world: &World) -> Result<Account, Trouble>;
+
+    /// Puts the templates of the demo into the platform's catalogue and syncs them. Can be done again.
+    ///
+    /// # Errors
+    /// [`Trouble`] when either side refuses.
+    async fn stock(&self, _world: &World) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    /// People in the states that tell something about this platform.
+    fn people(&self) -> &'static [Role];
+
+    /// The scene on this platform, asserted on the API's answers and the sandbox's ledger.
+    ///
+    /// # Errors
+    /// [`Trouble`] at the first step that did not happen.
+    async fn play(&self, world: &World) -> Result<(), Trouble>;
+}
+
+/// All of them, in the order in which they are shown.
+pub fn cast() -> [&'static dyn Cast; 2] {
+    [&whatsapp::WhatsApp, &telegram::Telegram]
+}
+
+/// Somebody of the demo: who did what, when, and what happened then.
+#[derive(Debug, Clone, Copy)]
+pub struct Role {
+    /// The name.
+    pub name: &'static str,
+    /// The sandbox's id of the customer.
+    pub customer: &'static str,
+    /// The telephone number, in E.164.
+    pub phone: &'static str,
+    /// What makes them interesting, for the table.
+    pub story: &'static str,
+    /// What they did first, and how long ago.
+    pub began: Began,
+    /// What happened then.
+    pub then: Then,
+}
+
+/// What somebody did first.
+#[derive(Debug, Clone, Copy)]
+pub enum Began {
+    /// Nothing: only the number is known.
+    Never,
+    /// Wrote a text, so long ago.
+    Wrote(&'static str, Duration),
+    /// Did something else, so long ago.
+    Did(fn() -> Act, Duration),
+}
+
+/// What happened then.
+#[derive(Debug, Clone, Copy)]
+pub enum Then {
+    /// Nothing.
+    Nothing,
+    /// An agent closed the conversation.
+    Closed,
+    /// An agent snoozed it until tomorrow.
+    Snoozed,
+    /// They did something after which nothing may be sent.
+    Refuses(fn() -> Act),
+}

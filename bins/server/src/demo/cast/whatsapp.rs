@@ -1,0 +1,213 @@
+//! WhatsApp: free text for 24 hours after a customer's message, templates at any time.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use time::Duration;
+use transom_desk::channels;
+use transom_sandbox::{NewAccount, Progress, ReceiptOrder};
+
+use super::{Began, Cast, Role, Then};
+use crate::demo::scene::{Scene, check, heading, id_of};
+use crate::demo::table::clock_time;
+use crate::demo::world::{Account, Trouble, World, text_of};
+
+pub(super) struct WhatsApp;
+
+const PEOPLE: [Role; 5] = [
+    Role {
+        name: "Mara Klein",
+        customer: "mara",
+        phone: "+4915550100001",
+        story: "wrote 30 hours ago, conversation closed",
+        began: Began::Wrote("Where is my order A-1001?", Duration::hours(30)),
+        then: Then::Closed,
+    },
+    Role {
+        name: "Jonas Weber",
+        customer: "jonas",
+        phone: "+4915550100002",
+        story: "wrote 5 minutes ago",
+        began: Began::Wrote("Hello, is anybody there?", Duration::minutes(5)),
+        then: Then::Nothing,
+    },
+    Role {
+        name: "Lucia Rossi",
+        customer: "lucia",
+        phone: "+393200000003",
+        story: "window closes in 10 minutes",
+        began: Began::Wrote("Thanks, I will check tomorrow.", Duration::minutes(24 * 60 - 10)),
+        then: Then::Nothing,
+    },
+    Role {
+        name: "Omar Haddad",
+        customer: "omar",
+        phone: "+971500000004",
+        story: "snoozed until tomorrow",
+        began: Began::Wrote("Please call me on Monday.", Duration::hours(3)),
+        then: Then::Snoozed,
+    },
+    Role {
+        name: "Nora Lind",
+        customer: "nora",
+        phone: "+46700000007",
+        story: "never wrote, only the number is known",
+        began: Began::Never,
+        then: Then::Nothing,
+    },
+];
+
+#[async_trait]
+impl Cast for WhatsApp {
+    fn platform(&self) -> &'static str {
+        "whatsapp"
+    }
+
+    async fn join(&self, world: &World) -> Result<Account, Trouble> {
+        let view = world.control().create_account(NewAccount::on("whatsapp")).map_err(Trouble::new)?;
+        let setting = |name| Ok((name, text_of(&view.settings, name)?));
+        let settings = [
+            setting("app_secret")?,
+            setting("verify_token")?,
+            setting("access_token")?,
+            setting("phone_number_id")?,
+            setting("waba_id")?,
+        ];
+        world.connect(self.platform(), "Acme on WhatsApp", view.id, settings).await
+    }
+
+    async fn stock(&self, world: &World) -> Result<(), Trouble> {
+        let account = world.account(self.platform())?;
+        for template in [
+            json!({
+                "name": "order_update", "language": "en_US", "category": "UTILITY",
+                "components": [
+                    { "type": "BODY", "text": "Hi {{1}}, there is news about your order {{2}}. Just answer here.",
+                      "example": { "body_text": [["Mara", "A-1001"]] } },
+                    { "type": "FOOTER", "text": "Acme Support" },
+                ],
+            }),
+            json!({
+                "name": "spring_sale", "language": "en_US", "category": "MARKETING",
+                "components": [{ "type": "BODY", "text": "Everything in green is half price this week." }],
+            }),
+        ] {
+            world.control().platform(&account.at_sandbox, "template", template).await.map_err(Trouble::new)?;
+        }
+        channels::sync_templates(world.desk(), &world.caller, account.ours.id).await.map_err(Trouble::new)?;
+        Ok(())
+    }
+
+    fn people(&self) -> &'static [Role] {
+        &PEOPLE
+    }
+
+    async fn play(&self, world: &World) -> Result<(), Trouble> {
+        let mara = closed(world).await?;
+        free_text_is_refused(&mara).await?;
+        a_template_goes_out_and_reopens(&mara).await?;
+        receipts_come_in(&mara).await?;
+        she_answers_and_free_text_is_allowed(&mara).await?;
+        after_a_day_the_window_is_shut_again(&mara).await
+    }
+}
+
+/// The customer wrote 30 hours ago, and an agent closed the conversation.
+async fn closed(world: &World) -> Result<Scene<'_>, Trouble> {
+    heading("Mara wrote on WhatsApp 30 hours ago, and her conversation was closed.");
+    let mara = Role {
+        name: "Mara Klein",
+        customer: "mara-story",
+        phone: "+4915550100101",
+        story: "",
+        began: Began::Wrote("Where is my order A-1001?", Duration::hours(30)),
+        then: Then::Closed,
+    };
+    let scene = Scene::set(world, "whatsapp", &mara).await?;
+    let now = scene.get("").await?;
+    check(now.text("/status") == Some("closed"), "the conversation is closed", &now.body)?;
+    scene.window_is("closed", "the messaging window is closed").await?;
+    Ok(scene)
+}
+
+async fn free_text_is_refused(mara: &Scene<'_>) -> Result<(), Trouble> {
+    heading("An agent tries free text.");
+    let before = mara.ledger().len();
+    let refused = mara.post("messages", json!({ "type": "reply", "text": "It is on its way!" })).await?.expect(409)?;
+    check(refused.text("/code").is_some(), "it is refused with a stable code", &json!(refused.text("/code")))?;
+    let refusals = refused.body.pointer("/decision/refusals").and_then(Value::as_array);
+    let because = refusals.into_iter().flatten().find(|refusal| refusal.get("basis") == Some(&json!("free_form")));
+    let because = because.ok_or_else(|| Trouble(format!("no refusal of free text in {}", refused.body)))?;
+    let detail = because.pointer("/because/0/detail").unwrap_or(&Value::Null);
+    let reason = because.pointer("/because/0/reason");
+    check(reason == Some(&json!("window_over")), "the reason is said", detail)?;
+    let permits = refused.body.pointer("/decision/permits").and_then(Value::as_array);
+    let alternative = permits.into_iter().flatten().find(|permit| permit.get("basis") == Some(&json!("template")));
+    check(alternative.is_some(), "the alternative is said: an approved template", &json!(null))?;
+    check(mara.ledger().len() == before, "nothing went to the platform", &json!(null))
+}
+
+async fn a_template_goes_out_and_reopens(mara: &Scene<'_>) -> Result<(), Trouble> {
+    heading("The agent sends an approved template instead.");
+    let body = json!({
+        "type": "reply",
+        "template": {
+            "name": "order_update", "language": "en_US",
+            "parameters": { "body": ["Mara", "A-1001"] },
+        },
+    });
+    let sent = mara.post("messages", body).await?.expect(202)?;
+    let message = sent.text("/id").unwrap_or_default().to_owned();
+    let arrived = mara.in_ledger("the template arrives", |send| send.kind == "template").await?;
+    check(
+        arrived.text.contains("Hi Mara, there is news about your order A-1001"),
+        "the platform took it over HTTP",
+        &json!(arrived.text),
+    )?;
+    let now = mara.get("").await?;
+    check(now.text("/status") == Some("open"), "the conversation is open", &json!(now.text("/status")))?;
+    let me = mara.api.get("/me").await?.expect(200)?;
+    let mine = now.body.pointer("/assignee/agent").and_then(id_of);
+    check(
+        mine.is_some() && mine == me.body.pointer("/agent").and_then(id_of),
+        "it is assigned to its sender",
+        &json!(mine),
+    )?;
+    mara.wait_state(&message, &["sent", "delivered", "read"]).await
+}
+
+async fn receipts_come_in(mara: &Scene<'_>) -> Result<(), Trouble> {
+    heading("Receipts come in.");
+    let sent = mara.in_ledger("the template", |send| send.kind == "template").await?;
+    let id = sent.provider_ids.first().cloned().unwrap_or_default();
+    let order = ReceiptOrder { message_id: id, status: Progress::Read, code: None, at: None };
+    mara.control.receipt(&mara.at_sandbox, &order).map_err(Trouble::new)?;
+    let messages = mara.get("/messages").await?;
+    let newest = messages.body.pointer("/items").and_then(Value::as_array).into_iter().flatten();
+    let message = newest
+        .filter(|message| message.get("direction") == Some(&json!("outbound")))
+        .find_map(|message| message.get("id")?.as_str())
+        .ok_or_else(|| Trouble(format!("no outgoing message in {}", messages.body)))?
+        .to_owned();
+    mara.wait_state(&message, &["read"]).await
+}
+
+async fn she_answers_and_free_text_is_allowed(mara: &Scene<'_>) -> Result<(), Trouble> {
+    heading("Mara answers.");
+    let before = mara.world.now();
+    mara.writes("Great, when will it be here?")?;
+    let open = mara.until_window("her answer arrives", "open").await?;
+    let closes_at = open.text("/human/window/closes_at").unwrap_or_default().to_owned();
+    let closes = time::OffsetDateTime::parse(&closes_at, &time::format_description::well_known::Rfc3339)
+        .map_err(|error| Trouble(format!("`{closes_at}`: {error}")))?;
+    let left = closes - before;
+    let day = (Duration::hours(24) - Duration::MINUTE)..=(Duration::hours(24) + Duration::MINUTE);
+    check(day.contains(&left), "free text is allowed for 24 hours", &json!(clock_time(closes)))?;
+    mara.sends_text("Tomorrow before noon.", "free text went out over HTTP").await
+}
+
+async fn after_a_day_the_window_is_shut_again(mara: &Scene<'_>) -> Result<(), Trouble> {
+    heading("A day goes by without a word from Mara.");
+    mara.world.clock.advance(Duration::hours(24));
+    mara.window_is("closed", "the window is closed").await?;
+    mara.refuses_text("Did it arrive?", "free text is refused again, and nothing leaves").await.map(|_| ())
+}

@@ -1,0 +1,11 @@
+use transom_storage::both_databases;
+
+use crate::{Part, play, writes};
+
+static PART: Part = Part { platform: "telegram", limits: &[], categories: &[], acts: writes, refuses: false };
+
+both_databases! {
+    async fn telegram(db: TestDatabase) {
+        play(&PART, db).await;
+    }
+}

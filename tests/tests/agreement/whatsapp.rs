@@ -1,0 +1,17 @@
+use transom_storage::both_databases;
+
+use crate::{Part, play, writes};
+
+static PART: Part = Part {
+    platform: "whatsapp",
+    limits: &[("messaging_limit", "messaging_limit", 3)],
+    categories: &["utility", "marketing"],
+    acts: writes,
+    refuses: true,
+};
+
+both_databases! {
+    async fn whatsapp(db: TestDatabase) {
+        play(&PART, db).await;
+    }
+}
