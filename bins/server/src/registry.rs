@@ -19,6 +19,7 @@ macro_rules! platforms {
 }
 
 platforms! {
+    "http" transom::http::Http;
     "telegram" transom::telegram::Telegram;
     "viber" transom::viber::Viber;
     "whatsapp" transom::whatsapp::WhatsApp;

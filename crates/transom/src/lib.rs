@@ -2,6 +2,8 @@
 
 pub use transom_channel as channel;
 pub use transom_domain as domain;
+#[cfg(feature = "http")]
+pub use transom_http as http;
 #[cfg(feature = "telegram")]
 pub use transom_telegram as telegram;
 #[cfg(feature = "viber")]
@@ -21,11 +23,13 @@ pub mod prelude {
 ///
 /// ```
 /// let names: Vec<&str> = transom::platforms().iter().map(|platform| platform.name()).collect();
-/// # #[cfg(all(feature = "telegram", feature = "viber", feature = "whatsapp"))]
-/// assert_eq!(names, ["telegram", "viber", "whatsapp"]);
+/// # #[cfg(all(feature = "http", feature = "telegram", feature = "viber", feature = "whatsapp"))]
+/// assert_eq!(names, ["http", "telegram", "viber", "whatsapp"]);
 /// ```
 pub fn platforms() -> Vec<std::sync::Arc<dyn channel::Platform>> {
     vec![
+        #[cfg(feature = "http")]
+        std::sync::Arc::new(http::Http),
         #[cfg(feature = "telegram")]
         std::sync::Arc::new(telegram::Telegram),
         #[cfg(feature = "viber")]

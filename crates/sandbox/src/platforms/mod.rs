@@ -3,6 +3,7 @@
 //! A new platform is a module that implements `Personality`, with a line for it here and one in `all`. Nothing else in
 //! this crate names it.
 
+pub mod http;
 pub mod telegram;
 pub mod viber;
 pub mod whatsapp;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Vec<Box<dyn Personality>> {
         Box::new(whatsapp::WhatsApp),
         Box::new(telegram::Telegram),
         Box::new(viber::Viber),
+        Box::new(http::Http),
     ];
     all
 }
