@@ -124,7 +124,7 @@ impl Channel for Http {
             id: part.correlation(),
             to,
             permit: Permit {
-                grant: permit.record().grant.to_string(),
+                grant: permit.record().grant,
                 basis: permit.basis().as_str(),
                 tag: if let Basis::Tagged { tag } = permit.basis() { Some(&**tag) } else { None },
                 reference: permit.reference(),
