@@ -201,7 +201,7 @@ both_databases! {
             .transact(&world.caller.scope, move |tx| {
                 Box::pin(async move {
                     let mut account = tx.lock_account(id).await?.expect("the account is there");
-                    account.name = "Renamed elsewhere".to_owned();
+                    "Renamed elsewhere".clone_into(&mut account.name);
                     tx.put_account(&account, time::OffsetDateTime::UNIX_EPOCH).await
                 })
             })

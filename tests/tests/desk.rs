@@ -35,9 +35,9 @@ async fn get(api: &Api, path: &str) -> Value {
 }
 
 async fn agent(stage: &Stage, name: &str, role: Role) -> (String, Api) {
-    let (agent, token) =
-        workspaces::add_agent(stage.world.desk(), &stage.world.caller, name, role, None).await.unwrap();
-    (agent.id.to_string(), Api::new(stage.world.server.base_url(), token.expose_secret()).unwrap())
+    let (agent, issued) =
+        workspaces::add_agent(stage.world.desk(), &stage.world.caller, name, role, None, None).await.unwrap();
+    (agent.id.to_string(), Api::new(stage.world.server.base_url(), issued.token.expose_secret()).unwrap())
 }
 
 both_databases! {

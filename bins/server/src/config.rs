@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use transom_desk::DeskConfig;
+use transom_desk::housekeeping::Retention;
 use transom_storage::{KeyError, MasterKey, MasterKeys};
 use url::Url;
 
@@ -43,6 +45,8 @@ pub struct Config {
     pub http: HttpSettings,
     /// How messages are sent.
     pub dispatch: DispatchSettings,
+    /// How long things are kept.
+    pub retention: RetentionSettings,
 }
 
 impl Default for Config {
@@ -60,6 +64,7 @@ impl Default for Config {
             limits: Limits::default(),
             http: HttpSettings::default(),
             dispatch: DispatchSettings::default(),
+            retention: RetentionSettings::default(),
         }
     }
 }
@@ -89,6 +94,24 @@ pub struct DispatchSettings {
 impl Default for DispatchSettings {
     fn default() -> Self {
         Self { lease_seconds: 60 }
+    }
+}
+
+/// How long things are kept that no agent needs any more, in days.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// Calls of platforms as they came, once they were dealt with.
+    pub journal_days: u16,
+    /// Events; a stream that asks for older ones is told to begin anew.
+    pub events_days: u16,
+    /// Attempts to send, with what was found out about them.
+    pub attempts_days: u16,
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        Self { journal_days: 14, events_days: 7, attempts_days: 90 }
     }
 }
 
@@ -229,15 +252,23 @@ impl Config {
         given.filter_map(|(name, settings)| Some((name.clone(), settings.endpoint.clone()?))).collect()
     }
 
-    /// How long a claim on a part lasts.
+    /// What the desk's background work goes by.
     ///
     /// # Errors
-    /// When a request could outlast it: then two processes would have the same part in hand.
-    pub(crate) fn lease(&self) -> Result<time::Duration, &'static str> {
+    /// When a request could outlast a lease, since then two processes would have the same part in hand; when something would
+    /// be kept for no time at all.
+    pub(crate) fn desk(&self) -> Result<DeskConfig, &'static str> {
         if self.dispatch.lease_seconds <= self.http.timeout_seconds {
             return Err("`dispatch.lease_seconds` must be longer than `http.timeout_seconds`");
         }
-        Ok(time::Duration::seconds(i64::from(self.dispatch.lease_seconds)))
+        let RetentionSettings { journal_days, events_days, attempts_days } = self.retention;
+        if [journal_days, events_days, attempts_days].contains(&0) {
+            return Err("the days of `retention` must be 1 or more");
+        }
+        let days = |count: u16| time::Duration::days(i64::from(count));
+        let retention =
+            Retention { journal: days(journal_days), events: days(events_days), attempts: days(attempts_days) };
+        Ok(DeskConfig { lease: time::Duration::seconds(i64::from(self.dispatch.lease_seconds)), retention })
     }
 
     /// How long a whole request to a platform may take.

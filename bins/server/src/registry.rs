@@ -20,7 +20,9 @@ macro_rules! platforms {
 
 platforms! {
     "http" transom::http::Http;
+    "line" transom::line::Line;
     "telegram" transom::telegram::Telegram;
+    "tiktok" transom::tiktok::TikTok;
     "viber" transom::viber::Viber;
     "whatsapp" transom::whatsapp::WhatsApp;
 }

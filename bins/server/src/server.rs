@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use transom_channel::Ports;
 use transom_channel::http::HttpClient;
-use transom_desk::{Background, Desk, DeskConfig};
+use transom_desk::{Background, Desk};
 use transom_domain::Clock;
 use transom_storage::{Storage, StorageConfig};
 use url::Url;
@@ -87,7 +87,7 @@ impl StartError {
 /// # Errors
 /// [`StartError`].
 pub(crate) async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Desk, StartError> {
-    let lease = config.lease().map_err(StartError::Settings)?;
+    let desk_config = config.desk().map_err(StartError::Settings)?;
     let registry = registry::registry();
     let policies = policies::load(&registry, config.policy_dir.as_deref())?;
     let (keys, _) = config.master_keys()?;
@@ -95,7 +95,7 @@ pub(crate) async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Desk,
     storage.migrate().await?;
     let http = HttpClient::with_total_timeout(config.request_time())?;
     let ports = Ports { clock, http, endpoints: Arc::new(config.endpoints()), ..Ports::system()? };
-    Ok(Desk::configured(storage, policies, registry, ports, DeskConfig { lease }))
+    Ok(Desk::configured(storage, policies, registry, ports, desk_config))
 }
 
 impl Server {

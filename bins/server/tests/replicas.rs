@@ -14,10 +14,7 @@ mod process;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use process::{Service, people, whatsapp};
-use serde_json::json;
-use transom_domain::SettableClock;
-use transom_sandbox::{Sandbox, SandboxConfig};
+use process::{Opening, Service, arrived, people, polled_bot};
 use transom_storage::test_support::TestDatabase;
 
 const MESSAGES: usize = 60;
@@ -25,46 +22,53 @@ const MESSAGES: usize = 60;
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_share_the_work_and_survive_each_other() {
     let Some(database) = TestDatabase::postgres().await else { return };
-    let sandbox = Sandbox::start(SandboxConfig::new(SettableClock::running())).await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let mut first = Service::start(&sandbox, folder.path(), Some(database.url())).await;
-    let second = Service::start(&sandbox, folder.path(), Some(database.url())).await;
-    let token = first.create_workspace();
-    // Webhooks and receipts go to the one that lives on.
-    let account = whatsapp(&second, &sandbox, &token).await;
-    let customers = people(&second, &sandbox, &account, &token, MESSAGES).await;
+    let mut opening = Opening::of(2, Some(database.url())).await;
+    let customers = people(opening.service(), &opening.sandbox, &opening.account, &opening.token, MESSAGES).await;
 
     let mut accepted = Vec::new();
     for (index, conversation) in customers.iter().enumerate() {
-        let replica = if index % 2 == 0 && index < MESSAGES / 2 { &first } else { &second };
-        let (text, path) = (format!("message {index}"), format!("/conversations/{conversation}/messages"));
-        let reply = replica.post(&token, &path, json!({ "type": "reply", "text": text })).await;
-        assert_eq!(reply.status, 202, "{}", reply.body);
-        accepted.push((text, reply.body["id"].as_str().or(reply.body["message"].as_str()).unwrap().to_owned()));
+        let first = index % 2 == 0 && index < MESSAGES / 2;
+        let replica = &opening.replicas[usize::from(!first)];
+        accepted.push(opening.reply(replica, conversation, format!("message {index}")).await);
         if index == MESSAGES / 2 {
-            first.kill_9();
+            opening.replicas.remove(0).kill_9();
         }
     }
 
-    let mut unknown = 0;
-    for (text, message) in &accepted {
-        let state = second.settled(&token, message).await;
-        let taken = sandbox.control().ledger().into_iter().filter(|send| send.text == *text).count();
-        match state.as_str() {
-            "sent" | "delivered" | "read" => assert_eq!(taken, 1, "{text} is {state}"),
-            "unknown" => {
-                unknown += 1;
-                assert!(taken <= 1, "{text} was taken {taken} times");
-            }
-            other => panic!("{text} is {other}"),
-        }
-    }
+    let unknown = opening.tally(&accepted).await;
     eprintln!("{unknown} of {MESSAGES} unknown after the kill");
     assert!(unknown <= 4, "more were unknown than can have been on the wire");
 
-    events_have_no_gap(&second, &token).await;
-    assert_eq!(second.stop().await, Some(0));
-    sandbox.shutdown().await;
+    events_have_no_gap(opening.service(), &opening.token).await;
+    assert_eq!(opening.close().await, [Some(0)]);
+}
+
+/// One lease an account: whoever of the two dies, the other goes on where it stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetched_account_is_taken_over() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let mut opening = Opening::of(2, Some(database.url())).await;
+    let bot = polled_bot(opening.service(), &opening.sandbox, &opening.token).await;
+    let control = opening.sandbox.control();
+    let mut expected = Vec::new();
+    let mut write = |part: &str| {
+        for index in 0..10 {
+            let text = format!("{part} {index}");
+            control.writes(&bot.at_sandbox, "polly", &text).unwrap();
+            expected.push(text);
+        }
+        expected.clone()
+    };
+    let both = write("a of both");
+    assert_eq!(arrived(opening.service(), &bot, &opening.token, both.len()).await, both);
+    opening.replicas[0].kill_9();
+    let one = write("b of the second");
+    assert_eq!(arrived(opening.service(), &bot, &opening.token, one.len()).await, one);
+    opening.replicas[0].kill_and_restart().await;
+    opening.replicas.pop().unwrap().kill_9();
+    let other = write("c of the first");
+    assert_eq!(arrived(opening.service(), &bot, &opening.token, other.len()).await, other);
+    assert_eq!(opening.close().await, [Some(0)]);
 }
 
 /// P10: numbered without gap or repeat, whichever replica numbered them.

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 
 use serde::Serialize;
 use time::Duration;
-use transom_domain::MediaKind;
+use transom_domain::{MediaKind, Profile};
 
 /// What one account can carry.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -189,6 +189,37 @@ pub struct AddressRule {
     pub kind: &'static str,
     /// Whether a person of whom only this address is known can be written to at all; whether they may be is the policy's.
     pub can_start: bool,
+    /// The field of a contact that is such an address: by it somebody can be written to who never wrote. `None`: only the
+    /// platform tells addresses of this kind.
+    pub from: Option<ContactField>,
+}
+
+/// A field of a contact that is an address on some platforms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContactField {
+    /// The phone number.
+    Phone,
+    /// The email address.
+    Email,
+}
+
+impl ContactField {
+    /// What a contact's profile says in it.
+    pub fn of(self, profile: &Profile) -> Option<&str> {
+        match self {
+            ContactField::Phone => profile.phone.as_deref(),
+            ContactField::Email => profile.email.as_deref(),
+        }
+    }
+
+    /// It in words, for messages to people.
+    pub const fn label(self) -> &'static str {
+        match self {
+            ContactField::Phone => "phone number",
+            ContactField::Email => "email address",
+        }
+    }
 }
 
 fn seconds<S: serde::Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use transom_domain::{Attachment, Content, Identity, Profile, TemplateDefinition};
+use transom_windows::Permit;
 
 use crate::{
     Answer, Capabilities, Inbound, MediaBytes, MediaError, OutboundPart, ParseError, PlannedPart, RawInbound, Receipt,
@@ -39,6 +40,14 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`SendError`], which says what to do next. [`SendError::OutcomeUnknown`] whenever the request may have arrived.
     async fn send(&self, part: &OutboundPart) -> Result<Receipt, SendError>;
+
+    /// For how long the platform drops a second request for a part that left by this permit; `None`: never.
+    ///
+    /// Asked before a part whose outcome is not known is sent again. Where all requests carry the key, it is what
+    /// [`capabilities`](Channel::capabilities) say; a channel that has a way to send without it answers `None` for that way.
+    fn dedupes_for(&self, _permit: &Permit) -> Option<Duration> {
+        self.capabilities().settling.dedupes_for
+    }
 
     /// Checks the proof over the raw bytes and says what the platform wants to hear.
     ///
@@ -117,13 +126,19 @@ pub trait MediaSourceOf: Send + Sync {
 /// Events that must be fetched. One lease an account; raw and cursor are journalled in one transaction, then `done`.
 #[async_trait]
 pub trait Pull: Send + Sync {
-    /// What is new since `cursor`, and the next cursor; waits for news as long as the platform allows.
+    /// Whether what is fetched belongs to all accounts of the connection: then one of them fetches for all.
+    fn covers_connection(&self) -> bool {
+        false
+    }
+
+    /// What is new since `cursor`, and the next cursor; waits for news as long as the platform allows. May be given up at any
+    /// moment: what was not stored is given again.
     ///
     /// # Errors
     /// Classified as for a send.
     async fn next(&self, cursor: Option<&str>) -> Result<(Vec<RawInbound>, String), SendError>;
 
-    /// All up to `cursor` is stored: the platform may forget it.
+    /// All up to `cursor` is stored: the platform may forget it. Said again after a restart.
     ///
     /// # Errors
     /// Classified as for a send.

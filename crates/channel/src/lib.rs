@@ -20,7 +20,9 @@ mod ports;
 pub mod signature;
 mod webhook;
 
-pub use capabilities::{AddressRule, Capabilities, ChoiceRule, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit};
+pub use capabilities::{
+    AddressRule, Capabilities, ChoiceRule, ContactField, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit,
+};
 pub use channel::{AccountInfo, Channel, MediaSourceOf, Profiles, Pull, TemplateCatalog};
 pub use error::{Evidence, NextStep, NotPermitted, ParseError, PlatformReport, SendError, Unsendable, VerifyError};
 pub use inbound::{

@@ -30,6 +30,12 @@ pub trait Platform: fmt::Debug + Send + Sync + 'static {
     /// What must be told to connect an account.
     fn settings(&self) -> &'static [SettingField];
 
+    /// Whether some of its accounts have events that must be fetched: the others are never asked for
+    /// [`Channel::pull`](crate::Channel::pull).
+    fn fetches(&self) -> bool {
+        false
+    }
+
     /// An account of this platform, ready to use. Makes no request.
     ///
     /// # Errors

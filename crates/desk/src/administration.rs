@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
 use serde_json::json;
 use time::OffsetDateTime;
-use transom_domain::{AgentId, ConnectionId, EventId, Role, TokenId};
-use transom_storage::{NewEvent, NewToken, StorageError, StoredAgent};
+use transom_domain::{AgentId, ConnectionId, Role, TokenId};
+use transom_storage::{NewToken, StoredAgent};
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::changes::tell;
+use crate::idempotency::{Once, only_once};
+use crate::workspaces::Issued;
 use crate::{Desk, DeskError};
 
 /// What may change about an agent; `None` leaves a field as it is.
@@ -67,25 +69,27 @@ pub async fn create_token(
     agent: AgentId,
     name: &str,
     expires_at: Option<OffsetDateTime>,
-) -> Result<(TokenId, SecretString), DeskError> {
+    once: Option<Once<Issued>>,
+) -> Result<Issued, DeskError> {
     authorise(caller, Action::ManageAgents)?;
     let new =
         NewToken { id: TokenId::new(desk.ids()), agent, name: name.trim().to_owned(), scopes: Vec::new(), expires_at };
     if new.name.is_empty() {
         return Err(DeskError::invalid("name_missing", "name", "a token needs a name"));
     }
-    let (now, id, new) = (desk.now(), new.id, Arc::new(new));
-    let token = desk
-        .storage()
+    let (now, new, once) = (desk.now(), Arc::new(new), once.map(Arc::new));
+    desk.storage()
         .transact(&caller.scope, move |tx| {
-            let new = new.clone();
+            let (new, once) = (new.clone(), once.clone());
             Box::pin(async move {
-                tx.agent(new.agent).await?.ok_or(DeskError::NotFound { what: "agent" })?;
-                Ok::<_, DeskError>(tx.create_token(&new, now).await?)
+                let made = async {
+                    tx.agent(new.agent).await?.ok_or(DeskError::NotFound { what: "agent" })?;
+                    Ok(Issued { id: new.id, token: tx.create_token(&new, now).await? })
+                };
+                only_once(once.as_deref(), tx, now, made).await
             })
         })
-        .await?;
-    Ok((id, token))
+        .await
 }
 
 /// Ends a token; sessions by it end within 5 seconds. Ending it twice is no error.
@@ -113,24 +117,31 @@ pub async fn revoke_token(desk: &Desk, caller: &Caller, id: TokenId) -> Result<(
 ///
 /// # Errors
 /// [`DeskError::Invalid`] for an empty or over-long name.
-pub async fn create_tag(desk: &Desk, caller: &Caller, name: &str) -> Result<String, DeskError> {
+pub async fn create_tag(
+    desk: &Desk,
+    caller: &Caller,
+    name: &str,
+    once: Option<Once<String>>,
+) -> Result<String, DeskError> {
     authorise(caller, Action::ManageSettings)?;
     let name: Arc<str> = name.trim().into();
     if name.is_empty() || name.chars().count() > MAX_TAG {
         let detail = format!("a tag has 1 to {MAX_TAG} characters");
         return Err(DeskError::invalid("name_missing", "name", detail));
     }
-    let (now, stored) = (desk.now(), name.clone());
+    let (now, once) = (desk.now(), once.map(Arc::new));
     desk.storage()
         .transact(&caller.scope, move |tx| {
-            let name = stored.clone();
+            let (name, once) = (name.clone(), once.clone());
             Box::pin(async move {
-                tx.create_tag(&name, now).await?;
-                Ok::<_, DeskError>(())
+                let made = async {
+                    tx.create_tag(&name, now).await?;
+                    Ok(name.to_string())
+                };
+                only_once(once.as_deref(), tx, now, made).await
             })
         })
-        .await?;
-    Ok(name.to_string())
+        .await
 }
 
 /// The longest tag, in characters.
@@ -148,26 +159,17 @@ pub async fn remove_connection(desk: &Desk, caller: &Caller, id: ConnectionId) -
         .transact(&caller.scope, move |tx| {
             let desk = desk_in.clone();
             Box::pin(async move {
-                if !tx.delete_connection(id).await? {
+                if !tx.lock_connection(id).await? {
                     return Err(DeskError::NotFound { what: "connection" });
                 }
-                let event = NewEvent {
-                    id: EventId::new(desk.ids()),
-                    kind: "connection.removed".to_owned(),
-                    conversation: None,
-                    contact: None,
-                    data: json!({ "connection": id }),
-                    at: now,
-                };
-                Ok(tx.emit(&event).await?)
+                if !tx.remove_connection(id, now).await? {
+                    let detail = "channels run over this connection: remove them first, it goes with the last one";
+                    return Err(DeskError::conflict("connection_in_use", detail));
+                }
+                tell(tx, desk.ids(), None, "connection.removed", json!({ "connection": id }), now).await
             })
         })
         .await;
     desk.channels().forget(&caller.scope);
-    match removed {
-        Err(DeskError::Storage(StorageError::MissingReference(_))) => {
-            Err(DeskError::conflict("connection_in_use", "channels run over this connection: it can't be removed"))
-        }
-        other => other,
-    }
+    removed
 }

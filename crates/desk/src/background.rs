@@ -1,4 +1,4 @@
-//! Everything that runs by itself: applying, sending, waking, keeping windows true.
+//! Everything that runs by itself: applying, sending, fetching, waking, keeping windows true, tidying up.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::Dispatcher;
-use crate::{Desk, receive, status, window};
+use crate::{Desk, housekeeping, pull, receive, status, window};
 
 /// How often derived windows are looked at.
 const RECOMPUTE_EVERY: Duration = Duration::from_secs(5);
@@ -27,6 +27,8 @@ impl Background {
         tasks.spawn(Dispatcher::new(desk.clone()).run(stop.clone()));
         tasks.spawn(status::run_waking(desk.clone(), stop.clone()));
         tasks.spawn(recompute(desk.clone(), stop.clone()));
+        tasks.spawn(pull::run(desk.clone(), stop.clone()));
+        tasks.spawn(housekeeping::run(desk.clone(), stop.clone()));
         Self { stop, tasks }
     }
 

@@ -3,7 +3,8 @@
 use serde_json::json;
 use time::OffsetDateTime;
 use transom_domain::{
-    Actor, Author, Content, Conversation, Direction, EventId, Ids, Message, MessageId, MessageKind, Status, Transition,
+    Actor, Author, ContactId, Content, Conversation, Direction, EventId, Ids, Message, MessageId, MessageKind, Status,
+    Transition,
 };
 use transom_storage::{EpisodeEnd, EpisodeStart, NewEvent, NewMessage, StoredConversation, Tx};
 
@@ -100,6 +101,19 @@ pub(crate) async fn emit(
         data,
         at,
     };
+    Ok(tx.emit(&event).await?)
+}
+
+/// Tells what happened in the workspace, outside of any conversation.
+pub(crate) async fn tell(
+    tx: &Tx,
+    ids: &dyn Ids,
+    contact: Option<ContactId>,
+    kind: &str,
+    data: serde_json::Value,
+    at: OffsetDateTime,
+) -> Result<(), DeskError> {
+    let event = NewEvent { id: EventId::new(ids), kind: kind.to_owned(), conversation: None, contact, data, at };
     Ok(tx.emit(&event).await?)
 }
 

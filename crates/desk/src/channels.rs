@@ -5,12 +5,16 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
-use transom_channel::{Platform, Ports, SettingField, SettingScope, SettingValues};
-use transom_domain::{ChannelAccount, ChannelAccountId, Connection, ConnectionId, EventId, Template};
-use transom_storage::{NewEvent, Secrets, SyncCounts};
+use time::OffsetDateTime;
+use transom_channel::{Channel, Platform, Ports, SettingField, SettingScope, SettingValues};
+use transom_domain::{ChannelAccount, ChannelAccountId, Connection, ConnectionId, Template};
+use transom_storage::{Secrets, SyncCounts, Tx};
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::changes::tell;
+use crate::idempotency::{Once, only_once};
 use crate::ports::NewTokens;
+use crate::queries::{self, ChannelDetail, present_account};
 use crate::{Desk, DeskError};
 
 /// An account to connect.
@@ -59,8 +63,16 @@ pub struct ChannelPatch {
 ///
 /// # Errors
 /// [`DeskError::Invalid`] names the setting that is wrong, [`DeskError::Platform`] what the platform said.
-pub async fn connect(desk: &Desk, caller: &Caller, new: NewChannel) -> Result<ChannelAccount, DeskError> {
+pub async fn connect(
+    desk: &Desk,
+    caller: &Caller,
+    new: NewChannel,
+    once: Option<Once<ChannelDetail>>,
+) -> Result<ChannelDetail, DeskError> {
     authorise(caller, Action::ManageChannels)?;
+    if let Some(once) = &once {
+        once.look(&desk.reader(&caller.scope)).await?;
+    }
     let platform = desk.registry().require(&new.platform)?.clone();
     let policy = known_policy(desk, &platform, new.policy.as_deref())?;
     check_names(desk, &policy, &new.features, &new.limits)?;
@@ -74,7 +86,7 @@ pub async fn connect(desk: &Desk, caller: &Caller, new: NewChannel) -> Result<Ch
     };
     let channel = platform.connect(&values, &ports)?;
     let (mut limits, mut name) = (new.limits.clone(), new.name.clone());
-    let mut external_key = external_key(&platform, &values);
+    let mut external_key = external_key(&platform, &values, channel.as_ref());
     if new.check {
         let info = channel.check().await?;
         for (quota, limit) in info.limits {
@@ -91,7 +103,7 @@ pub async fn connect(desk: &Desk, caller: &Caller, new: NewChannel) -> Result<Ch
         platform: platform.name().to_owned(),
         policy,
         name: if name.trim().is_empty() { platform.label().to_owned() } else { name },
-        external_key: external_key.or_else(|| channel.external_key()).ok_or_else(|| {
+        external_key: external_key.ok_or_else(|| {
             DeskError::invalid("settings_invalid", "settings", "the platform's key of this account is missing")
         })?,
         features: new.features,
@@ -100,28 +112,30 @@ pub async fn connect(desk: &Desk, caller: &Caller, new: NewChannel) -> Result<Ch
         country: new.country,
         enabled: true,
         suspended: None,
+        removed_at: None,
     };
     let made = connection.is_none().then(|| Connection {
         id: account.connection,
         platform: account.platform.clone(),
         name: account.name.clone(),
     });
-    store(desk, caller, &platform, account, made.map(|made| (made, tokens)), new.settings).await
+    let made = made.map(|made| (made, tokens));
+    store(desk, caller, &platform, Change { account, made, settings: new.settings, once }).await
 }
 
 /// Changes an account.
 ///
 /// # Errors
-/// As [`connect`].
+/// As [`connect`]; [`DeskError::Invalid`] for settings that are another account's.
 pub async fn change(
     desk: &Desk,
     caller: &Caller,
     id: ChannelAccountId,
     patch: ChannelPatch,
-) -> Result<ChannelAccount, DeskError> {
+) -> Result<ChannelDetail, DeskError> {
     authorise(caller, Action::ManageChannels)?;
     let reader = desk.reader(&caller.scope);
-    let mut account = reader.account(id).await?.ok_or(DeskError::NotFound { what: "channel" })?;
+    let mut account = present_account(&reader, id).await?;
     let platform = desk.registry().require(&account.platform)?.clone();
     if let Some(policy) = &patch.policy {
         account.policy = known_policy(desk, &platform, Some(policy))?;
@@ -136,10 +150,55 @@ pub async fn change(
         let mut all = with_shared(desk, caller, Some(account.connection), own).await?;
         all.extend(patch.settings.clone());
         let values = SettingValues::checked(platform.settings(), all, true)?;
-        account.external_key = external_key(&platform, &values).unwrap_or(account.external_key);
-        platform.connect(&values, &desk.channels().ports_of(&caller.scope, account.connection))?;
+        let channel = platform.connect(&values, &desk.channels().ports_of(&caller.scope, account.connection))?;
+        same_account(&account, external_key(&platform, &values, channel.as_ref()))?;
     }
-    store(desk, caller, &platform, account, None, patch.settings).await
+    store(desk, caller, &platform, Change { account, made: None, settings: patch.settings, once: None }).await
+}
+
+/// Windows, quotas and conversations are those of one account: settings can't turn it into another.
+fn same_account(account: &ChannelAccount, key: Option<String>) -> Result<(), DeskError> {
+    match key {
+        Some(key) if key != account.external_key => {
+            let known = &account.external_key;
+            let detail = format!(
+                "these settings are those of `{key}`, and this channel is `{known}`: connect the other one as a channel of its own"
+            );
+            Err(DeskError::invalid("other_account", "settings", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes a channel: conversations stay readable, what waits to be sent is shown as not sent, its settings go. With the last
+/// channel of a connection go the connection's secrets and its webhook address. The number of messages' parts that were
+/// withheld.
+///
+/// # Errors
+/// [`DeskError::NotFound`], also the second time.
+pub async fn remove(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Result<usize, DeskError> {
+    authorise(caller, Action::ManageChannels)?;
+    let (desk_in, now) = (desk.clone(), desk.now());
+    let removed = desk
+        .storage()
+        .transact(&caller.scope, move |tx| {
+            let desk = desk_in.clone();
+            Box::pin(async move {
+                let reason = json!({ "reason": "channel_removed" });
+                let removed =
+                    tx.remove_account(id, &reason, now).await?.ok_or(DeskError::NotFound { what: "channel" })?;
+                let data = json!({ "account": id, "withheld": removed.withheld });
+                tell(tx, desk.ids(), None, "channel.removed", data, now).await?;
+                if removed.with_connection {
+                    tell(tx, desk.ids(), None, "connection.removed", json!({ "connection": removed.connection }), now)
+                        .await?;
+                }
+                Ok::<_, DeskError>(removed.withheld.len())
+            })
+        })
+        .await;
+    desk.channels().forget(&caller.scope);
+    removed
 }
 
 /// Asks the platform for an account's templates and stores what it says.
@@ -148,6 +207,7 @@ pub async fn change(
 /// [`DeskError::Conflict`] where the channel has no templates, [`DeskError::Platform`] what the platform said.
 pub async fn sync_templates(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Result<SyncCounts, DeskError> {
     authorise(caller, Action::SyncTemplates)?;
+    present_account(&desk.reader(&caller.scope), id).await?;
     let (account, channel) = desk.account(&caller.scope, id).await?;
     let catalog = channel
         .templates()
@@ -160,16 +220,7 @@ pub async fn sync_templates(desk: &Desk, caller: &Caller, id: ChannelAccountId) 
             Box::pin(async move {
                 let counts = tx.upsert_templates(account.id, &definitions, desk.ids(), now).await?;
                 let data = json!({ "account": account.id, "added": counts.added, "changed": counts.changed, "gone": counts.gone });
-                let id = EventId::new(desk.ids());
-                tx.emit(&NewEvent {
-                    id,
-                    kind: "templates.synced".to_owned(),
-                    conversation: None,
-                    contact: None,
-                    data,
-                    at: now,
-                })
-                .await?;
+                tell(tx, desk.ids(), None, "templates.synced", data, now).await?;
                 Ok(counts)
             })
         })
@@ -183,54 +234,72 @@ pub async fn sync_templates(desk: &Desk, caller: &Caller, id: ChannelAccountId) 
 pub async fn templates(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Result<Vec<Template>, DeskError> {
     authorise(caller, Action::ReadChannels)?;
     let reader = desk.reader(&caller.scope);
-    reader.account(id).await?.ok_or(DeskError::NotFound { what: "channel" })?;
+    present_account(&reader, id).await?;
     Ok(reader.templates(id).await?)
+}
+
+/// An account to be stored, new or changed.
+struct Change {
+    account: ChannelAccount,
+    /// The connection that is made with it.
+    made: Option<(Connection, NewTokens)>,
+    /// What was given; what was there stays.
+    settings: BTreeMap<String, SecretString>,
+    once: Option<Once<ChannelDetail>>,
 }
 
 async fn store(
     desk: &Desk,
     caller: &Caller,
     platform: &Arc<dyn Platform>,
-    account: ChannelAccount,
-    made: Option<(Connection, NewTokens)>,
-    settings: BTreeMap<String, SecretString>,
-) -> Result<ChannelAccount, DeskError> {
+    change: Change,
+) -> Result<ChannelDetail, DeskError> {
+    let Change { account, made, settings, once } = change;
     let sorted = Arc::new(Sorted::of(platform.settings(), settings));
-    let (desk_in, now, account) = (desk.clone(), desk.now(), Arc::new(account));
-    let stored = account.clone();
-    desk.storage()
+    let (desk_in, caller_in, now) = (desk.clone(), caller.clone(), desk.now());
+    let (account, once) = (Arc::new(account), once.map(Arc::new));
+    let stored = desk
+        .storage()
         .transact(&caller.scope, move |tx| {
-            let (desk, sorted, account, made) = (desk_in.clone(), sorted.clone(), account.clone(), made.clone());
+            let (desk, caller, once) = (desk_in.clone(), caller_in.clone(), once.clone());
+            let (sorted, account, made) = (sorted.clone(), account.clone(), made.clone());
             Box::pin(async move {
-                if let Some((made, tokens)) = &made {
-                    tx.put_connection(made, &Value::Object(sorted.connection.clone()), now).await?;
-                    tokens.store(tx, made.id, now).await?;
-                }
-                if !sorted.secrets.is_empty() {
-                    let secrets: Secrets = sorted.secrets.clone().into_iter().collect();
-                    tx.put_secrets(account.connection, &secrets, now).await?;
-                }
-                tx.put_account(&account, now).await?;
-                if !sorted.account.is_empty() {
-                    tx.put_account_settings(account.id, &Value::Object(sorted.account.clone())).await?;
-                }
-                let id = EventId::new(desk.ids());
-                let data = json!({ "account": account.id, "enabled": account.enabled });
-                tx.emit(&NewEvent {
-                    id,
-                    kind: "channel.changed".to_owned(),
-                    conversation: None,
-                    contact: None,
-                    data,
-                    at: now,
-                })
-                .await?;
-                Ok::<_, DeskError>(())
+                let stored = async {
+                    put(tx, &sorted, &account, made.as_ref(), now).await?;
+                    let data = json!({ "account": account.id, "enabled": account.enabled });
+                    tell(tx, desk.ids(), None, "channel.changed", data, now).await?;
+                    queries::detail(&desk, &caller, tx, (*account).clone()).await
+                };
+                only_once(once.as_deref(), tx, now, stored).await
             })
         })
-        .await?;
+        .await;
     desk.channels().forget(&caller.scope);
-    Ok((*stored).clone())
+    stored
+}
+
+async fn put(
+    tx: &Tx,
+    sorted: &Sorted,
+    account: &ChannelAccount,
+    made: Option<&(Connection, NewTokens)>,
+    now: OffsetDateTime,
+) -> Result<(), DeskError> {
+    if let Some((made, tokens)) = made {
+        tx.put_connection(made, &Value::Object(sorted.connection.clone()), now).await?;
+        tokens.store(tx, made.id, now).await?;
+    } else if !tx.lock_connection(account.connection).await? {
+        return Err(DeskError::NotFound { what: "connection" });
+    }
+    if !sorted.secrets.is_empty() {
+        let secrets: Secrets = sorted.secrets.clone().into_iter().collect();
+        tx.put_secrets(account.connection, &secrets, now).await?;
+    }
+    tx.put_account(account, now).await?;
+    if !sorted.account.is_empty() {
+        tx.put_account_settings(account.id, &Value::Object(sorted.account.clone())).await?;
+    }
+    Ok(())
 }
 
 /// Settings by where they are kept.
@@ -347,7 +416,9 @@ fn own_settings(stored: &Value) -> BTreeMap<String, SecretString> {
     stored.as_object().into_iter().flatten().map(pair).collect()
 }
 
-fn external_key(platform: &Arc<dyn Platform>, values: &SettingValues) -> Option<String> {
-    let field = platform.settings().iter().find(|field| field.external_key)?;
-    values.get(field.name).map(str::to_owned)
+/// How the platform names the account in its webhooks: a setting says it, or the channel reads it out of others.
+fn external_key(platform: &Arc<dyn Platform>, values: &SettingValues, channel: &dyn Channel) -> Option<String> {
+    let field = platform.settings().iter().find(|field| field.external_key);
+    let said = field.and_then(|field| values.get(field.name)).map(str::to_owned);
+    said.or_else(|| channel.external_key())
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use transom_domain::{Contact, ContactId, EventId, Profile};
-use transom_storage::{NewEvent, StoredContact, Tx};
+use transom_domain::{Contact, ContactId, Identity, Profile};
+use transom_storage::{PersonSeed, StoredContact};
 use transom_windows::{Blocker, Event, What};
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::changes::tell;
+use crate::idempotency::{Once, only_once};
 use crate::situation::{Situation, wires};
 use crate::{Desk, DeskError};
 
@@ -25,6 +27,10 @@ pub struct NewContact {
 pub struct ContactPatch {
     /// The name that agents see.
     pub display_name: Option<String>,
+    /// Given name.
+    pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: Option<String>,
     /// Email address.
     pub email: Option<String>,
     /// Phone number.
@@ -33,11 +39,23 @@ pub struct ContactPatch {
     pub language: Option<String>,
 }
 
+impl From<ContactPatch> for NewContact {
+    fn from(patch: ContactPatch) -> Self {
+        let ContactPatch { display_name, first_name, last_name, email, phone, language } = patch;
+        Self { display_name, profile: Profile { first_name, last_name, email, phone, language, ..Profile::default() } }
+    }
+}
+
 /// Adds a contact.
 ///
 /// # Errors
 /// [`DeskError::Invalid`] for a contact without any name or address.
-pub async fn add(desk: &Desk, caller: &Caller, new: NewContact) -> Result<StoredContact, DeskError> {
+pub async fn add(
+    desk: &Desk,
+    caller: &Caller,
+    new: NewContact,
+    once: Option<Once<StoredContact>>,
+) -> Result<StoredContact, DeskError> {
     authorise(caller, Action::WriteContacts)?;
     let profile = checked(new.profile)?;
     let contact = Contact {
@@ -47,22 +65,19 @@ pub async fn add(desk: &Desk, caller: &Caller, new: NewContact) -> Result<Stored
         blocked: false,
         created_at: desk.now(),
     };
-    if contact.display_name.is_none() && contact.profile.is_empty() {
-        return Err(DeskError::invalid(
-            "contact_empty",
-            "display_name",
-            "give a name, a phone number or an email address",
-        ));
-    }
-    let (desk_in, now, contact) = (desk.clone(), desk.now(), Arc::new(contact));
+    somebody(&contact)?;
+    let (desk_in, now, contact, once) = (desk.clone(), desk.now(), Arc::new(contact), once.map(Arc::new));
     let id = contact.id;
     desk.storage()
         .transact(&caller.scope, move |tx| {
-            let (desk, contact) = (desk_in.clone(), contact.clone());
+            let (desk, contact, once) = (desk_in.clone(), contact.clone(), once.clone());
             Box::pin(async move {
-                tx.insert_contact(&contact, now).await?;
-                emit(&desk, tx, "contact.created", contact.id, json!({})).await?;
-                tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
+                let added = async {
+                    tx.insert_contact(&contact, now).await?;
+                    tell(tx, desk.ids(), Some(id), "contact.created", json!({}), now).await?;
+                    tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
+                };
+                only_once(once.as_deref(), tx, now, added).await
             })
         })
         .await
@@ -71,7 +86,8 @@ pub async fn add(desk: &Desk, caller: &Caller, new: NewContact) -> Result<Stored
 /// Changes a contact.
 ///
 /// # Errors
-/// [`DeskError::NotFound`], [`DeskError::VersionMismatch`] when `expected` is not the present version.
+/// [`DeskError::NotFound`]; [`DeskError::VersionMismatch`] when `expected` is not the present version;
+/// [`DeskError::Invalid`] for a change that leaves nothing to know the contact by.
 pub async fn change(
     desk: &Desk,
     caller: &Caller,
@@ -85,19 +101,74 @@ pub async fn change(
         .transact(&caller.scope, move |tx| {
             let (desk, patch) = (desk_in.clone(), patch.clone());
             Box::pin(async move {
-                let mut contact = tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?.contact;
+                let stored = tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+                let mut contact = stored.contact;
                 let set = |field: &mut Option<String>, new: &Option<String>| {
                     if let Some(new) = new {
                         *field = Some(new.trim().to_owned()).filter(|text| !text.is_empty());
                     }
                 };
                 set(&mut contact.display_name, &patch.display_name);
+                set(&mut contact.profile.first_name, &patch.first_name);
+                set(&mut contact.profile.last_name, &patch.last_name);
                 set(&mut contact.profile.email, &patch.email);
                 set(&mut contact.profile.phone, &patch.phone);
                 set(&mut contact.profile.language, &patch.language);
                 contact.profile = checked(contact.profile)?;
+                if stored.identities.is_empty() {
+                    somebody(&contact)?;
+                }
                 tx.update_contact(&contact, expected, now).await?.ok_or(DeskError::VersionMismatch)?;
-                emit(&desk, tx, "contact.changed", id, json!({})).await?;
+                tell(tx, desk.ids(), Some(id), "contact.changed", json!({}), now).await?;
+                tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
+            })
+        })
+        .await
+}
+
+/// Asks every platform of the contact that tells profiles on demand, and keeps what it says: the name that an agent
+/// chose stays. What one platform can't tell now does not hold up what another one told.
+///
+/// # Errors
+/// [`DeskError::NotFound`]; [`DeskError::Conflict`] where no channel of the contact tells profiles; [`DeskError::Platform`] when
+/// none of them told anything.
+pub async fn refresh(desk: &Desk, caller: &Caller, id: ContactId) -> Result<StoredContact, DeskError> {
+    authorise(caller, Action::WriteContacts)?;
+    let reader = desk.reader(&caller.scope);
+    let found = reader.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+    let mut told = Vec::new();
+    let mut failed = None;
+    for identity in found.identities {
+        let (account, channel) = desk.account(&caller.scope, identity.account).await?;
+        let Some(profiles) = channel.profiles().filter(|_| account.enabled) else { continue };
+        match profiles.fetch(&identity).await {
+            Ok(profile) => told.push((identity, profile)),
+            Err(error) => {
+                tracing::info!(identity = %identity.id, code = error.code(), "a platform told no profile");
+                failed = Some(error);
+            }
+        }
+    }
+    match failed {
+        Some(error) if told.is_empty() => return Err(error.into()),
+        None if told.is_empty() => {
+            let detail = "no channel on which this contact is known tells profiles on demand";
+            return Err(DeskError::conflict("no_profiles", detail));
+        }
+        _ => {}
+    }
+    let (desk_in, now, told) = (desk.clone(), desk.now(), Arc::new(told));
+    desk.storage()
+        .transact(&caller.scope, move |tx| {
+            let (desk, told) = (desk_in.clone(), told.clone());
+            Box::pin(async move {
+                for (identity, profile) in told.iter() {
+                    let Identity { id, contact, account, addresses } = identity.clone();
+                    let seed =
+                        PersonSeed { identity: id, contact, account, addresses, profile: profile.clone(), at: now };
+                    tx.meet(&seed, now).await?;
+                }
+                tell(tx, desk.ids(), Some(id), "contact.changed", json!({}), now).await?;
                 tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
             })
         })
@@ -144,14 +215,36 @@ pub async fn set_blocked(
                 contact.blocked = blocked;
                 tx.update_contact(&contact, None, now).await?.ok_or(DeskError::NotFound { what: "contact" })?;
                 let kind = if blocked { "contact.blocked" } else { "contact.unblocked" };
-                emit(&desk, tx, kind, id, json!({})).await?;
+                tell(tx, desk.ids(), Some(id), kind, json!({}), now).await?;
                 tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
             })
         })
         .await
 }
 
-fn checked(mut profile: Profile) -> Result<Profile, DeskError> {
+/// A contact that no channel knows must be known by something: otherwise nobody would ever find it again.
+fn somebody(contact: &Contact) -> Result<(), DeskError> {
+    // A language is nobody's name.
+    let known = Profile { language: None, picture_url: None, ..contact.profile.clone() };
+    if contact.display_name.is_none() && known.is_empty() {
+        let detail = "give a name, a phone number or an email address: nothing else would be known of this contact";
+        return Err(DeskError::invalid("contact_empty", "display_name", detail));
+    }
+    Ok(())
+}
+
+fn checked(profile: Profile) -> Result<Profile, DeskError> {
+    let said = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let mut profile = Profile {
+        name: said(profile.name),
+        first_name: said(profile.first_name),
+        last_name: said(profile.last_name),
+        username: said(profile.username),
+        email: said(profile.email),
+        phone: said(profile.phone),
+        language: said(profile.language),
+        picture_url: said(profile.picture_url),
+    };
     if let Some(phone) = &profile.phone {
         profile.phone = Some(e164(phone)?);
     }
@@ -183,12 +276,6 @@ fn e164(phone: &str) -> Result<String, DeskError> {
             ),
         ))
     }
-}
-
-async fn emit(desk: &Desk, tx: &Tx, kind: &str, contact: ContactId, data: serde_json::Value) -> Result<(), DeskError> {
-    let id = EventId::new(desk.ids());
-    let at = desk.now();
-    Ok(tx.emit(&NewEvent { id, kind: kind.to_owned(), conversation: None, contact: Some(contact), data, at }).await?)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use transom_windows::{Policies, Policy};
 use uuid::Uuid;
 
 use crate::DeskError;
+use crate::housekeeping::Retention;
 use crate::registry::{LiveChannels, Registry};
 
 /// Everything a use case needs. Cheap to clone.
@@ -25,11 +26,13 @@ pub struct DeskConfig {
     /// How long a claim on a part lasts. Longer than the HTTP client's longest request, with room to record the result
     /// (reliability.md 6); what was in hand at a crash is recovered after it.
     pub lease: Duration,
+    /// How long things are kept that no agent needs any more.
+    pub retention: Retention,
 }
 
 impl Default for DeskConfig {
     fn default() -> Self {
-        Self { lease: Duration::seconds(60) }
+        Self { lease: Duration::seconds(60), retention: Retention::default() }
     }
 }
 

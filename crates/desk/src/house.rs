@@ -1,7 +1,7 @@
 //! The workspace's own rules: what the platform would allow and we still don't do.
 
 use serde::Serialize;
-use transom_domain::{ConversationId, Settings, Status};
+use transom_domain::{ChannelAccount, ConversationId, Settings, Status};
 use transom_windows::Sender;
 
 /// What the house rules look at.
@@ -15,6 +15,8 @@ pub(crate) struct HouseRules {
     pub(crate) tag_missing: bool,
     /// The account is switched off by an administrator.
     pub(crate) account_disabled: bool,
+    /// The account was removed.
+    pub(crate) account_removed: bool,
 }
 
 /// What a house rule says against a message, and what would change that.
@@ -43,6 +45,11 @@ pub enum HouseReason {
         /// What to do.
         remedy: &'static str,
     },
+    /// The account was removed.
+    ChannelRemoved {
+        /// What to do.
+        remedy: &'static str,
+    },
 }
 
 impl HouseReason {
@@ -53,6 +60,7 @@ impl HouseReason {
             HouseReason::ActiveConversation { .. } => "active_conversation",
             HouseReason::TagRequired { .. } => "tag_required",
             HouseReason::AccountDisabled { .. } => "account_disabled",
+            HouseReason::ChannelRemoved { .. } => "channel_removed",
         }
     }
 }
@@ -60,7 +68,9 @@ impl HouseReason {
 /// Everything the house says against a message of this sender.
 pub(crate) fn reasons(rules: &HouseRules, sender: Sender) -> Vec<HouseReason> {
     let mut reasons = Vec::new();
-    if rules.account_disabled {
+    if rules.account_removed {
+        reasons.push(HouseReason::ChannelRemoved { remedy: "write to the contact over another channel" });
+    } else if rules.account_disabled {
         reasons.push(HouseReason::AccountDisabled { remedy: "an administrator switches the account on" });
     }
     if sender == Sender::Bot && rules.status.is_some_and(|status| status != Status::Closed) {
@@ -82,6 +92,13 @@ impl HouseRules {
     /// For a conversation that is there, without the rules about opening a thread.
     pub(crate) fn of(status: Status, enabled: bool) -> Self {
         Self { status: Some(status), account_disabled: !enabled, ..Self::default() }
+    }
+
+    /// For an account that may have been removed.
+    pub(crate) fn over(mut self, account: &ChannelAccount) -> Self {
+        self.account_disabled = !account.enabled;
+        self.account_removed = account.removed_at.is_some();
+        self
     }
 
     /// With the rules about opening a thread.

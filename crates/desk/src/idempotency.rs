@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
-use transom_storage::{Idempotency, IdempotencyKey, StoredAnswer, Tx};
+use transom_storage::{Idempotency, IdempotencyKey, Reader, StoredAnswer, Tx};
 
 use crate::DeskError;
 
@@ -27,24 +27,54 @@ impl<T> Once<T> {
     /// [`DeskError::Replayed`] with the stored answer, [`DeskError::Invalid`] for the same key with another body,
     /// [`DeskError::Conflict`] while the first is still running.
     pub(crate) async fn begin(&self, tx: &Tx, now: OffsetDateTime) -> Result<(), DeskError> {
-        match tx.begin_idempotent(&self.key, None, now).await? {
-            Idempotency::Fresh => Ok(()),
-            Idempotency::Replay(answer) => Err(DeskError::Replayed(answer)),
-            Idempotency::OtherBody => Err(DeskError::invalid(
-                "idempotency_key_reused",
-                "Idempotency-Key",
-                "this key was used with another body: use a new key for a new request",
-            )),
-            Idempotency::Running => Err(DeskError::conflict(
-                "idempotency_key_running",
-                "the first request with this key is still running: ask again in a second",
-            )),
-        }
+        answered(tx.begin_idempotent(&self.key, None, now).await?)
+    }
+
+    /// Before what happens outside the transaction, such as asking a platform: a repeat does none of it. Takes no key.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub(crate) async fn look(&self, reader: &Reader) -> Result<(), DeskError> {
+        answered(reader.known_request(&self.key).await?)
     }
 
     /// Last in the transaction of the effect.
     pub(crate) async fn finish(&self, tx: &Tx, value: &T) -> Result<(), DeskError> {
         Ok(tx.finish_idempotent(&self.key, &(self.answer)(value)).await?)
+    }
+}
+
+/// The effect of a request, at most once: `effect` is not begun if the request was answered before, and its answer is stored
+/// with it.
+///
+/// # Errors
+/// As [`Once::begin`], and what the effect says; nothing of the key is kept then.
+pub(crate) async fn only_once<T>(
+    once: Option<&Once<T>>,
+    tx: &Tx,
+    now: OffsetDateTime,
+    effect: impl Future<Output = Result<T, DeskError>>,
+) -> Result<T, DeskError> {
+    let Some(once) = once else { return effect.await };
+    once.begin(tx, now).await?;
+    let value = effect.await?;
+    once.finish(tx, &value).await?;
+    Ok(value)
+}
+
+fn answered(known: Idempotency) -> Result<(), DeskError> {
+    match known {
+        Idempotency::Fresh => Ok(()),
+        Idempotency::Replay(answer) => Err(DeskError::Replayed(answer)),
+        Idempotency::OtherBody => Err(DeskError::invalid(
+            "idempotency_key_reused",
+            "Idempotency-Key",
+            "this key was used with another body: use a new key for a new request",
+        )),
+        Idempotency::Running => Err(DeskError::conflict(
+            "idempotency_key_running",
+            "the first request with this key is still running: ask again in a second",
+        )),
     }
 }
 

@@ -11,14 +11,12 @@ use transom_storage::{
     Attempt, ContactQuery, ConversationQuery, Episode, NumberedEvent, Reader, StoredAgent, StoredConnection,
     StoredContact, StoredConversation, StoredMessage, StoredQuarantine, StoredToken, TabCounts,
 };
-use transom_windows::{Ask, Basis, Decision, Policy, Question, QuestionError, Sender};
+use transom_windows::{Decision, Policy, Question, QuestionError};
 
 use crate::authorise::{Action, Caller, authorise};
-use crate::situation::{Situation, wires};
+pub use crate::rows::ConversationRow;
+use crate::rows::{row, rows};
 use crate::{Desk, DeskError};
-
-/// The furthest instant a column can hold stands for "no end".
-const NO_END: OffsetDateTime = crate::situation::FAR_FUTURE;
 
 /// Answers a question by the policies in force.
 ///
@@ -69,28 +67,6 @@ pub async fn contact(desk: &Desk, caller: &Caller, id: ContactId) -> Result<Stor
     desk.reader(&caller.scope).contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
 }
 
-/// A conversation with what may be sent in it now.
-#[derive(Debug)]
-pub struct ConversationRow {
-    /// As stored.
-    pub stored: StoredConversation,
-    /// The customer's name.
-    pub contact_name: Option<String>,
-    /// What a person may send, decided now and not as the columns remember it.
-    pub human: Decision,
-    /// What automation may send.
-    pub automation: Decision,
-}
-
-impl ConversationRow {
-    /// Until when a person may send free text; `None` when they may not, or without end.
-    pub fn free_form_until(&self) -> Option<OffsetDateTime> {
-        let free = self.human.permits().iter().filter(|permit| matches!(permit.basis(), Basis::FreeForm));
-        let ends = free.map(|permit| permit.lapses_at().unwrap_or(NO_END));
-        ends.max().filter(|end| *end < NO_END)
-    }
-}
-
 /// A page of conversations, each decided anew.
 ///
 /// # Errors
@@ -103,11 +79,8 @@ pub async fn conversations(
     authorise(caller, Action::ReadConversations)?;
     let reader = desk.reader(&caller.scope);
     check_filters(&reader, query).await?;
-    let mut rows = Vec::new();
-    for stored in reader.conversations(query).await? {
-        rows.push(row(desk, caller, &reader, stored).await?);
-    }
-    Ok(rows)
+    let page = reader.conversations(query).await?;
+    rows(desk, &caller.scope, &reader, page).await
 }
 
 /// How many conversations each tab has by the same filters.
@@ -129,7 +102,7 @@ pub async fn conversation(desk: &Desk, caller: &Caller, id: ConversationId) -> R
     authorise(caller, Action::ReadConversations)?;
     let reader = desk.reader(&caller.scope);
     let stored = reader.conversation(id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
-    row(desk, caller, &reader, stored).await
+    row(desk, &caller.scope, &reader, stored).await
 }
 
 /// The same for a conversation that was just changed.
@@ -138,7 +111,7 @@ pub async fn conversation(desk: &Desk, caller: &Caller, id: ConversationId) -> R
 /// When the database fails.
 pub async fn shown(desk: &Desk, caller: &Caller, stored: StoredConversation) -> Result<ConversationRow, DeskError> {
     authorise(caller, Action::ReadConversations)?;
-    row(desk, caller, &desk.reader(&caller.scope), stored).await
+    row(desk, &caller.scope, &desk.reader(&caller.scope), stored).await
 }
 
 /// The stretches of a conversation, oldest first.
@@ -150,22 +123,6 @@ pub async fn episodes(desk: &Desk, caller: &Caller, id: ConversationId) -> Resul
     let reader = desk.reader(&caller.scope);
     reader.conversation(id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
     Ok(reader.episodes(id).await?)
-}
-
-async fn row(
-    desk: &Desk,
-    caller: &Caller,
-    reader: &Reader,
-    stored: StoredConversation,
-) -> Result<ConversationRow, DeskError> {
-    let missing = || DeskError::NotFound { what: "conversation" };
-    let identity = reader.identity(stored.conversation.identity).await?.ok_or_else(missing)?;
-    let contact_name = reader.contact(stored.contact).await?.and_then(|contact| contact.contact.shown_name());
-    let wires = wires(desk, &caller.scope, stored.account).await?;
-    let now = desk.now();
-    let situation = Situation::load(reader, identity, wires, now).await?;
-    let decide = |sender| situation.policy.decide(&situation.facts, Ask::by(sender), now);
-    Ok(ConversationRow { contact_name, human: decide(Sender::Human), automation: decide(Sender::Automation), stored })
 }
 
 /// A foreign id in a filter is one that is not there (reliability.md 12).
@@ -231,7 +188,7 @@ pub async fn tags(desk: &Desk, caller: &Caller) -> Result<Vec<String>, DeskError
 }
 
 /// An account with everything that may be shown of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ChannelDetail {
     /// The account.
     pub account: ChannelAccount,
@@ -276,11 +233,17 @@ pub async fn channels(desk: &Desk, caller: &Caller) -> Result<Vec<ChannelDetail>
 pub async fn channel(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Result<ChannelDetail, DeskError> {
     authorise(caller, Action::ReadChannels)?;
     let reader = desk.reader(&caller.scope);
-    let account = reader.account(id).await?.ok_or(DeskError::NotFound { what: "channel" })?;
+    let account = present_account(&reader, id).await?;
     detail(desk, caller, &reader, account).await
 }
 
-async fn detail(
+/// An account that was not removed.
+pub(crate) async fn present_account(reader: &Reader, id: ChannelAccountId) -> Result<ChannelAccount, DeskError> {
+    let account = reader.account(id).await?.filter(|account| account.removed_at.is_none());
+    account.ok_or(DeskError::NotFound { what: "channel" })
+}
+
+pub(crate) async fn detail(
     desk: &Desk,
     caller: &Caller,
     reader: &Reader,

@@ -10,6 +10,7 @@ use transom_storage::{Reader, Storage, WorkspaceScope};
 
 use crate::DeskError;
 use crate::ports::of_connection;
+use crate::removed::Removed;
 
 /// How long a live channel is used before its settings are looked at again: the longest that a change made by another
 /// replica stays unseen.
@@ -118,9 +119,14 @@ impl LiveChannels {
             return Ok((live.account.clone(), live.channel.clone()));
         }
         let account = reader.account(id).await?.ok_or(DeskError::NotFound { what: "channel" })?;
-        let platform = self.registry.require(&account.platform)?;
-        let settings = stored_settings(reader, account.connection, Some(&account)).await?;
-        let channel = platform.connect(&settings, &self.ports_of(scope, account.connection))?;
+        let channel: Arc<dyn Channel> = if account.removed_at.is_some() {
+            // Its settings and secrets are gone.
+            Arc::new(Removed::new())
+        } else {
+            let platform = self.registry.require(&account.platform)?;
+            let settings = stored_settings(reader, account.connection, Some(&account)).await?;
+            platform.connect(&settings, &self.ports_of(scope, account.connection))?
+        };
         let live = Live { channel, account: Arc::new(account), looked_at: now };
         lock(&self.accounts).insert(key, live.clone());
         Ok((live.account, live.channel))

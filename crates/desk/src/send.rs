@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
-use transom_channel::Channel;
+use transom_channel::{Channel, ContactField};
 use transom_domain::{
     Actor, Address, Attachment, Author, Body, ChannelAccount, ChannelAccountId, Choices, ContactCard, ContactId,
     Content, Conversation, ConversationId, DeliveryState, Direction, EpisodeId, Identity, IdentityId, Location,
@@ -123,6 +123,10 @@ pub async fn send(
         }
     };
     let (account, channel, policy) = wires(desk, &caller.scope, account).await?;
+    if account.removed_at.is_some() {
+        let detail = format!("the channel `{}` was removed: write over another one", account.name);
+        return Err(DeskError::conflict("channel_removed", detail));
+    }
     let job = Arc::new(Job {
         desk: desk.clone(),
         caller: caller.clone(),
@@ -301,15 +305,10 @@ impl Job {
     fn first_address(&self, profile: &Profile) -> Result<Address, DeskError> {
         let rules = self.channel.capabilities().addresses.iter().filter(|rule| rule.can_start);
         let mut wanted = Vec::new();
-        for rule in rules {
-            let known = match rule.kind {
-                "phone" => &profile.phone,
-                "email" => &profile.email,
-                _ => &None,
-            };
-            match known {
-                Some(value) => return Ok(Address::new(rule.kind, value.clone())),
-                None => wanted.push(rule.kind),
+        for (rule, field) in rules.filter_map(|rule| Some((rule, rule.from?))) {
+            match field.of(profile) {
+                Some(value) => return Ok(Address::new(rule.kind, value)),
+                None => wanted.push(field),
             }
         }
         if wanted.is_empty() {
@@ -318,7 +317,8 @@ impl Job {
                 "on this channel only the customer can start a conversation",
             ));
         }
-        let code = if wanted == ["email"] { "no_email_address" } else { "no_address" };
+        let code = if wanted == [ContactField::Email] { "no_email_address" } else { "no_address" };
+        let wanted: Vec<&str> = wanted.into_iter().map(ContactField::label).collect();
         Err(DeskError::conflict(
             code,
             format!("the contact has no {} to write to: add it to the contact first", wanted.join(" or ")),
@@ -478,10 +478,11 @@ pub(crate) fn preview(content: &Content) -> String {
 
 /// The platform's id of a message of the same conversation, for quoting it.
 async fn quoted_provider_id(tx: &Tx, stored: &StoredConversation, id: MessageId) -> Result<String, DeskError> {
-    let quoted =
-        tx.message(id).await?.filter(|quoted| quoted.message.conversation == stored.conversation.id).ok_or_else(
-            || DeskError::invalid("reply_to_unknown", "reply_to", "there is no such message in this conversation"),
-        )?;
+    let quoted = tx.message(id).await?.ok_or(DeskError::NotFound { what: "message to quote" })?;
+    if quoted.message.conversation != stored.conversation.id {
+        let detail = "the message to quote belongs to another conversation";
+        return Err(DeskError::invalid("reply_to_unknown", "reply_to", detail));
+    }
     let of_part = || quoted.parts.iter().find_map(|part| part.part.provider_id.clone());
     quoted.provider_id.clone().or_else(of_part).ok_or_else(|| {
         DeskError::conflict("reply_to_unsent", "the quoted message has no id on the platform yet: it can't be quoted")

@@ -59,7 +59,8 @@ impl Situation {
         Ok(Self::restore(met.identity.clone(), wires, &Snapshot { person: met.facts.clone(), account: in_account }))
     }
 
-    fn restore(identity: Identity, (account, channel, policy): Wires, snapshot: &Snapshot) -> Self {
+    /// What is known of a person, from what was read of them.
+    pub(crate) fn restore(identity: Identity, (account, channel, policy): Wires, snapshot: &Snapshot) -> Self {
         let (facts, dropped) = Facts::restore(subject_of(&identity), &policy, snapshot);
         for dropped in dropped {
             let (identity, policy) = (identity.id, policy.name());

@@ -44,7 +44,7 @@ pub async fn window(desk: &Desk, caller: &Caller, conversation: ConversationId) 
     authorise(caller, Action::ReadConversations)?;
     let (stored, situation) = situation_of(desk, caller, conversation).await?;
     let now = desk.now();
-    let house = HouseRules::of(stored.conversation.status, situation.account.enabled);
+    let house = HouseRules::of(stored.conversation.status, situation.account.enabled).over(&situation.account);
     let view = |sender| SenderView {
         decision: situation.policy.decide(&situation.facts, Ask::by(sender), now),
         house: reasons(&house, sender),
@@ -107,8 +107,11 @@ pub async fn reachability(
     let mut reach = Vec::new();
     for identity in found.identities {
         let wires = wires(desk, &caller.scope, identity.account).await?;
+        if wires.0.removed_at.is_some() {
+            continue;
+        }
         let situation = Situation::load(&reader, identity, wires, now).await?;
-        let house = HouseRules { account_disabled: !situation.account.enabled, ..HouseRules::default() };
+        let house = HouseRules::default().over(&situation.account);
         reach.push(Reach {
             account: situation.account.id,
             platform: situation.account.platform.clone(),

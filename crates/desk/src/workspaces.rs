@@ -8,7 +8,17 @@ use transom_domain::{Agent, AgentId, Role, Settings, Team, TeamId, TokenId, Work
 use transom_storage::{NewToken, NewWorkspace, WorkspaceScope};
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::idempotency::{Once, only_once};
 use crate::{Desk, DeskError};
+
+/// A token that was just made. Only its digest is stored: nobody can show it again.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// Its id, to revoke it by.
+    pub id: TokenId,
+    /// The token.
+    pub token: SecretString,
+}
 
 /// Makes a workspace with its first administrator, and a token for them: for the command line, never for the API.
 ///
@@ -20,8 +30,8 @@ pub async fn create(desk: &Desk, name: &str, admin: &str) -> Result<(Caller, Sec
     let scope = desk.storage().create_workspace(new, now).await?;
     let agent =
         Agent { id: AgentId::new(desk.ids()), workspace: scope.workspace(), name: admin.to_owned(), role: Role::Admin };
-    let token = put_agent_with_token(desk, &scope, agent.clone(), "first token", None).await?;
-    Ok((Caller { scope, agent }, token))
+    let (_, issued) = put_agent_with_token(desk, &scope, agent.clone(), "first token", None, None).await?;
+    Ok((Caller { scope, agent }, issued.token))
 }
 
 /// Adds an agent with a token, shown once.
@@ -34,7 +44,8 @@ pub async fn add_agent(
     name: &str,
     role: Role,
     expires_at: Option<OffsetDateTime>,
-) -> Result<(Agent, SecretString), DeskError> {
+    once: Option<Once<(Agent, Issued)>>,
+) -> Result<(Agent, Issued), DeskError> {
     authorise(caller, Action::ManageAgents)?;
     let name = name.trim();
     if name.is_empty() {
@@ -42,35 +53,42 @@ pub async fn add_agent(
     }
     let agent =
         Agent { id: AgentId::new(desk.ids()), workspace: caller.scope.workspace(), name: name.to_owned(), role };
-    let token = put_agent_with_token(desk, &caller.scope, agent.clone(), "api", expires_at).await?;
-    Ok((agent, token))
+    put_agent_with_token(desk, &caller.scope, agent, "api", expires_at, once).await
 }
 
 /// Adds a team with its members.
 ///
 /// # Errors
 /// [`DeskError::NotFound`] for an agent that is not of this workspace.
-pub async fn add_team(desk: &Desk, caller: &Caller, name: &str, members: Vec<AgentId>) -> Result<Team, DeskError> {
+pub async fn add_team(
+    desk: &Desk,
+    caller: &Caller,
+    name: &str,
+    members: Vec<AgentId>,
+    once: Option<Once<Team>>,
+) -> Result<Team, DeskError> {
     authorise(caller, Action::ManageAgents)?;
     let team = Team { id: TeamId::new(desk.ids()), name: name.trim().to_owned() };
     if team.name.is_empty() {
         return Err(DeskError::invalid("name_missing", "name", "a team needs a name"));
     }
-    let (now, members, stored) = (desk.now(), Arc::new(members), team.clone());
+    let (now, members, once) = (desk.now(), Arc::new(members), once.map(Arc::new));
     desk.storage()
         .transact(&caller.scope, move |tx| {
-            let (team, members) = (stored.clone(), members.clone());
+            let (team, members, once) = (team.clone(), members.clone(), once.clone());
             Box::pin(async move {
-                tx.put_team(&team, now).await?;
-                for member in members.iter() {
-                    tx.agent(*member).await?.ok_or(DeskError::NotFound { what: "agent" })?;
-                    tx.add_member(team.id, *member).await?;
-                }
-                Ok::<_, DeskError>(())
+                let added = async {
+                    tx.put_team(&team, now).await?;
+                    for member in members.iter() {
+                        tx.agent(*member).await?.ok_or(DeskError::NotFound { what: "agent" })?;
+                        tx.add_member(team.id, *member).await?;
+                    }
+                    Ok(team)
+                };
+                only_once(once.as_deref(), tx, now, added).await
             })
         })
-        .await?;
-    Ok(team)
+        .await
 }
 
 /// Changes the settings of the workspace.
@@ -99,15 +117,20 @@ async fn put_agent_with_token(
     agent: Agent,
     token_name: &str,
     expires_at: Option<OffsetDateTime>,
-) -> Result<SecretString, DeskError> {
-    let (now, token_name, token_id) = (desk.now(), token_name.to_owned(), TokenId::new(desk.ids()));
+    once: Option<Once<(Agent, Issued)>>,
+) -> Result<(Agent, Issued), DeskError> {
+    let (now, name, id, once) = (desk.now(), token_name.to_owned(), TokenId::new(desk.ids()), once.map(Arc::new));
     desk.storage()
         .transact(scope, move |tx| {
-            let (agent, name) = (agent.clone(), token_name.clone());
+            let (agent, name, once) = (agent.clone(), name.clone(), once.clone());
             Box::pin(async move {
-                tx.put_agent(&agent, true, now).await?;
-                let new = NewToken { id: token_id, agent: agent.id, name, scopes: Vec::new(), expires_at };
-                Ok::<_, DeskError>(tx.create_token(&new, now).await?)
+                let added = async {
+                    tx.put_agent(&agent, true, now).await?;
+                    let new = NewToken { id, agent: agent.id, name, scopes: Vec::new(), expires_at };
+                    let token = tx.create_token(&new, now).await?;
+                    Ok((agent, Issued { id, token }))
+                };
+                only_once(once.as_deref(), tx, now, added).await
             })
         })
         .await

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use crate::{ChannelAccountId, ConnectionId};
 
@@ -46,4 +47,6 @@ pub struct ChannelAccount {
     pub enabled: bool,
     /// Why the platform, or we, stopped this account; `None` while it works.
     pub suspended: Option<String>,
+    /// When it was removed: its conversations can still be read, and nothing goes in or out any more.
+    pub removed_at: Option<OffsetDateTime>,
 }

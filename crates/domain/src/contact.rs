@@ -23,10 +23,14 @@ pub struct Contact {
 impl Contact {
     /// The name to show: the agent's choice, else the platform's name, else `@username`.
     pub fn shown_name(&self) -> Option<String> {
-        self.display_name
-            .clone()
-            .or_else(|| self.profile.name.clone())
-            .or_else(|| self.profile.username.as_ref().map(|name| format!("@{name}")))
+        Self::name_of(self.display_name.clone(), &self.profile)
+    }
+
+    /// The same from its parts, where nothing else of a contact was read.
+    pub fn name_of(display_name: Option<String>, profile: &Profile) -> Option<String> {
+        display_name
+            .or_else(|| profile.name.clone())
+            .or_else(|| profile.username.as_ref().map(|name| format!("@{name}")))
     }
 }
 

@@ -64,6 +64,26 @@ pub struct Button {
     pub choice: bool,
 }
 
+/// Something under a message that opens a page or a call, and tells the business nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Link {
+    /// What it says.
+    pub text: String,
+    /// Where it leads: a web address, or `tel:` and a number.
+    pub url: String,
+}
+
+impl Link {
+    pub(crate) fn new(text: impl Into<String>, url: impl Into<String>) -> Self {
+        Self { text: text.into(), url: url.into() }
+    }
+
+    /// It is one that a browser may follow: no script hides in it.
+    pub(crate) fn leads_out(&self) -> bool {
+        ["https://", "http://", "tel:"].iter().any(|scheme| self.url.starts_with(scheme))
+    }
+}
+
 /// A message as it stands on the customer's phone.
 #[derive(Debug, Clone, Serialize)]
 pub struct Entry {
@@ -78,12 +98,18 @@ pub struct Entry {
     pub kind: String,
     /// The words, header and footer included.
     pub text: String,
+    /// Its first line, where that is a title.
+    pub header: Option<String>,
+    /// Its last line, where that is in small print.
+    pub footer: Option<String>,
     /// The file shown, by its id in the sandbox.
     pub media: Option<String>,
     /// The message that is quoted.
     pub reply_to: Option<String>,
     /// What can be tapped.
     pub buttons: Vec<Button>,
+    /// What leads elsewhere.
+    pub links: Vec<Link>,
     /// How far it came (the business's messages).
     pub progress: Progress,
     /// Why it failed later, by the platform's code.
@@ -110,15 +136,32 @@ impl Entry {
             at,
             kind: kind.to_owned(),
             text: text.into(),
+            header: None,
+            footer: None,
             media: None,
             reply_to: None,
             buttons: Vec::new(),
+            links: Vec::new(),
             progress: Progress::Accepted,
             failed: None,
             reactions: BTreeMap::new(),
             edited: false,
             deleted: false,
         }
+    }
+}
+
+impl Entry {
+    /// The words between header and footer.
+    pub(crate) fn body(&self) -> &str {
+        let mut body = self.text.as_str();
+        if let Some(rest) = self.header.as_deref().and_then(|header| body.strip_prefix(header)) {
+            body = rest;
+        }
+        if let Some(rest) = self.footer.as_deref().and_then(|footer| body.strip_suffix(footer)) {
+            body = rest;
+        }
+        body.trim_matches('\n')
     }
 }
 

@@ -92,7 +92,7 @@ mod webhooks;
 mod world;
 
 pub use acts::{Act, Acted, Action, MediaAct};
-pub use chats::{Author, Button, Conversation, Entry, Progress};
+pub use chats::{Author, Button, Conversation, Entry, Link, Progress};
 pub use config::{Redelivery, SandboxConfig};
 pub use control::Control;
 pub use deliveries::{Delivery, DeliveryState, ReleaseOrder, Try, WebhookOrder};

@@ -116,8 +116,7 @@ pub(crate) fn dimensions(bytes: &[u8]) -> Option<(u32, u32)> {
 pub(crate) fn sample(mime: &str) -> Bytes {
     const PNG: &[u8] = b"\x89PNG\r\n\x1A\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1F\x15\xC4\x89\
         \0\0\0\rIDATx\x9Cc\xF8\xCF\xC0\xF0\x1F\0\x05\0\x01\xFF\x89\x99=\x1D\0\0\0\0IEND\xAEB`\x82";
-    const JPEG: &[u8] =
-        b"\xFF\xD8\xFF\xE0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xFF\xC0\0\x0B\x08\0\x01\0\x01\x01\x01\x11\0\xFF\xD9";
+    const JPEG: &[u8] = include_bytes!("../assets/sample.jpg");
     const PDF: &[u8] = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n";
     Bytes::from_static(match mime {
         "image/jpeg" => JPEG,
@@ -155,8 +154,8 @@ mod tests {
             assert_eq!(sniffed(&sample(mime)), Some(mime));
         }
         assert_eq!(sniffed(b"hello"), None);
-        for mime in ["image/jpeg", "image/png", "image/gif"] {
-            assert_eq!(dimensions(&sample(mime)), Some((1, 1)), "{mime}");
+        for (mime, size) in [("image/jpeg", (240, 160)), ("image/png", (1, 1)), ("image/gif", (1, 1))] {
+            assert_eq!(dimensions(&sample(mime)), Some(size), "{mime}");
         }
         assert_eq!(dimensions(b"\xFF\xD8\xFF"), None);
     }

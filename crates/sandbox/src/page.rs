@@ -8,20 +8,24 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use crate::acts::{Act, Action};
-use crate::chats::{Author, Button, Conversation, Entry, Progress};
+use crate::chats::{Author, Button, Conversation, Entry, Link, Progress};
 use crate::control::Control;
 use crate::http::{Call, Reply, pairs};
-use crate::ledger::WindowState;
+use crate::ledger::{CallRecord, CallState, WindowState};
 use crate::people::Customer;
 use crate::platforms::{Ask, Verdict};
 use crate::{AccountView, Problem};
 
 const STYLE: &str = include_str!("../templates/phones.css");
 const SCRIPT: &str = include_str!("../templates/live.js");
+const ICON: &str = include_str!("../templates/icon.svg");
 
 /// Everything comes from here, and forms go nowhere else.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// How many refused calls are shown, the newest first.
+const REFUSED: usize = 8;
 
 #[derive(Template)]
 #[template(path = "phones.html")]
@@ -29,7 +33,10 @@ struct Phones {
     now: String,
     now_shown: String,
     accepting: bool,
+    /// What was wrong with the last order.
+    problem: Option<String>,
     phones: Vec<Phone>,
+    refused: Vec<RefusedCall>,
     accounts: Vec<(String, String)>,
     customers: Vec<(String, String)>,
 }
@@ -37,11 +44,14 @@ struct Phones {
 struct Phone {
     account: String,
     account_name: String,
+    /// The first letter of the account's name.
+    initial: String,
     customer: String,
     customer_name: String,
     platform: String,
     via: Option<String>,
     via_value: String,
+    /// The query that names this conversation; also its name within the page.
     link: String,
     window: String,
     window_class: &'static str,
@@ -53,53 +63,81 @@ struct Bubble {
     /// The day, where a new one begins.
     day: Option<String>,
     side: &'static str,
+    author: String,
+    kind: String,
     quote: Option<String>,
     picture: Option<String>,
-    file: Option<String>,
+    /// A file's name, and where it is fetched.
+    file: Option<(String, String)>,
+    header: Option<String>,
     text: String,
+    footer: Option<String>,
     time: String,
     ticks: &'static str,
     tick_class: &'static str,
     tick_title: String,
     reactions: String,
     buttons: Vec<Button>,
+    links: Vec<Link>,
     edited: bool,
     deleted: bool,
+}
+
+struct RefusedCall {
+    time: String,
+    method: String,
+    path: String,
+    outcome: String,
 }
 
 /// Answers a call to the page.
 pub(crate) fn answer(control: &Control, call: &Call) -> Reply {
     let result = match (call.method.as_str(), call.pieces().as_slice()) {
-        ("GET", []) => Ok(page(control, |_| true)),
-        ("GET", ["phone"]) => Ok(page(control, |chat| {
-            let asked = |name: &str| call.query(name).filter(|value| !value.is_empty());
-            asked("account") == Some(&chat.account)
-                && asked("customer").unwrap_or_default() == chat.customer
-                && asked("via") == chat.via.as_deref()
-        })),
+        ("GET", []) => Ok(page(control, call, None)),
+        ("GET", ["phone"]) => Ok(page(control, call, None)),
         ("GET", ["phone", "style.css"]) => Ok(Reply::bytes(200, "text/css; charset=utf-8", STYLE.into())),
         ("GET", ["phone", "live.js"]) => Ok(Reply::bytes(200, "text/javascript; charset=utf-8", SCRIPT.into())),
+        ("GET", ["phone", "icon.svg"]) => Ok(Reply::bytes(200, "image/svg+xml", ICON.into())),
         ("POST", ["write"]) => write(control, &form(call)),
         ("POST", ["advance"]) => advance(control, &form(call)),
         _ => Err(Problem::not_found("no such page")),
     };
-    result.unwrap_or_else(|problem| Reply::text(problem.kind.status(), problem.detail))
+    result.unwrap_or_else(|problem| {
+        let status = problem.kind.status();
+        // A form that a browser sent without the script gets the page back, with what was wrong.
+        let reads_pages = call.header("accept").is_some_and(|accept| accept.contains("text/html"));
+        if reads_pages && call.method == "POST" {
+            return Reply { status, ..page(control, call, Some(problem.detail)) };
+        }
+        Reply::text(status, problem.detail)
+    })
 }
 
-fn page(control: &Control, wanted: impl Fn(&Conversation) -> bool) -> Reply {
+/// All conversations, or the one that the query names.
+fn page(control: &Control, call: &Call, problem: Option<String>) -> Reply {
     let accounts: BTreeMap<_, _> =
         control.accounts().into_iter().map(|account| (account.id.clone(), account)).collect();
     let customers: BTreeMap<_, _> =
         control.customers().into_iter().map(|customer| (customer.id.clone(), customer)).collect();
-    let chats = control.conversations().into_iter().filter(wanted);
+    let asked = |name: &str| call.query(name).filter(|value| !value.is_empty());
+    let alone = call.path.first().is_some_and(|first| first == "phone");
+    let wanted = |chat: &Conversation| {
+        asked("account") == Some(&chat.account)
+            && asked("customer").unwrap_or_default() == chat.customer
+            && asked("via") == chat.via.as_deref()
+    };
+    let chats = control.conversations().into_iter().filter(|chat| !alone || wanted(chat));
+    let concerned = |record: &&CallRecord| !alone || record.account.as_deref() == asked("account");
     let now = control.now();
     let page = Phones {
         now: now.format(&Rfc3339).unwrap_or_default(),
         now_shown: shown(now),
         accepting: control.is_accepting(),
+        problem,
         phones: chats
             .filter_map(|chat| Some(phone(control, accounts.get(&chat.account)?, customers.get(&chat.customer), chat)))
             .collect(),
+        refused: control.calls().iter().rev().filter(concerned).filter_map(refused).take(REFUSED).collect(),
         accounts: accounts
             .values()
             .map(|account| (account.id.clone(), format!("{} ({})", account.name, account.platform)))
@@ -107,9 +145,25 @@ fn page(control: &Control, wanted: impl Fn(&Conversation) -> bool) -> Reply {
         customers: customers.values().map(|customer| (customer.id.clone(), customer.name.clone())).collect(),
     };
     match page.render() {
-        Ok(html) => Reply::html(html).with("content-security-policy", POLICY),
+        Ok(html) => Reply::html(html).with("content-security-policy", POLICY).with("referrer-policy", "no-referrer"),
         Err(error) => Reply::text(500, error.to_string()),
     }
+}
+
+/// A call that was refused or lost, in words.
+fn refused(call: &CallRecord) -> Option<RefusedCall> {
+    let status = call.status.filter(|status| *status >= 400);
+    let dropped = (call.state == CallState::Dropped).then(|| "connection dropped".to_owned());
+    let words = [
+        status.map(|status| status.to_string()).or(dropped),
+        call.code
+            .filter(|code| status.is_none_or(|status| i64::from(status) != *code))
+            .map(|code| format!("code {code}")),
+        call.fault.map(|fault| format!("told to: {fault}")),
+    ];
+    let outcome = words.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let time = call.at.format(format_description!("[hour]:[minute]:[second]")).unwrap_or_default();
+    (!outcome.is_empty()).then(|| RefusedCall { time, method: call.method.clone(), path: call.path.clone(), outcome })
 }
 
 fn phone(control: &Control, account: &AccountView, customer: Option<&Customer>, chat: Conversation) -> Phone {
@@ -123,13 +177,20 @@ fn phone(control: &Control, account: &AccountView, customer: Option<&Customer>, 
     ];
     let link = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
     let has_receipts = control.has_receipts(&account.platform);
+    let customer_name = customer.map_or_else(|| chat.via.clone().unwrap_or_default(), |customer| customer.name.clone());
     let mut last_day = None;
-    let bubbles =
-        chat.entries.iter().map(|entry| bubble(control, has_receipts, &chat.entries, entry, &mut last_day)).collect();
+    let bubbles = chat.entries.iter().map(|entry| {
+        let author = if entry.author == Author::Customer { &customer_name } else { &account.name };
+        let day = (last_day != Some(entry.at.date())).then(|| day(entry.at));
+        last_day = Some(entry.at.date());
+        Bubble { author: author.clone(), day, ..bubble(control, has_receipts, &chat.entries, entry) }
+    });
+    let bubbles = bubbles.collect();
     Phone {
         account: account.id.clone(),
         account_name: account.name.clone(),
-        customer_name: customer.map_or_else(|| chat.via.clone().unwrap_or_default(), |customer| customer.name.clone()),
+        initial: account.name.chars().next().map(|letter| letter.to_uppercase().collect()).unwrap_or_default(),
+        customer_name,
         customer: chat.customer,
         platform: account.platform.clone(),
         via_value: chat.via.clone().unwrap_or_default(),
@@ -155,34 +216,32 @@ fn described(verdict: &Verdict) -> (String, &'static str) {
     }
 }
 
-fn bubble(
-    control: &Control,
-    has_receipts: bool,
-    all: &[Entry],
-    entry: &Entry,
-    last_day: &mut Option<time::Date>,
-) -> Bubble {
-    let day = (*last_day != Some(entry.at.date())).then(|| entry.at.date().to_string());
-    *last_day = Some(entry.at.date());
+fn bubble(control: &Control, has_receipts: bool, all: &[Entry], entry: &Entry) -> Bubble {
     let quoted = entry.reply_to.as_ref().and_then(|id| all.iter().find(|one| one.id == *id));
-    let media = entry.media.as_ref().and_then(|id| control.media(id));
+    let media = entry.media.as_ref().filter(|_| !entry.deleted).and_then(|id| control.media(id));
     let is_picture = media.as_ref().is_some_and(|media| media.mime.starts_with("image/"));
+    let place = |id: &str| format!("/control/media/{id}");
     let file = media.as_ref().filter(|_| !is_picture);
     let (ticks, tick_class, tick_title) = ticks(has_receipts, entry);
     Bubble {
         id: entry.id.clone(),
-        day,
+        day: None,
         side: if entry.author == Author::Customer { "me" } else { "them" },
-        quote: quoted.map(|quoted| quoted.text.chars().take(80).collect()),
-        picture: media.as_ref().filter(|_| is_picture).map(|media| format!("/control/media/{}", media.id)),
-        file: file.map(|media| format!("{} {}", entry.kind, media.file_name.as_deref().unwrap_or(&media.mime))),
-        text: entry.text.clone(),
+        author: String::new(),
+        kind: entry.kind.clone(),
+        quote: quoted.map(|quoted| quoted.body().chars().take(80).collect()),
+        picture: media.as_ref().filter(|_| is_picture).map(|media| place(&media.id)),
+        file: file.map(|media| (media.file_name.clone().unwrap_or_else(|| entry.kind.clone()), place(&media.id))),
+        header: entry.header.clone(),
+        text: entry.body().to_owned(),
+        footer: entry.footer.clone(),
         time: entry.at.format(format_description!("[hour]:[minute]")).unwrap_or_default(),
         ticks,
         tick_class,
         tick_title,
         reactions: entry.reactions.values().cloned().collect(),
         buttons: entry.buttons.clone(),
+        links: entry.links.clone(),
         edited: entry.edited,
         deleted: entry.deleted,
     }
@@ -198,10 +257,16 @@ fn ticks(has_receipts: bool, entry: &Entry) -> (&'static str, &'static str, Stri
         (Author::Business, Progress::Delivered) => ("✓✓", "delivered", word("delivered")),
         (Author::Business, Progress::Read | Progress::Played) => ("✓✓", "read", word("read")),
         (Author::Business, Progress::Failed) => {
-            ("!", "failed", format!("failed: {}", entry.failed.unwrap_or_default()))
+            let code = entry.failed.map(|code| format!(": code {code}")).unwrap_or_default();
+            ("!", "failed", format!("not delivered{code}"))
         }
         _ => ("✓", "sent", word("sent")),
     }
+}
+
+fn day(at: OffsetDateTime) -> String {
+    let day = format_description!("[weekday] [day padding:none] [month repr:long] [year]");
+    at.format(day).unwrap_or_default()
 }
 
 fn shown(at: OffsetDateTime) -> String {
@@ -218,10 +283,10 @@ fn form(call: &Call) -> Form {
 fn write(control: &Control, form: &Form) -> Result<Reply, Problem> {
     let field = |name: &str| form.get(name).cloned().ok_or_else(|| Problem::invalid(format!("`{name}` is needed")));
     let (account, customer) = (field("account")?, field("customer")?);
-    let act = match (form.get("data").cloned(), form.get("choice").map(String::as_str)) {
-        (Some(id), Some("true")) => Act::Choice { message_id: field("message_id")?, id, title: None },
-        (Some(data), _) => Act::Button { message_id: field("message_id")?, data, text: None },
-        (None, _) => Act::Text { text: field("text")? },
+    let act = match (form.get("row").cloned(), form.get("data").cloned()) {
+        (Some(id), _) => Act::Choice { message_id: field("message_id")?, id, title: None },
+        (None, Some(data)) => Act::Button { message_id: field("message_id")?, data, text: None },
+        (None, None) => Act::Text { text: field("text")? },
     };
     control.act(&account, &customer, Action { via: form.get("via").cloned(), ..Action::from(act) })?;
     Ok(Reply::see_other("/"))

@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::deliveries::{DeliveryState, Head, Try};
 use crate::sandbox::Shared;
+use crate::world::{Account, World};
 
 /// The largest file fetched by a link.
 const MAX_FETCHED: usize = 100 * 1024 * 1024;
@@ -72,7 +73,7 @@ fn next(shared: &Shared, account_id: &str) -> Option<(Arc<tokio::sync::Notify>, 
     let next = match (account.queue.head(), account.webhook_url.clone()) {
         (Head::Nothing, _) | (_, None) => Next::Rest,
         (Head::In(pause), Some(_)) => Next::Wait(pause),
-        (Head::Now(id), Some(url)) => match world.deliveries.get(id).map(|delivery| delivery.body.get().to_owned()) {
+        (Head::Now(id), Some(url)) => match body_of(shared, &world, &account, id) {
             None => {
                 account.queue.done(id);
                 Next::Wait(Duration::ZERO)
@@ -90,6 +91,16 @@ fn next(shared: &Shared, account_id: &str) -> Option<(Arc<tokio::sync::Notify>, 
     };
     world.accounts.insert(account_id.to_owned(), account);
     Some((bell, next))
+}
+
+/// What a delivery says, on its first try or on a later one.
+fn body_of(shared: &Shared, world: &World, account: &Account, id: u64) -> Option<String> {
+    let delivery = world.deliveries.get(id)?;
+    let body = delivery.body.get();
+    match shared.personality(account.platform) {
+        Some(personality) if !delivery.tries.is_empty() => Some(personality.redelivered(body)),
+        _ => Some(body.to_owned()),
+    }
 }
 
 /// The longest answer to a webhook that is looked at: what is larger means nothing to anybody.

@@ -123,7 +123,7 @@ impl NewAccount {
 pub struct AccountPatch {
     /// What people call it.
     pub name: Option<String>,
-    /// Where its webhooks go.
+    /// Where its webhooks go; an empty one takes it away.
     pub webhook_url: Option<String>,
     /// Whether receipts come by themselves.
     pub receipts: Option<Receipts>,

@@ -132,12 +132,27 @@ impl Sqlite {
         answered.await.map_err(|_| stopped())?
     }
 
+    /// Analyses the tables that changed much, a sample of each, so that it never takes long.
+    pub(crate) async fn optimize(&self) -> Result<(), StorageError> {
+        self.with_writer(|db| {
+            Box::pin(async move {
+                db.execute_unprepared("PRAGMA analysis_limit = 400").await?;
+                db.execute_unprepared("PRAGMA optimize").await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     async fn submit(&self, work: Work) -> Result<(), StorageError> {
         self.work.send(work).await.map_err(|_| stopped())
     }
 
     /// Lets the writer finish what is waiting, then closes both.
     pub(crate) async fn close(&self) -> Result<(), StorageError> {
+        if let Err(error) = self.optimize().await {
+            tracing::debug!(%error, "the query plans were not looked after");
+        }
         let (done, finished) = oneshot::channel();
         if self.work.send(Work::Stop(done)).await.is_ok() {
             let _ = finished.await;

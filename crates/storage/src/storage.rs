@@ -89,6 +89,16 @@ impl Storage {
         migration::is_current(self.db()).await
     }
 
+    /// Lets the database look after its query plans: once a day is enough. PostgreSQL does so by itself.
+    ///
+    /// Source: <https://sqlite.org/pragma.html#pragma_optimize>
+    pub async fn optimize(&self) -> Result<(), StorageError> {
+        match &self.inner.engine {
+            Engine::Sqlite(sqlite) => sqlite.optimize().await,
+            Engine::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Finishes what is waiting and closes every connection.
     pub async fn close(&self) -> Result<(), StorageError> {
         match &self.inner.engine {

@@ -233,13 +233,15 @@ impl Conn {
 }
 
 macro_rules! delegate {
-    ($self:ident, $inner:ident => $call:expr) => {
+    ($self:ident, $inner:ident => $call:expr) => {{
+        #[cfg(feature = "test-support")]
+        crate::test_support::statements::count();
         match &$self.inner {
             Inner::Pool($inner) => $call.await,
             Inner::Tx($inner) => $call.await,
         }
         .map_err(|error| $self.noted(error))
-    };
+    }};
 }
 
 #[async_trait]

@@ -478,6 +478,7 @@ fn account_of(connection: &Connection) -> ChannelAccount {
         country: None,
         enabled: true,
         suspended: None,
+        removed_at: None,
     }
 }
 

@@ -160,7 +160,7 @@ both_databases! {
         let account = ChannelAccount {
             id: ChannelAccountId::new(&UuidV7), connection: connection.id, platform: "email".into(), policy: "email".into(),
             name: "box".into(), external_key: "a@b.example".into(), features: BTreeSet::new(), limits: BTreeMap::new(),
-            quota_group: None, country: None, enabled: true, suspended: None,
+            quota_group: None, country: None, enabled: true, suspended: None, removed_at: None,
         };
         let id = account.id;
         storage

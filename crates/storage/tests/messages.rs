@@ -6,7 +6,6 @@
     reason = "helpers of tests, outside #[test] functions"
 )]
 
-#[macro_use]
 mod people_support;
 
 use people_support::*;

@@ -173,16 +173,15 @@ both_databases! {
         let held = desk.send(desk.talk().await, 1, Priority::Reply, NOON - seconds(60)).await;
         let free = desk.send(desk.talk_on(other.id).await, 1, Priority::Reply, NOON).await;
         let mut bound = ClaimBound::default();
-        let mut claim = async |skip: &[ChannelAccountId], now| {
-            let request =
-                ClaimRequest { owner: ADA, limit: 10, now, lease: LEASE, bound: &mut bound, skip_accounts: skip };
+        let mut claim = async |room: &AccountRoom, now| {
+            let request = ClaimRequest { owner: ADA, limit: 10, now, lease: LEASE, bound: &mut bound, room };
             let claimed = desk.storage.claim(&desk.scope, request).await.unwrap();
             claimed.into_iter().map(|claimed| claimed.part).collect::<Vec<_>>()
         };
-        let skip = [desk.account.id];
-        assert_eq!(claim(&skip, NOON).await, [free.part()]);
-        assert!(claim(&skip, NOON + seconds(30)).await.is_empty());
-        assert_eq!(claim(&[], NOON + seconds(31)).await, [held.part()]);
+        let full = AccountRoom::default().with(desk.account.id, 0);
+        assert_eq!(claim(&full, NOON).await, [free.part()]);
+        assert!(claim(&full, NOON + seconds(30)).await.is_empty());
+        assert_eq!(claim(&AccountRoom::of(1), NOON + seconds(31)).await, [held.part()]);
     }
 
     async fn what_became_ready_behind_the_bound_is_found(db: TestDatabase) {
@@ -214,8 +213,8 @@ both_databases! {
             let desk = &desk;
             async move {
                 let mut bound = ClaimBound::default();
-                let request =
-                    ClaimRequest { owner: ADA, limit: 1, now: NOON, lease, bound: &mut bound, skip_accounts: &[] };
+                let room = AccountRoom::default();
+                let request = ClaimRequest { owner: ADA, limit: 1, now: NOON, lease, bound: &mut bound, room: &room };
                 desk.storage.claim(&desk.scope, request).await.unwrap()
             }
         };
@@ -319,7 +318,7 @@ both_databases! {
         let steal = "UPDATE outbox SET owner = NULL, state = 'queued' WHERE seq = 1";
         raw(&db).await.execute_unprepared(steal).await.unwrap();
         let stolen = desk.claim(BOB, 10, NOON).await;
-        let begun = desk.storage.begin_sending_many(&desk.scope, ADA, &parts, NOON).await.unwrap();
+        let begun = desk.storage.begin_sending_many(&desk.scope, ADA, &parts, LEASE, NOON).await.unwrap();
         let begun: BTreeSet<PartId> = begun.into_iter().inspect(|(_, attempt)| assert_eq!(*attempt, 1)).map(|(part, _)| part).collect();
         let mine: BTreeSet<PartId> = parts.iter().copied().filter(|part| *part != stolen[0].part).collect();
         assert_eq!((begun, stolen.len()), (mine.clone(), 1), "all but the one that somebody else has by now");

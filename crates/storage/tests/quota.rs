@@ -15,6 +15,7 @@ use sending_support::*;
 use serde_json::json;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
+use transom_storage::test_support::statements;
 use transom_storage::{Choice, both_databases};
 use transom_windows::{Ask, Category, Event, Facts, Policies, Policy, Sender, Snapshot, Subject, What};
 
@@ -86,6 +87,17 @@ async fn ways(desk: &Desk, count: usize) -> Vec<OnItsWay> {
 
 fn policy(name: &str) -> Policy {
     Policies::builtin().unwrap().get(name).unwrap().clone()
+}
+
+/// A page of people is told what each would be told alone, and asked for with no more statements than one.
+async fn a_page_says_the_same(desk: &Desk, talks: &[Talk], policy: &Policy, now: OffsetDateTime) {
+    let (reader, people): (_, Vec<_>) = (desk.reader(), talks.iter().map(|talk| talk.identity).collect());
+    let (page, many) = statements::counted(reader.quota_facts_of(&desk.account, &people, policy, now)).await;
+    let (_, one) = statements::counted(reader.quota_facts_of(&desk.account, &people[..1], policy, now)).await;
+    assert_eq!(many, one, "statements for {} people", people.len());
+    for (identity, facts) in page.unwrap() {
+        assert_eq!(facts, reader.quota_facts(&desk.account, identity, policy, None, now).await.unwrap());
+    }
 }
 
 both_databases! {
@@ -278,6 +290,42 @@ both_databases! {
         assert_eq!(desk.move_to(&ways[1], &[], NOON).await, Ok(()), "another right needs nothing");
         assert_eq!(desk.move_to(&ways[2], &december, NOON).await, Err(QuotaFull { quota: "monthly".into() }));
         assert_eq!(month(&ledger(&db).await, "2026-11"), Some((0, 0)));
+    }
+
+    async fn two_dispatchers_share_the_last_unit_of_a_month_that_turned(db: TestDatabase) {
+        let desk = Desk::open(&db).await;
+        let ways = ways(&desk, 24).await;
+        assert_eq!(take_all(&db, &desk, &ways, &monthly(&desk, 24)).await.len(), 24);
+        let december = of(QuotaScope::Account(desk.account.id), "monthly", "2026-12", 1);
+        let twin = desk.replica(&db).await;
+        let (mine, yours) = (desk.claim(ADA, 12, NOON).await, twin.claim(BOB, 12, NOON).await);
+        assert_eq!((mine.len(), yours.len()), (12, 12));
+        let of_worker = |desk: &Desk, owner, claims: Vec<Claimed>| {
+            let (desk, december) = (desk.clone(), december.clone());
+            claims.into_iter().map(move |claimed| (desk.clone(), owner, claimed, december.clone())).collect::<Vec<_>>()
+        };
+        let all = of_worker(&desk, ADA, mine).into_iter().chain(of_worker(&twin, BOB, yours));
+        let workers = all.map(|(desk, owner, claimed, december)| {
+            tokio::spawn(async move {
+                let (part, identity) = (claimed.part, claimed.identity);
+                in_tx!(desk, [december], tx => {
+                    tx.lock_identity(identity).await?;
+                    match tx.move_reservation(part, identity, from_ref(&december), NOON).await? {
+                        Ok(()) => tx.begin_sending(part, owner, LEASE, NOON).await,
+                        Err(_) => Ok(None),
+                    }
+                })
+                .unwrap()
+            })
+        });
+        let mut begun = 0;
+        for worker in workers.collect::<Vec<_>>() {
+            begun += worker.await.unwrap().unwrap_or_default();
+        }
+        assert_eq!(begun, 1, "one of 24 may go");
+        let ledger = ledger(&db).await;
+        let of_month = |month: &str| ledger[&("monthly".to_owned(), month.to_owned())];
+        assert_eq!((of_month("2026-12"), of_month("2026-11")), ((0, 1), (0, 23)), "the others keep what they had");
     }
 
     async fn a_part_that_does_not_wait_takes_nothing(db: TestDatabase) {
@@ -490,6 +538,9 @@ both_databases! {
         let later = usage(talks[0], None, NOON + DAY).await;
         assert_eq!((later.used, later.counts_me, later.frees_at), (1, false, None), "whose time is over does not count");
         assert!(usage(talks[1], None, NOON + DAY).await.counts_me, "held is held");
+        for now in [NOON, NOON + DAY] {
+            a_page_says_the_same(&desk, &talks, &whatsapp, now).await;
+        }
     }
 
     async fn the_engine_sees_rolling_spans_and_what_a_person_holds(db: TestDatabase) {
@@ -508,6 +559,7 @@ both_databases! {
         assert_eq!((facts.quotas[&name].used, facts.quotas[&name].frees_at), (2, Some(NOON + DAY)));
         let facts = desk.reader().quota_facts(&desk.account, ways[0].talk.identity, &email, None, NOON + DAY).await.unwrap();
         assert_eq!(facts.quotas[&name].used, 1);
+        a_page_says_the_same(&desk, &[ways[0].talk, ways[1].talk], &email, NOON).await;
 
         // What a person used the engine counts itself; only what is held is told.
         let webchat = policy("webchat");
@@ -521,6 +573,7 @@ both_databases! {
         desk.settle(used.part(), 1, sent("w"), NOON).await;
         let facts = desk.reader().quota_facts(&desk.account, talk.identity, &webchat, None, NOON).await.unwrap();
         assert_eq!(facts.quotas[&quota].used, 1);
+        a_page_says_the_same(&desk, &[talk, ways[0].talk], &webchat, NOON).await;
     }
 
     async fn the_engine_sees_the_account_itself(db: TestDatabase) {
@@ -565,6 +618,7 @@ both_databases! {
         let now = facts(NOON).await;
         assert_eq!(now.limits["messaging_limit"], Some(now.quotas["messaging_limit"].used));
         assert_eq!(now.quotas["messaging_limit"].frees_at, Some(NOON + DAY));
+        a_page_says_the_same(&desk, &[talk], &whatsapp, NOON).await;
         assert_eq!(facts(NOON + DAY).await.limits["messaging_limit"], None);
     }
 }

@@ -130,7 +130,7 @@ both_databases! {
         let talks = desk.talks_on(desk.account.id, 40).await;
         let ways = desk.send_many(&talks, 1, Priority::Reply, NOON).await;
         let parts = desk.claim_parts(NOON).await;
-        desk.storage.begin_sending_many(&desk.scope, ADA, &parts, NOON).await.unwrap();
+        desk.storage.begin_sending_many(&desk.scope, ADA, &parts, LEASE, NOON).await.unwrap();
         let twin = desk.replica(&db).await;
         let mut both = tokio::task::JoinSet::new();
         for part in parts {

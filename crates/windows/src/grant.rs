@@ -64,6 +64,7 @@ pub struct Grant {
     pub(crate) basis: Basis,
     pub(crate) by: SenderSet,
     pub(crate) opened_by: Bits,
+    pub(crate) ended_by: Bits,
     pub(crate) counted_from: CountedFrom,
     pub(crate) within: Option<Duration>,
     pub(crate) margin: Duration,

@@ -118,8 +118,7 @@ fn joined(one: &Opening, other: &Opening) -> Opening {
         return one.clone();
     }
     let of_sessions = [one, other].into_iter().any(counts_sessions);
-    let mut recent: Vec<OffsetDateTime> =
-        [one, other].into_iter().filter(|_| of_sessions).flat_map(|opening| events(opening)).collect();
+    let mut recent: Vec<OffsetDateTime> = [one, other].into_iter().filter(|_| of_sessions).flat_map(events).collect();
     recent.sort_unstable();
     recent.dedup();
     // A right counts from its event, of which a repeat may claim to be later; other kinds from their newest, which starts

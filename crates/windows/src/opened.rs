@@ -2,7 +2,7 @@
 
 use crate::facts::{Facts, Row, look_up};
 use crate::grant::{CountedFrom, Grant};
-use crate::moment::Moment;
+use crate::moment::{Moment, sooner};
 
 /// What opened a grant, worked out when the facts change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,10 @@ impl Opened {
         let start = rows().map(from).max()?;
         let sent = rows().filter(|row| from(row) == start).fold(0_u32, |sum, row| sum.saturating_add(row.sent));
         let refused = look_up(&facts.refused, position);
-        Some(Self::new(start, grant, refused, sent, None))
+        let enders = facts.rows.iter().filter(|row| grant.ended_by & 1 << row.kind != 0);
+        let ended = enders.map(|row| row.at).max().filter(|ended| *ended >= start);
+        let opened = Self::new(start, grant, refused, sent, None);
+        Some(Self { end: sooner(opened.end, ended), ..opened })
     }
 
     /// A right of its own.

@@ -218,6 +218,11 @@ impl Policy {
         self.0.kind_names(grant.opened_by)
     }
 
+    /// The kinds of events that end a grant until it is opened anew.
+    pub fn ended_by(&self, grant: &Grant) -> impl Iterator<Item = &str> {
+        self.0.kind_names(grant.ended_by)
+    }
+
     /// The quotas that a message on this grant spends.
     pub fn spent_by(&self, grant: &Grant) -> impl Iterator<Item = &Quota> {
         positions(grant.spends).filter_map(|quota| self.0.quotas.get(quota))

@@ -101,6 +101,9 @@ fn opened(rules: &Rules, grant: &Grant) -> String {
     let kinds = one_of(rules.kind_names(grant.opened_by));
     match grant.counted_from() {
         None => "-".to_owned(),
+        Some(CountedFrom::Latest) if grant.ended_by != 0 => {
+            format!("the latest {kinds}, unless {} came later", one_of(rules.kind_names(grant.ended_by)))
+        }
         Some(CountedFrom::Latest) => format!("the latest {kinds}"),
         Some(CountedFrom::First) => format!("the {kinds} that found it closed"),
         Some(CountedFrom::Each) => format!("each {kinds}"),

@@ -31,7 +31,7 @@ fn the_answer_has_exactly_this_form() {
     assert_eq!(
         answer(&question),
         json!({
-            "platform": "wechat", "policy": "wechat", "policy_version": "2026-11-21",
+            "platform": "wechat", "policy": "wechat", "policy_version": "2026-11-21.2",
             "permits": [{
                 "grant": "message", "basis": "free_form", "tag": null, "categories": null, "ref": null, "promotional": true,
                 "lapses_at": "2026-11-21T10:00:00Z", "send_before": "2026-11-21T09:59:55Z", "remaining": 2
@@ -59,8 +59,8 @@ fn the_answer_has_exactly_this_form() {
                     {"reason": "feature_off", "detail": "the account needs the feature `webhook_reply`", "until": null, "remedy": {"kind": "feature"}},
                     {"reason": "sender_kind", "detail": "this kind of sender may not use it", "until": null,
                      "remedy": {"kind": "sender", "one_of": ["bot", "automation"]}},
-                    {"reason": "window_over", "detail": "the window closed at 2026-11-19T10:00:05Z", "until": null,
-                     "remedy": {"kind": "customer_event", "kinds": ["message", "menu_click", "follow", "scan"]}}
+                    {"reason": "never_opened", "detail": "the customer has not done anything that opens it", "until": null,
+                     "remedy": {"kind": "customer_event", "kinds": ["webhook_call"]}}
                 ]}
             ],
             "next_change": "2026-11-21T10:00:00Z"

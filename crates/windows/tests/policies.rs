@@ -129,6 +129,18 @@ fn what_comes_with_the_crate_loads() {
     16,
     "`within` is for grants with `opened_by`"
 )]
+#[case::opens_and_ends(
+    "counted_from = \"latest\"",
+    "counted_from = \"latest\"\nended_by = [\"message\"]",
+    16,
+    "`ended_by` names a kind that opens the same grant"
+)]
+#[case::ends_a_session(
+    "counted_from = \"latest\"",
+    "counted_from = \"first\"\nended_by = [\"message\"]",
+    16,
+    "`ended_by` is for grants with `opened_by` that are counted from the latest event"
+)]
 #[case::first_without_end(
     "\"latest\"\nwithin = \"24h\"",
     "\"first\"",
@@ -280,7 +292,7 @@ fn nonsense_is_refused_without_a_panic(#[case] text: &str) {
 fn a_policy_replaces_the_one_of_its_name_and_a_wrong_one_changes_nothing() {
     let mut policies = Policies::builtin().unwrap();
     let stricter =
-        policies.get("wechat").unwrap().text().replace("limit    = 20", "limit    = 5").replace("2026-11-21", "mine");
+        policies.get("wechat").unwrap().text().replace("limit    = 20", "limit    = 5").replace("2026-11-21.2", "mine");
     policies.add("wechat.toml", &stricter).unwrap();
     let wechat = policies.get("wechat").unwrap().clone();
     assert_eq!((wechat.version(), wechat.quota("message_count").unwrap().limit()), ("mine", Some(5)));

@@ -15,7 +15,9 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod line;
 mod telegram;
+mod tiktok;
 mod whatsapp;
 
 use std::collections::BTreeMap;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::Tag;
 use super::auth::Signed;
 use super::body::Body;
+use super::idempotency::{Idempotent, answered};
 use super::version::{Gone, Made};
 use super::views::account::{ChannelPatchBody, ChannelView, ConnectionView, NewChannelBody, PlatformView};
 use super::views::template::{SyncView, TemplateView};
@@ -87,24 +88,41 @@ impl ChannelsApi {
     #[oai(path = "/channels", method = "get", operation_id = "listChannels")]
     async fn channels(&self, signed: Signed) -> Result<Json<ChannelList>, Refused<Listing>> {
         let details = queries::channels(&self.0.desk, signed.caller()).await?;
-        Ok(Json(ChannelList { items: details.into_iter().map(|detail| self.view(detail)).collect() }))
+        Ok(Json(ChannelList { items: details.iter().map(|detail| shown(&self.0, detail)).collect() }))
     }
 
     /// Connect a channel
     ///
     /// The platform is asked whether the credentials work, unless `check` is `false`.
-    #[oai(path = "/channels", method = "post", operation_id = "connectChannel")]
-    async fn connect(&self, signed: Signed, body: Body<NewChannelBody>) -> Result<Made<ChannelView>, Refused<Asking>> {
-        let account = channels::connect(&self.0.desk, signed.caller(), body.0.into()).await?;
-        let detail = queries::channel(&self.0.desk, signed.caller(), account.id).await?;
-        Ok(Made::Made(Json(self.view(detail)), None))
+    #[oai(
+        path = "/channels",
+        method = "post",
+        operation_id = "connectChannel",
+        request_header(
+            name = "Idempotency-Key",
+            ty = "Option<String>",
+            description = "1 to 255 visible ASCII characters: the same request twice has one effect and one answer, for 72 hours."
+        )
+    )]
+    async fn connect(
+        &self,
+        signed: Signed,
+        key: Idempotent,
+        body: Body<NewChannelBody>,
+    ) -> Result<Made<ChannelView>, Refused<Asking>> {
+        let state = self.0.clone();
+        let view = move |detail: &ChannelDetail| shown(&state, detail);
+        let once = key.once(signed.caller(), 201, view.clone());
+        let connected = channels::connect(&self.0.desk, signed.caller(), body.0.into(), once).await;
+        let (view, replayed) = answered(connected, view)?;
+        Ok(Made::Made(view, replayed))
     }
 
     /// Read a channel
     #[oai(path = "/channels/:id", method = "get", operation_id = "getChannel")]
     async fn channel(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<ChannelView>, Refused<Reading>> {
         let detail = queries::channel(&self.0.desk, signed.caller(), id.0.into()).await?;
-        Ok(Json(self.view(detail)))
+        Ok(Json(shown(&self.0, &detail)))
     }
 
     /// Change a channel
@@ -115,10 +133,19 @@ impl ChannelsApi {
         id: Path<Uuid>,
         body: Body<ChannelPatchBody>,
     ) -> Result<Json<ChannelView>, Refused<Asking>> {
-        let id = id.0.into();
-        channels::change(&self.0.desk, signed.caller(), id, body.0.into()).await?;
-        let detail = queries::channel(&self.0.desk, signed.caller(), id).await?;
-        Ok(Json(self.view(detail)))
+        let detail = channels::change(&self.0.desk, signed.caller(), id.0.into(), body.0.into()).await?;
+        Ok(Json(shown(&self.0, &detail)))
+    }
+
+    /// Remove a channel
+    ///
+    /// Its conversations stay readable, and nothing goes in or out any more: what waits to be sent is shown as not sent. With
+    /// the last channel of a connection go the connection's secrets and its webhook address. Nothing brings it back; to write
+    /// from the same number or bot again, connect it anew.
+    #[oai(path = "/channels/:id", method = "delete", operation_id = "removeChannel")]
+    async fn remove(&self, signed: Signed, id: Path<Uuid>) -> Result<Gone, Refused<Making>> {
+        channels::remove(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Gone::Gone)
     }
 
     /// List a channel's templates
@@ -140,9 +167,6 @@ impl ChannelsApi {
     }
 }
 
-impl ChannelsApi {
-    fn view(&self, detail: ChannelDetail) -> ChannelView {
-        let url = self.0.webhook_url(&detail.public_id).to_string();
-        ChannelView::new(detail, url)
-    }
+fn shown(state: &State, detail: &ChannelDetail) -> ChannelView {
+    ChannelView::new(detail, state.webhook_url(&detail.public_id).to_string())
 }

@@ -8,7 +8,6 @@ use poem_openapi::payload::Json;
 use time::OffsetDateTime;
 use transom_desk::contacts::{self, ContactPatch, NewContact};
 use transom_desk::{Target, queries, send, window};
-use transom_domain::Profile;
 use transom_storage::ContactQuery;
 use uuid::Uuid;
 
@@ -19,11 +18,11 @@ use super::cursor::Place;
 use super::idempotency::{Idempotent, answered};
 use super::messages::reply_only;
 use super::version::{Accepted, IfMatch, Made, Versioned};
-use super::views::contact::{ContactPage, ContactPatchBody, ContactView, NewContactBody};
+use super::views::contact::{ContactFields, ContactPage, ContactView};
 use super::views::conversation::ReachabilityView;
 use super::views::message::{NewContactMessageBody, SentView};
 use super::{MAX_PAGE, PAGE, Tag, cut};
-use crate::http::problem::{Changing, Listing, Making, Problem, Reading, Refused};
+use crate::http::problem::{Asking, Changing, Listing, Making, Problem, Reading, Refused};
 use crate::state::State;
 
 pub(crate) struct ContactsApi(pub(super) Arc<State>);
@@ -72,12 +71,27 @@ impl ContactsApi {
     /// Add a contact
     ///
     /// The channel is chosen when the first message is written.
-    #[oai(path = "/contacts", method = "post", operation_id = "addContact")]
-    async fn add(&self, signed: Signed, body: Body<NewContactBody>) -> Result<Made<ContactView>, Refused<Making>> {
-        let NewContactBody { display_name, first_name, last_name, email, phone, language } = body.0;
-        let profile = Profile { first_name, last_name, email, phone, language, ..Profile::default() };
-        let stored = contacts::add(&self.0.desk, signed.caller(), NewContact { display_name, profile }).await?;
-        Ok(Made::Made(Json((&stored).into()), None))
+    #[oai(
+        path = "/contacts",
+        method = "post",
+        operation_id = "addContact",
+        request_header(
+            name = "Idempotency-Key",
+            ty = "Option<String>",
+            description = "1 to 255 visible ASCII characters: the same request twice has one effect and one answer, for 72 hours."
+        )
+    )]
+    async fn add(
+        &self,
+        signed: Signed,
+        key: Idempotent,
+        body: Body<ContactFields>,
+    ) -> Result<Made<ContactView>, Refused<Making>> {
+        let (desk, caller) = (&self.0.desk, signed.caller());
+        let once = key.once(caller, 201, |added| ContactView::from(added));
+        let added = contacts::add(desk, caller, NewContact::from(ContactPatch::from(body.0)), once).await;
+        let (view, replayed) = answered(added, |added| ContactView::from(added))?;
+        Ok(Made::Made(view, replayed))
     }
 
     /// Read a contact
@@ -101,11 +115,9 @@ impl ContactsApi {
         signed: Signed,
         id: Path<Uuid>,
         seen: IfMatch,
-        body: Body<ContactPatchBody>,
+        body: Body<ContactFields>,
     ) -> Result<Versioned<ContactView>, Refused<Changing>> {
-        let ContactPatchBody { display_name, email, phone, language } = body.0;
-        let patch = ContactPatch { display_name, email, phone, language };
-        let stored = contacts::change(&self.0.desk, signed.caller(), id.0.into(), patch, seen.0).await?;
+        let stored = contacts::change(&self.0.desk, signed.caller(), id.0.into(), body.0.into(), seen.0).await?;
         Ok(Versioned::new((&stored).into(), stored.version))
     }
 
@@ -121,6 +133,15 @@ impl ContactsApi {
     #[oai(path = "/contacts/:id/unblock", method = "post", operation_id = "unblockContact")]
     async fn unblock(&self, signed: Signed, id: Path<Uuid>) -> Result<Versioned<ContactView>, Refused<Making>> {
         self.set_blocked(&signed, id.0, false).await
+    }
+
+    /// Refresh a contact's profile
+    ///
+    /// Asks every platform that tells profiles on demand, and keeps what it says. The name that an agent chose stays.
+    #[oai(path = "/contacts/:id/refresh", method = "post", operation_id = "refreshContact")]
+    async fn refresh(&self, signed: Signed, id: Path<Uuid>) -> Result<Versioned<ContactView>, Refused<Asking>> {
+        let stored = contacts::refresh(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Versioned::new((&stored).into(), stored.version))
     }
 
     /// Where can this contact be reached now?

@@ -7,6 +7,7 @@ use poem_openapi::types::{ParseFromJSON, ToJSON};
 use sha2::{Digest, Sha256};
 use transom_desk::{Caller, DeskError, Once};
 use transom_storage::{IdempotencyKey, StoredAnswer};
+use uuid::Uuid;
 
 use crate::http::problem::Problem;
 
@@ -59,6 +60,26 @@ impl Idempotent {
         let (key, Fingerprint { route, digest }) = self.0?;
         let key = IdempotencyKey { actor: caller.agent.id, route, key, fingerprint: digest };
         Some(Once::new(key, move |value| StoredAnswer { status, body: view(value).to_json_string().into_bytes() }))
+    }
+}
+
+/// The answer to a request that made a token. Tokens are stored as digests only, so a repeat can't give it again: it is told
+/// which token it was. What is stored as the first answer is that token's id.
+///
+/// # Errors
+/// `token_shown_once` for a repeat, and whatever else the desk said.
+pub(crate) fn shown_once<T>(result: Result<T, DeskError>) -> Result<T, Problem> {
+    match result {
+        Err(DeskError::Replayed(answer)) => {
+            let token = Uuid::parse_from_json_string(&String::from_utf8_lossy(&answer.body));
+            let token = token.map_err(|_| Problem::internal(&"a stored answer can't be read"))?;
+            let detail = format!(
+                "this request was done before: it made the token {token}, which was shown then and can't be shown again; \
+                 revoke it with DELETE /v1/tokens/{token} and make another one with a new key"
+            );
+            Err(Problem::new("token_shown_once", detail))
+        }
+        other => Ok(other?),
     }
 }
 

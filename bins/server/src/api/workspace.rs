@@ -7,13 +7,15 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use secrecy::ExposeSecret;
 use transom_desk::administration::{self, AgentChange};
+use transom_desk::workspaces::Issued;
 use transom_desk::{Action, DeskError, queries, workspaces};
-use transom_domain::TokenId;
+use transom_domain::{Team, TokenId};
 use uuid::Uuid;
 
 use super::auth::Signed;
 use super::body::Body;
 use super::cursor::Place;
+use super::idempotency::{Idempotent, answered, shown_once};
 use super::version::{Gone, IfMatch, Made, Versioned};
 use super::views::event::QuarantinePage;
 use super::views::people::{
@@ -104,12 +106,32 @@ impl WorkspaceApi {
     /// Add an agent
     ///
     /// It gets a token of its own, which is shown this once.
-    #[oai(path = "/agents", method = "post", operation_id = "addAgent")]
-    async fn add_agent(&self, signed: Signed, body: Body<NewAgent>) -> Result<Made<AgentWithToken>, Refused<Making>> {
+    #[oai(
+        path = "/agents",
+        method = "post",
+        operation_id = "addAgent",
+        request_header(
+            name = "Idempotency-Key",
+            ty = "Option<String>",
+            description = "1 to 255 visible ASCII characters: the same request twice has one effect and one answer, for 72 hours."
+        )
+    )]
+    async fn add_agent(
+        &self,
+        signed: Signed,
+        key: Idempotent,
+        body: Body<NewAgent>,
+    ) -> Result<Made<AgentWithToken>, Refused<Making>> {
+        let (desk, caller) = (&self.0.desk, signed.caller());
         let NewAgent { name, role, token_expires_at } = body.0;
-        let (agent, token) =
-            workspaces::add_agent(&self.0.desk, signed.caller(), &name, role.into(), token_expires_at).await?;
-        let made = AgentWithToken { agent: (&agent).into(), token: token.expose_secret().to_owned() };
+        let once = key.once(caller, 201, |(_, issued): &(_, Issued)| issued.id.uuid());
+        let added = workspaces::add_agent(desk, caller, &name, role.into(), token_expires_at, once).await;
+        let (agent, issued) = shown_once(added)?;
+        let made = AgentWithToken {
+            agent: (&agent).into(),
+            token_id: issued.id.uuid(),
+            token: issued.token.expose_secret().to_owned(),
+        };
         Ok(Made::Made(Json(made), None))
     }
 
@@ -138,12 +160,29 @@ impl WorkspaceApi {
     }
 
     /// Add a team
-    #[oai(path = "/teams", method = "post", operation_id = "addTeam")]
-    async fn add_team(&self, signed: Signed, body: Body<NewTeam>) -> Result<Made<TeamView>, Refused<Making>> {
+    #[oai(
+        path = "/teams",
+        method = "post",
+        operation_id = "addTeam",
+        request_header(
+            name = "Idempotency-Key",
+            ty = "Option<String>",
+            description = "1 to 255 visible ASCII characters: the same request twice has one effect and one answer, for 72 hours."
+        )
+    )]
+    async fn add_team(
+        &self,
+        signed: Signed,
+        key: Idempotent,
+        body: Body<NewTeam>,
+    ) -> Result<Made<TeamView>, Refused<Making>> {
+        let (desk, caller) = (&self.0.desk, signed.caller());
         let NewTeam { name, members } = body.0;
         let ids = members.iter().copied().map(Into::into).collect();
-        let team = workspaces::add_team(&self.0.desk, signed.caller(), &name, ids).await?;
-        Ok(Made::Made(Json(TeamView::new(&team, members)), None))
+        let view = move |team: &Team| TeamView::new(team, members.iter().copied());
+        let once = key.once(caller, 201, view.clone());
+        let (view, replayed) = answered(workspaces::add_team(desk, caller, &name, ids, once).await, view)?;
+        Ok(Made::Made(view, replayed))
     }
 
     /// List tokens
@@ -158,11 +197,27 @@ impl WorkspaceApi {
     /// Make a token
     ///
     /// It is shown this once.
-    #[oai(path = "/tokens", method = "post", operation_id = "createToken")]
-    async fn create_token(&self, signed: Signed, body: Body<NewTokenBody>) -> Result<Made<TokenOnce>, Refused<Making>> {
+    #[oai(
+        path = "/tokens",
+        method = "post",
+        operation_id = "createToken",
+        request_header(
+            name = "Idempotency-Key",
+            ty = "Option<String>",
+            description = "1 to 255 visible ASCII characters: the same request twice has one effect and one answer, for 72 hours."
+        )
+    )]
+    async fn create_token(
+        &self,
+        signed: Signed,
+        key: Idempotent,
+        body: Body<NewTokenBody>,
+    ) -> Result<Made<TokenOnce>, Refused<Making>> {
+        let (desk, caller) = (&self.0.desk, signed.caller());
         let NewTokenBody { agent, name, expires_at } = body.0;
-        let (id, token) =
-            administration::create_token(&self.0.desk, signed.caller(), agent.into(), &name, expires_at).await?;
+        let once = key.once(caller, 201, |issued: &Issued| issued.id.uuid());
+        let made = administration::create_token(desk, caller, agent.into(), &name, expires_at, once).await;
+        let Issued { id, token } = shown_once(made)?;
         let made = TokenOnce { id: id.uuid(), token: token.expose_secret().to_owned() };
         Ok(Made::Made(Json(made), None))
     }
@@ -183,10 +238,27 @@ impl WorkspaceApi {
     }
 
     /// Add a tag
-    #[oai(path = "/tags", method = "post", operation_id = "createTag")]
-    async fn create_tag(&self, signed: Signed, body: Body<NewTag>) -> Result<Made<TagView>, Refused<Making>> {
-        let name = administration::create_tag(&self.0.desk, signed.caller(), &body.0.name).await?;
-        Ok(Made::Made(Json(TagView { name }), None))
+    #[oai(
+        path = "/tags",
+        method = "post",
+        operation_id = "createTag",
+        request_header(
+            name = "Idempotency-Key",
+            ty = "Option<String>",
+            description = "1 to 255 visible ASCII characters: the same request twice has one effect and one answer, for 72 hours."
+        )
+    )]
+    async fn create_tag(
+        &self,
+        signed: Signed,
+        key: Idempotent,
+        body: Body<NewTag>,
+    ) -> Result<Made<TagView>, Refused<Making>> {
+        let (desk, caller) = (&self.0.desk, signed.caller());
+        let view = |name: &String| TagView { name: name.clone() };
+        let once = key.once(caller, 201, view);
+        let (view, replayed) = answered(administration::create_tag(desk, caller, &body.0.name, once).await, view)?;
+        Ok(Made::Made(view, replayed))
     }
 
     /// Read the settings of the workspace

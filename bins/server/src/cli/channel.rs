@@ -1,10 +1,12 @@
 //! `transom channel`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anstream::eprintln;
 use secrecy::SecretString;
 use serde_json::json;
+use transom_channel::Platform;
 use transom_desk::channels::{self, NewChannel};
 use transom_desk::queries::{self, ChannelDetail};
 use transom_domain::ChannelAccountId;
@@ -18,6 +20,12 @@ use crate::config::{Config, Flags};
 /// Channels.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
+    /// List the platforms, and what each needs to connect a channel
+    Platforms {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// List channels
     List {
         /// The workspace, by id or name
@@ -34,12 +42,12 @@ pub(super) enum Command {
         /// The workspace, by id or name
         #[arg(long)]
         workspace: String,
-        /// The platform
+        /// The platform; `transom channel platforms` lists them with their settings
         #[arg(long)]
         platform: String,
-        /// A name for people
-        #[arg(long, default_value = "")]
-        name: String,
+        /// A name for people [default: what the platform calls the account]
+        #[arg(long)]
+        name: Option<String>,
         /// A policy other than the platform's own
         #[arg(long)]
         policy: Option<String>,
@@ -52,6 +60,16 @@ pub(super) enum Command {
         /// Answer in JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Remove a channel: its conversations stay readable, nothing goes in or out any more
+    Remove {
+        /// The channel
+        id: ChannelAccountId,
+        /// The workspace, by id or name
+        #[arg(long)]
+        workspace: String,
         #[command(flatten)]
         flags: Flags,
     },
@@ -69,6 +87,7 @@ pub(super) enum Command {
 
 pub(super) async fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Platforms { json: as_json } => platforms(as_json),
         Command::List { workspace, json: as_json, flags } => {
             let (config, desk) = ready(&flags).await?;
             let caller = administrator(&desk, &workspace).await?;
@@ -94,7 +113,7 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
             let caller = administrator(&desk, &workspace).await?;
             let new = NewChannel {
                 platform,
-                name,
+                name: name.unwrap_or_default(),
                 policy,
                 connection: None,
                 settings: read_settings(&settings)?,
@@ -104,14 +123,22 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
                 country: None,
                 check: !no_check,
             };
-            let account = channels::connect(&desk, &caller, new).await?;
-            let detail = queries::channel(&desk, &caller, account.id).await?;
+            let detail = channels::connect(&desk, &caller, new, None).await?;
             desk.storage().close().await?;
             if as_json {
                 return json(&view(&config, &detail));
             }
-            eprintln!("channel {} ({}); enter this webhook address on the platform:", account.name, account.id);
+            let (name, id) = (&detail.account.name, detail.account.id);
+            eprintln!("channel {name} ({id}); enter this webhook address on the platform:");
             print(&format!("{}\n", webhook_url(&config, &detail)))
+        }
+        Command::Remove { id, workspace, flags } => {
+            let (_, desk) = ready(&flags).await?;
+            let caller = administrator(&desk, &workspace).await?;
+            let withheld = channels::remove(&desk, &caller, id).await?;
+            desk.storage().close().await?;
+            eprintln!("removed; {withheld} messages that waited to be sent are shown as not sent");
+            Ok(())
         }
         Command::Sync { id, workspace, flags } => {
             let (_, desk) = ready(&flags).await?;
@@ -122,6 +149,32 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// What `--set` takes, platform by platform.
+fn platforms(as_json: bool) -> Result<(), Failure> {
+    let registry = crate::registry::registry();
+    if as_json {
+        let view = |platform: &Arc<dyn Platform>| json!({ "name": platform.name(), "label": platform.label(), "settings": platform.settings() });
+        return json(&registry.iter().map(view).collect::<Vec<_>>());
+    }
+    let rows = registry.iter().flat_map(|platform| {
+        platform.settings().iter().map(|field| {
+            let needed = match (field.required, field.secret) {
+                (true, true) => "yes, secret",
+                (true, false) => "yes",
+                (false, true) => "no, secret",
+                (false, false) => "no",
+            };
+            [
+                platform.name().to_owned(),
+                field.name.to_owned(),
+                needed.to_owned(),
+                format!("{}: {}", field.label, field.help),
+            ]
+        })
+    });
+    table(["Platform", "Setting", "Needed", "What"], rows.collect())
 }
 
 async fn ready(flags: &Flags) -> Result<(Config, transom_desk::Desk), Failure> {

@@ -37,7 +37,11 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     };
     let policies = policies::load(&registry::registry(), args.policy_dir.as_deref())
         .map_err(|error| Failure::Usage(error.to_string()))?;
-    let question = Question::from_json(&text).map_err(|error| Failure::Usage(error.to_string()))?;
+    let place = args.file.as_ref().map_or_else(|| "stdin".to_owned(), |file| file.display().to_string());
+    let question = Question::from_json(&text).map_err(|error| {
+        let example = r#"{"platform":"…","now":"2026-11-20T10:00:00Z"}"#;
+        Failure::Usage(format!("{place}: the {error}\na question is a JSON object, at least {example}"))
+    })?;
     let decision = evaluate(&policies, &question).map_err(|error| Failure::Usage(error.to_string()))?;
     if args.pretty { print(&pretty(&decision)) } else { json(&decision) }
 }
@@ -53,7 +57,8 @@ fn pretty(decision: &Decision) -> String {
     // Writing to a String does not fail.
     let _ = write!(page, "window {shade}{}{shade:#}", window.state.as_str());
     if window.closes_at.is_some() {
-        let _ = write!(page, " {dim}until {}{dim:#}", instant(window.closes_at));
+        let since = if window.state == WindowState::Closed { "since" } else { "until" };
+        let _ = write!(page, " {dim}{since} {}{dim:#}", instant(window.closes_at));
     }
     page.push('\n');
     for permit in decision.permits() {

@@ -48,7 +48,7 @@ enum Command {
     /// Make, list and revoke API tokens
     #[command(subcommand)]
     Token(token::Command),
-    /// Connect and list channels, sync their templates
+    /// Connect, list and remove channels, sync their templates
     #[command(subcommand)]
     Channel(channel::Command),
     /// Where master keys stand, and their rotation
@@ -149,8 +149,19 @@ fn configured(flags: &Flags) -> Result<Config, Failure> {
 
 /// Logs go to stderr: stdout is for answers.
 fn log(settings: &LogSettings) -> Result<(), Failure> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&settings.level)
-        .map_err(|error| Failure::Usage(format!("`log.level`: {error}")))?;
+    let wrong = |why: &str| {
+        let level = &settings.level;
+        Failure::Usage(format!(
+            "`log.level`: `{level}` {why}: error, warn, info, debug, trace or off is expected, or a filter such as \
+             info,transom_desk=debug"
+        ))
+    };
+    // A filter's own reader would take a misspelt level for the name of a module, and log nothing.
+    let is_word = settings.level.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_word && settings.level.parse::<tracing_subscriber::filter::LevelFilter>().is_err() {
+        return Err(wrong("is no level"));
+    }
+    let filter = tracing_subscriber::EnvFilter::try_new(&settings.level).map_err(|_| wrong("is no filter"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A program that links this may have set its own.
     let _ = match settings.format {

@@ -27,6 +27,7 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
     let Command::Check { files, json: as_json } = command;
     let mut good = Vec::new();
     let mut bad = Vec::new();
+    let mut unread = Vec::new();
     for file in &files {
         let name = file.display().to_string();
         match std::fs::read_to_string(file) {
@@ -34,7 +35,7 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
                 Ok(policy) => good.push((name, policy)),
                 Err(error) => bad.extend(error.problems().to_vec()),
             },
-            Err(error) => bad.push(transom_windows::Problem { file: name, line: 1, reason: error.to_string() }),
+            Err(error) => unread.push((name, error.to_string())),
         }
     }
     if as_json {
@@ -48,6 +49,8 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
         let problems: Vec<_> = bad
             .iter()
             .map(|problem| json!({ "file": problem.file, "line": problem.line, "reason": problem.reason }))
+            // What can't be read has no lines.
+            .chain(unread.iter().map(|(file, reason)| json!({ "file": file, "line": null, "reason": reason })))
             .collect();
         json(&json!({ "policies": policies, "problems": problems }))?;
     } else {
@@ -59,8 +62,11 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
         for problem in &bad {
             eprintln!("{red}{problem}{red:#}");
         }
+        for (file, reason) in &unread {
+            eprintln!("{red}{file}: {reason}{red:#}");
+        }
     }
-    if bad.is_empty() { Ok(()) } else { Err(Failure::Said(1)) }
+    if bad.is_empty() && unread.is_empty() { Ok(()) } else { Err(Failure::Said(1)) }
 }
 
 fn row(file: &str, policy: &Policy) -> [String; 6] {

@@ -17,11 +17,15 @@ pub(super) struct Args {
     #[command(flatten)]
     flags: Flags,
     /// Where to listen [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     listen: Option<SocketAddr>,
     /// How the outside reaches this service [default: http://<listen>]
     #[arg(long, value_name = "URL")]
     public_url: Option<Url>,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an IP address with a port is expected, such as 127.0.0.1:8080 or [::]:8080".to_owned())
 }
 
 /// Serves until a signal, or until the database's disk breaks.

@@ -68,10 +68,10 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
             let desk = desk(&flags).await?;
             let caller = administrator(&desk, &workspace).await?;
             let (agent, token) = match agent.parse::<AgentId>() {
-                Ok(id) => (id, administration::create_token(&desk, &caller, id, &name, None).await?.1),
+                Ok(id) => (id, administration::create_token(&desk, &caller, id, &name, None, None).await?.token),
                 Err(_) => {
-                    let (agent, token) = workspaces::add_agent(&desk, &caller, &agent, role, None).await?;
-                    (agent.id, token)
+                    let (agent, issued) = workspaces::add_agent(&desk, &caller, &agent, role, None, None).await?;
+                    (agent.id, issued.token)
                 }
             };
             desk.storage().close().await?;

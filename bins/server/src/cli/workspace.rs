@@ -79,16 +79,29 @@ pub(super) async fn desk(flags: &Flags) -> Result<Desk, Failure> {
 /// The first administrator of a workspace, which is given by id or name: on whose behalf the command line acts. Whoever can
 /// open the database with its master key may do everything anyway.
 pub(super) async fn administrator(desk: &Desk, workspace: &str) -> Result<Caller, Failure> {
+    let mut found = Vec::new();
     for scope in desk.storage().all_scopes().await? {
-        let reader = desk.storage().reader(&scope);
-        let found = reader.workspace().await?;
-        if found.id.to_string() != workspace && found.name != workspace {
-            continue;
+        let known = desk.storage().reader(&scope).workspace().await?;
+        if known.id.to_string() == workspace || known.name == workspace {
+            found.push(scope);
         }
-        let agents = reader.agents().await?;
-        let admin = agents.into_iter().find(|agent| agent.active && agent.agent.role == Role::Admin);
-        let admin = admin.ok_or_else(|| Failure::Usage(format!("`{workspace}` has no active administrator")))?;
-        return Ok(Caller { scope, agent: admin.agent });
     }
-    Err(Failure::Usage(format!("there is no workspace `{workspace}`; `transom workspace list` shows them")))
+    let scope = match found.as_slice() {
+        [scope] => scope.clone(),
+        [] => {
+            let detail = format!("there is no workspace `{workspace}`; `transom workspace list` shows them");
+            return Err(Failure::Usage(detail));
+        }
+        several => {
+            let count = several.len();
+            let detail = format!(
+                "there are {count} workspaces `{workspace}`: say which one by its id, from `transom workspace list`"
+            );
+            return Err(Failure::Usage(detail));
+        }
+    };
+    let agents = desk.storage().reader(&scope).agents().await?;
+    let admin = agents.into_iter().find(|agent| agent.active && agent.agent.role == Role::Admin);
+    let admin = admin.ok_or_else(|| Failure::Usage(format!("`{workspace}` has no active administrator")))?;
+    Ok(Caller { scope, agent: admin.agent })
 }

@@ -90,6 +90,21 @@ pub const KEYS: &[Key] = &[
         "How long a process keeps what it took to send, in seconds: if it dies, others take over after that. Longer than `http.timeout_seconds`.",
     ),
     key(
+        "retention.journal_days",
+        "`14`",
+        "For how many days a platform's call is kept as it came, once it was dealt with: so long it can be replayed.",
+    ),
+    key(
+        "retention.events_days",
+        "`7`",
+        "For how many days events are kept; a stream that asks for older ones is told to begin anew.",
+    ),
+    key(
+        "retention.attempts_days",
+        "`90`",
+        "For how many days it is kept how each attempt to send went; states of messages stay for good.",
+    ),
+    key(
         "platforms.<name>.endpoint",
         "the platform's own",
         "What stands in for a platform's address, such as a sandbox.",
@@ -111,10 +126,10 @@ pub struct Flags {
     /// Policy files that replace built-in ones
     #[arg(long, value_name = "DIR")]
     pub policy_dir: Option<PathBuf>,
-    /// What is logged: a level or a filter
+    /// What is logged: error, warn, info, debug, trace, or a filter such as `info,transom_desk=debug` [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
-    /// How a line of the log looks
+    /// How a line of the log looks [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<super::LogFormat>,
 }

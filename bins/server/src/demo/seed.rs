@@ -80,7 +80,7 @@ async fn only_a_number(world: &World, role: &Role) -> Result<ContactId, Trouble>
         display_name: Some(role.name.to_owned()),
         profile: Profile { phone: Some(role.phone.to_owned()), ..Profile::default() },
     };
-    Ok(contacts::add(world.desk(), &world.caller, new).await.map_err(Trouble::new)?.contact.id)
+    Ok(contacts::add(world.desk(), &world.caller, new, None).await.map_err(Trouble::new)?.contact.id)
 }
 
 async fn then(world: &World, platform: &str, role: &Role, conversation: ConversationId) -> Result<(), Trouble> {

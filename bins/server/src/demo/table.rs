@@ -87,7 +87,7 @@ fn templates(permits: &[Permit]) -> &'static str {
 fn until(permit: &Permit, now: OffsetDateTime) -> String {
     match permit.lapses_at() {
         None => "no end".into(),
-        Some(end) => format!("{} ({})", clock_time(end), span(end - now)),
+        Some(end) => format!("{}\n{}", clock_time(end), span(end - now)),
     }
 }
 

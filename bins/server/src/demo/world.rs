@@ -151,6 +151,9 @@ impl World {
     /// [`Trouble`] if it does not come.
     pub async fn conversation_with(&self, platform: &str, name: &str) -> Result<(ContactId, ConversationId), Trouble> {
         let account = self.account(platform)?.ours.id;
+        // Some platforms tell no names: then it is the address.
+        let customer = self.control().customers().into_iter().find(|customer| customer.name == name);
+        let address = customer.and_then(|customer| customer.addresses.get(platform).cloned());
         self.until(&format!("{name}'s message arrives"), || async {
             let reader = self.desk().storage().reader(&self.caller.scope);
             let query = transom_storage::ConversationQuery {
@@ -160,7 +163,12 @@ impl World {
             };
             for stored in reader.conversations(&query).await.map_err(Trouble::new)? {
                 let contact = reader.contact(stored.contact).await.map_err(Trouble::new)?;
-                if contact.is_some_and(|contact| contact.contact.shown_name().as_deref() == Some(name)) {
+                let is_theirs = |found: &transom_storage::StoredContact| {
+                    let mut addresses = found.identities.iter().flat_map(|identity| &identity.addresses);
+                    found.contact.shown_name().as_deref() == Some(name)
+                        || addresses.any(|known| Some(&known.value) == address.as_ref())
+                };
+                if contact.is_some_and(|contact| is_theirs(&contact)) {
                     return Ok(Some((stored.contact, stored.conversation.id)));
                 }
             }
@@ -206,7 +214,7 @@ impl World {
     /// # Errors
     /// [`Trouble`] when either side refuses.
     pub async fn connect_as(&self, new: NewChannel, at_sandbox: String) -> Result<Account, Trouble> {
-        let ours = channels::connect(self.desk(), &self.caller, new).await.map_err(Trouble::new)?;
+        let ours = channels::connect(self.desk(), &self.caller, new, None).await.map_err(Trouble::new)?.account;
         let public_id = self.desk().storage().public_id(&self.caller.scope, ours.connection);
         let webhook_url = Some(format!("{}/webhooks/{public_id}", self.server.base_url()));
         self.control()

@@ -51,9 +51,12 @@ codes! {
     409 status_unchanged "It has that status already" "Nothing to do.";
     409 nothing_to_settle "No part of the message is in such a state" "Read the message again: somebody was faster, or evidence came in.";
     409 idempotency_key_running "The first request with this key is still running" "Ask again after `retry_after` seconds.";
+    409 token_shown_once "The token was shown to the first request with this key" "Revoke the token that `detail` names, and make another one with a new key.";
     409 duplicate "It exists already" "Use the one that is there, or another name.";
     409 missing_reference "Something it refers to is gone, or it is still in use" "Read again what it refers to; remove what uses it first.";
-    409 connection_in_use "Channels run over the connection" "Switch the channels off with `enabled: false` instead.";
+    409 connection_in_use "Channels run over the connection" "Remove its channels with DELETE /v1/channels/{id}: the connection goes with the last one.";
+    409 channel_removed "The channel was removed" "Write over another channel: `GET /v1/contacts/{id}/reachability`.";
+    409 no_profiles "No channel of the contact tells profiles" "Nothing to do: names come with what the customer writes.";
     409 own_rights "Nobody takes their own rights away" "Another administrator has to do it.";
     409 facts_unreadable "What is known of the person does not fit the policy" "The policy was replaced by one of another shape: tell an administrator.";
     409 policy_missing "The account's policy is not there" "Put the policy file back, or choose another policy for the channel.";
@@ -82,6 +85,7 @@ codes! {
     422 email_invalid "Not an email address" "Write it as name@domain.";
     422 name_missing "A name is needed" "Give one.";
     422 settings_invalid "A setting is missing, unknown or wrong" "`detail` names it; `GET /v1/platforms` lists what each platform needs.";
+    422 other_account "The settings are those of another account" "Connect it as a channel of its own: conversations stay with the account that they are of.";
     422 other_platform "The connection is of another platform" "Leave `connection` out, or name one of the same platform.";
     422 unknown_platform "There is no such platform" "`detail` lists those that there are.";
     422 unknown_policy "There is no such policy" "`GET /v1/policies` lists them.";

@@ -272,13 +272,25 @@ fn tokens_channels_and_keys_are_managed_from_the_command_line() {
         &set,
         "--set",
         "webhook_secret=a-long-random-text",
-        "--set",
-        "account_id=123456",
     ]);
     assert!(channel["webhook_url"].as_str().unwrap().contains("/webhooks/"));
     let channels = json_of(&["channel", "list", "--workspace", "Acme", "--json"]);
     assert_eq!(channels[0]["id"], channel["id"]);
     assert!(text(&succeeds(&mut with(&["channel", "list", "--workspace", "Acme"])).stdout).contains("telegram"));
+
+    succeeds(&mut with(&["channel", "remove", channel["id"].as_str().unwrap(), "--workspace", "Acme"]));
+    assert_eq!(json_of(&["channel", "list", "--workspace", "Acme", "--json"]), json!([]));
+    let platforms = text(&succeeds(transom().args(["channel", "platforms"])).stdout);
+    assert!(platforms.contains("bot_token") && platforms.contains("phone_number_id"), "{platforms}");
+    let known: Value =
+        serde_json::from_slice(&succeeds(transom().args(["channel", "platforms", "--json"])).stdout).unwrap();
+    assert_eq!(known[0]["settings"][0]["secret"], true);
+
+    // A name that two have names neither.
+    succeeds(&mut with(&["workspace", "create", "Acme"]));
+    let unclear = run(&mut with(&["token", "list", "--workspace", "Acme"]), "");
+    assert_eq!(unclear.status.code(), Some(2));
+    assert!(text(&unclear.stderr).contains("2 workspaces `Acme`"), "{}", text(&unclear.stderr));
 
     let status = json_of(&["keys", "status", "--json"]);
     assert_eq!(status["under_earlier_keys"], 0);
@@ -297,6 +309,37 @@ fn tokens_channels_and_keys_are_managed_from_the_command_line() {
         Some(0),
         "the old key alone opens nothing any more"
     );
+}
+
+#[test]
+fn wrong_arguments_say_what_is_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    for (args, expected) in [
+        (&["serve", "--listen", "nonsense"][..], "such as 127.0.0.1:8080"),
+        (&["migrate", "--log-level", "loud"], "`loud` is no level: error, warn, info"),
+        (&["migrate", "--log-level", "a=b=c"], "is no filter"),
+        (&["serv"], "a similar subcommand exists: 'serve'"),
+        (
+            &["token", "create", "--workspace", "A", "--agent", "B", "--role", "chief"],
+            "admin, supervisor, agent or bot",
+        ),
+        (&["policy", "check", "nowhere.toml"], "nowhere.toml: No such file"),
+        (&["decide", "--file", "nowhere.json"], "nowhere.json: No such file"),
+    ] {
+        let output = run(transom().args(args).current_dir(folder.path()), "");
+        let said = text(&output.stderr);
+        assert!(matches!(output.status.code(), Some(1 | 2)) && said.contains(expected), "{args:?}: {said}");
+    }
+    for question in ["", "x", r#"{"platform":"telegram"}"#] {
+        let said = text(&run(transom().arg("decide"), question).stderr);
+        assert!(
+            said.starts_with("transom: stdin: the question: ") && said.contains(r#"at least {"platform":"#),
+            "{said}"
+        );
+    }
+    let closed = r#"{"platform":"whatsapp","now":"2026-11-20T10:00:00Z","openings":[{"kind":"message","at":"2026-11-18T00:00:00Z"}]}"#;
+    let pretty = text(&run(transom().args(["decide", "--pretty"]), closed).stdout);
+    assert!(pretty.contains("window closed since 2026-11-19 00:00:00 UTC"), "{pretty}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! docs/ tells what the code does. `UPDATE_DOCS=1 cargo test -p transom-server` writes it anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -113,7 +113,7 @@ fn the_page_of_the_api_lists_every_path_with_its_roles() {
          bodies, filters and sort orders are in [openapi.json](openapi.json), which a running service shows at `/docs`; the errors \
          in [errors.md](errors.md). Lists are paged: `limit` (1 to 100, 50 unless said) and `cursor`, which is the last answer's \
          `next_cursor`, with the same filters. What has a version answers with an `ETag`, which a change takes as `If-Match`. What \
-         sends takes an `Idempotency-Key`.\n\nThis page is generated from the code.\n\n| Method | Path | What | Parameters | \
+         makes or sends something takes an `Idempotency-Key`.\n\nThis page is generated from the code.\n\n| Method | Path | What | Parameters | \
          Body | Roles |\n|---|---|---|---|---|---|\n",
     );
     let document = Document::new(api::document());
@@ -173,4 +173,48 @@ fn the_page_of_settings_lists_every_key() {
         writeln!(page, "| `{name}` | {kind} | {default} | {} |", property["description"].as_str().unwrap()).unwrap();
     }
     is_up_to_date("settings.md", &page);
+}
+
+/// Every requirement has its tests, and every test that is named exists.
+#[test]
+fn the_page_of_coverage_names_tests_that_exist() {
+    let page = std::fs::read_to_string(root().join("docs/coverage.md")).unwrap();
+    let places: BTreeMap<&str, &str> = [
+        ("e2e", "tests/tests"),
+        ("it", "bins/server/tests/it"),
+        ("server", "bins/server/tests"),
+        ("desk", "crates/desk/src"),
+        ("storage", "crates/storage/tests"),
+        ("windows", "crates/windows/tests"),
+        ("channel", "crates/channel/tests/it"),
+        ("telegram", "crates/channels/telegram/tests/it"),
+        ("whatsapp", "crates/channels/whatsapp/tests"),
+        ("viber", "crates/channels/viber/tests/it"),
+        ("http", "crates/channels/http/tests/it"),
+        ("sandbox", "crates/sandbox/tests"),
+    ]
+    .into();
+    let mut named = 0;
+    for word in page.split('`').skip(1).step_by(2) {
+        let Some((place, rest)) = word.split_once('/') else { continue };
+        let Some(folder) = places.get(place) else { continue };
+        let (file, test) = rest.split_once("::").map_or((rest, None), |(file, test)| (file, Some(test)));
+        // A file, or a folder of files.
+        let path = root().join(folder).join(file);
+        let texts = match std::fs::read_to_string(path.with_extension("rs")) {
+            Ok(text) => vec![text],
+            Err(_) if path.is_dir() => sources(&path),
+            Err(_) => panic!("`{word}`: there is no such file"),
+        };
+        if let Some(test) = test {
+            assert!(texts.iter().any(|text| text.contains(&format!("fn {test}("))), "`{word}`: there is no such test");
+        }
+        named += 1;
+    }
+    assert!(named > 80, "the page is no longer read: {named}");
+
+    let numbers = [101..=105, 111..=117, 201..=210, 301..=313, 401..=408, 501..=524];
+    for number in numbers.into_iter().flatten() {
+        assert!(page.contains(&format!("R-{number}")), "R-{number} is left out");
+    }
 }

@@ -1,6 +1,12 @@
 //! Pages, cursors, filters, versions.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
+use transom_desk::queries;
+use transom_sandbox::NewCustomer;
+use transom_storage::test_support::statements;
+use transom_storage::{ContactQuery, ConversationQuery};
 
 use super::support::{Bench, Client};
 
@@ -88,6 +94,54 @@ async fn changes_ask_for_the_version_that_was_seen() {
     let body = json!({ "tags_required": true }).to_string().into_bytes();
     let stale = bench.admin.call(reqwest::Method::PATCH, "/settings", Some(body), &[("if-match", &tag)]).await;
     stale.refused(412, "version_mismatch");
+    bench.stop().await;
+}
+
+/// R-209 for every row, and no query for every row.
+#[tokio::test]
+async fn a_page_takes_as_many_statements_as_a_row() {
+    let bench = Bench::start().await;
+    let (whatsapp, telegram) = (bench.whatsapp().await, bench.telegram().await);
+    let control = bench.sandbox.control();
+    for index in 0..50 {
+        let id = format!("customer-{index}");
+        let account = if index % 2 == 0 { &whatsapp } else { &telegram };
+        control.create_customer(NewCustomer::named(&id, &id, &format!("+49155501{index:05}"))).unwrap();
+        control.writes(&account.twin.id, &id, "hello").unwrap();
+    }
+    let all = bench
+        .until("everybody is there", || async {
+            let page = bench.admin.get("/conversations?limit=100").await.expect(200);
+            let items = page["items"].as_array().unwrap().clone();
+            (items.len() == 50).then_some(items)
+        })
+        .await;
+    // Somebody has used a quota: those rows are read as well.
+    let path = format!("/conversations/{}/messages", all[0]["id"].as_str().unwrap());
+    bench.admin.post(&path, json!({ "text": "hello" })).await.expect(202);
+
+    let (desk, caller) = (bench.server.desk(), &bench.caller);
+    let page = async |limit: u32| {
+        let query = ConversationQuery { limit, ..ConversationQuery::new(bench.now()) };
+        let (rows, count) = statements::counted(queries::conversations(desk, caller, &query)).await;
+        let rows = rows.unwrap();
+        let platforms: BTreeSet<_> = rows.iter().map(|row| row.stored.account).collect();
+        assert!(platforms.len() == 2 && rows.iter().all(|row| !row.human.permits().is_empty()));
+        (rows.len(), count)
+    };
+    // The first look reads the settings of the channels as well.
+    page(10).await;
+    let ((few, some), (many, more)) = (page(10).await, page(50).await);
+    assert_eq!((few, many), (10, 50));
+    assert!(more <= some + 2, "{some} statements for {few} rows, {more} for {many}");
+    assert!(more <= 12, "{more} statements for {many} rows");
+
+    let contacts = async |limit: u32| {
+        let query = ContactQuery { limit, ..ContactQuery::default() };
+        let (rows, count) = statements::counted(queries::contacts(desk, caller, &query)).await;
+        (rows.unwrap().len(), count)
+    };
+    assert_eq!((contacts(10).await, contacts(50).await), ((10, 2), (50, 2)));
     bench.stop().await;
 }
 

@@ -11,6 +11,7 @@
 mod bad_input;
 mod binary;
 mod channels;
+mod contacts;
 mod desk;
 mod documents;
 mod events;

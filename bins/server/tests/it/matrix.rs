@@ -1,4 +1,5 @@
-//! Generated from the document: every operation asks for a token, for its role, and for an id of its own workspace.
+//! Generated from the document: every operation asks for a token, for its role, and for ids of its own workspace, wherever
+//! they stand; every one that makes something makes it once for each `Idempotency-Key`.
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -6,7 +7,7 @@ use transom_domain::Role;
 use transom_server::api::{self, roles};
 use transom_server::http::schema::Document;
 
-use super::support::{Bench, Client};
+use super::support::{Account, Bench, Client};
 
 struct Operation {
     id: &'static str,
@@ -106,61 +107,221 @@ async fn every_role_may_what_the_table_says_and_no_more() {
     bench.stop().await;
 }
 
-#[tokio::test]
-async fn foreign_ids_are_unknown_ids() {
+/// One of everything that a path can name.
+struct Owned {
+    by_path: Vec<(&'static str, String)>,
+}
+
+impl Owned {
+    /// Of a workspace, over a channel of its own.
+    async fn of(client: &Client, account: &Account, conversation: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let (conversation, contact) = (text(&conversation["id"]), text(&conversation["contact"]));
+        let messages = client.get(&format!("/conversations/{conversation}/messages")).await.expect(200);
+        let me = client.get("/me").await.expect(200);
+        let connections = client.get("/connections").await.expect(200);
+        let by_path = vec![
+            ("/conversations/", conversation),
+            ("/contacts/", contact),
+            ("/messages/", text(&messages["items"][0]["id"])),
+            ("/channels/", account.id.clone()),
+            ("/connections/", text(&connections["items"][0]["id"])),
+            ("/agents/", text(&me["agent"]["id"])),
+            ("/tokens/", text(&me["token"])),
+        ];
+        Self { by_path }
+    }
+
+    /// The one that a path of that form names.
+    fn named_in(&self, path: &str) -> &str {
+        let found = self.by_path.iter().find(|(prefix, _)| path.starts_with(prefix));
+        &found.unwrap_or_else(|| panic!("{path} has an id of a kind that this test does not know")).1
+    }
+
+    fn id(&self, prefix: &str) -> &str {
+        self.named_in(prefix)
+    }
+}
+
+/// A bench with one conversation over a channel, and all that belongs to it.
+async fn furnished() -> (Bench, Account, Owned) {
     let bench = Bench::start().await;
     let account = bench.whatsapp().await;
     let conversation = bench.hears(&account, "Mara", "+4915550100001", "hello").await;
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let (conversation_id, contact) = (text(&conversation["id"]), text(&conversation["contact"]));
-    let messages = bench.admin.get(&format!("/conversations/{conversation_id}/messages")).await.expect(200);
-    let me = bench.admin.get("/me").await.expect(200);
-    let connections = bench.admin.get("/connections").await.expect(200);
-    let team = bench.admin.post("/teams", json!({ "name": "North" })).await.expect(201);
-    let ours = [
-        ("/conversations/", conversation_id.clone()),
-        ("/contacts/", contact.clone()),
-        ("/messages/", text(&messages["items"][0]["id"])),
-        ("/channels/", account.id.clone()),
-        ("/connections/", text(&connections["items"][0]["id"])),
-        ("/agents/", text(&me["agent"]["id"])),
-        ("/tokens/", text(&me["token"])),
-    ];
+    let owned = Owned::of(&bench.admin, &account, &conversation).await;
+    (bench, account, owned)
+}
+
+/// What an operation has to be told so that nothing but an id, or a key, can be wrong.
+fn sound(operation: &Operation, ours: &Owned) -> Value {
+    let more = match operation.id {
+        "addAgent" => json!({ "name": "Bea", "role": "agent" }),
+        "addTeam" => json!({ "name": "South" }),
+        "createToken" => json!({ "name": "laptop", "agent": ours.id("/agents/") }),
+        "createTag" => json!({ "name": "vip" }),
+        "addContact" => json!({ "display_name": "Nora" }),
+        "connectChannel" => json!({ "platform": "telegram", "check": false,
+            "settings": { "bot_token": "77:AAinvented", "webhook_secret": "also-invented" } }),
+        "sendMessage" => json!({ "text": "hello" }),
+        "sendToContact" => json!({ "channel": ours.id("/channels/"), "message": { "text": "hello" } }),
+        _ => json!({}),
+    };
+    let mut body = operation.body.clone().unwrap_or_default();
+    if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
+        body.extend(more);
+    }
+    body
+}
+
+/// Where ids stand in a body, each with a way to put one there.
+fn ids_in(document: Document<'static>, schema: &'static Value, at: &str, found: &mut Vec<String>) {
+    let schema = document.resolve(schema);
+    for kind in ["allOf", "oneOf", "anyOf"] {
+        schema[kind].as_array().into_iter().flatten().for_each(|part| ids_in(document, part, at, found));
+    }
+    if schema["format"] == "uuid" {
+        found.push(at.to_owned());
+    }
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        ids_in(document, field, &format!("{at}/{name}"), found);
+    }
+    if schema["items"].is_object() {
+        ids_in(document, &schema["items"], &format!("{at}/0"), found);
+    }
+}
+
+/// The body with `value` at a place; what is missing on the way is the smallest that the document takes.
+fn with(document: Document<'static>, schema: &'static Value, mut body: Value, at: &str, value: &str) -> Value {
+    let schema = document.resolve(schema);
+    if let Some(part) = ["allOf", "oneOf", "anyOf"].iter().find_map(|kind| schema[*kind].get(0)) {
+        return with(document, part, body, at, value);
+    }
+    let Some(rest) = at.strip_prefix('/') else { return json!(value) };
+    let (name, rest) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
+    if schema["items"].is_object() {
+        return json!([with(document, &schema["items"], smallest(document, &schema["items"]), rest, value)]);
+    }
+    let field = &schema["properties"][name];
+    let inner = body.get(name).cloned().unwrap_or_else(|| smallest(document, field));
+    body[name] = with(document, field, inner, rest, value);
+    body
+}
+
+#[tokio::test]
+async fn foreign_ids_in_paths_are_unknown_ids() {
+    let (bench, _, ours) = furnished().await;
     let eve = bench.neighbour().await;
     let mut checked = 0;
     for operation in operations().iter().filter(|operation| operation.path.contains("{id}")) {
-        let (_, id) = ours
-            .iter()
-            .find(|(prefix, _)| operation.path.starts_with(prefix))
-            .unwrap_or_else(|| panic!("{} has an id of a kind that this test does not know", operation.path));
-        ask(&eve, operation, id).await.refused(404, "not_found");
+        let asked = Operation {
+            id: operation.id,
+            method: operation.method.clone(),
+            path: operation.path,
+            body: operation.body.as_ref().map(|_| sound(operation, &ours)),
+        };
+        ask(&eve, &asked, ours.named_in(operation.path)).await.refused(404, "not_found");
         checked += 1;
     }
     assert!(checked > 20, "{checked}");
+    bench.stop().await;
+}
 
-    // The same ids in filters and bodies.
-    for (name, id) in [
-        ("channel", &account.id),
-        ("contact", &contact),
-        ("assignee", &text(&me["agent"]["id"])),
-        ("team", &text(&team["id"])),
-    ] {
-        eve.get(&format!("/conversations?{name}={id}")).await.refused(404, "not_found");
+#[tokio::test]
+async fn foreign_and_unknown_ids_in_bodies_and_filters_are_404() {
+    let (bench, account, ours) = furnished().await;
+    let eve = bench.neighbour().await;
+    let settings = ["app_secret", "verify_token", "access_token", "phone_number_id", "waba_id"]
+        .map(|name| (name, account.twin.settings[name].clone()));
+    let settings: Map<String, Value> = settings.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+    let body = json!({ "platform": "whatsapp", "name": "Hers", "settings": settings, "check": false });
+    let channel = eve.post("/channels", body).await.expect(201);
+    let body = json!({ "display_name": "Nora", "phone": "+4915550100009" });
+    let contact = eve.post("/contacts", body).await.expect(201);
+    let me = eve.get("/me").await.expect(200);
+    let team = eve.post("/teams", json!({ "name": "Theirs" })).await.expect(201);
+    let theirs =
+        [&channel["id"], &channel["connection"], &contact["id"], &me["agent"]["id"], &me["token"], &team["id"]]
+            .map(|id| id.as_str().unwrap().to_owned());
+
+    let document = Document::new(api::document());
+    let mut checked = Vec::new();
+    for operation in operations() {
+        let described = document.operation(operation.id).unwrap();
+        let path =
+            filled(operation.path, if operation.path.contains("{id}") { ours.named_in(operation.path) } else { "" });
+        let mut places = Vec::new();
+        let schema = document.body_of(described);
+        schema.into_iter().for_each(|schema| ids_in(document, schema, "", &mut places));
+        for place in places {
+            for id in theirs.iter().map(String::as_str).chain([UNKNOWN]) {
+                let body = with(document, schema.unwrap(), sound(&operation, &ours), &place, id);
+                let body = Some(body.to_string().into_bytes());
+                bench.admin.call(operation.method.clone(), &path, body, &[]).await.refused(404, "not_found");
+            }
+            checked.push(format!("{}{place}", operation.id));
+        }
+        for parameter in described["parameters"].as_array().into_iter().flatten().filter(|one| one["in"] == "query") {
+            let of_one = parameter["schema"].get("items").unwrap_or(&parameter["schema"]);
+            if document.resolve(of_one)["format"] == "uuid" {
+                let name = parameter["name"].as_str().unwrap();
+                for id in theirs.iter().map(String::as_str).chain([UNKNOWN]) {
+                    bench.admin.get(&format!("{path}?{name}={id}")).await.refused(404, "not_found");
+                }
+                checked.push(format!("{}?{name}", operation.id));
+            }
+        }
     }
-    let own = eve.post("/contacts", json!({ "display_name": "Nora", "phone": "+4915550100009" })).await.expect(201);
-    let body = json!({ "channel": account.id, "message": { "text": "hello" } });
-    eve.post(&format!("/contacts/{}/messages", text(&own["id"])), body).await.refused(404, "not_found");
-    eve.post("/teams", json!({ "name": "T", "members": [me["agent"]["id"]] })).await.refused(404, "not_found");
-    eve.post("/tokens", json!({ "agent": me["agent"]["id"], "name": "t" })).await.refused(404, "not_found");
-    let settings = json!({ "bot_token": "1:AA", "secret_token": "x" });
-    let body = json!({ "platform": "whatsapp", "connection": connections["items"][0]["id"], "settings": settings, "check": false });
-    eve.post("/channels", body).await.refused(404, "not_found");
-    let assignee = json!({ "agent": eve.get("/me").await.expect(200)["agent"]["id"] });
-    bench.admin.post(&format!("/conversations/{conversation_id}/assignee"), assignee).await.refused(404, "not_found");
-    assert_eq!(
-        bench.admin.get(&format!("/conversations/{conversation_id}")).await.expect(200)["version"],
-        conversation["version"]
-    );
+    for known in ["sendMessage/reply_to", "sendToContact/channel", "addTeam/members/0", "listConversations?assignee"] {
+        assert!(checked.iter().any(|place| place == known), "{known} is no longer found: {checked:?}");
+    }
+    let seen = bench.admin.get(&format!("/conversations/{}/messages", ours.id("/conversations/"))).await.expect(200);
+    let sent = seen["items"].as_array().unwrap().iter().filter(|message| message["direction"] == "outbound");
+    assert_eq!(sent.count(), 0, "nothing was sent");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn whatever_makes_something_makes_it_once_for_each_key() {
+    let (bench, _, ours) = furnished().await;
+    let document = Document::new(api::document());
+    let mut checked = 0;
+    for operation in operations().iter().filter(|operation| operation.method == Method::POST) {
+        let described = document.operation(operation.id).unwrap();
+        let makes = ["201", "202"].iter().any(|status| described["responses"].get(status).is_some());
+        if !makes {
+            continue;
+        }
+        let is_key = |one: &Value| one["name"].as_str().unwrap().eq_ignore_ascii_case("Idempotency-Key");
+        assert!(described["parameters"].as_array().unwrap().iter().any(is_key), "{} takes no key", operation.id);
+        let path =
+            filled(operation.path, if operation.path.contains("{id}") { ours.named_in(operation.path) } else { "" });
+        let key = [("idempotency-key", operation.id)];
+        let post = |body: String| bench.admin.call(Method::POST, &path, Some(body.into_bytes()), &key);
+        let body = sound(operation, &ours).to_string();
+
+        let first = post(body.clone()).await;
+        assert!(matches!(first.status, 201 | 202), "{}: {}", operation.id, first.body);
+        assert_eq!(first.header("idempotency-replayed"), None);
+        let again = post(body.clone()).await;
+        if let Some(token) = first.body["token"].as_str() {
+            // It is stored as a digest, so it can't be given again: the first answer names it.
+            let told = again.refused(409, "token_shown_once");
+            assert!(!told.to_string().contains(token), "{told}");
+            let id = first.body["token_id"].as_str().or(first.body["id"].as_str()).unwrap();
+            assert!(told["detail"].as_str().unwrap().contains(id), "{told}");
+            assert!(!bench.stores(token), "{} keeps its token", operation.id);
+        } else {
+            assert_eq!(again.header("idempotency-replayed"), Some("true"), "{}", operation.id);
+            assert_eq!((again.status, &again.body), (first.status, &first.body), "{}", operation.id);
+        }
+        // To the byte: what differs is another request.
+        post(format!("{body} ")).await.refused(422, "idempotency_key_reused");
+        checked += 1;
+    }
+    assert!(checked >= 8, "{checked}");
+    let agents = bench.admin.get("/agents").await.expect(200);
+    let named = agents["items"].as_array().unwrap().iter().filter(|agent| agent["name"] == "Bea");
+    assert_eq!(named.count(), 1, "one agent, whatever was repeated");
     bench.stop().await;
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Bench {
     pub(crate) caller: Caller,
     pub(crate) admin: Client,
     // Dropped last: the folder goes with it.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -48,7 +48,7 @@ impl Bench {
         let server = Server::start(change(config), Arc::new(clock.clone())).await.unwrap();
         let (caller, token) = workspaces::create(server.desk(), "Acme", "Ada").await.unwrap();
         let admin = Client::new(server.base_url(), token.expose_secret());
-        Self { server, sandbox, clock, caller, admin, _folder: folder }
+        Self { server, sandbox, clock, caller, admin, folder }
     }
 
     pub(crate) async fn stop(self) {
@@ -79,9 +79,7 @@ impl Bench {
     pub(crate) async fn telegram(&self) -> Account {
         let new = NewAccount::on("telegram").settings(json!({ "secret_token": "a-long-random-text" }));
         let twin = self.sandbox.control().create_account(new).unwrap();
-        let mut twin = twin;
-        twin.settings["id"] = json!(twin.id);
-        let names = [("bot_token", "token"), ("webhook_secret", "secret_token"), ("account_id", "id")];
+        let names = [("bot_token", "token"), ("webhook_secret", "secret_token")];
         self.connect("telegram", twin, &names).await
     }
 
@@ -122,9 +120,29 @@ impl Bench {
         panic!("waited in vain until {what}");
     }
 
+    /// Whether the data folder holds a text anywhere, as it is.
+    pub(crate) fn stores(&self, text: &str) -> bool {
+        let mut folders = vec![self.folder.path().to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if holds(&std::fs::read(&path).unwrap(), text) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
     pub(crate) fn now(&self) -> time::OffsetDateTime {
         self.clock.now()
     }
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 /// An account on both sides.

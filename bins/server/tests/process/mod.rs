@@ -12,7 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use transom_sandbox::{AccountPatch, NewAccount, NewCustomer, Sandbox};
+use transom_domain::SettableClock;
+use transom_sandbox::{AccountPatch, NewAccount, NewCustomer, Sandbox, SandboxConfig};
 use transom_server::demo::api::{Api, Reply};
 
 /// A running service. Killed when it goes out of scope.
@@ -22,6 +23,74 @@ pub struct Service {
     folder: PathBuf,
     database_url: Option<String>,
     endpoints: Vec<(&'static str, String)>,
+}
+
+/// Where a test with processes begins: a sandbox, replicas on one data folder and database, a workspace with a number.
+pub struct Opening {
+    pub sandbox: Sandbox,
+    pub replicas: Vec<Service>,
+    pub token: String,
+    pub account: Account,
+    folder: tempfile::TempDir,
+}
+
+impl Opening {
+    /// So many replicas, on the embedded database or another one. Webhooks and receipts go to the last of them.
+    pub async fn of(replicas: usize, database_url: Option<&str>) -> Self {
+        let sandbox = Sandbox::start(SandboxConfig::new(SettableClock::running())).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut running = Vec::new();
+        for _ in 0..replicas {
+            running.push(Service::start(&sandbox, folder.path(), database_url).await);
+        }
+        let last = running.last().unwrap();
+        let token = last.create_workspace();
+        let account = whatsapp(last, &sandbox, &token).await;
+        Self { sandbox, replicas: running, token, account, folder }
+    }
+
+    /// The one that webhooks go to.
+    pub fn service(&self) -> &Service {
+        self.replicas.last().unwrap()
+    }
+
+    /// Accepts a reply; its text and id.
+    pub async fn reply(&self, service: &Service, conversation: &str, text: String) -> (String, String) {
+        let path = format!("/conversations/{conversation}/messages");
+        let reply = service.post(&self.token, &path, json!({ "type": "reply", "text": text })).await;
+        assert_eq!(reply.status, 202, "{}", reply.body);
+        (text, reply.body["id"].as_str().unwrap().to_owned())
+    }
+
+    /// Waits for each of them, and holds it against the platform's own ledger: sent once, or unknown and taken once at most.
+    /// How many are unknown.
+    pub async fn tally(&self, accepted: &[(String, String)]) -> usize {
+        let mut unknown = 0;
+        for (text, message) in accepted {
+            let state = self.service().settled(&self.token, message).await;
+            let taken = self.sandbox.control().ledger().into_iter().filter(|send| send.text == *text).count();
+            match state.as_str() {
+                "sent" | "delivered" | "read" => assert_eq!(taken, 1, "{text} is {state}"),
+                "unknown" => {
+                    unknown += 1;
+                    assert!(taken <= 1, "{text} is unknown and was taken {taken} times");
+                }
+                other => panic!("{text} is {other}, and was taken {taken} times"),
+            }
+        }
+        unknown
+    }
+
+    /// Stops everything; the exit code of each replica that still runs.
+    pub async fn close(self) -> Vec<Option<i32>> {
+        let mut codes = Vec::new();
+        for service in self.replicas {
+            codes.push(service.stop().await);
+        }
+        self.sandbox.shutdown().await;
+        drop(self.folder);
+        codes
+    }
 }
 
 /// An account on both sides.
@@ -168,6 +237,44 @@ pub async fn whatsapp(service: &Service, sandbox: &Sandbox, token: &str) -> Acco
     let webhook_url = Some(made.text("/webhook_url").unwrap().to_owned());
     control.patch_account(&view.id, AccountPatch { webhook_url, ..AccountPatch::default() }).unwrap();
     Account { at_sandbox: view.id, channel: made.text("/id").unwrap().to_owned() }
+}
+
+/// Connects a bot that is fetched instead of called, and a customer who may write to it.
+pub async fn polled_bot(service: &Service, sandbox: &Sandbox, token: &str) -> Account {
+    let control = sandbox.control();
+    let view = control.create_account(NewAccount::on("telegram")).unwrap();
+    let settings = json!({
+        "bot_token": view.settings["token"],
+        "webhook_secret": "nobody-calls-with-it",
+        "account_id": view.id,
+        "updates": "poll",
+    });
+    let body = json!({ "platform": "telegram", "name": "Polled", "settings": settings });
+    let made = service.post(token, "/channels", body).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    control.create_customer(NewCustomer::named("polly", "Polly", "+4915550500001")).unwrap();
+    Account { at_sandbox: view.id, channel: made.text("/id").unwrap().to_owned() }
+}
+
+/// What the account's one customer has written, sorted, once it is so many.
+pub async fn arrived(service: &Service, account: &Account, token: &str, count: usize) -> Vec<String> {
+    let began = Instant::now();
+    loop {
+        let mut texts = Vec::new();
+        let list = service.get(token, &format!("/conversations?limit=10&channel={}", account.channel)).await;
+        if let Some(id) = list.body.pointer("/items/0/id").and_then(Value::as_str) {
+            let page = service.get(token, &format!("/conversations/{id}/messages?limit=100")).await;
+            let items = page.body["items"].as_array().cloned().unwrap_or_default();
+            let inbound = items.iter().filter(|item| item["direction"] == "inbound");
+            texts = inbound.filter_map(|item| Some(item.pointer("/content/text")?.as_str()?.to_owned())).collect();
+        }
+        if texts.len() >= count {
+            texts.sort();
+            return texts;
+        }
+        assert!(began.elapsed() < Duration::from_secs(40), "{} of {count} arrived: {texts:?}", texts.len());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// The conversations of so many customers who have just written, so that free text is allowed.

@@ -207,7 +207,7 @@ fn capabilities(lean: bool, flaw: Flaw) -> Capabilities {
             wait: if flaw == Flaw::WaitsForEver { time::Duration::MAX } else { time::Duration::MINUTE },
         },
         pacing: Pacing { account: rate, recipient: rate, concurrency: one },
-        addresses: vec![AddressRule { kind: "perch", can_start: false }],
+        addresses: vec![AddressRule { kind: "perch", can_start: false, from: None }],
     };
     if lean {
         let (media, caption, choices) = (Vec::new(), None, None);

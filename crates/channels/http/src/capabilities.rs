@@ -3,8 +3,12 @@
 use std::num::NonZeroU32;
 
 use time::Duration;
-use transom_channel::{AddressRule, Capabilities, ChoiceRule, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit};
+use transom_channel::{
+    AddressRule, Capabilities, ChoiceRule, ContactField, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit,
+};
 use transom_domain::MediaKind;
+
+use crate::config::Config;
 
 /// A number in E.164.
 pub(crate) const PHONE: &str = "phone";
@@ -14,7 +18,11 @@ pub(crate) const USER_ID: &str = "user_id";
 pub(crate) const EMAIL: &str = "email";
 
 /// All kinds of address, best first.
-pub(crate) const ADDRESSES: [&str; 3] = [USER_ID, PHONE, EMAIL];
+pub(crate) const ADDRESSES: [AddressRule; 3] = [
+    AddressRule { kind: USER_ID, can_start: true, from: None },
+    AddressRule { kind: PHONE, can_start: true, from: Some(ContactField::Phone) },
+    AddressRule { kind: EMAIL, can_start: true, from: Some(ContactField::Email) },
+];
 
 /// The longest file; it goes by address, and whoever fetches it may want less.
 const MAX_FILE: u64 = 100 * 1024 * 1024;
@@ -23,8 +31,8 @@ pub(crate) const BUTTON_ID: TextLimit = TextLimit::Scalars(256);
 pub(crate) const MAX_BUTTONS: u8 = 10;
 pub(crate) const MAX_ROWS: u8 = 10;
 
-pub(crate) fn capabilities(text_limit: u32) -> Capabilities {
-    let text = TextLimit::Scalars(text_limit);
+pub(crate) fn capabilities(config: &Config) -> Capabilities {
+    let text = TextLimit::Scalars(config.text_limit);
     Capabilities {
         text,
         caption: Some(text),
@@ -51,7 +59,7 @@ pub(crate) fn capabilities(text_limit: u32) -> Capabilities {
             recipient: Rate { burst: at_once(20), each: Duration::SECOND },
             concurrency: at_once(16),
         },
-        addresses: ADDRESSES.into_iter().map(|kind| AddressRule { kind, can_start: true }).collect(),
+        addresses: config.addresses.clone(),
     }
 }
 

@@ -13,7 +13,7 @@ use transom_domain::template::HeaderParameter;
 use transom_domain::{Attachment, Body, Clock, Content, MediaSource, TemplateDefinition, TemplateMessage};
 use transom_windows::Basis;
 
-use crate::capabilities::{ADDRESSES, capabilities};
+use crate::capabilities::capabilities;
 use crate::client::Peer;
 use crate::config::Config;
 use crate::signing::Key;
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Hearing {
 impl Http {
     pub(crate) fn new(config: Config, ports: &Ports) -> Self {
         Self {
-            capabilities: capabilities(config.text_limit),
+            capabilities: capabilities(&config),
             peer: Peer::new(ports, config.endpoint, config.signing),
             hearing: Hearing(config.hearing),
             account: config.account,
@@ -115,7 +115,8 @@ impl Channel for Http {
     async fn send(&self, part: &OutboundPart) -> Result<Receipt, SendError> {
         let planned = self.plan(part.content()).map_err(|refused| invalid(refused.code()))?;
         let [one] = planned.as_slice() else { return Err(invalid("more than one request")) };
-        let addresses = part.to().addresses.iter().filter(|address| ADDRESSES.contains(&address.kind.as_str()));
+        let taken = |kind: &str| self.capabilities.addresses.iter().any(|rule| rule.kind == kind);
+        let addresses = part.to().addresses.iter().filter(|address| taken(&address.kind));
         // The preferred one of a kind stands first.
         let to = addresses.rev().map(|address| (address.kind.as_str(), address.value.as_str())).collect();
         let permit = part.permit();

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use transom_channel::{SettingField, SettingScope, SettingValues, SettingsError};
+use transom_channel::{AddressRule, SettingField, SettingScope, SettingValues, SettingsError};
 use url::{Host, Url};
 
+use crate::capabilities::ADDRESSES;
 use crate::signing::Key;
 
 const ENDPOINT: &str = "endpoint";
@@ -12,6 +13,7 @@ const SIGNING_SECRET: &str = "signing_secret";
 const WEBHOOK_SECRET: &str = "webhook_secret";
 const ACCOUNT: &str = "account";
 const TEXT_LIMIT: &str = "text_limit";
+const ADDRESS_KINDS: &str = "addresses";
 
 const LONGEST_TEXT: u32 = 65_536;
 const USUAL_TEXT: u32 = 4_096;
@@ -52,6 +54,15 @@ pub(crate) const SETTINGS: &[SettingField] = &[
         required: false,
         ..field(TEXT_LIMIT, "Longest text", "characters; 4096 unless set")
     },
+    SettingField {
+        scope: SettingScope::Account,
+        required: false,
+        ..field(
+            ADDRESS_KINDS,
+            "Kinds of address",
+            "what people go by: some of user_id, phone, email, with blanks between; all unless set",
+        )
+    },
 ];
 
 /// The other side, and one account on it.
@@ -61,6 +72,7 @@ pub(crate) struct Config {
     pub(crate) hearing: Vec<Key>,
     pub(crate) account: String,
     pub(crate) text_limit: u32,
+    pub(crate) addresses: Vec<AddressRule>,
 }
 
 impl Config {
@@ -80,12 +92,18 @@ impl Config {
                 .filter(|limit| (1..=LONGEST_TEXT).contains(limit))
                 .ok_or_else(|| wrong(TEXT_LIMIT, "it must be a number from 1 to 65536"))?,
         };
+        let known = |kind: &str| ADDRESSES.into_iter().find(|rule| rule.kind == kind);
+        let addresses = match settings.get(ADDRESS_KINDS) {
+            None => Some(ADDRESSES.to_vec()),
+            Some(kinds) => kinds.split_whitespace().map(known).collect(),
+        };
         Ok(Self {
             endpoint,
             signing: secret(SIGNING_SECRET, settings.require(SIGNING_SECRET)?)?,
             hearing: hearing.map(|text| secret(WEBHOOK_SECRET, text)).collect::<Result<_, _>>()?,
             account: settings.require(ACCOUNT)?.trim().to_owned(),
             text_limit,
+            addresses: addresses.ok_or_else(|| wrong(ADDRESS_KINDS, "it must be some of user_id, phone and email"))?,
         })
     }
 }
@@ -133,6 +151,8 @@ mod tests {
     fn an_account_is_read() {
         let config = Config::read(&settings()).unwrap();
         assert_eq!((config.account.as_str(), config.hearing.len(), config.text_limit), ("main", 2, 4_096));
+        let by_phone = Config::read(&settings().with(ADDRESS_KINDS, "phone")).unwrap().addresses;
+        assert_eq!(by_phone.iter().map(|rule| rule.kind).collect::<Vec<_>>(), ["phone"]);
         assert!(Config::read(&settings().with(ENDPOINT, "http://127.0.0.1:1/x")).is_ok());
         let shown = format!("{config:?}");
         assert!(shown.contains("main") && !shown.contains("MfKQ"), "{shown}");
@@ -148,6 +168,7 @@ mod tests {
     #[case(ACCOUNT, " ")]
     #[case(TEXT_LIMIT, "0")]
     #[case(TEXT_LIMIT, "many")]
+    #[case(ADDRESS_KINDS, "phone pigeon")]
     fn wrong_settings_are_named_and_secrets_are_not_shown(#[case] name: &str, #[case] value: &str) {
         let error = Config::read(&settings().with(name, value)).unwrap_err();
         let (SettingsError::Missing(named) | SettingsError::Wrong { name: named, .. }) = &error else {

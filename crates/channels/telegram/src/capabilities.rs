@@ -60,7 +60,7 @@ pub(crate) fn capabilities(voice: &Voice) -> Capabilities {
             recipient: Rate { burst: at_once(3), each: Duration::SECOND },
             concurrency: at_once(16),
         },
-        addresses: vec![AddressRule { kind: USER_ID, can_start: false }],
+        addresses: vec![AddressRule { kind: USER_ID, can_start: false, from: None }],
     }
 }
 

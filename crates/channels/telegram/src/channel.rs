@@ -1,6 +1,7 @@
 //! A connected bot, or a business account that a bot serves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::Method;
@@ -23,8 +24,9 @@ use crate::outbound::{self, Destination, Request, Upload};
 use crate::wire::{BusinessConnection, Chat, Names, UpdateId, User};
 
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
-/// How long a poll waits for news, in seconds; less than the HTTP client waits.
+/// How long a poll waits for news, in seconds, and how much longer its answer may take.
 const POLL_SECONDS: u32 = 20;
+const POLL_MARGIN_SECONDS: u32 = 10;
 
 #[derive(Debug)]
 pub(crate) struct Telegram {
@@ -140,6 +142,10 @@ impl Channel for Telegram {
         if self.config.polls { Some(self) } else { None }
     }
 
+    fn external_key(&self) -> Option<String> {
+        Some(self.config.account_id().to_owned())
+    }
+
     async fn check(&self) -> Result<AccountInfo, SendError> {
         let me: User = self.api.read("getMe", json!({})).await?;
         let info = |names: &Names| AccountInfo {
@@ -185,10 +191,16 @@ impl MediaSourceOf for Telegram {
 /// Asking with an offset confirms all updates below it, so what was stored is forgotten with the next question.
 #[async_trait]
 impl Pull for Telegram {
+    /// A bot has one queue, whoever it writes for.
+    fn covers_connection(&self) -> bool {
+        true
+    }
+
     async fn next(&self, cursor: Option<&str>) -> Result<(Vec<RawInbound>, String), SendError> {
         let offset = cursor.and_then(|cursor| cursor.parse::<i64>().ok());
         let query = json!({"offset": offset, "limit": 100, "timeout": POLL_SECONDS, "allowed_updates": inbound::KINDS});
-        let updates: Updates = self.api.read("getUpdates", query).await?;
+        let patience = Duration::from_secs(u64::from(POLL_SECONDS + POLL_MARGIN_SECONDS));
+        let updates: Updates = self.api.wait_for("getUpdates", query, patience).await?;
         let received_at = self.clock.now();
         let ids = updates.0.iter().filter_map(|update| serde_json::from_str::<UpdateId>(update.get()).ok());
         let next = ids.map(|update| update.update_id.saturating_add(1)).max().or(offset);

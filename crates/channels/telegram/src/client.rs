@@ -1,6 +1,7 @@
 //! The only I/O: calls of the Bot API and downloads.
 
 use std::fmt;
+use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
@@ -43,6 +44,19 @@ impl Api {
         result_of(&self.http.execute_up_to(request, MAX_UPDATES).await?)
     }
 
+    /// Asks for something that comes when it is there, within `patience`: however short other requests must be.
+    pub(crate) async fn wait_for<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        fields: Value,
+        patience: Duration,
+    ) -> Result<T, SendError> {
+        let request = self.http.request(Method::POST, &self.address(method)).json(&fields).timeout(patience);
+        let answer = self.http.execute_up_to(request, MAX_UPDATES).await.map_err(SendError::from);
+        let result = answer.and_then(|answer| result_of(&answer)).map_err(error::of_a_read)?;
+        readable(method, result)
+    }
+
     /// Calls a method with a file.
     pub(crate) async fn upload(
         &self,
@@ -65,9 +79,7 @@ impl Api {
     pub(crate) async fn read<T: DeserializeOwned>(&self, method: &str, fields: Value) -> Result<T, SendError> {
         let fields = if let Value::Object(fields) = fields { fields } else { Map::new() };
         let result = self.call(method, &fields).await.map_err(error::of_a_read)?;
-        let unreadable =
-            || error::of_a_read(SendError::OutcomeUnknown { detail: format!("{method}: an unreadable answer") });
-        serde_json::from_value(result).map_err(|_| unreadable())
+        readable(method, result)
     }
 
     /// The bytes of a file, at most `max` of them.
@@ -110,6 +122,11 @@ impl Api {
         url.path_segments_mut().ok()?.extend(pieces);
         Some(url.into())
     }
+}
+
+fn readable<T: DeserializeOwned>(method: &str, result: Value) -> Result<T, SendError> {
+    let unreadable = || SendError::OutcomeUnknown { detail: format!("{method}: an unreadable answer") };
+    serde_json::from_value(result).map_err(|_| error::of_a_read(unreadable()))
 }
 
 /// What an answer says: a result, a refusal, or nothing that is certain.

@@ -41,11 +41,11 @@ pub(crate) const SETTINGS: &[SettingField] = &[
     SettingField {
         name: ACCOUNT_ID,
         label: "Account id",
-        help: "the bot's id, which stands before the colon of the token; or the id of a business connection, to write in \
-               its owner's name under the policy telegram_business",
+        help: "left out, the bot itself, whose id the token holds; or the id of a business connection, to write in its \
+               owner's name under the policy telegram_business",
         secret: false,
         scope: SettingScope::Account,
-        required: true,
+        required: false,
         external_key: true,
     },
 ];
@@ -82,16 +82,17 @@ impl Config {
         if !(1..=256).contains(&secret.len()) || !secret.bytes().all(is_token_byte) {
             return Err(wrong(WEBHOOK_SECRET, "it must be 1 to 256 of A-Z, a-z, 0-9, _ and -"));
         }
-        let voice = match settings.require(ACCOUNT_ID)? {
-            id if id == bot_id => Voice::Bot,
-            id if id.bytes().all(|byte| byte.is_ascii_digit()) => {
+        let voice = match settings.get(ACCOUNT_ID) {
+            None => Voice::Bot,
+            Some(id) if id == bot_id => Voice::Bot,
+            Some(id) if id.bytes().all(|byte| byte.is_ascii_digit()) => {
                 return Err(wrong(
                     ACCOUNT_ID,
                     &format!("`{id}` is another bot's id; the token is that of bot {bot_id}"),
                 ));
             }
-            id if id.bytes().all(is_token_byte) => Voice::Business { connection: id.to_owned() },
-            _ => return Err(wrong(ACCOUNT_ID, "it must be the bot's id or the id of a business connection")),
+            Some(id) if id.bytes().all(is_token_byte) => Voice::Business { connection: id.to_owned() },
+            Some(_) => return Err(wrong(ACCOUNT_ID, "it must be the bot's id or the id of a business connection")),
         };
         let polls = match settings.get(UPDATES) {
             None | Some("webhook") => false,
@@ -155,6 +156,8 @@ mod tests {
     fn a_bot_and_a_business_connection_are_told_apart() {
         let bot = Config::read(&settings("123456:AAF-x_1", "s3cret", "123456", "")).unwrap();
         assert_eq!((bot.account_id(), &bot.voice, bot.polls), ("123456", &Voice::Bot, false));
+        let unsaid = Config::read(&settings("123456:AAF-x_1", "s3cret", "", "")).unwrap();
+        assert_eq!((unsaid.account_id(), &unsaid.voice), ("123456", &Voice::Bot), "the token holds the bot's id");
         let business = Config::read(&settings("123456:AAF-x_1", "s3cret", "bc-77", "poll")).unwrap();
         assert_eq!(business.voice, Voice::Business { connection: "bc-77".into() });
         assert_eq!((business.account_id(), business.bot_id.as_str(), business.polls), ("bc-77", "123456", true));
@@ -168,7 +171,6 @@ mod tests {
     #[case(settings("1:AAF", "", "1", ""), WEBHOOK_SECRET)]
     #[case(settings("1:AAF", "with blank", "1", ""), WEBHOOK_SECRET)]
     #[case(settings("1:AAF", &"x".repeat(257), "1", ""), WEBHOOK_SECRET)]
-    #[case(settings("1:AAF", "s", "", ""), ACCOUNT_ID)]
     #[case(settings("1:AAF", "s", "2", ""), ACCOUNT_ID)]
     #[case(settings("1:AAF", "s", "b/c", ""), ACCOUNT_ID)]
     #[case(settings("1:AAF", "s", "1", "pigeon"), UPDATES)]

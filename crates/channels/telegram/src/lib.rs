@@ -15,15 +15,14 @@
 //!
 //! let settings = SettingValues::default()
 //!     .with("bot_token", "123456:AAF-from-BotFather")
-//!     .with("webhook_secret", "a-random-secret")
-//!     .with("account_id", "123456");
+//!     .with("webhook_secret", "a-random-secret");
 //! let channel = Telegram.connect(&settings, &Ports::system()?)?;
 //! assert_eq!(channel.plan(&Content::text("Your parcel left today."))?.len(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # One connection, one bot; accounts
-//! The token makes the connection. Its first account is the bot itself: `account_id` is the bot's id, policy `telegram`.
+//! The token makes the connection. Its first account is the bot itself: `account_id` is left out, policy `telegram`.
 //! Each Telegram Business account that the bot serves is an account of its own beside it: `account_id` is the id of the
 //! business connection, policy `telegram_business`. Updates name the one or the other, so they find their account; those of
 //! a business connection that nobody added go to quarantine.
@@ -69,6 +68,10 @@ impl Platform for Telegram {
 
     fn settings(&self) -> &'static [SettingField] {
         config::SETTINGS
+    }
+
+    fn fetches(&self) -> bool {
+        true
     }
 
     fn connect(&self, settings: &SettingValues, ports: &Ports) -> Result<Arc<dyn Channel>, SettingsError> {

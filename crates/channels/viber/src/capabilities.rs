@@ -56,7 +56,7 @@ pub(crate) fn capabilities() -> Capabilities {
             recipient: Rate { burst: at_once(20), each: Duration::SECOND },
             concurrency: at_once(16),
         },
-        addresses: vec![AddressRule { kind: USER_ID, can_start: false }],
+        addresses: vec![AddressRule { kind: USER_ID, can_start: false, from: None }],
     }
 }
 

@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 
 use time::Duration;
-use transom_channel::{AddressRule, Capabilities, ChoiceRule, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit};
+use transom_channel::{
+    AddressRule, Capabilities, ChoiceRule, ContactField, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit,
+};
 use transom_domain::MediaKind;
 
 /// The kind of the address by which a portfolio knows a user, whatever their number: the business-scoped user id.
@@ -69,7 +71,10 @@ pub(crate) fn capabilities() -> Capabilities {
             recipient: Rate { burst: at_least_one(45), each: Duration::seconds(6) },
             concurrency: at_least_one(16),
         },
-        addresses: vec![AddressRule { kind: BSUID, can_start: true }, AddressRule { kind: PHONE, can_start: true }],
+        addresses: vec![
+            AddressRule { kind: BSUID, can_start: true, from: None },
+            AddressRule { kind: PHONE, can_start: true, from: Some(ContactField::Phone) },
+        ],
     }
 }
 

@@ -3,7 +3,11 @@
 //! Every replica runs one dispatcher. What it may do to a part it learns from the database: a claim is a lease, every result
 //! is fenced by the attempt's number, and what was in hand at a crash is recovered by whoever is alive.
 
+mod begin;
 mod breaker;
+mod budget;
+mod lanes;
+mod outcome;
 mod pacing;
 mod part;
 mod recover;
@@ -14,21 +18,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use transom_domain::WorkspaceId;
-use transom_storage::{ClaimBound, ClaimRequest, Claimed, WorkspaceScope};
+use transom_storage::{AccountRoom, ClaimBound, ClaimRequest, Claimed, WorkspaceScope};
 
 use crate::{Desk, DeskError};
-use breaker::Breakers;
+use breaker::{Breakers, LockedAccount};
+use budget::Budgets;
+use lanes::{Lanes, PER_ACCOUNT};
 use pacing::Pacers;
 pub use recover::recover;
 
 /// How many parts are claimed at once.
 const BATCH: u32 = 50;
-/// How many parts are in hand at once, over all workspaces.
-const IN_HAND: usize = 64;
 /// How often the outbox is looked at when nobody tells: for what other replicas queued and for what fell due.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How often the outbox is swept without the moving lower bound, and lapsed leases are looked for.
@@ -40,29 +44,32 @@ pub struct Dispatcher {
     desk: Desk,
     breakers: Arc<Breakers>,
     pacers: Arc<Pacers>,
-    slots: Arc<Semaphore>,
+    budgets: Arc<Budgets>,
+    lanes: Arc<Lanes>,
 }
 
 impl Dispatcher {
     /// For a desk.
     pub fn new(desk: Desk) -> Self {
-        Self { desk, breakers: Arc::default(), pacers: Arc::default(), slots: Arc::new(Semaphore::new(IN_HAND)) }
+        let (breakers, pacers, budgets, lanes) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
+        Self { desk, breakers, pacers, budgets, lanes }
     }
 
     /// Sends until told to stop; what is in hand is finished first.
     pub async fn run(self, stop: CancellationToken) {
         let mut bounds: HashMap<WorkspaceId, ClaimBound> = HashMap::new();
         let mut in_hand = JoinSet::new();
-        let mut swept: Option<tokio::time::Instant> = None;
+        let mut swept: Option<Instant> = None;
+        let mut turn = 0;
         while !stop.is_cancelled() {
+            while in_hand.try_join_next().is_some() {}
             if swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
                 bounds.clear();
-                swept = Some(tokio::time::Instant::now());
-                if let Err(error) = recover(&self.desk).await {
-                    tracing::warn!(%error, "lapsed leases could not be looked for; trying again");
-                }
+                swept = Some(Instant::now());
+                self.sweep().await;
             }
-            match self.round(&mut bounds, &mut in_hand).await {
+            turn += 1;
+            match self.round(turn, &mut bounds, &mut in_hand).await {
                 Ok(0) => {}
                 Ok(_) => continue,
                 Err(error) => tracing::warn!(%error, "the outbox could not be read; trying again"),
@@ -84,39 +91,86 @@ impl Dispatcher {
     /// When the database fails.
     pub async fn run_once(&self) -> Result<usize, DeskError> {
         let mut in_hand = JoinSet::new();
-        let claimed = self.round(&mut HashMap::new(), &mut in_hand).await?;
+        let claimed = self.round(0, &mut HashMap::new(), &mut in_hand).await?;
         while in_hand.join_next().await.is_some() {}
         Ok(claimed)
     }
 
+    /// One batch of every workspace, beginning with another one each turn.
     async fn round(
         &self,
+        turn: usize,
         bounds: &mut HashMap<WorkspaceId, ClaimBound>,
         in_hand: &mut JoinSet<()>,
     ) -> Result<usize, DeskError> {
         let mut count = 0;
         let now = self.desk.now();
-        let scopes = self.desk.storage().scopes_with_due_work(now).await?;
-        // A workspace holds at most half of the slots while another one has work as well (reliability.md 7).
-        let fair = if scopes.len() > 1 { BATCH / 2 } else { BATCH };
+        let mut scopes = self.desk.storage().scopes_with_due_work(now).await?;
+        let first = turn.checked_rem(scopes.len()).unwrap_or_default();
+        scopes.rotate_left(first);
         for scope in scopes {
-            let limit = fair.min(u32::try_from(self.slots.available_permits()).unwrap_or(BATCH));
+            let limit = BATCH.min(self.lanes.room_for(scope.workspace()));
             if limit == 0 {
-                break;
+                continue;
             }
             let bound = bounds.entry(scope.workspace()).or_default();
             for claimed in self.claim(&scope, limit, bound, now).await? {
                 count += 1;
-                let Ok(slot) = self.slots.clone().acquire_owned().await else { return Ok(count) };
+                let place = self.lanes.enter(scope.workspace(), claimed.account);
                 let (this, scope) = (self.clone(), scope.clone());
                 in_hand.spawn(async move {
-                    part::handle(&this, &scope, claimed).await;
-                    drop(slot);
+                    part::handle(&this, &scope, &claimed).await;
+                    drop(place);
                     this.desk.work().outbound.notify_one();
                 });
             }
         }
         Ok(count)
+    }
+
+    async fn claim(
+        &self,
+        scope: &WorkspaceScope,
+        limit: u32,
+        bound: &mut ClaimBound,
+        now: OffsetDateTime,
+    ) -> Result<Vec<Claimed>, DeskError> {
+        let (owner, lease, room) = (self.desk.owner(), self.desk.config().lease, self.room(now));
+        let request = ClaimRequest { owner, limit, now, lease, bound, room: &room };
+        Ok(self.desk.storage().claim(scope, request).await?)
+    }
+
+    /// How much each account can take: its lane's width, less by what its breaker says and by what is in hand.
+    fn room(&self, now: OffsetDateTime) -> AccountRoom {
+        let mut lanes = self.lanes.accounts();
+        for (account, narrowed) in self.breakers.narrowed(now) {
+            let (width, _) = lanes.entry(account).or_insert((PER_ACCOUNT, 0));
+            *width = narrowed.of(*width);
+        }
+        let usual = AccountRoom::of(PER_ACCOUNT);
+        lanes.into_iter().fold(usual, |room, (account, (width, held))| room.with(account, width.saturating_sub(held)))
+    }
+
+    /// What is looked at every few seconds: lapsed leases, and credentials that were mended.
+    async fn sweep(&self) {
+        if let Err(error) = recover(&self.desk).await {
+            tracing::warn!(%error, "lapsed leases could not be looked for; trying again");
+        }
+        for locked in self.breakers.locked() {
+            match self.is_mended(&locked).await {
+                Ok(true) => self.breakers.unlock(locked.account, self.desk.now()),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, "a connection could not be read; trying again"),
+            }
+        }
+    }
+
+    /// Whether an account's connection was changed after the platform refused it.
+    async fn is_mended(&self, locked: &LockedAccount) -> Result<bool, DeskError> {
+        let reader = self.desk.reader(&locked.scope);
+        let Some(account) = reader.account(locked.account).await? else { return Ok(false) };
+        let Some(stored) = reader.connection(account.connection).await? else { return Ok(false) };
+        Ok(stored.updated_at > locked.since)
     }
 
     /// Gives claims that were not begun back, so that another replica need not wait for the lease.
@@ -127,24 +181,5 @@ impl Dispatcher {
                 tracing::warn!(%error, "claims could not be given back; their leases will do it");
             }
         }
-    }
-
-    async fn claim(
-        &self,
-        scope: &WorkspaceScope,
-        limit: u32,
-        bound: &mut ClaimBound,
-        now: OffsetDateTime,
-    ) -> Result<Vec<Claimed>, DeskError> {
-        let skip = self.breakers.open(now);
-        let request = ClaimRequest {
-            owner: self.desk.owner(),
-            limit,
-            now,
-            lease: self.desk.config().lease,
-            bound,
-            skip_accounts: &skip,
-        };
-        Ok(self.desk.storage().claim(scope, request).await?)
     }
 }

@@ -1,6 +1,6 @@
 //! Token buckets, one an account and one a recipient, from the channel's capabilities.
 //!
-//! A 429 empties the account's bucket. Waiting for a token is no attempt.
+//! A 429 empties the account's bucket and lets it fill at half its rate for a while. Waiting for a token is no attempt.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,6 +11,8 @@ use transom_domain::{ChannelAccountId, IdentityId};
 
 /// Buckets of recipients beyond this many are swept: a full bucket says nothing.
 const MANY: usize = 50_000;
+/// How long an account goes at half its rate after a 429.
+const SLOW_FOR: Duration = Duration::MINUTE;
 
 #[derive(Debug, Default)]
 pub(super) struct Pacers {
@@ -27,6 +29,8 @@ enum Key {
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
     full_at: OffsetDateTime,
+    /// Until then each token costs two.
+    slow_until: OffsetDateTime,
 }
 
 impl Pacers {
@@ -51,16 +55,28 @@ impl Pacers {
             return Err(at);
         }
         for (key, rate) in wanted {
-            let bucket = buckets.entry(key).or_insert(Bucket { full_at: now });
-            bucket.full_at = bucket.full_at.max(now).saturating_add(rate.each);
+            let bucket = buckets.entry(key).or_insert(Bucket { full_at: now, slow_until: now });
+            let cost = if now < bucket.slow_until { rate.each * 2 } else { rate.each };
+            bucket.full_at = bucket.full_at.max(now).saturating_add(cost);
         }
         Ok(())
+    }
+
+    /// Gives tokens back that nothing was sent with.
+    pub(super) fn put_back(&self, pacing: &Pacing, account: ChannelAccountId, recipient: IdentityId) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, rate) in [(Key::Account(account), pacing.account), (Key::Recipient(recipient), pacing.recipient)] {
+            if let Some(bucket) = buckets.get_mut(&key) {
+                bucket.full_at = bucket.full_at.saturating_sub(rate.each);
+            }
+        }
     }
 
     /// The platform said "too fast": nothing more from this account until then.
     pub(super) fn slow_down(&self, pacing: &Pacing, account: ChannelAccountId, until: OffsetDateTime) {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = buckets.entry(Key::Account(account)).or_insert(Bucket { full_at: until });
+        let bucket = buckets.entry(Key::Account(account)).or_insert(Bucket { full_at: until, slow_until: until });
+        bucket.slow_until = bucket.slow_until.max(until.saturating_add(SLOW_FOR));
         let emptied = until.saturating_add(span(pacing.account) - pacing.account.each);
         bucket.full_at = bucket.full_at.max(emptied);
     }
@@ -108,6 +124,8 @@ mod tests {
         assert!(pacers.take(&pacing, account, person, next).is_err());
         let other = ids.next().into();
         assert_eq!(pacers.take(&pacing, account, other, next), Ok(()));
+        pacers.put_back(&pacing, account, person);
+        assert_eq!(pacers.take(&pacing, account, person, next), Ok(()), "what was not used can be taken again");
     }
 
     #[test]
@@ -120,5 +138,11 @@ mod tests {
         pacers.slow_down(&pacing, account, until);
         assert_eq!(pacers.take(&pacing, account, person, now), Err(until));
         assert_eq!(pacers.take(&pacing, account, person, until), Ok(()));
+        let others: [IdentityId; 2] = [ids.next().into(), ids.next().into()];
+        let twice = until + pacing.account.each * 2;
+        assert_eq!(pacers.take(&pacing, account, others[0], until), Err(twice), "at half its rate");
+        let later = until + SLOW_FOR;
+        assert_eq!(pacers.take(&pacing, account, others[0], later), Ok(()));
+        assert_eq!(pacers.take(&pacing, account, others[1], later), Ok(()), "as before");
     }
 }

@@ -95,7 +95,7 @@ impl Control {
             }
             let account = world.account_mut(id)?;
             account.name = patch.name.unwrap_or_else(|| std::mem::take(&mut account.name));
-            account.webhook_url = patch.webhook_url.or(account.webhook_url.take());
+            account.webhook_url = patch.webhook_url.or(account.webhook_url.take()).filter(|url| !url.is_empty());
             account.receipts = patch.receipts.unwrap_or(account.receipts);
             account.queue.ring();
         }

@@ -4,7 +4,9 @@
 //! this crate names it.
 
 pub mod http;
+pub mod line;
 pub mod telegram;
+pub mod tiktok;
 pub mod viber;
 pub mod whatsapp;
 
@@ -31,6 +33,8 @@ pub(crate) fn all() -> Vec<Box<dyn Personality>> {
     let all: Vec<Box<dyn Personality>> = vec![
         Box::new(whatsapp::WhatsApp),
         Box::new(telegram::Telegram),
+        Box::new(line::Line),
+        Box::new(tiktok::TikTok),
         Box::new(viber::Viber),
         Box::new(http::Http),
     ];
@@ -95,6 +99,11 @@ pub(crate) trait Personality: Send + Sync + 'static {
 
     /// A webhook was taken, and answered with this: some platforms act on what the answer says.
     fn answered(&self, _world: &mut World, _account: &str, _event: &str, _body: &str, _answer: &[u8]) {}
+
+    /// A webhook's body as the platform sends it when an earlier try was not taken.
+    fn redelivered(&self, body: &str) -> String {
+        body.to_owned()
+    }
 
     /// A control verb of this platform alone.
     async fn verb(&self, shared: &Shared, account: &str, verb: &str, body: Value) -> Result<Value, Problem>;

@@ -24,6 +24,7 @@ pub struct Model {
     pub country: Option<String>,
     pub enabled: bool,
     pub suspended: Option<String>,
+    pub removed_at: Option<Millis>,
     pub created_at: Millis,
     pub updated_at: Millis,
 }

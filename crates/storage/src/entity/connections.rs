@@ -18,6 +18,7 @@ pub struct Model {
     pub secrets: Option<Vec<u8>>,
     #[sea_orm(column_type = "JsonBinary")]
     pub secret_hints: Json,
+    pub removed_at: Option<Millis>,
     pub created_at: Millis,
     pub updated_at: Millis,
 }

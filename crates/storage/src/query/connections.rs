@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{from_json, millis, to_json, unreadable};
 use crate::entity::{channel_accounts, connections};
+use crate::instant::Millis;
 use crate::{Reader, Storage, StorageError, Tx, WorkspaceScope};
 
 /// The secrets of a connection, by field. Neither shown nor serialised.
@@ -114,6 +115,7 @@ impl Storage {
     ) -> Result<Option<(WorkspaceScope, ConnectionId)>, StorageError> {
         let Some((workspace, connection)) = read_public_id(public_id) else { return Ok(None) };
         let known = connections::Entity::find_by_id((workspace, connection))
+            .filter(connections::Column::RemovedAt.is_null())
             .select_only()
             .column(connections::Column::Id)
             .into_tuple::<Uuid>()
@@ -133,9 +135,12 @@ fn read_public_id(text: &str) -> Option<(Uuid, Uuid)> {
 }
 
 impl Reader {
-    /// One connection.
+    /// One connection; none that was removed.
     pub async fn connection(&self, id: ConnectionId) -> Result<Option<StoredConnection>, StorageError> {
-        let row = connections::Entity::find_by_id((self.ws(), id.uuid())).one(&self.conn).await?;
+        let row = connections::Entity::find_by_id((self.ws(), id.uuid()))
+            .filter(connections::Column::RemovedAt.is_null())
+            .one(&self.conn)
+            .await?;
         row.map(TryInto::try_into).transpose()
     }
 
@@ -143,6 +148,7 @@ impl Reader {
     pub async fn connections(&self) -> Result<Vec<StoredConnection>, StorageError> {
         let rows = connections::Entity::find()
             .filter(connections::Column::WorkspaceId.eq(self.ws()))
+            .filter(connections::Column::RemovedAt.is_null())
             .order_by_asc(connections::Column::Id)
             .all(&self.conn)
             .await?;
@@ -161,27 +167,29 @@ impl Reader {
         Ok(Some(plain.into_iter().map(|(field, secret)| (field, SecretString::from(secret))).collect()))
     }
 
-    /// One channel account.
+    /// One channel account, also one that was removed: its conversations are still there.
     pub async fn account(&self, id: ChannelAccountId) -> Result<Option<ChannelAccount>, StorageError> {
         let row = channel_accounts::Entity::find_by_id((self.ws(), id.uuid())).one(&self.conn).await?;
         row.map(account).transpose()
     }
 
-    /// Every channel account, oldest first.
+    /// Every channel account that was not removed, oldest first.
     pub async fn accounts(&self) -> Result<Vec<ChannelAccount>, StorageError> {
         let rows = channel_accounts::Entity::find()
             .filter(channel_accounts::Column::WorkspaceId.eq(self.ws()))
+            .filter(channel_accounts::Column::RemovedAt.is_null())
             .order_by_asc(channel_accounts::Column::Id)
             .all(&self.conn)
             .await?;
         rows.into_iter().map(account).collect()
     }
 
-    /// The accounts of a connection.
+    /// The accounts of a connection that were not removed.
     pub async fn accounts_of(&self, connection: ConnectionId) -> Result<Vec<ChannelAccount>, StorageError> {
         let rows = channel_accounts::Entity::find()
             .filter(channel_accounts::Column::WorkspaceId.eq(self.ws()))
             .filter(channel_accounts::Column::ConnectionId.eq(connection.uuid()))
+            .filter(channel_accounts::Column::RemovedAt.is_null())
             .order_by_asc(channel_accounts::Column::Id)
             .all(&self.conn)
             .await?;
@@ -198,6 +206,7 @@ impl Reader {
             .filter(channel_accounts::Column::WorkspaceId.eq(self.ws()))
             .filter(channel_accounts::Column::ConnectionId.eq(connection.uuid()))
             .filter(channel_accounts::Column::ExternalKey.eq(external_key))
+            .filter(channel_accounts::Column::RemovedAt.is_null())
             .one(&self.conn)
             .await?;
         row.map(account).transpose()
@@ -218,6 +227,7 @@ fn account(row: channel_accounts::Model) -> Result<ChannelAccount, StorageError>
         country: row.country,
         enabled: row.enabled,
         suspended: row.suspended,
+        removed_at: row.removed_at.map(Millis::at),
     })
 }
 
@@ -237,6 +247,7 @@ impl Tx {
             settings: Set(settings.clone()),
             secrets: Set(None),
             secret_hints: Set(serde_json::json!({})),
+            removed_at: Set(None),
             created_at: Set(now.into()),
             updated_at: Set(now.into()),
         };
@@ -278,13 +289,15 @@ impl Tx {
         Ok(true)
     }
 
-    /// Removes a connection; whether it was there.
-    ///
-    /// # Errors
-    /// [`StorageError::MissingReference`] while it has accounts.
-    pub async fn delete_connection(&self, id: ConnectionId) -> Result<bool, StorageError> {
-        let gone = connections::Entity::delete_by_id((self.ws(), id.uuid())).exec(&self.conn).await?;
-        Ok(gone.rows_affected == 1)
+    /// Locks a connection until the end of the transaction, so that it neither goes nor gets accounts meanwhile; whether it is
+    /// there.
+    pub async fn lock_connection(&self, id: ConnectionId) -> Result<bool, StorageError> {
+        let row = connections::Entity::find_by_id((self.ws(), id.uuid()))
+            .filter(connections::Column::RemovedAt.is_null())
+            .lock_exclusive()
+            .one(&self.conn)
+            .await?;
+        Ok(row.is_some())
     }
 
     /// A channel account as it stands, locked until the transaction ends: for changes that build on it.
@@ -315,6 +328,8 @@ impl Tx {
             country: Set(account.country.clone()),
             enabled: Set(account.enabled),
             suspended: Set(account.suspended.clone()),
+            // Only [`Tx::remove_account`] removes, and nothing brings back.
+            removed_at: Set(None),
             created_at: Set(now.into()),
             updated_at: Set(now.into()),
         };

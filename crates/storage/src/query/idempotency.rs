@@ -8,7 +8,7 @@ use transom_domain::AgentId;
 use super::{millis, sql};
 use crate::entity::idempotency_keys;
 use crate::instant::Millis;
-use crate::{StorageError, Tx};
+use crate::{Reader, StorageError, Tx};
 
 /// Which request this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,25 @@ pub enum Idempotency {
     Running,
 }
 
+impl Reader {
+    /// What is known of a request, without taking its key.
+    pub async fn known_request(&self, key: &IdempotencyKey) -> Result<Idempotency, StorageError> {
+        let id = (self.ws(), key.actor.uuid(), key.route.clone(), key.key.clone());
+        let row = idempotency_keys::Entity::find_by_id(id).one(&self.conn).await?;
+        Ok(row.map_or(Idempotency::Fresh, |row| known(row, key)))
+    }
+}
+
+fn known(row: idempotency_keys::Model, key: &IdempotencyKey) -> Idempotency {
+    match (row.status, row.body) {
+        _ if row.fingerprint != key.fingerprint => Idempotency::OtherBody,
+        (Some(status), Some(body)) => {
+            Idempotency::Replay(StoredAnswer { status: u16::try_from(status).unwrap_or(500), body })
+        }
+        _ => Idempotency::Running,
+    }
+}
+
 impl Tx {
     /// Takes a key for this request. What is rolled back leaves no key behind.
     ///
@@ -73,15 +92,11 @@ impl Tx {
         if insert.exec_without_returning(&self.conn).await? == 1 {
             return Ok(Idempotency::Fresh);
         }
-        let id = (self.ws(), key.actor.uuid(), key.route.clone(), key.key.clone());
-        // Purged between the two statements: the whole transaction tries again.
-        let row = idempotency_keys::Entity::find_by_id(id).one(&self.conn).await?.ok_or(StorageError::Conflict)?;
-        if row.fingerprint != key.fingerprint {
-            return Ok(Idempotency::OtherBody);
-        }
-        if let (Some(status), Some(body)) = (row.status, row.body) {
-            let status = u16::try_from(status).unwrap_or(500);
-            return Ok(Idempotency::Replay(StoredAnswer { status, body }));
+        match self.known_request(key).await? {
+            // Purged between the two statements: the whole transaction tries again.
+            Idempotency::Fresh => return Err(StorageError::Conflict),
+            Idempotency::Running => {}
+            answered => return Ok(answered),
         }
         let took_over = idempotency_keys::Entity::update_many()
             .col_expr(idempotency_keys::Column::RunningUntil, Expr::value(running_until.map(Millis::from)))

@@ -12,7 +12,9 @@ mod journal;
 mod leases;
 mod people;
 mod provider_tokens;
+mod pull;
 mod quarantine;
+mod removal;
 mod sending;
 mod tokens;
 mod workspaces;
@@ -28,6 +30,7 @@ pub use leases::Lease;
 pub use people::*;
 pub use provider_tokens::{ProviderToken, StoredProviderToken};
 pub use quarantine::{NewQuarantine, QuarantineState, StoredQuarantine};
+pub use removal::RemovedAccount;
 #[allow(unused_imports, unreachable_pub, reason = "filled by its own files")]
 pub use sending::*;
 pub use tokens::{Authenticated, NewToken, StoredToken};

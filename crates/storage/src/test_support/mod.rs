@@ -18,6 +18,7 @@
 )]
 
 mod postgres;
+pub mod statements;
 
 use std::sync::Arc;
 

@@ -1,28 +1,14 @@
 //! A workspace with two accounts, and short ways to say who writes what.
 #![allow(clippy::unwrap_used, clippy::panic, dead_code, unreachable_pub, missing_docs, reason = "helpers of tests")]
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde_json::json;
 use time::OffsetDateTime;
-pub use transom_domain::*;
-pub use transom_storage::test_support::{NOON, TestDatabase};
-pub use transom_storage::*;
 
-/// Runs one transaction; what it uses from outside is named and cloned.
-macro_rules! in_tx {
-    ($desk:expr, [$($kept:ident),* $(,)?], $tx:ident => $body:expr) => {{
-        $(let $kept = $kept.clone();)*
-        let done: Result<_, StorageError> = $desk
-            .storage
-            .transact(&$desk.scope, move |$tx| {
-                $(let $kept = $kept.clone();)*
-                Box::pin(async move { $body })
-            })
-            .await;
-        done
-    }};
-}
+#[path = "../common/mod.rs"]
+mod common;
+
+pub(crate) use common::in_tx;
+pub use common::*;
 
 #[derive(Debug, Clone)]
 pub struct Desk {
@@ -30,10 +16,6 @@ pub struct Desk {
     pub scope: WorkspaceScope,
     pub account: ChannelAccountId,
     pub other_account: ChannelAccountId,
-}
-
-pub fn id<T: From<uuid::Uuid>>() -> T {
-    UuidV7.next().into()
 }
 
 impl Desk {
@@ -47,20 +29,8 @@ impl Desk {
         let desk = Self { storage, scope, account: id(), other_account: id() };
         for (account, platform) in [(desk.account, "alpha"), (desk.other_account, "beta")] {
             let connection = Connection { id: id(), platform: platform.into(), name: platform.into() };
-            let account = ChannelAccount {
-                id: account,
-                connection: connection.id,
-                platform: platform.into(),
-                policy: platform.into(),
-                name: platform.into(),
-                external_key: platform.into(),
-                features: BTreeSet::default(),
-                limits: BTreeMap::default(),
-                quota_group: None,
-                country: None,
-                enabled: true,
-                suspended: None,
-            };
+            let account =
+                ChannelAccount { id: account, external_key: platform.into(), ..an_account(connection.id, platform) };
             in_tx!(desk, [connection, account], tx => {
                 tx.put_connection(&connection, &json!({}), NOON).await?;
                 tx.put_account(&account, NOON).await

@@ -1,39 +1,21 @@
 //! A workspace with conversations, and short ways to put parts on their way and to see how they fare.
 #![allow(clippy::unwrap_used, clippy::panic, dead_code, unreachable_pub, missing_docs, reason = "helpers of tests")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
-pub use transom_domain::*;
-pub use transom_storage::test_support::{NOON, TestDatabase};
-pub use transom_storage::*;
-pub use uuid::Uuid;
 
-/// Runs one transaction; what it uses from outside is named and cloned.
-macro_rules! in_tx {
-    ($desk:expr, [$($kept:ident),* $(,)?], $tx:ident => $body:expr) => {{
-        $(let $kept = $kept.clone();)*
-        let done: Result<_, StorageError> = $desk
-            .storage
-            .transact(&$desk.scope, move |$tx| {
-                $(let $kept = $kept.clone();)*
-                Box::pin(async move { $body })
-            })
-            .await;
-        done
-    }};
-}
-pub(crate) use in_tx;
+#[path = "../common/mod.rs"]
+mod common;
+
+pub(crate) use common::in_tx;
+pub use common::*;
 
 pub const ADA: Uuid = Uuid::from_u128(0xada);
 pub const BOB: Uuid = Uuid::from_u128(0xb0b);
 pub const LEASE: Duration = Duration::seconds(60);
-
-pub fn id<T: From<Uuid>>() -> T {
-    UuidV7.next().into()
-}
 
 /// One workspace on one database.
 #[derive(Debug, Clone)]
@@ -63,23 +45,6 @@ pub struct OnItsWay {
 impl OnItsWay {
     pub fn part(&self) -> PartId {
         self.parts[0]
-    }
-}
-
-pub fn an_account(connection: ConnectionId, platform: &str) -> ChannelAccount {
-    ChannelAccount {
-        id: id(),
-        connection,
-        platform: platform.into(),
-        policy: platform.into(),
-        name: platform.into(),
-        external_key: Uuid::from(id::<ChannelAccountId>()).to_string(),
-        features: BTreeSet::new(),
-        limits: BTreeMap::new(),
-        quota_group: None,
-        country: None,
-        enabled: true,
-        suspended: None,
     }
 }
 
@@ -259,7 +224,8 @@ impl Desk {
         limit: u32,
         now: OffsetDateTime,
     ) -> Vec<Claimed> {
-        let request = ClaimRequest { owner, limit, now, lease: LEASE, bound, skip_accounts: &[] };
+        let room = AccountRoom::default();
+        let request = ClaimRequest { owner, limit, now, lease: LEASE, bound, room: &room };
         self.storage.claim(&self.scope, request).await.unwrap()
     }
 
@@ -269,7 +235,7 @@ impl Desk {
     }
 
     pub async fn begin(&self, part: PartId, now: OffsetDateTime) -> Option<u32> {
-        in_tx!(self, [part], tx => tx.begin_sending(part, ADA, now).await).unwrap()
+        in_tx!(self, [part], tx => tx.begin_sending(part, ADA, LEASE, now).await).unwrap()
     }
 
     pub async fn settle(&self, part: PartId, attempt: u32, settlement: Settlement, now: OffsetDateTime) -> Settled {

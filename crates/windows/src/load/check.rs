@@ -27,6 +27,13 @@ pub(super) fn check(rules: &mut Rules, names: &Names<'_>, problems: &mut Problem
         let openers = || rules.grants.iter().filter(|grant| grant.opened_by & 1 << position != 0);
         let needs_ref = openers().next().is_some() && openers().all(|grant| grant.counted_from == CountedFrom::Each);
         let mixed = !needs_ref && openers().any(|grant| grant.counted_from == CountedFrom::Each);
+        let ends = rules.grants.iter().any(|grant| grant.ended_by & 1 << position != 0);
+        if needs_ref
+            && ends
+            && let Some((name, span)) = names.kinds.get(position)
+        {
+            problems.at(span, format!("the kind `{name}` is a right of its own each time, and ends no other"));
+        }
         if mixed && let Some((name, span)) = names.kinds.get(position) {
             let reason = "counts each event on its own for one grant and together for another: make it two kinds";
             problems.at(span, format!("the kind `{name}` {reason}"));

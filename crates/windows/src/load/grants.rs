@@ -7,6 +7,7 @@ use super::Names;
 use super::reader::{Problems, Table};
 use crate::grant::{Basis, Condition, CountedFrom, Countries, Grant, standing};
 use crate::moment::Moment;
+use crate::policy::Bits;
 use crate::vocabulary::{Category, CategorySet, Country, Sender, SenderSet};
 
 /// How long before a grant's end sending stops, unless the policy says otherwise.
@@ -22,6 +23,7 @@ pub(super) fn grant(name: &str, mut table: Table<'_>, names: &Names<'_>, problem
         .map(|kinds| Names::bits(&names.kinds, &kinds, "kind", problems))
         .unwrap_or_default();
     let counted_from = counted_from(&mut table, opened_by != 0, problems);
+    let ended_by = ended_by(&mut table, opened_by, counted_from, names, problems);
     let within = within(&mut table, opened_by != 0, problems);
     let margin = margin(&mut table, within, problems);
     let needs = condition(&mut table, "needs", names, problems);
@@ -40,6 +42,7 @@ pub(super) fn grant(name: &str, mut table: Table<'_>, names: &Names<'_>, problem
         basis,
         by,
         opened_by,
+        ended_by,
         counted_from,
         within,
         margin,
@@ -126,6 +129,24 @@ fn counted_from(table: &mut Table<'_>, opened: bool, problems: &mut Problems<'_>
             CountedFrom::Latest
         }
     }
+}
+
+fn ended_by(
+    table: &mut Table<'_>,
+    opened_by: Bits,
+    counted_from: CountedFrom,
+    names: &Names<'_>,
+    problems: &mut Problems<'_>,
+) -> Bits {
+    let Some(kinds) = table.texts("ended_by", problems) else { return 0 };
+    let ended_by = Names::bits(&names.kinds, &kinds, "kind", problems);
+    if opened_by == 0 || counted_from != CountedFrom::Latest {
+        problems.at(&table.span, "`ended_by` is for grants with `opened_by` that are counted from the latest event");
+    }
+    if ended_by & opened_by != 0 {
+        problems.at(&table.span, "`ended_by` names a kind that opens the same grant");
+    }
+    ended_by
 }
 
 fn within(table: &mut Table<'_>, opened: bool, problems: &mut Problems<'_>) -> Option<Duration> {

@@ -98,9 +98,10 @@ fn grant() -> impl Strategy<Value = Vec<String>> {
     let by = by.prop_map(|by| by.map(|by| format!("by = {by}\n")).unwrap_or_default());
     let opened = prop_oneof![
         2 => Just(String::new()),
-        3 => (select(vec!["'note'", "'note', 'call'", "'tap'", "'tap', 'call', 'note'"]), select(SPANS.to_vec()))
-            .prop_map(|(kinds, span)| format!("opened_by = [{kinds}]\ncounted_from = 'latest'\nwithin = '{span}'\n")),
-        1 => select(vec!["'answer'", "'note'"]).prop_map(|kind| format!("opened_by = [{kind}]\ncounted_from = 'latest'\n")),
+        3 => (select(vec!["'note'", "'note', 'call'", "'tap'", "'tap', 'call', 'note'"]), select(SPANS.to_vec()), ended())
+            .prop_map(|(kinds, span, ended)| format!("opened_by = [{kinds}]\ncounted_from = 'latest'\nwithin = '{span}'\n{ended}")),
+        1 => (select(vec!["'answer'", "'note'"]), ended())
+            .prop_map(|(kind, ended)| format!("opened_by = [{kind}]\ncounted_from = 'latest'\n{ended}")),
         2 => (select(vec!["'call'", "'note', 'call'"]), select(SPANS.to_vec()))
             .prop_map(|(kinds, span)| format!("opened_by = [{kinds}]\ncounted_from = 'first'\nwithin = '{span}'\n")),
         2 => prop::option::of(select(SPANS.to_vec())).prop_map(|span| {
@@ -133,6 +134,10 @@ fn grant() -> impl Strategy<Value = Vec<String>> {
             vec![basis, by, opened, needs, unless, spends, countries, promotional, in_force]
         },
     )
+}
+
+fn ended() -> impl Strategy<Value = &'static str> {
+    prop_oneof![3 => Just(""), 1 => Just("ended_by = ['look']\n")]
 }
 
 fn list(key: &'static str, words: impl Strategy<Value = &'static str>, often: f64) -> impl Strategy<Value = String> {

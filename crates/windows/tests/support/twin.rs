@@ -59,6 +59,8 @@ struct Grant {
     by: Option<OneOrMany>,
     #[serde(default)]
     opened_by: Vec<String>,
+    #[serde(default)]
+    ended_by: Vec<String>,
     counted_from: Option<String>,
     within: Option<String>,
     #[serde(default)]
@@ -312,7 +314,10 @@ impl Twin {
                 .all(|refused| heard.is_some_and(|heard| heard > *refused));
         };
         let within = grant.within.as_deref().map(span);
+        let ended = self.all_openings(history).into_iter().filter(|(kind, ..)| grant.ended_by.contains(kind));
+        let ended = ended.map(|(_, at, _)| at).max().filter(|ended| *ended >= opening.start);
         within.is_none_or(|within| now < opening.start + within)
+            && ended.is_none_or(|ended| now < ended)
             && self
                 .refusals(grant, opening.reference.as_deref(), history)
                 .iter()

@@ -74,8 +74,8 @@ impl From<SettingState> for SettingView {
 }
 
 impl ChannelView {
-    pub(crate) fn new(detail: ChannelDetail, webhook_url: String) -> Self {
-        let ChannelDetail { account, settings, templates_synced_at, .. } = detail;
+    pub(crate) fn new(detail: &ChannelDetail, webhook_url: String) -> Self {
+        let ChannelDetail { account, settings, templates_synced_at, .. } = detail.clone();
         Self {
             id: account.id.uuid(),
             connection: account.connection.uuid(),

@@ -2,6 +2,7 @@
 
 use poem_openapi::Object;
 use time::OffsetDateTime;
+use transom_desk::contacts::ContactPatch;
 use transom_domain::{Identity, Profile};
 use transom_storage::StoredContact;
 use uuid::Uuid;
@@ -125,44 +126,33 @@ pub(crate) struct ContactPage {
     pub(crate) next_cursor: Option<String>,
 }
 
-/// A contact to add.
+/// What is said of a contact: all of one to add, or what changes of one that is there.
 #[derive(Debug, Object)]
-#[oai(rename = "NewContact", deny_unknown_fields)]
-pub(crate) struct NewContactBody {
+#[oai(rename = "ContactFields", deny_unknown_fields)]
+pub(crate) struct ContactFields {
     /// The name that agents see.
     #[oai(validator(max_length = 200))]
-    pub(crate) display_name: Option<String>,
+    display_name: Option<String>,
     /// Given name.
     #[oai(validator(max_length = 200))]
-    pub(crate) first_name: Option<String>,
+    first_name: Option<String>,
     /// Family name.
     #[oai(validator(max_length = 200))]
-    pub(crate) last_name: Option<String>,
+    last_name: Option<String>,
     /// Email address.
     #[oai(validator(max_length = 254))]
-    pub(crate) email: Option<String>,
+    email: Option<String>,
     /// Phone number with + and the country code.
     #[oai(validator(max_length = 40))]
-    pub(crate) phone: Option<String>,
+    phone: Option<String>,
     /// BCP 47 language tag.
     #[oai(validator(max_length = 35))]
-    pub(crate) language: Option<String>,
+    language: Option<String>,
 }
 
-/// What may change about a contact; what is left out stays, an empty text clears.
-#[derive(Debug, Object)]
-#[oai(rename = "ContactPatch", deny_unknown_fields)]
-pub(crate) struct ContactPatchBody {
-    /// The name that agents see.
-    #[oai(validator(max_length = 200))]
-    pub(crate) display_name: Option<String>,
-    /// Email address.
-    #[oai(validator(max_length = 254))]
-    pub(crate) email: Option<String>,
-    /// Phone number with + and the country code.
-    #[oai(validator(max_length = 40))]
-    pub(crate) phone: Option<String>,
-    /// BCP 47 language tag.
-    #[oai(validator(max_length = 35))]
-    pub(crate) language: Option<String>,
+impl From<ContactFields> for ContactPatch {
+    fn from(fields: ContactFields) -> Self {
+        let ContactFields { display_name, first_name, last_name, email, phone, language } = fields;
+        Self { display_name, first_name, last_name, email, phone, language }
+    }
 }

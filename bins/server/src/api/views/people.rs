@@ -126,6 +126,8 @@ pub(crate) struct AgentPatch {
 pub(crate) struct AgentWithToken {
     /// The agent.
     pub(crate) agent: AgentView,
+    /// The token's id, to revoke it by.
+    pub(crate) token_id: Uuid,
     /// The token: it can't be shown again.
     pub(crate) token: String,
 }

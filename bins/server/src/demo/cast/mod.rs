@@ -1,6 +1,8 @@
 //! Who is in the demo: one file a platform, with its account, its people and its scene of the story.
 
+mod line;
 mod telegram;
+mod tiktok;
 mod whatsapp;
 
 use async_trait::async_trait;
@@ -40,8 +42,16 @@ pub trait Cast: Send + Sync {
 }
 
 /// All of them, in the order in which they are shown.
-pub fn cast() -> [&'static dyn Cast; 2] {
-    [&whatsapp::WhatsApp, &telegram::Telegram]
+pub fn cast() -> Vec<&'static dyn Cast> {
+    // One line each, so that two new ones do not meet.
+    #[rustfmt::skip]
+    let all: Vec<&'static dyn Cast> = vec![
+        &whatsapp::WhatsApp,
+        &telegram::Telegram,
+        &tiktok::TikTok,
+        &line::Line,
+    ];
+    all
 }
 
 /// Somebody of the demo: who did what, when, and what happened then.

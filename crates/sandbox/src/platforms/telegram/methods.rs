@@ -178,6 +178,9 @@ async fn get_updates(shared: &Shared, account: &str, params: &Params) -> Result<
                     "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running";
                 return Err(BotError::new(409, why));
             }
+            if world.accounts.get(account).is_some_and(|account| account.webhook_url.is_some()) {
+                return Err(BotError::new(409, "Conflict: terminated by setWebhook request"));
+            }
             waiting(&world, account, limit)
         };
         if !waiting.is_empty() || tokio::time::Instant::now() >= end {
@@ -300,7 +303,7 @@ fn set_reaction(world: &mut World, account: &str, params: &Params) -> Result<Rep
 }
 
 fn edit(world: &mut World, account: &str, method: &str, params: &Params) -> Result<Reply, BotError> {
-    let buttons = send::buttons(params.nested("reply_markup")?.as_ref())?;
+    let (buttons, links) = send::buttons(params.nested("reply_markup")?.as_ref())?;
     let now = world.now();
     let text = match method {
         "editmessagetext" => Some(send::checked_text(params)?.0),
@@ -316,13 +319,13 @@ fn edit(world: &mut World, account: &str, method: &str, params: &Params) -> Resu
         return Err(BotError::bad("message can't be edited"));
     }
     let same_text = text.as_ref().is_none_or(|text| *text == entry.text);
-    if same_text && buttons == entry.buttons {
+    if same_text && buttons == entry.buttons && links == entry.links {
         let why = "message is not modified: specified new message content and reply markup are exactly the same as a \
                    current content and reply markup of the message";
         return Err(BotError::bad(why));
     }
     entry.text = text.unwrap_or_else(|| std::mem::take(&mut entry.text));
-    (entry.buttons, entry.edited) = (buttons, true);
+    (entry.buttons, entry.links, entry.edited) = (buttons, links, true);
     let mut edited = send::stub(&target, entry);
     if let Value::Object(edited) = &mut edited {
         edited.insert("from".to_owned(), me);

@@ -8,7 +8,7 @@ use super::errors::{BotError, ok};
 use super::files::{self, Given, Kind};
 use super::params::{Params, number};
 use super::rules::{Target, permission};
-use crate::chats::{Author, Button, Entry, Progress};
+use crate::chats::{Author, Button, Entry, Link, Progress};
 use crate::http::Reply;
 use crate::ledger::Send;
 use crate::sandbox::Shared;
@@ -259,7 +259,7 @@ fn deliver(
     let target = Target::find(world, account, params)?;
     let window = permission(world, &target, now)?;
     let markup = params.nested("reply_markup")?;
-    let buttons = buttons(markup.as_ref())?;
+    let (buttons, links) = buttons(markup.as_ref())?;
     let reply_to = quoted(world, &target, params)?;
     let bot = bot(world, account).map_err(|_| BotError::not_found())?;
     bot.pace(target.chat_id, now)?;
@@ -271,7 +271,8 @@ fn deliver(
         let number = next_message(world, &target.key);
         let id = target.full_id(number);
         let mut entry = Entry::new(&id, Author::Business, now, &draft.kind, &draft.text);
-        (entry.media, entry.reply_to, entry.buttons) = (draft.file, reply_to.clone(), buttons.clone());
+        (entry.media, entry.reply_to) = (draft.file, reply_to.clone());
+        (entry.buttons, entry.links) = (buttons.clone(), links.clone());
         // No receipts here: what is accepted is on the phone.
         entry.progress = Progress::Accepted;
         let mut message = shown(world, &target, &me, number, now.unix_timestamp());
@@ -366,11 +367,11 @@ fn quoted(world: &World, target: &Target, params: &Params) -> Result<Option<Stri
     Ok(Some(id))
 }
 
-/// The inline buttons under a message.
-pub(super) fn buttons(markup: Option<&Value>) -> Result<Vec<Button>, BotError> {
-    let Some(rows) = markup.and_then(|markup| markup.get("inline_keyboard")) else { return Ok(Vec::new()) };
+/// The inline buttons under a message: what reports a tap, and what leads elsewhere.
+pub(super) fn buttons(markup: Option<&Value>) -> Result<(Vec<Button>, Vec<Link>), BotError> {
+    let (mut buttons, mut links) = (Vec::new(), Vec::new());
+    let Some(rows) = markup.and_then(|markup| markup.get("inline_keyboard")) else { return Ok((buttons, links)) };
     let rows = rows.as_array().ok_or_else(|| BotError::bad("field \"inline_keyboard\" must be of type Array"))?;
-    let mut buttons = Vec::new();
     for button in rows.iter().filter_map(Value::as_array).flatten() {
         let word = |name: &str| button.get(name).and_then(Value::as_str);
         let text = word("text")
@@ -381,10 +382,10 @@ pub(super) fn buttons(markup: Option<&Value>) -> Result<Vec<Button>, BotError> {
                 buttons.push(Button { data: data.to_owned(), text: text.to_owned(), choice: false });
             }
             (Some(_), _) => return Err(BotError::bad("BUTTON_DATA_INVALID")),
-            (None, Some(link)) if url::Url::parse(link).is_ok() => {}
+            (None, Some(link)) if url::Url::parse(link).is_ok() => links.push(Link::new(text, link)),
             (None, Some(_)) => return Err(BotError::bad("BUTTON_URL_INVALID")),
             (None, None) => {}
         }
     }
-    Ok(buttons)
+    Ok((buttons, links))
 }

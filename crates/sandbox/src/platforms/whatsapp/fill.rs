@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::errors::GraphError;
-use super::message::{needed, optional};
+use super::message::{Parts, needed, optional};
 use super::templates::{Template, find, word};
-use crate::chats::Button;
+use crate::chats::{Button, Link};
 use crate::world::World;
 
 /// What a send makes of a template.
@@ -15,7 +15,7 @@ use crate::world::World;
 pub(super) struct Filled {
     pub(super) category: String,
     pub(super) text: String,
-    pub(super) buttons: Vec<Button>,
+    pub(super) parts: Parts,
 }
 
 /// Holds the `template` object of a send against the catalogue and fills in the parameters.
@@ -36,7 +36,8 @@ pub(super) fn fill(world: &mut World, waba: &str, call: &Value) -> Result<Filled
     };
     let part = |kind: &str| given.iter().find(|one| word(one, "type").eq_ignore_ascii_case(kind));
     let mut lines = Vec::new();
-    lines.extend(header(template, part("header"))?);
+    let mut parts = Parts { header: header(template, part("header"))?, ..Parts::default() };
+    lines.extend(parts.header.clone());
     if let Some(body) = template.component("BODY") {
         let filled = fill_text(&template_text(template, body), part("body"), template.named, "body")?;
         if filled.chars().count() > 1_024 {
@@ -51,10 +52,11 @@ pub(super) fn fill(world: &mut World, waba: &str, call: &Value) -> Result<Filled
                 "footer: number of localizable_params does not match the expected number of params (0)",
             ));
         }
-        lines.push(word(footer, "text").to_owned());
+        parts.footer = Some(word(footer, "text").to_owned());
+        lines.extend(parts.footer.clone());
     }
-    let buttons = fill_buttons(template, given)?;
-    Ok(Filled { category: template.category.to_lowercase(), text: lines.join("\n"), buttons })
+    (parts.buttons, parts.links) = fill_buttons(template, given)?;
+    Ok(Filled { category: template.category.to_lowercase(), text: lines.join("\n"), parts })
 }
 
 /// Meta writes the body of an authentication template itself.
@@ -173,8 +175,8 @@ fn value(parameter: &Value, part: &str) -> Result<String, GraphError> {
     Ok(text)
 }
 
-/// Checks the parameters of the buttons and says what can be tapped.
-fn fill_buttons(template: &Template, given: &[Value]) -> Result<Vec<Button>, GraphError> {
+/// Checks the parameters of the buttons and says what can be tapped, and what leads elsewhere.
+fn fill_buttons(template: &Template, given: &[Value]) -> Result<(Vec<Button>, Vec<Link>), GraphError> {
     let defined = template.component("BUTTONS").and_then(|part| part.get("buttons")).and_then(Value::as_array);
     let defined: &[Value] = defined.map(Vec::as_slice).unwrap_or_default();
     let parts: Vec<_> = given.iter().filter(|one| word(one, "type").eq_ignore_ascii_case("button")).collect();
@@ -187,7 +189,7 @@ fn fill_buttons(template: &Template, given: &[Value]) -> Result<Vec<Button>, Gra
         let at = stray.get("index").cloned().unwrap_or_default();
         return Err(GraphError::new(132_018, format!("buttons: this template has no button at index {at}")));
     }
-    let mut buttons = Vec::new();
+    let (mut buttons, mut links) = (Vec::new(), Vec::new());
     for (at, button) in defined.iter().enumerate() {
         let kind = word(button, "type").to_ascii_lowercase();
         let part = parts.iter().find(|part| index(part) == Some(at));
@@ -212,13 +214,24 @@ fn fill_buttons(template: &Template, given: &[Value]) -> Result<Vec<Button>, Gra
                 format!("buttons: Button at index {at} of type url takes no parameter"),
             ));
         }
-        if kind == "quick_reply" {
-            let text = word(button, "text").to_owned();
-            let payload = parameters.first().map(|one| needed(one, "payload")).transpose()?;
-            buttons.push(Button { data: payload.unwrap_or_else(|| text.clone()), text, choice: false });
+        let text = word(button, "text").to_owned();
+        match kind.as_str() {
+            "quick_reply" => {
+                let payload = parameters.first().map(|one| needed(one, "payload")).transpose()?;
+                buttons.push(Button { data: payload.unwrap_or_else(|| text.clone()), text, choice: false });
+            }
+            "url" => {
+                // Its one placeholder stands at the end, and is the one parameter.
+                let value = parameters.first().map(|one| word(one, "text")).unwrap_or_default();
+                let url = word(button, "url");
+                let url = url.split_once("{{").map_or_else(|| url.to_owned(), |(stem, _)| format!("{stem}{value}"));
+                links.push(Link::new(text, url));
+            }
+            "phone_number" => links.push(Link::new(text, format!("tel:{}", word(button, "phone_number")))),
+            _ => {}
         }
     }
-    Ok(buttons)
+    Ok((buttons, links))
 }
 
 fn parameters(part: &Value) -> Vec<Value> {

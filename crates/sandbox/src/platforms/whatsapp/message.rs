@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::errors::GraphError;
-use crate::chats::Button;
+use crate::chats::{Button, Link};
 
 /// A message that is well-formed. Whether it may be sent is another question.
 #[derive(Debug, Clone)]
@@ -17,12 +17,21 @@ pub(super) struct Outgoing {
     pub(super) text: String,
     pub(super) media: Option<MediaRef>,
     pub(super) reply_to: Option<String>,
-    pub(super) buttons: Vec<Button>,
+    pub(super) parts: Parts,
     /// The target and the emoji; none takes it back.
     pub(super) reaction: Option<(String, Option<String>)>,
     pub(super) template: Option<Value>,
     /// Comes back in each status.
     pub(super) callback: Option<String>,
+}
+
+/// What a message shows beside its words, and which of them are its title and its small print.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Parts {
+    pub(super) header: Option<String>,
+    pub(super) footer: Option<String>,
+    pub(super) buttons: Vec<Button>,
+    pub(super) links: Vec<Link>,
 }
 
 /// The file that a message carries.
@@ -62,7 +71,7 @@ impl Outgoing {
             text: String::new(),
             media: None,
             reply_to,
-            buttons: Vec::new(),
+            parts: Parts::default(),
             reaction: None,
             template: None,
             callback,
@@ -91,7 +100,7 @@ impl Outgoing {
                 let emoji = optional(content, "emoji")?.filter(|emoji| !emoji.is_empty());
                 self.reaction = Some((needed(content, "message_id")?, emoji));
             }
-            "interactive" => (self.text, self.buttons) = interactive(content)?,
+            "interactive" => (self.text, self.parts) = interactive(content)?,
             _ => self.template = Some(content.clone()),
         }
         Ok(self)
@@ -117,25 +126,27 @@ impl Outgoing {
 }
 
 /// The words and the buttons of an interactive message.
-fn interactive(content: &Value) -> Checked<(String, Vec<Button>)> {
+fn interactive(content: &Value) -> Checked<(String, Parts)> {
     let kind = needed(content, "type")?;
     let action = content.get("action").ok_or_else(|| GraphError::missing("action"))?;
     let body_limit = if kind == "list" { 4_096 } else { 1_024 };
-    let mut lines = Vec::new();
+    let (mut lines, mut parts) = (Vec::new(), Parts::default());
     if let Some(header) = content.get("header")
         && needed(header, "type")? == "text"
     {
-        lines.push(text(header, "text", "header['text']", 60)?);
+        parts.header = Some(text(header, "text", "header['text']", 60)?);
     }
+    lines.extend(parts.header.clone());
     if let Some(body) = content.get("body") {
         lines.push(text(body, "text", "body['text']", body_limit)?);
     } else if kind != "product" && kind != "catalog_message" {
         return Err(GraphError::missing("body"));
     }
     if let Some(footer) = content.get("footer") {
-        lines.push(text(footer, "text", "footer['text']", 60)?);
+        parts.footer = Some(text(footer, "text", "footer['text']", 60)?);
     }
-    let buttons = match kind.as_str() {
+    lines.extend(parts.footer.clone());
+    parts.buttons = match kind.as_str() {
         "button" => reply_buttons(action)?,
         "list" => rows(action)?,
         "cta_url" => {
@@ -143,6 +154,7 @@ fn interactive(content: &Value) -> Checked<(String, Vec<Button>)> {
             let label = text(parameters, "display_text", "display_text", 20)?;
             let url = needed(parameters, "url")?;
             lines.push(format!("[{label}] {url}"));
+            parts.links.push(Link::new(label, url));
             Vec::new()
         }
         "flow"
@@ -154,7 +166,7 @@ fn interactive(content: &Value) -> Checked<(String, Vec<Button>)> {
         | "address_message" => Vec::new(),
         other => return Err(GraphError::invalid("interactive['type']", &format!("'{other}' is not one of them"))),
     };
-    Ok((lines.join("\n"), buttons))
+    Ok((lines.join("\n"), parts))
 }
 
 fn reply_buttons(action: &Value) -> Checked<Vec<Button>> {

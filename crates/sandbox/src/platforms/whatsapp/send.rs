@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use super::errors::GraphError;
-use super::message::{MediaRef, Outgoing};
+use super::message::{MediaRef, Outgoing, Parts};
 use super::number::{Numbers, Refusals, TooFast, WhatsAppSettings};
 use super::{envelope, fill, media, number, rules, statuses};
 use crate::chats::{Author, ChatKey, Entry, Progress};
@@ -59,7 +59,7 @@ fn accept(
         outgoing.template.as_ref().map(|template| fill::fill(world, &settings.waba_id, template)).transpose()?;
     let category = filled.as_ref().map(|filled| filled.category.clone());
     if let Some(filled) = filled {
-        (outgoing.text, outgoing.buttons) = (filled.text, filled.buttons);
+        (outgoing.text, outgoing.parts) = (filled.text, filled.parts);
     }
     let addressee = Addressee::find(world, &settings, &outgoing)?;
     let key = ChatKey::direct(phone, addressee.customer.as_deref().unwrap_or_default());
@@ -140,7 +140,8 @@ fn book(
         text = format!("(reacted {})", emoji.as_deref().unwrap_or("no more"));
     }
     let mut entry = Entry::new(message, Author::Business, now, &outgoing.kind, &text);
-    (entry.media, entry.buttons) = (media, outgoing.buttons);
+    let Parts { header, footer, buttons, links } = outgoing.parts;
+    (entry.media, entry.header, entry.footer, entry.buttons, entry.links) = (media, header, footer, buttons, links);
     // A quoted bubble is dropped silently if its message is gone.
     entry.reply_to =
         outgoing.reply_to.filter(|quoted| world.chats.get(key).is_some_and(|chat| chat.entry(quoted).is_some()));

@@ -9,12 +9,13 @@ CREATE TABLE connections (
     settings jsonb NOT NULL,
     secrets bytea,
     secret_hints jsonb NOT NULL,
+    removed_at bigint,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
     PRIMARY KEY (workspace_id, id)
 );
 
--- settings: what the platform's crate wants to know of this account, no secrets.
+-- settings: what the platform's crate wants to know of this account, no secrets. A removed account stays for its history.
 CREATE TABLE channel_accounts (
     workspace_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -31,12 +32,13 @@ CREATE TABLE channel_accounts (
     suspended text,
     settings jsonb NOT NULL DEFAULT '{}',
     templates_synced_at bigint,
+    removed_at bigint,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
     PRIMARY KEY (workspace_id, id),
-    UNIQUE (workspace_id, connection_id, external_key),
     FOREIGN KEY (workspace_id, connection_id) REFERENCES connections (workspace_id, id)
 );
+CREATE UNIQUE INDEX channel_accounts_by_key ON channel_accounts (workspace_id, connection_id, external_key) WHERE removed_at IS NULL;
 CREATE INDEX channel_accounts_by_group ON channel_accounts (workspace_id, quota_group);
 
 CREATE TABLE provider_tokens (

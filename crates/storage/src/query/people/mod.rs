@@ -13,6 +13,7 @@ mod lists;
 mod meet;
 mod message_changes;
 mod messages;
+mod named;
 #[cfg(test)]
 mod plans;
 mod profile;
@@ -29,4 +30,5 @@ pub use facts::WindowColumns;
 pub use lists::{ConversationQuery, Inbox, Sort, StatusFilter, TabCounts, WindowState};
 pub use meet::{Met, PersonSeed};
 pub use messages::{NewMessage, StoredMessage, StoredPart, StoredReaction};
+pub(crate) use statement::Sql;
 pub use templates::SyncCounts;

@@ -68,6 +68,7 @@ async fn crowd(db: &TestDatabase) -> Crowd {
                         country: None,
                         enabled: true,
                         suspended: None,
+                        removed_at: None,
                     };
                     tx.put_account(&account, NOON).await?;
                 }

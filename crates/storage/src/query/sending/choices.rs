@@ -3,7 +3,7 @@
 use sea_orm::FromQueryResult;
 use serde_json::json;
 use time::OffsetDateTime;
-use transom_domain::{Actor, DeliveryState, IdentityId, MessageId, PartId};
+use transom_domain::{Actor, ChannelAccountId, DeliveryState, IdentityId, MessageId, PartId};
 use uuid::Uuid;
 
 use super::batch::{Batch, locking};
@@ -173,6 +173,26 @@ impl Tx {
         const THEIRS: &str =
             "o.conversation_id IN (SELECT id FROM conversations WHERE workspace_id = $1 AND identity_id = $2)";
         let rows = self.lock_waiting(THEIRS, identity.uuid()).await?;
+        self.withhold_all(rows, reason, now).await
+    }
+
+    /// Withholds everything over an account that has not begun to be sent: the account is given up.
+    pub(in crate::query) async fn cancel_queued_over(
+        &self,
+        account: ChannelAccountId,
+        reason: &serde_json::Value,
+        now: OffsetDateTime,
+    ) -> Result<Vec<PartId>, StorageError> {
+        let rows = self.lock_waiting("o.account_id = $2", account.uuid()).await?;
+        self.withhold_all(rows, reason, now).await
+    }
+
+    async fn withhold_all(
+        &self,
+        rows: Vec<Waiting>,
+        reason: &serde_json::Value,
+        now: OffsetDateTime,
+    ) -> Result<Vec<PartId>, StorageError> {
         for row in &rows {
             let change = PartChange { reason: Some(reason), ..PartChange::to(DeliveryState::NotSent, now) };
             self.take_off(row.id, row.message_id, row.conversation_id, "withheld", &change).await?;

@@ -30,8 +30,45 @@ pub struct ClaimRequest<'a> {
     pub lease: Duration,
     /// How far this worker has looked in this workspace.
     pub bound: &'a mut ClaimBound,
-    /// Accounts that can't take more now: an open breaker, all of its slots in use.
-    pub skip_accounts: &'a [ChannelAccountId],
+    /// How much each account can take.
+    pub room: &'a AccountRoom,
+}
+
+/// How many more parts each account can take: none while its breaker is open or all of its slots are in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountRoom {
+    usual: u32,
+    others: BTreeMap<ChannelAccountId, u32>,
+}
+
+impl Default for AccountRoom {
+    /// As much as there is.
+    fn default() -> Self {
+        Self::of(u32::MAX)
+    }
+}
+
+impl AccountRoom {
+    /// So many for each account that is not [named](Self::with).
+    pub fn of(usual: u32) -> Self {
+        Self { usual, others: BTreeMap::new() }
+    }
+
+    /// So many for one account.
+    #[must_use]
+    pub fn with(mut self, account: ChannelAccountId, room: u32) -> Self {
+        self.others.insert(account, room);
+        self
+    }
+
+    /// So many for one account.
+    pub fn on(&self, account: ChannelAccountId) -> u32 {
+        self.others.get(&account).copied().unwrap_or(self.usual)
+    }
+
+    fn full(&self) -> Vec<ChannelAccountId> {
+        self.others.iter().filter(|(_, room)| **room == 0).map(|(account, _)| *account).collect()
+    }
 }
 
 /// How far a worker has looked in one workspace.
@@ -125,19 +162,14 @@ impl Storage {
     /// Takes parts that are due: replies before broadcasts, accounts in turn, and of each conversation only what nothing
     /// accepted earlier is in the way of (P9). An earlier part whose outcome nobody knows is in the way for 30 seconds at most.
     pub async fn claim(&self, scope: &WorkspaceScope, request: ClaimRequest<'_>) -> Result<Vec<Claimed>, StorageError> {
-        let ClaimRequest { owner, limit, now, lease, bound, skip_accounts } = request;
+        let ClaimRequest { owner, limit, now, lease, bound, room } = request;
         if limit == 0 {
             return Ok(Vec::new());
         }
         let sweep = bound.is_fresh();
-        let look = Look {
-            owner,
-            limit: limit.min(500),
-            now,
-            lease,
-            from: bound.begin(skip_accounts),
-            skip: skip_accounts.into(),
-        };
+        let skip = room.full();
+        let from = bound.begin(&skip);
+        let look = Look { owner, limit: limit.min(500), now, lease, from, skip, room: room.clone() };
         let (claimed, seen) = self
             .transact(scope, move |tx| {
                 let look = look.clone();
@@ -158,6 +190,7 @@ struct Look {
     lease: Duration,
     from: Places,
     skip: Vec<ChannelAccountId>,
+    room: AccountRoom,
 }
 
 impl Look {
@@ -186,7 +219,7 @@ impl Tx {
             }
             return Ok((Vec::new(), look_further(look, &due, &[])));
         };
-        let taken = in_turn(&due, look.limit);
+        let taken = in_turn(&due, look.limit, &look.room);
         let seen = look_further(look, &due, &taken);
         Ok((self.take(look, &taken, clock.at() + look.lease).await?, seen))
     }
@@ -305,13 +338,20 @@ impl TryFrom<Details> for Claimed {
     }
 }
 
-/// Picks up to `limit` rows: priority by priority, within each the accounts in turn, within an account the oldest first.
-fn in_turn(due: &[Due], limit: u32) -> Vec<Uuid> {
+/// Picks up to `limit` rows: priority by priority, within each the accounts in turn, within an account the oldest first and
+/// no more than it has room for.
+fn in_turn(due: &[Due], limit: u32, room: &AccountRoom) -> Vec<Uuid> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut taken = Vec::new();
+    let mut rooms: HashMap<Uuid, u32> = HashMap::new();
     for priority in due.chunk_by(|a, b| a.priority == b.priority) {
         let mut accounts: Vec<(Uuid, VecDeque<Uuid>)> = Vec::new();
         for row in priority {
+            let room = rooms.entry(row.account_id).or_insert_with(|| room.on(row.account_id.into()));
+            if *room == 0 {
+                continue;
+            }
+            *room -= 1;
             match accounts.iter_mut().find(|(account, _)| *account == row.account_id) {
                 Some((_, rows)) => rows.push_back(row.id),
                 None => accounts.push((row.account_id, VecDeque::from([row.id]))),
@@ -363,7 +403,8 @@ mod tests {
     }
 
     fn look(limit: u32) -> Look {
-        Look { owner: Uuid::nil(), limit, now: NOW, lease: Duration::ZERO, from: BEGINNING, skip: Vec::new() }
+        let room = AccountRoom::default();
+        Look { owner: Uuid::nil(), limit, now: NOW, lease: Duration::ZERO, from: BEGINNING, skip: Vec::new(), room }
     }
 
     fn ids(taken: &[Uuid]) -> Vec<u128> {
@@ -380,17 +421,36 @@ mod tests {
             due(4, 8, Reply, 20),
             due(5, 7, Broadcast, 90),
         ];
-        assert_eq!(ids(&in_turn(&rows, 3)), [1, 4, 2]);
-        assert_eq!(ids(&in_turn(&rows, 9)), [1, 4, 2, 3, 5]);
+        assert_eq!(ids(&in_turn(&rows, 3, &AccountRoom::default())), [1, 4, 2]);
+        assert_eq!(ids(&in_turn(&rows, 9, &AccountRoom::default())), [1, 4, 2, 3, 5]);
+    }
+
+    #[test]
+    fn an_account_gets_no_more_than_it_has_room_for() {
+        let nine = ChannelAccountId::from(Uuid::from_u128(9));
+        let rows = [
+            due(1, 9, Priority::Reply, 50),
+            due(2, 9, Priority::Reply, 40),
+            due(3, 8, Priority::Reply, 30),
+            due(4, 9, Priority::Broadcast, 90),
+        ];
+        let taken = in_turn(&rows, 9, &AccountRoom::of(5).with(nine, 1));
+        assert_eq!(ids(&taken), [1, 3], "over all priorities together");
+        assert_eq!(
+            look_further(&look(9), &rows, &taken)[0],
+            (rows[0].ready_at, rows[0].id),
+            "the rest is looked at again"
+        );
+        assert_eq!(ids(&in_turn(&rows, 9, &AccountRoom::of(2))), [1, 3, 2]);
     }
 
     #[test]
     fn the_bound_stops_before_what_was_left() {
         let rows = [due(1, 9, Priority::Reply, 50), due(2, 9, Priority::Reply, 40), due(4, 8, Priority::Reply, 20)];
-        let taken = in_turn(&rows, 2);
+        let taken = in_turn(&rows, 2, &AccountRoom::default());
         assert_eq!(ids(&taken), [1, 4]);
         assert_eq!(look_further(&look(2), &rows, &taken)[0], (rows[0].ready_at, rows[0].id));
-        let all = in_turn(&rows, 3);
+        let all = in_turn(&rows, 3, &AccountRoom::default());
         assert_eq!(look_further(&look(3), &rows, &all)[0].0, (NOW - CLOCK_SKEW).into(), "nothing was left");
         assert_eq!(look_further(&look(2), &rows, &[])[0], BEGINNING[0], "the first was left");
     }
@@ -398,7 +458,10 @@ mod tests {
     #[test]
     fn the_bound_stays_behind_the_clock() {
         let rows = [due(1, 9, Priority::Reply, 1), due(2, 9, Priority::Reply, 1)];
-        assert_eq!(look_further(&look(1), &rows, &in_turn(&rows, 2))[0].0, (NOW - CLOCK_SKEW).into());
+        assert_eq!(
+            look_further(&look(1), &rows, &in_turn(&rows, 2, &AccountRoom::default()))[0].0,
+            (NOW - CLOCK_SKEW).into()
+        );
     }
 
     #[test]

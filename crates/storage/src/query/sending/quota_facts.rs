@@ -1,5 +1,7 @@
 //! The ledger as the rule engine asks for it.
 
+mod page;
+
 use std::collections::BTreeSet;
 
 use sea_orm::{FromQueryResult, Value};
@@ -40,16 +42,7 @@ impl Reader {
         part: Option<PartId>,
         now: OffsetDateTime,
     ) -> Result<Account, StorageError> {
-        let mut facts = Account {
-            suspended: account.suspended.clone(),
-            country: account.country.as_deref().and_then(|country| country.parse().ok()),
-            features: account.features.clone(),
-            limits: account.limits.clone(),
-            ..Account::default()
-        };
-        if policy.has_templates() {
-            facts.templates = Some(self.approved_categories(account).await?);
-        }
+        let mut facts = self.account_facts(account, policy).await?;
         let ledger: Vec<(&Quota, Key)> =
             policy.quotas().iter().filter_map(|quota| Some((quota, key_of(account, identity, quota, now)?))).collect();
         for row in self.ledger_rows(&ledger, part).await? {
@@ -63,6 +56,19 @@ impl Reader {
             }
         }
         Ok(facts)
+    }
+
+    /// What an account is, whoever is asked about.
+    async fn account_facts(&self, account: &ChannelAccount, policy: &Policy) -> Result<Account, StorageError> {
+        let templates = if policy.has_templates() { Some(self.approved_categories(account).await?) } else { None };
+        Ok(Account {
+            suspended: account.suspended.clone(),
+            country: account.country.as_deref().and_then(|country| country.parse().ok()),
+            features: account.features.clone(),
+            limits: account.limits.clone(),
+            templates,
+            ..Account::default()
+        })
     }
 
     async fn approved_categories(&self, account: &ChannelAccount) -> Result<BTreeSet<Category>, StorageError> {

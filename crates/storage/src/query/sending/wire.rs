@@ -14,9 +14,6 @@ use crate::instant::Millis;
 use crate::query::{millis, sql};
 use crate::{Storage, StorageError, Tx, WorkspaceScope};
 
-/// Longer than the longest request, with room to store its outcome (reliability rules, section 6).
-const SENDING_LEASE: Duration = Duration::seconds(60);
-
 /// A row in a worker's hand.
 #[derive(FromQueryResult)]
 struct InHand {
@@ -36,12 +33,13 @@ impl Storage {
         scope: &WorkspaceScope,
         owner: Uuid,
         parts: &[PartId],
+        lease: Duration,
         now: OffsetDateTime,
     ) -> Result<Vec<(PartId, u32)>, StorageError> {
         let parts: Vec<Uuid> = parts.iter().map(|part| part.uuid()).collect();
         self.transact(scope, move |tx| {
             let parts = parts.clone();
-            Box::pin(async move { tx.begin(owner, &parts, now).await })
+            Box::pin(async move { tx.begin(owner, &parts, lease, now).await })
         })
         .await
     }
@@ -72,24 +70,28 @@ impl Storage {
 impl Tx {
     /// Writes that an attempt begins, if the claim still holds; its number. `None`: somebody else recovered the part, and it
     /// must not be sent.
+    ///
+    /// `lease` is longer than the longest request, with room to store its outcome (reliability rules, section 6).
     pub async fn begin_sending(
         &self,
         part: PartId,
         owner: Uuid,
+        lease: Duration,
         now: OffsetDateTime,
     ) -> Result<Option<u32>, StorageError> {
-        Ok(self.begin(owner, &[part.uuid()], now).await?.first().map(|(_, attempt)| *attempt))
+        Ok(self.begin(owner, &[part.uuid()], lease, now).await?.first().map(|(_, attempt)| *attempt))
     }
 
     async fn begin(
         &self,
         owner: Uuid,
         parts: &[Uuid],
+        lease: Duration,
         now: OffsetDateTime,
     ) -> Result<Vec<(PartId, u32)>, StorageError> {
         let held = self.in_hand(owner, parts).await?;
         let held: Vec<&InHand> = held.iter().filter(|row| row.lease_until > row.clock).collect();
-        let Some(until) = held.first().map(|row| row.clock.at() + SENDING_LEASE) else { return Ok(Vec::new()) };
+        let Some(until) = held.first().map(|row| row.clock.at() + lease) else { return Ok(Vec::new()) };
         let parts: Vec<Uuid> = held.iter().map(|row| row.id).collect();
         let messages: Vec<Uuid> = held.iter().map(|row| row.message_id).collect();
 

@@ -1,0 +1,13 @@
+//! The channel against the sandbox, over real HTTP.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests stop at the first surprise"
+)]
+
+mod conformance;
+mod sending;
+mod world;

@@ -1,0 +1,114 @@
+//! Conversations as lists show them, each decided anew. What the rows of a page share is read once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use time::OffsetDateTime;
+use transom_domain::{ChannelAccountId, ContactId, IdentityId};
+use transom_storage::{Reader, StoredConversation, WorkspaceScope};
+use transom_windows::{Account, Ask, Basis, Decision, Sender, Snapshot};
+
+use crate::situation::{FAR_FUTURE, Situation, Wires, wires};
+use crate::{Desk, DeskError};
+
+/// A conversation with what may be sent in it now.
+#[derive(Debug)]
+pub struct ConversationRow {
+    /// As stored.
+    pub stored: StoredConversation,
+    /// The customer's name.
+    pub contact_name: Option<String>,
+    /// What a person may send, decided now and not as the columns remember it.
+    pub human: Decision,
+    /// What automation may send.
+    pub automation: Decision,
+}
+
+impl ConversationRow {
+    /// Until when a person may send free text; `None` when they may not, or without end.
+    pub fn free_form_until(&self) -> Option<OffsetDateTime> {
+        let free = self.human.permits().iter().filter(|permit| matches!(permit.basis(), Basis::FreeForm));
+        let ends = free.map(|permit| permit.lapses_at().unwrap_or(FAR_FUTURE));
+        ends.max().filter(|end| *end < FAR_FUTURE)
+    }
+}
+
+/// One row of a list.
+///
+/// # Errors
+/// As [`rows`].
+pub(crate) async fn row(
+    desk: &Desk,
+    scope: &WorkspaceScope,
+    reader: &Reader,
+    stored: StoredConversation,
+) -> Result<ConversationRow, DeskError> {
+    let rows = rows(desk, scope, reader, vec![stored]).await?;
+    rows.into_iter().next().ok_or(DeskError::NotFound { what: "conversation" })
+}
+
+/// A page of rows, in the order of the conversations.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn rows(
+    desk: &Desk,
+    scope: &WorkspaceScope,
+    reader: &Reader,
+    page: Vec<StoredConversation>,
+) -> Result<Vec<ConversationRow>, DeskError> {
+    let now = desk.now();
+    let contacts: BTreeSet<ContactId> = page.iter().map(|stored| stored.contact).collect();
+    let people: BTreeSet<IdentityId> = page.iter().map(|stored| stored.conversation.identity).collect();
+    let people: Vec<IdentityId> = people.into_iter().collect();
+    let names = reader.contact_names(&contacts.into_iter().collect::<Vec<_>>()).await?;
+    let identities = reader.identities(&people).await?;
+    let facts = reader.person_facts_of(&people).await?;
+    let accounts = accounts(desk, scope, reader, &page, now).await?;
+    let mut rows = Vec::with_capacity(page.len());
+    for stored in page {
+        let id = stored.conversation.identity;
+        // Joined to another since the page was read: looked up alone.
+        let (identity, person) = match identities.get(&id) {
+            Some(identity) => (identity.clone(), facts.get(&id).cloned().unwrap_or_default()),
+            None => {
+                let identity = reader.identity(id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
+                let person = reader.person_facts(identity.id).await?;
+                (identity, person)
+            }
+        };
+        let (wires, shared) = accounts.get(&stored.account).ok_or(DeskError::NotFound { what: "channel" })?;
+        let account = shared.get(&id).cloned().unwrap_or_default();
+        let situation = Situation::restore(identity, wires.clone(), &Snapshot { person, account });
+        let decide = |sender| situation.policy.decide(&situation.facts, Ask::by(sender), now);
+        rows.push(ConversationRow {
+            contact_name: names.get(&stored.contact).cloned(),
+            human: decide(Sender::Human),
+            automation: decide(Sender::Automation),
+            stored,
+        });
+    }
+    Ok(rows)
+}
+
+/// What the people of one account share, and what it knows of each.
+type Shared = (Wires, BTreeMap<IdentityId, Account>);
+
+async fn accounts(
+    desk: &Desk,
+    scope: &WorkspaceScope,
+    reader: &Reader,
+    page: &[StoredConversation],
+    now: OffsetDateTime,
+) -> Result<BTreeMap<ChannelAccountId, Shared>, DeskError> {
+    let mut people: BTreeMap<ChannelAccountId, Vec<IdentityId>> = BTreeMap::new();
+    for stored in page {
+        people.entry(stored.account).or_default().push(stored.conversation.identity);
+    }
+    let mut accounts = BTreeMap::new();
+    for (id, people) in people {
+        let wires = wires(desk, scope, id).await?;
+        let shared = reader.quota_facts_of(&wires.0, &people, &wires.2, now).await?;
+        accounts.insert(id, (wires, shared));
+    }
+    Ok(accounts)
+}

@@ -1,0 +1,17 @@
+use transom_storage::both_databases;
+
+use crate::{Part, play, writes};
+
+static PART: Part = Part {
+    platform: "line",
+    limits: &[("monthly_messages", "monthly_limit", 12)],
+    categories: &[],
+    acts: writes,
+    refuses: true,
+};
+
+both_databases! {
+    async fn line(db: TestDatabase) {
+        play(&PART, db).await;
+    }
+}

@@ -1,0 +1,17 @@
+use transom_storage::both_databases;
+
+use crate::{Part, play, writes};
+
+static PART: Part = Part {
+    platform: "tiktok",
+    limits: &[("reply_count", "reply_limit", 3)],
+    categories: &[],
+    acts: writes,
+    refuses: true,
+};
+
+both_databases! {
+    async fn tiktok(db: TestDatabase) {
+        play(&PART, db).await;
+    }
+}
