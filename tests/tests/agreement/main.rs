@@ -15,9 +15,11 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod http;
 mod line;
 mod telegram;
 mod tiktok;
+mod viber;
 mod whatsapp;
 
 use std::collections::BTreeMap;

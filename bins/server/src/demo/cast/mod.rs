@@ -1,8 +1,10 @@
 //! Who is in the demo: one file a platform, with its account, its people and its scene of the story.
 
+mod http;
 mod line;
 mod telegram;
 mod tiktok;
+mod viber;
 mod whatsapp;
 
 use async_trait::async_trait;
@@ -50,6 +52,8 @@ pub fn cast() -> Vec<&'static dyn Cast> {
         &telegram::Telegram,
         &tiktok::TikTok,
         &line::Line,
+        &viber::Viber,
+        &http::Http,
     ];
     all
 }
