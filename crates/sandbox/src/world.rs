@@ -167,9 +167,9 @@ type Job = Box<dyn FnOnce(&mut World) + std::marker::Send>;
 
 /// Everything the sandbox knows.
 pub(crate) struct World {
-    pub(crate) clock: SettableClock,
-    /// Where the platforms answer, without a slash at the end: files lie there.
+    /// Where the platforms answer, for addresses of files in webhooks.
     pub(crate) base_url: String,
+    pub(crate) clock: SettableClock,
     pub(crate) names: Names,
     pub(crate) accepting: bool,
     pub(crate) accounts: BTreeMap<String, Account>,
@@ -186,14 +186,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(
-        clock: SettableClock,
         base_url: String,
+        clock: SettableClock,
         seed: u64,
         agenda_bell: std::sync::Arc<tokio::sync::Notify>,
     ) -> Self {
         Self {
-            clock,
             base_url,
+            clock,
             names: Names::new(seed),
             accepting: true,
             accounts: BTreeMap::new(),

@@ -36,8 +36,7 @@ struct Stage {
 impl Stage {
     async fn new(rules: &str) -> Self {
         let bench = Bench::new().await;
-        let settings =
-            json!({"account": "main", "signing_secret": SIGNING, "webhook_secret": HEARING, "rules": rules});
+        let settings = json!({"account": "main", "signing_secret": SIGNING, "webhook_secret": HEARING, "rules": rules});
         bench.account("http", settings);
         bench.mara();
         Self { bench }

@@ -16,7 +16,10 @@
 )]
 
 mod http;
+mod instagram;
 mod line;
+mod messenger;
+mod sms;
 mod telegram;
 mod tiktok;
 mod viber;

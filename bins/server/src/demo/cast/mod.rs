@@ -1,7 +1,10 @@
 //! Who is in the demo: one file a platform, with its account, its people and its scene of the story.
 
 mod http;
+mod instagram;
 mod line;
+mod messenger;
+mod sms;
 mod telegram;
 mod tiktok;
 mod viber;
@@ -54,6 +57,9 @@ pub fn cast() -> Vec<&'static dyn Cast> {
         &line::Line,
         &viber::Viber,
         &http::Http,
+        &messenger::Messenger,
+        &instagram::Instagram,
+        &sms::Sms,
     ];
     all
 }
