@@ -190,6 +190,8 @@ fn the_page_of_coverage_names_tests_that_exist() {
         ("channel", "crates/channel/tests/it"),
         ("instagram", "crates/channels/instagram/tests/it"),
         ("messenger", "crates/channels/messenger/tests/it"),
+        ("line", "crates/channels/line/tests/it"),
+        ("sms", "crates/channels/sms/tests/it"),
         ("telegram", "crates/channels/telegram/tests/it"),
         ("whatsapp", "crates/channels/whatsapp/tests"),
         ("viber", "crates/channels/viber/tests/it"),
