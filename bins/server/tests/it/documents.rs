@@ -194,6 +194,8 @@ fn the_page_of_coverage_names_tests_that_exist() {
         ("sms", "crates/channels/sms/tests/it"),
         ("telegram", "crates/channels/telegram/tests/it"),
         ("whatsapp", "crates/channels/whatsapp/tests"),
+        ("viber", "crates/channels/viber/tests/it"),
+        ("http", "crates/channels/http/tests/it"),
         ("sandbox", "crates/sandbox/tests"),
     ]
     .into();
