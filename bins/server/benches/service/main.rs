@@ -5,6 +5,8 @@
 //! ```
 //! Rounds of ours and of the raw limit take turns, and medians are compared: a busy machine slows both.
 #![allow(
+    clippy::disallowed_methods,
+    clippy::format_push_string,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -45,8 +47,6 @@ enum Goal {
     Ratio(f64),
     /// Ours, below.
     Below(f64),
-    /// For comparison only.
-    None,
 }
 
 impl Figure {
@@ -59,7 +59,6 @@ impl Figure {
         match self.goal {
             Goal::Ratio(least) => (format!("≥ {least}"), said(self.ratio().is_some_and(|ratio| ratio >= least))),
             Goal::Below(most) => (format!("< {most}"), said(self.ours < most)),
-            Goal::None => (String::new(), ""),
         }
     }
 }

@@ -69,7 +69,7 @@ pub async fn apply(
             let Rows { contact, identity, conversation, now, .. } = *rows;
             let contact_row = sqlx::query(CONTACT).bind(workspace).bind(contact).bind(rows.profile.to_string());
             run(connection, contact_row.bind(profile_at).bind(now)).await;
-            let terms = rows.terms.iter().fold(sqlx::query(TERMS).bind(workspace), |query, term| query.bind(term));
+            let terms = rows.terms.iter().fold(sqlx::query(TERMS).bind(workspace), sqlx::query::Query::bind);
             run(connection, terms.bind(contact)).await;
             let row = sqlx::query(IDENTITY).bind(workspace).bind(identity).bind(contact).bind(account);
             run(connection, row.bind(rows.addresses.to_string()).bind(&rows.facts).bind(now)).await;
