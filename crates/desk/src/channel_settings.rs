@@ -17,6 +17,7 @@ use crate::{Desk, DeskError};
 #[derive(Debug, Default)]
 pub(crate) struct Given {
     secrets: BTreeMap<String, SecretString>,
+    own_secrets: BTreeMap<String, SecretString>,
     connection: Map<String, Value>,
     account: Map<String, Value>,
 }
@@ -28,6 +29,9 @@ impl Given {
             let field = fields.iter().find(|field| field.name == name.as_str());
             let plain = Value::String(value.expose_secret().to_owned());
             match field {
+                Some(field) if field.secret && field.scope == SettingScope::Account => {
+                    given.own_secrets.insert(name, value);
+                }
                 Some(field) if field.secret => {
                     given.secrets.insert(name, value);
                 }
@@ -79,7 +83,17 @@ impl Given {
     }
 
     /// Stores what belongs to an account.
-    pub(crate) async fn onto_account(&self, tx: &Tx, id: ChannelAccountId) -> Result<(), DeskError> {
+    pub(crate) async fn onto_account(
+        &self,
+        tx: &Tx,
+        (id, connection): (ChannelAccountId, ConnectionId),
+        now: OffsetDateTime,
+    ) -> Result<(), DeskError> {
+        if !self.own_secrets.is_empty() {
+            let mut secrets = Secrets::default();
+            self.own_secrets.iter().for_each(|(name, secret)| secrets.set_own(id, name, secret.clone()));
+            tx.put_secrets(connection, &secrets, now).await?;
+        }
         if self.account.is_empty() {
             return Ok(());
         }
@@ -120,7 +134,7 @@ pub(crate) async fn still_works(
     given: &BTreeMap<String, SecretString>,
 ) -> Result<(), DeskError> {
     let own = own_settings(&desk.reader(&caller.scope).account_settings(account.id).await?);
-    let mut all = with_shared(desk, caller, Some(account.connection), own).await?;
+    let mut all = with_shared(desk, caller, Some(account.connection), Some(account.id), own).await?;
     all.extend(given.clone());
     let values = SettingValues::checked(platform.settings(), all, true)?;
     let channel = platform.connect(&values, &desk.channels().ports_of(&caller.scope, account.connection))?;
@@ -136,11 +150,12 @@ pub(crate) async fn still_works(
     }
 }
 
-/// The settings given, over those that the connection has.
+/// The settings given, over those that the connection has, and the account's own secrets if it is there already.
 pub(crate) async fn with_shared(
     desk: &Desk,
     caller: &Caller,
     connection: Option<ConnectionId>,
+    account: Option<ChannelAccountId>,
     given: BTreeMap<String, SecretString>,
 ) -> Result<BTreeMap<String, SecretString>, DeskError> {
     let Some(id) = connection else { return Ok(given) };
@@ -150,7 +165,7 @@ pub(crate) async fn with_shared(
         None => BTreeMap::new(),
     };
     if let Some(secrets) = reader.secrets(id).await? {
-        all.extend(secrets.iter().map(|(name, secret)| (name.to_owned(), secret.clone())));
+        all.extend(secrets.of(account).map(|(name, secret)| (name.to_owned(), secret.clone())));
     }
     all.extend(given);
     Ok(all)

@@ -78,7 +78,7 @@ pub async fn connect(
     let policy = known_policy(desk, &platform, new.policy.as_deref())?;
     check_names(desk, &policy, &new.features, &new.limits)?;
     let connection = shared_connection(desk, caller, new.connection, &new.platform).await?;
-    let all = with_shared(desk, caller, connection, new.settings.clone()).await?;
+    let all = with_shared(desk, caller, connection, None, new.settings.clone()).await?;
     let values = SettingValues::checked(platform.settings(), all, true)?;
     let tokens = NewTokens::default();
     let ports = match connection {
@@ -155,7 +155,7 @@ async fn stored(
     now: OffsetDateTime,
 ) -> Result<ChannelDetail, DeskError> {
     tx.put_account(&account, now).await?;
-    given.onto_account(tx, account.id).await?;
+    given.onto_account(tx, (account.id, account.connection), now).await?;
     let data = json!({ "account": account.id, "enabled": account.enabled });
     tell(tx, desk.ids(), None, "channel.changed", data, now).await?;
     queries::detail(desk, caller, tx, account).await

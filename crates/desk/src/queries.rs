@@ -263,7 +263,7 @@ pub(crate) async fn detail(
             settings.insert(name.clone(), SettingState::Plain(text));
         }
     }
-    for (name, last4) in stored.into_iter().flat_map(|stored| stored.secrets_set) {
+    for (name, last4) in stored.into_iter().flat_map(|stored| stored.secrets_of(Some(account.id))) {
         settings.insert(name, SettingState::Secret { last4 });
     }
     let public_id = desk.storage().public_id(&caller.scope, account.connection);

@@ -228,7 +228,8 @@ async fn stored_settings(
         }
     }
     let Some(secrets) = reader.secrets(connection).await? else { return Ok(values) };
-    Ok(secrets.iter().fold(values, |values, (name, secret)| values.with_secret(name, secret.clone())))
+    let of_account = secrets.of(account.map(|account| account.id));
+    Ok(of_account.fold(values, |values, (name, secret)| values.with_secret(name, secret.clone())))
 }
 
 fn text_of(value: &serde_json::Value) -> String {

@@ -355,7 +355,7 @@ both_databases! {
         assert_eq!(secrets.get("webhook").unwrap().expose_secret(), "webhook-secret-9999");
         let stored = reader.connection(connection.id).await.unwrap().unwrap();
         assert_eq!(stored.settings, serde_json::json!({"bot": "b"}));
-        assert_eq!(stored.secrets_set["webhook"], "9999");
+        assert_eq!(stored.secrets_of(None)["webhook"], "9999");
         assert_eq!(storage.scope_of_public_id(&public).await.unwrap(), Some((scope, connection.id)));
         for foreign in ["", "x", &public[1..], &"A".repeat(43)] {
             assert_eq!(storage.scope_of_public_id(foreign).await.unwrap(), None);

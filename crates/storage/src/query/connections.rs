@@ -18,7 +18,7 @@ use crate::entity::{channel_accounts, connections};
 use crate::instant::Millis;
 use crate::{Reader, Storage, StorageError, Tx, WorkspaceScope};
 
-/// The secrets of a connection, by field. Neither shown nor serialised.
+/// The secrets of a connection and of its accounts, by field. Neither shown nor serialised.
 #[derive(Clone, Default)]
 pub struct Secrets(BTreeMap<String, SecretString>);
 
@@ -31,6 +31,16 @@ impl Secrets {
     /// Sets a field.
     pub fn set(&mut self, field: impl Into<String>, secret: SecretString) {
         self.0.insert(field.into(), secret);
+    }
+
+    /// Sets a field that one account has for itself.
+    pub fn set_own(&mut self, account: ChannelAccountId, field: &str, secret: SecretString) {
+        self.0.insert(own_key(account, field), secret);
+    }
+
+    /// What an account works with: the connection's secrets and its own; without an account the connection's alone.
+    pub fn of(&self, account: Option<ChannelAccountId>) -> impl Iterator<Item = (&str, &SecretString)> {
+        self.iter().filter_map(move |(key, secret)| Some((field_of(key, account)?, secret)))
     }
 
     /// Fields and secrets, by field.
@@ -57,6 +67,19 @@ impl Secrets {
     }
 }
 
+/// Under what key an account's own secret is kept. No field has a slash in its name.
+fn own_key(account: ChannelAccountId, field: &str) -> String {
+    format!("{}/{field}", account.uuid())
+}
+
+/// The field of a key, if it is the connection's or this account's own.
+fn field_of(key: &str, account: Option<ChannelAccountId>) -> Option<&str> {
+    match key.split_once('/') {
+        None => Some(key),
+        Some((owner, field)) => account.is_some_and(|account| account.uuid().to_string() == owner).then_some(field),
+    }
+}
+
 impl<F: Into<String>> FromIterator<(F, SecretString)> for Secrets {
     fn from_iter<I: IntoIterator<Item = (F, SecretString)>>(secrets: I) -> Self {
         Self(secrets.into_iter().map(|(field, secret)| (field.into(), secret)).collect())
@@ -76,12 +99,20 @@ pub struct StoredConnection {
     pub connection: Connection,
     /// Its settings that are no secrets.
     pub settings: serde_json::Value,
-    /// Which secrets are set, with their last four characters.
-    pub secrets_set: BTreeMap<String, String>,
+    /// Which secrets are set, those of accounts included, with their last four characters.
+    secrets_set: BTreeMap<String, String>,
     /// When it was made.
     pub created_at: OffsetDateTime,
     /// When it was last changed.
     pub updated_at: OffsetDateTime,
+}
+
+impl StoredConnection {
+    /// Which secrets an account works with, with their last four characters; without an account the connection's alone.
+    pub fn secrets_of(&self, account: Option<ChannelAccountId>) -> BTreeMap<String, String> {
+        let shown = |(key, last4): (&String, &String)| Some((field_of(key, account)?.to_owned(), last4.clone()));
+        self.secrets_set.iter().filter_map(shown).collect()
+    }
 }
 
 impl TryFrom<connections::Model> for StoredConnection {
@@ -277,6 +308,25 @@ impl Tx {
         }
         let mut merged = self.secrets(id).await?.unwrap_or_default();
         merged.0.extend(secrets.0.clone());
+        self.seal_all(id, &merged, now).await?;
+        Ok(true)
+    }
+
+    /// Forgets the secrets that an account had for itself.
+    pub(crate) async fn drop_secrets_of(
+        &self,
+        id: ConnectionId,
+        account: ChannelAccountId,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        connections::Entity::find_by_id((self.ws(), id.uuid())).lock_exclusive().one(&self.conn).await?;
+        let Some(mut secrets) = self.secrets(id).await? else { return Ok(()) };
+        let before = secrets.0.len();
+        secrets.0.retain(|key, _| !key.contains('/') || field_of(key, Some(account)).is_none());
+        if secrets.0.len() == before { Ok(()) } else { self.seal_all(id, &secrets, now).await }
+    }
+
+    async fn seal_all(&self, id: ConnectionId, merged: &Secrets, now: OffsetDateTime) -> Result<(), StorageError> {
         let sealed = self.seal("connections", "secrets", id.uuid(), &merged.sealed_form()?).await?;
         connections::Entity::update_many()
             .col_expr(connections::Column::Secrets, Expr::value(sealed))
@@ -286,7 +336,7 @@ impl Tx {
             .filter(connections::Column::Id.eq(id.uuid()))
             .exec(&self.conn)
             .await?;
-        Ok(true)
+        Ok(())
     }
 
     /// Locks a connection until the end of the transaction, so that it neither goes nor gets accounts meanwhile; whether it is

@@ -41,6 +41,7 @@ impl Tx {
         let Some(row) = self.conn.query_one_raw(sql(&self.conn, REMOVE, at())).await? else { return Ok(None) };
         let connection = ConnectionId::from(row.try_get_by_index::<Uuid>(0)?);
         self.conn.execute_raw(sql(&self.conn, CURSOR, ids())).await?;
+        self.drop_secrets_of(connection, id, now).await?;
         self.conn.execute_raw(sql(&self.conn, WINDOWS, at())).await?;
         let withheld = self.cancel_queued_over(id, reason, now).await?;
         let with_connection = self.remove_connection(connection, now).await?;

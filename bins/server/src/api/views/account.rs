@@ -215,7 +215,7 @@ impl ConnectionView {
             platform: stored.connection.platform,
             name: stored.connection.name,
             webhook_url,
-            secrets: stored.secrets_set,
+            secrets: stored.secrets_of(None),
             channels: accounts.into_iter().map(Into::into).collect(),
             created_at: stored.created_at,
         }
