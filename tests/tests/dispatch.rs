@@ -15,7 +15,7 @@ use transom_sandbox::{AccountPatch, Fault, FaultKind, Manual, NewCustomer, Recei
 use transom_storage::test_support::TestDatabase;
 use transom_storage::{StorageError, both_databases};
 use transom_tests::Stage;
-use transom_windows::{Event, Facts, Snapshot, What};
+use transom_windows::{Account, Event, Facts, Snapshot, What};
 
 struct Scene {
     stage: Stage,
@@ -82,7 +82,7 @@ impl Scene {
                 let policy = policy.clone();
                 Box::pin(async move {
                     let person = tx.lock_identity(identity).await?.unwrap();
-                    let snapshot = Snapshot { person: tx.person_facts(person.id).await?, account: Default::default() };
+                    let snapshot = Snapshot { person: tx.person_facts(person.id).await?, account: Account::default() };
                     let (mut facts, _) = Facts::restore(subject_of(&person), &policy, &snapshot);
                     let what = What::OptOut { scope: OptOutScope::All };
                     facts.apply(&policy, &Event { at: now, what }).unwrap();

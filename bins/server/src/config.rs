@@ -45,6 +45,8 @@ pub struct Config {
     pub http: HttpSettings,
     /// How messages are sent.
     pub dispatch: DispatchSettings,
+    /// How files are kept.
+    pub attachments: AttachmentSettings,
     /// How long things are kept.
     pub retention: RetentionSettings,
 }
@@ -64,6 +66,7 @@ impl Default for Config {
             limits: Limits::default(),
             http: HttpSettings::default(),
             dispatch: DispatchSettings::default(),
+            attachments: AttachmentSettings::default(),
             retention: RetentionSettings::default(),
         }
     }
@@ -94,6 +97,24 @@ pub struct DispatchSettings {
 impl Default for DispatchSettings {
     fn default() -> Self {
         Self { lease_seconds: 60 }
+    }
+}
+
+/// How files are kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AttachmentSettings {
+    /// Where; `attachments` in `data_dir` unless set. Replicas share it.
+    pub folder: Option<PathBuf>,
+    /// The largest file, in bytes: uploaded, or fetched from a platform.
+    pub max_bytes: u64,
+    /// How many seconds a signed address of a file works; at least 600.
+    pub link_seconds: u32,
+}
+
+impl Default for AttachmentSettings {
+    fn default() -> Self {
+        Self { folder: None, max_bytes: 100 * 1024 * 1024, link_seconds: 3_600 }
     }
 }
 
@@ -269,6 +290,11 @@ impl Config {
         let retention =
             Retention { journal: days(journal_days), events: days(events_days), attempts: days(attempts_days) };
         Ok(DeskConfig { lease: time::Duration::seconds(i64::from(self.dispatch.lease_seconds)), retention })
+    }
+
+    /// Where files are kept.
+    pub(crate) fn attachment_folder(&self) -> PathBuf {
+        self.attachments.folder.clone().unwrap_or_else(|| self.data_dir.join("attachments"))
     }
 
     /// How long a whole request to a platform may take.

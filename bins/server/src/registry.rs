@@ -19,7 +19,10 @@ macro_rules! platforms {
 }
 
 platforms! {
+    "instagram" transom::instagram::Instagram;
     "line" transom::line::Line;
+    "messenger" transom::messenger::Messenger;
+    "sms" transom::sms::Sms;
     "telegram" transom::telegram::Telegram;
     "tiktok" transom::tiktok::TikTok;
     "whatsapp" transom::whatsapp::WhatsApp;

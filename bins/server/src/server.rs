@@ -10,9 +10,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use transom_channel::Ports;
 use transom_channel::http::HttpClient;
-use transom_desk::{Background, Desk};
+use transom_desk::{Background, Desk, Files, Links};
 use transom_domain::Clock;
-use transom_storage::{Storage, StorageConfig};
+use transom_storage::{Blobs, Storage, StorageConfig};
 use url::Url;
 
 use crate::config::Config;
@@ -55,6 +55,9 @@ pub enum StartError {
     /// The database can't be used.
     #[error("the database: {0}")]
     Storage(#[from] transom_storage::StorageError),
+    /// The folder of files can't be used.
+    #[error("the folder of attachments: {0}")]
+    Files(#[from] transom_storage::BlobError),
     /// The HTTP client can't be built.
     #[error(transparent)]
     Http(#[from] transom_channel::http::HttpSetupError),
@@ -77,7 +80,7 @@ impl StartError {
         match self {
             StartError::Policies(_) | StartError::Key(_) | StartError::Settings(_) => true,
             StartError::Storage(error) => matches!(error, transom_storage::StorageError::Config(_)),
-            StartError::Http(_) | StartError::Listen { .. } => false,
+            StartError::Http(_) | StartError::Files(_) | StartError::Listen { .. } => false,
         }
     }
 }
@@ -90,12 +93,18 @@ pub(crate) async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Desk,
     let desk_config = config.desk().map_err(StartError::Settings)?;
     let registry = registry::registry();
     let policies = policies::load(&registry, config.policy_dir.as_deref())?;
-    let (keys, _) = config.master_keys()?;
+    let (keys, secret) = config.master_keys()?;
     let storage = Storage::open(StorageConfig::new(config.database(), keys)).await?;
     storage.migrate().await?;
     let http = HttpClient::with_total_timeout(config.request_time())?;
     let ports = Ports { clock, http, endpoints: Arc::new(config.endpoints()), ..Ports::system()? };
-    Ok(Desk::configured(storage, policies, registry, ports, desk_config))
+    let lasts = time::Duration::seconds(i64::from(config.attachments.link_seconds));
+    let files = Files {
+        blobs: Blobs::in_folder(config.attachment_folder())?,
+        max_bytes: config.attachments.max_bytes,
+        links: Links::new(secret.bytes(), lasts, config.public_url.clone()),
+    };
+    Ok(Desk::with_files(storage, policies, registry, ports, desk_config, Some(files)))
 }
 
 impl Server {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use transom_desk::Desk;
-use transom_domain::{Ids, UuidV7};
+use transom_domain::{AttachmentId, Ids, UuidV7};
+use transom_storage::WorkspaceScope;
 use url::Url;
 use uuid::Uuid;
 
@@ -46,6 +47,12 @@ impl State {
             path.pop_if_empty().push("webhooks").push(public_id);
         }
         url
+    }
+
+    /// Where a file can be read without a token, for a while; `None` where no files are kept.
+    pub(crate) fn file_url(&self, scope: &WorkspaceScope, id: AttachmentId) -> Option<Url> {
+        let public_id = self.desk.storage().public_file_id(scope, id);
+        Some(self.desk.files()?.links.url(&self.public_url, &public_id, self.desk.now()))
     }
 
     /// An id for a request.

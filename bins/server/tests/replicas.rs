@@ -28,7 +28,7 @@ async fn two_replicas_share_the_work_and_survive_each_other() {
     let mut accepted = Vec::new();
     for (index, conversation) in customers.iter().enumerate() {
         let first = index % 2 == 0 && index < MESSAGES / 2;
-        let replica = &opening.replicas[usize::from(!first)];
+        let replica = if first { &opening.replicas[0] } else { opening.service() };
         accepted.push(opening.reply(replica, conversation, format!("message {index}")).await);
         if index == MESSAGES / 2 {
             opening.replicas.remove(0).kill_9();

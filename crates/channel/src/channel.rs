@@ -86,6 +86,12 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// How the platform names the group that this account belongs to, in webhooks about all of its accounts, where it has such
+    /// groups: notices under that name reach each of them.
+    fn group_key(&self) -> Option<String> {
+        None
+    }
+
     /// Asks the platform whether the credentials work and what the account is; used when an account is connected.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ impl RawInbound {
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inbound {
-    /// How the platform names the account it happened on.
+    /// How the platform names the account it happened on; for a notice also its [group](crate::Channel::group_key).
     pub account: String,
     /// Unique on the account: two deliveries with the same key are the same thing (P7).
     pub event_key: String,

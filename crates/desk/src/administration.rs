@@ -1,14 +1,12 @@
-//! Small changes by an administrator: agents, tokens, tags, connections that are no longer needed.
+//! Small changes by an administrator: agents, tokens, tags.
 
 use std::sync::Arc;
 
-use serde_json::json;
 use time::OffsetDateTime;
-use transom_domain::{AgentId, ConnectionId, Role, TokenId};
+use transom_domain::{AgentId, Role, TokenId};
 use transom_storage::{NewToken, StoredAgent};
 
 use crate::authorise::{Action, Caller, authorise};
-use crate::changes::tell;
 use crate::idempotency::{Once, only_once};
 use crate::workspaces::Issued;
 use crate::{Desk, DeskError};
@@ -146,30 +144,3 @@ pub async fn create_tag(
 
 /// The longest tag, in characters.
 const MAX_TAG: usize = 100;
-
-/// Removes a connection that has no channels.
-///
-/// # Errors
-/// [`DeskError::NotFound`]; [`DeskError::Conflict`] while it has channels.
-pub async fn remove_connection(desk: &Desk, caller: &Caller, id: ConnectionId) -> Result<(), DeskError> {
-    authorise(caller, Action::ManageChannels)?;
-    let (desk_in, now) = (desk.clone(), desk.now());
-    let removed = desk
-        .storage()
-        .transact(&caller.scope, move |tx| {
-            let desk = desk_in.clone();
-            Box::pin(async move {
-                if !tx.lock_connection(id).await? {
-                    return Err(DeskError::NotFound { what: "connection" });
-                }
-                if !tx.remove_connection(id, now).await? {
-                    let detail = "channels run over this connection: remove them first, it goes with the last one";
-                    return Err(DeskError::conflict("connection_in_use", detail));
-                }
-                tell(tx, desk.ids(), None, "connection.removed", json!({ "connection": id }), now).await
-            })
-        })
-        .await;
-    desk.channels().forget(&caller.scope);
-    removed
-}

@@ -56,6 +56,8 @@ actions! {
     ReadConversations = "read conversations": Admin Supervisor Agent Bot;
     /// Write to customers.
     SendMessages = "send messages": Admin Supervisor Agent Bot;
+    /// Upload files to send.
+    UploadFiles = "upload files": Admin Supervisor Agent Bot;
     /// Write notes for the team.
     WriteNotes = "write notes": Admin Supervisor Agent Bot;
     /// Open, snooze and close.

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value, json};
+use secrecy::SecretString;
+use serde_json::json;
 use time::OffsetDateTime;
-use transom_channel::{Channel, Platform, Ports, SettingField, SettingScope, SettingValues};
+use transom_channel::{Platform, Ports, SettingValues};
 use transom_domain::{ChannelAccount, ChannelAccountId, Connection, ConnectionId, Template};
-use transom_storage::{Secrets, SyncCounts, Tx};
+use transom_storage::{SyncCounts, Tx};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::tell;
+use crate::channel_settings::{Given, external_key, still_works, with_shared};
 use crate::idempotency::{Once, only_once};
 use crate::ports::NewTokens;
 use crate::queries::{self, ChannelDetail, present_account};
@@ -114,13 +115,50 @@ pub async fn connect(
         suspended: None,
         removed_at: None,
     };
-    let made = connection.is_none().then(|| Connection {
-        id: account.connection,
-        platform: account.platform.clone(),
-        name: account.name.clone(),
+    let made = connection.is_none().then(|| {
+        (Connection { id: account.connection, platform: account.platform.clone(), name: account.name.clone() }, tokens)
     });
-    let made = made.map(|made| (made, tokens));
-    store(desk, caller, &platform, Change { account, made, settings: new.settings, once }).await
+    let given = Arc::new(Given::of(platform.settings(), new.settings));
+    let (desk_in, caller_in, now) = (desk.clone(), caller.clone(), desk.now());
+    let (account, once) = (Arc::new(account), once.map(Arc::new));
+    let connected = desk
+        .storage()
+        .transact(&caller.scope, move |tx| {
+            let (desk, caller, once) = (desk_in.clone(), caller_in.clone(), once.clone());
+            let (given, account, made) = (given.clone(), account.clone(), made.clone());
+            Box::pin(async move {
+                let connected = async {
+                    match &made {
+                        Some((made, tokens)) => {
+                            given.with_new_connection(tx, made, now).await?;
+                            tokens.store(tx, made.id, now).await?;
+                        }
+                        None => given.onto_connection(tx, account.connection, None, now).await?,
+                    }
+                    stored(&desk, &caller, tx, &given, (*account).clone(), now).await
+                };
+                only_once(once.as_deref(), tx, now, connected).await
+            })
+        })
+        .await;
+    desk.channels().forget(&caller.scope);
+    connected
+}
+
+/// Stores an account, and tells of it.
+async fn stored(
+    desk: &Desk,
+    caller: &Caller,
+    tx: &Tx,
+    given: &Given,
+    account: ChannelAccount,
+    now: OffsetDateTime,
+) -> Result<ChannelDetail, DeskError> {
+    tx.put_account(&account, now).await?;
+    given.onto_account(tx, account.id).await?;
+    let data = json!({ "account": account.id, "enabled": account.enabled });
+    tell(tx, desk.ids(), None, "channel.changed", data, now).await?;
+    queries::detail(desk, caller, tx, account).await
 }
 
 /// Changes an account.
@@ -135,38 +173,47 @@ pub async fn change(
 ) -> Result<ChannelDetail, DeskError> {
     authorise(caller, Action::ManageChannels)?;
     let reader = desk.reader(&caller.scope);
-    let mut account = present_account(&reader, id).await?;
-    let platform = desk.registry().require(&account.platform)?.clone();
+    let known = present_account(&reader, id).await?;
+    let platform = desk.registry().require(&known.platform)?.clone();
     if let Some(policy) = &patch.policy {
-        account.policy = known_policy(desk, &platform, Some(policy))?;
+        known_policy(desk, &platform, Some(policy))?;
     }
-    account.name = patch.name.unwrap_or(account.name);
-    account.features = patch.features.unwrap_or(account.features);
-    account.limits = patch.limits.unwrap_or(account.limits);
-    account.enabled = patch.enabled.unwrap_or(account.enabled);
-    check_names(desk, &account.policy, &account.features, &account.limits)?;
+    let after = patch.onto(known);
+    check_names(desk, &after.policy, &after.features, &after.limits)?;
     if !patch.settings.is_empty() {
-        let own = own_settings(&reader.account_settings(id).await?);
-        let mut all = with_shared(desk, caller, Some(account.connection), own).await?;
-        all.extend(patch.settings.clone());
-        let values = SettingValues::checked(platform.settings(), all, true)?;
-        let channel = platform.connect(&values, &desk.channels().ports_of(&caller.scope, account.connection))?;
-        same_account(&account, external_key(&platform, &values, channel.as_ref()))?;
+        still_works(desk, caller, &platform, &after, &patch.settings).await?;
     }
-    store(desk, caller, &platform, Change { account, made: None, settings: patch.settings, once: None }).await
+    let given = Arc::new(Given::of(platform.settings(), patch.settings.clone()));
+    let (desk_in, caller_in, now, patch) = (desk.clone(), caller.clone(), desk.now(), Arc::new(patch));
+    let changed = desk
+        .storage()
+        .transact(&caller.scope, move |tx| {
+            let (desk, caller) = (desk_in.clone(), caller_in.clone());
+            let (given, patch) = (given.clone(), patch.clone());
+            Box::pin(async move {
+                // As it stands now: a notice of the platform may have changed it meanwhile.
+                let known = tx.lock_account(id).await?.filter(|account| account.removed_at.is_none());
+                let account = patch.onto(known.ok_or(DeskError::NotFound { what: "channel" })?);
+                given.onto_connection(tx, account.connection, None, now).await?;
+                stored(&desk, &caller, tx, &given, account, now).await
+            })
+        })
+        .await;
+    desk.channels().forget(&caller.scope);
+    changed
 }
 
-/// Windows, quotas and conversations are those of one account: settings can't turn it into another.
-fn same_account(account: &ChannelAccount, key: Option<String>) -> Result<(), DeskError> {
-    match key {
-        Some(key) if key != account.external_key => {
-            let known = &account.external_key;
-            let detail = format!(
-                "these settings are those of `{key}`, and this channel is `{known}`: connect the other one as a channel of its own"
-            );
-            Err(DeskError::invalid("other_account", "settings", detail))
+impl ChannelPatch {
+    fn onto(&self, account: ChannelAccount) -> ChannelAccount {
+        let ChannelPatch { name, policy, features, limits, enabled, settings: _ } = self.clone();
+        ChannelAccount {
+            name: name.unwrap_or(account.name),
+            policy: policy.unwrap_or(account.policy),
+            features: features.unwrap_or(account.features),
+            limits: limits.unwrap_or(account.limits),
+            enabled: enabled.unwrap_or(account.enabled),
+            ..account
         }
-        _ => Ok(()),
     }
 }
 
@@ -183,22 +230,28 @@ pub async fn remove(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Resul
         .storage()
         .transact(&caller.scope, move |tx| {
             let desk = desk_in.clone();
-            Box::pin(async move {
-                let reason = json!({ "reason": "channel_removed" });
-                let removed =
-                    tx.remove_account(id, &reason, now).await?.ok_or(DeskError::NotFound { what: "channel" })?;
-                let data = json!({ "account": id, "withheld": removed.withheld });
-                tell(tx, desk.ids(), None, "channel.removed", data, now).await?;
-                if removed.with_connection {
-                    tell(tx, desk.ids(), None, "connection.removed", json!({ "connection": removed.connection }), now)
-                        .await?;
-                }
-                Ok::<_, DeskError>(removed.withheld.len())
-            })
+            Box::pin(async move { remove_in(&desk, tx, id, now).await })
         })
         .await;
     desk.channels().forget(&caller.scope);
     removed
+}
+
+/// The same as part of something larger.
+pub(crate) async fn remove_in(
+    desk: &Desk,
+    tx: &Tx,
+    id: ChannelAccountId,
+    now: OffsetDateTime,
+) -> Result<usize, DeskError> {
+    let reason = json!({ "reason": "channel_removed" });
+    let removed = tx.remove_account(id, &reason, now).await?.ok_or(DeskError::NotFound { what: "channel" })?;
+    let data = json!({ "account": id, "withheld": removed.withheld });
+    tell(tx, desk.ids(), None, "channel.removed", data, now).await?;
+    if removed.with_connection {
+        tell(tx, desk.ids(), None, "connection.removed", json!({ "connection": removed.connection }), now).await?;
+    }
+    Ok(removed.withheld.len())
 }
 
 /// Asks the platform for an account's templates and stores what it says.
@@ -236,101 +289,6 @@ pub async fn templates(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Re
     let reader = desk.reader(&caller.scope);
     present_account(&reader, id).await?;
     Ok(reader.templates(id).await?)
-}
-
-/// An account to be stored, new or changed.
-struct Change {
-    account: ChannelAccount,
-    /// The connection that is made with it.
-    made: Option<(Connection, NewTokens)>,
-    /// What was given; what was there stays.
-    settings: BTreeMap<String, SecretString>,
-    once: Option<Once<ChannelDetail>>,
-}
-
-async fn store(
-    desk: &Desk,
-    caller: &Caller,
-    platform: &Arc<dyn Platform>,
-    change: Change,
-) -> Result<ChannelDetail, DeskError> {
-    let Change { account, made, settings, once } = change;
-    let sorted = Arc::new(Sorted::of(platform.settings(), settings));
-    let (desk_in, caller_in, now) = (desk.clone(), caller.clone(), desk.now());
-    let (account, once) = (Arc::new(account), once.map(Arc::new));
-    let stored = desk
-        .storage()
-        .transact(&caller.scope, move |tx| {
-            let (desk, caller, once) = (desk_in.clone(), caller_in.clone(), once.clone());
-            let (sorted, account, made) = (sorted.clone(), account.clone(), made.clone());
-            Box::pin(async move {
-                let stored = async {
-                    put(tx, &sorted, &account, made.as_ref(), now).await?;
-                    let data = json!({ "account": account.id, "enabled": account.enabled });
-                    tell(tx, desk.ids(), None, "channel.changed", data, now).await?;
-                    queries::detail(&desk, &caller, tx, (*account).clone()).await
-                };
-                only_once(once.as_deref(), tx, now, stored).await
-            })
-        })
-        .await;
-    desk.channels().forget(&caller.scope);
-    stored
-}
-
-async fn put(
-    tx: &Tx,
-    sorted: &Sorted,
-    account: &ChannelAccount,
-    made: Option<&(Connection, NewTokens)>,
-    now: OffsetDateTime,
-) -> Result<(), DeskError> {
-    if let Some((made, tokens)) = made {
-        tx.put_connection(made, &Value::Object(sorted.connection.clone()), now).await?;
-        tokens.store(tx, made.id, now).await?;
-    } else if !tx.lock_connection(account.connection).await? {
-        return Err(DeskError::NotFound { what: "connection" });
-    }
-    if !sorted.secrets.is_empty() {
-        let secrets: Secrets = sorted.secrets.clone().into_iter().collect();
-        tx.put_secrets(account.connection, &secrets, now).await?;
-    }
-    tx.put_account(account, now).await?;
-    if !sorted.account.is_empty() {
-        tx.put_account_settings(account.id, &Value::Object(sorted.account.clone())).await?;
-    }
-    Ok(())
-}
-
-/// Settings by where they are kept.
-#[derive(Default)]
-struct Sorted {
-    secrets: BTreeMap<String, SecretString>,
-    connection: Map<String, Value>,
-    account: Map<String, Value>,
-}
-
-impl Sorted {
-    fn of(fields: &[SettingField], settings: BTreeMap<String, SecretString>) -> Self {
-        let mut sorted = Self::default();
-        for (name, value) in settings {
-            let field = fields.iter().find(|field| field.name == name.as_str());
-            let plain = Value::String(value.expose_secret().to_owned());
-            match field {
-                Some(field) if field.secret => {
-                    sorted.secrets.insert(name, value);
-                }
-                Some(field) if field.scope == SettingScope::Account => {
-                    sorted.account.insert(name, plain);
-                }
-                Some(_) => {
-                    sorted.connection.insert(name, plain);
-                }
-                None => {}
-            }
-        }
-        sorted
-    }
 }
 
 fn known_policy(desk: &Desk, platform: &Arc<dyn Platform>, wished: Option<&str>) -> Result<String, DeskError> {
@@ -388,37 +346,4 @@ async fn shared_connection(
         return Err(DeskError::invalid("other_platform", "connection", detail));
     }
     Ok(Some(id))
-}
-
-/// The settings given, over those that the connection has.
-async fn with_shared(
-    desk: &Desk,
-    caller: &Caller,
-    connection: Option<ConnectionId>,
-    given: BTreeMap<String, SecretString>,
-) -> Result<BTreeMap<String, SecretString>, DeskError> {
-    let Some(id) = connection else { return Ok(given) };
-    let reader = desk.reader(&caller.scope);
-    let mut all = match reader.connection(id).await? {
-        Some(stored) => own_settings(&stored.settings),
-        None => BTreeMap::new(),
-    };
-    if let Some(secrets) = reader.secrets(id).await? {
-        all.extend(secrets.iter().map(|(name, secret)| (name.to_owned(), secret.clone())));
-    }
-    all.extend(given);
-    Ok(all)
-}
-
-fn own_settings(stored: &Value) -> BTreeMap<String, SecretString> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let pair = |(name, value): (&String, &Value)| (name.clone(), SecretString::from(text(value)));
-    stored.as_object().into_iter().flatten().map(pair).collect()
-}
-
-/// How the platform names the account in its webhooks: a setting says it, or the channel reads it out of others.
-fn external_key(platform: &Arc<dyn Platform>, values: &SettingValues, channel: &dyn Channel) -> Option<String> {
-    let field = platform.settings().iter().find(|field| field.external_key);
-    let said = field.and_then(|field| values.get(field.name)).map(str::to_owned);
-    said.or_else(|| channel.external_key())
 }

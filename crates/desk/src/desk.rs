@@ -11,6 +11,7 @@ use transom_windows::{Policies, Policy};
 use uuid::Uuid;
 
 use crate::DeskError;
+use crate::attachments::Files;
 use crate::housekeeping::Retention;
 use crate::registry::{LiveChannels, Registry};
 
@@ -68,8 +69,21 @@ impl Desk {
         ports: Ports,
         config: DeskConfig,
     ) -> Self {
+        Self::with_files(storage, policies, registry, ports, config, None)
+    }
+
+    /// The same, with a place for files: without one, what customers send stays with their platform, and files are sent by
+    /// public address only.
+    pub fn with_files(
+        storage: Storage,
+        policies: Policies,
+        registry: Registry,
+        ports: Ports,
+        config: DeskConfig,
+        files: Option<Files>,
+    ) -> Self {
         let owner = ports.ids.next();
-        let channels = LiveChannels::new(registry, storage.clone(), ports);
+        let channels = LiveChannels::new(registry, storage.clone(), files, ports);
         Self { inner: Arc::new(Inner { config, storage, policies, channels, owner, work: Work::default() }) }
     }
 
@@ -108,6 +122,15 @@ impl Desk {
 
     pub(crate) fn channels(&self) -> &LiveChannels {
         &self.inner.channels
+    }
+
+    /// Where files are kept, if they are.
+    pub fn files(&self) -> Option<&Files> {
+        self.inner.channels.files()
+    }
+
+    pub(crate) fn require_files(&self) -> Result<&Files, DeskError> {
+        self.files().ok_or_else(|| DeskError::conflict("no_file_store", "this service keeps no files"))
     }
 
     pub(crate) fn owner(&self) -> Uuid {

@@ -6,10 +6,13 @@
 //! The desk knows no platform: what a channel can do it reads from capabilities, what is allowed from the policy.
 
 pub mod administration;
+pub mod attachments;
 pub mod authorise;
 mod background;
 mod changes;
+mod channel_settings;
 pub mod channels;
+pub mod connections;
 pub mod contacts;
 mod desk;
 pub mod dispatch;
@@ -35,6 +38,7 @@ pub mod status;
 pub mod window;
 pub mod workspaces;
 
+pub use attachments::{Files, Links};
 pub use authorise::{Action, Caller, authorise};
 pub use background::Background;
 pub use desk::{Desk, DeskConfig};

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use transom_channel::SettingField;
 use transom_domain::{
-    AgentId, ChannelAccount, ChannelAccountId, ContactId, ConversationId, MessageId, QuarantineId, Settings, Team,
+    AgentId, ChannelAccount, ChannelAccountId, ConnectionId, ContactId, ConversationId, MessageId, QuarantineId,
+    Settings, Team,
 };
 use transom_storage::{
     Attempt, ContactQuery, ConversationQuery, Episode, NumberedEvent, Reader, StoredAgent, StoredConnection,
@@ -270,24 +271,51 @@ pub(crate) async fn detail(
     Ok(ChannelDetail { account, public_id, settings, templates_synced_at })
 }
 
-/// Every connection, with the public part of its webhook address and its accounts.
+/// A connection with everything that may be shown of it.
+#[derive(Debug, Clone)]
+pub struct ConnectionDetail {
+    /// The connection.
+    pub stored: StoredConnection,
+    /// The public part of its webhook address.
+    pub public_id: String,
+    /// Its accounts.
+    pub accounts: Vec<ChannelAccountId>,
+}
+
+/// Every connection.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn connections(
-    desk: &Desk,
-    caller: &Caller,
-) -> Result<Vec<(StoredConnection, String, Vec<ChannelAccountId>)>, DeskError> {
+pub async fn connections(desk: &Desk, caller: &Caller) -> Result<Vec<ConnectionDetail>, DeskError> {
     authorise(caller, Action::ReadChannels)?;
     let reader = desk.reader(&caller.scope);
     let accounts = reader.accounts().await?;
-    let stored = reader.connections().await?;
-    let with_accounts = stored.into_iter().map(|stored| {
+    let with_accounts = |stored: StoredConnection| {
         let id = stored.connection.id;
         let of_it = accounts.iter().filter(|account| account.connection == id).map(|account| account.id).collect();
-        (stored, desk.storage().public_id(&caller.scope, id), of_it)
-    });
-    Ok(with_accounts.collect())
+        ConnectionDetail { stored, public_id: desk.storage().public_id(&caller.scope, id), accounts: of_it }
+    };
+    Ok(reader.connections().await?.into_iter().map(with_accounts).collect())
+}
+
+/// One connection.
+///
+/// # Errors
+/// [`DeskError::NotFound`].
+pub async fn connection(desk: &Desk, caller: &Caller, id: ConnectionId) -> Result<ConnectionDetail, DeskError> {
+    authorise(caller, Action::ReadChannels)?;
+    connection_detail(desk, caller, &desk.reader(&caller.scope), id).await
+}
+
+pub(crate) async fn connection_detail(
+    desk: &Desk,
+    caller: &Caller,
+    reader: &Reader,
+    id: ConnectionId,
+) -> Result<ConnectionDetail, DeskError> {
+    let stored = reader.connection(id).await?.ok_or(DeskError::NotFound { what: "connection" })?;
+    let accounts = reader.accounts_of(id).await?.into_iter().map(|account| account.id).collect();
+    Ok(ConnectionDetail { stored, public_id: desk.storage().public_id(&caller.scope, id), accounts })
 }
 
 /// Every agent.

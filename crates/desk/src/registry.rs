@@ -9,6 +9,7 @@ use transom_domain::{ChannelAccount, ChannelAccountId, ConnectionId, WorkspaceId
 use transom_storage::{Reader, Storage, WorkspaceScope};
 
 use crate::DeskError;
+use crate::attachments::Files;
 use crate::ports::of_connection;
 use crate::removed::Removed;
 
@@ -63,6 +64,7 @@ impl Registry {
 pub(crate) struct LiveChannels {
     registry: Registry,
     storage: Storage,
+    files: Option<Files>,
     ports: Ports,
     accounts: Mutex<HashMap<(WorkspaceId, ChannelAccountId), Live>>,
     hooks: Mutex<HashMap<(WorkspaceId, ConnectionId), LiveHook>>,
@@ -89,8 +91,8 @@ pub(crate) struct Hook {
 }
 
 impl LiveChannels {
-    pub(crate) fn new(registry: Registry, storage: Storage, ports: Ports) -> Self {
-        Self { registry, storage, ports, accounts: Mutex::default(), hooks: Mutex::default() }
+    pub(crate) fn new(registry: Registry, storage: Storage, files: Option<Files>, ports: Ports) -> Self {
+        Self { registry, storage, files, ports, accounts: Mutex::default(), hooks: Mutex::default() }
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -101,9 +103,13 @@ impl LiveChannels {
         &self.ports
     }
 
+    pub(crate) fn files(&self) -> Option<&Files> {
+        self.files.as_ref()
+    }
+
     /// What the channels of a connection get.
     pub(crate) fn ports_of(&self, scope: &WorkspaceScope, connection: ConnectionId) -> Ports {
-        of_connection(&self.ports, &self.storage, scope, connection)
+        of_connection(&self.ports, &self.storage, self.files.as_ref(), scope, connection)
     }
 
     /// The account and its channel.

@@ -24,7 +24,7 @@ use crate::idempotency::Once;
 use crate::may_send::{ask_for, may_send, sender_of};
 use crate::quota::reservations;
 use crate::situation::{Situation, wires};
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, attachments};
 
 /// After this long a person's reply is no longer worth sending (reliability.md 7).
 const REPLY_EXPIRES_AFTER: Duration = Duration::hours(4);
@@ -49,7 +49,7 @@ pub enum Target {
 pub struct Draft {
     /// Words.
     pub text: Option<String>,
-    /// Files, by public address.
+    /// Files: our own, or by public address.
     pub attachments: Vec<Attachment>,
     /// An approved template instead.
     pub template: Option<TemplateChoice>,
@@ -327,7 +327,14 @@ impl Job {
 
     async fn content(&self, tx: &Tx, stored: &StoredConversation) -> Result<Content, DeskError> {
         let draft = &self.draft;
-        let body = match (&draft.template, &draft.choices, &draft.location, draft.contacts.is_empty()) {
+        // What is named must be there, whatever else is wrong with the message.
+        let mut attachments = draft.attachments.clone();
+        attachments::resolve(tx, &mut attachments).await?;
+        let mut template = draft.template.clone();
+        if let Some(choice) = &mut template {
+            attachments::resolve_header(tx, &mut choice.parameters).await?;
+        }
+        let body = match (&template, &draft.choices, &draft.location, draft.contacts.is_empty()) {
             (Some(_), None, None, true) if draft.text.is_some() || !draft.attachments.is_empty() => {
                 return Err(DeskError::invalid(
                     "content_ambiguous",
@@ -339,9 +346,7 @@ impl Job {
             (None, Some(choices), None, true) => Body::Choices(choices.clone()),
             (None, None, Some(place), true) => Body::Location(place.clone()),
             (None, None, None, false) => Body::Contacts { contacts: draft.contacts.clone() },
-            (None, None, None, true) => {
-                Body::Text { text: draft.text.clone().unwrap_or_default(), attachments: draft.attachments.clone() }
-            }
+            (None, None, None, true) => Body::Text { text: draft.text.clone().unwrap_or_default(), attachments },
             _ => {
                 return Err(DeskError::invalid(
                     "content_ambiguous",

@@ -95,13 +95,13 @@ impl Sandbox {
         let http = webhooks::client(config.redelivery.timeout).map_err(StartError::Client)?;
         let millis = config.clock.now().unix_timestamp_nanos() / 1_000_000;
         let seed = config.seed.unwrap_or_else(|| u64::try_from(millis).unwrap_or_default());
-        let agenda_bell = Arc::new(Notify::new());
+        let (base_url, agenda_bell) = (format!("http://{bound}"), Arc::new(Notify::new()));
         let shared = Arc::new(Shared {
-            world: Mutex::new(World::new(config.clock.clone(), seed, Arc::clone(&agenda_bell))),
+            world: Mutex::new(World::new(base_url.clone(), config.clock.clone(), seed, Arc::clone(&agenda_bell))),
             personalities: platforms::all(),
             clock: config.clock.clone(),
             config,
-            base_url: format!("http://{bound}"),
+            base_url,
             control_url: format!("http://{control_address}"),
             http,
             tasks: TaskTracker::new(),

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use url::Url;
 
 use crate::deliveries::{DeliveryState, Head, Try};
+use crate::platforms::Wire;
 use crate::sandbox::Shared;
-use crate::world::{Account, World};
 
 /// The largest file fetched by a link.
 const MAX_FETCHED: usize = 100 * 1024 * 1024;
@@ -54,6 +54,7 @@ struct Parcel {
     id: u64,
     url: String,
     headers: Vec<(&'static str, String)>,
+    content_type: &'static str,
     body: String,
     badly_signed: bool,
 }
@@ -73,19 +74,25 @@ fn next(shared: &Shared, account_id: &str) -> Option<(Arc<tokio::sync::Notify>, 
     let next = match (account.queue.head(), account.webhook_url.clone()) {
         (Head::Nothing, _) | (_, None) => Next::Rest,
         (Head::In(pause), Some(_)) => Next::Wait(pause),
-        (Head::Now(id), Some(url)) => match body_of(shared, &world, &account, id) {
+        (Head::Now(id), Some(url)) => match world
+            .deliveries
+            .get(id)
+            .map(|one| (one.body.get().to_owned(), one.tries.len()))
+        {
             None => {
                 account.queue.done(id);
                 Next::Wait(Duration::ZERO)
             }
-            Some(body) => {
+            Some((body, tries)) => {
                 let badly_signed = account.queue.badly_sign_next > 0;
                 account.queue.badly_sign_next = account.queue.badly_sign_next.saturating_sub(1);
-                let headers = shared
-                    .personality(account.platform)
-                    .map(|personality| personality.sign(&mut world, &account, body.as_bytes(), badly_signed))
+                let personality = shared.personality(account.platform);
+                let wire = personality.map_or_else(|| Wire::json(&body), |platform| platform.wire(&body, tries));
+                let url = wire.url.clone().unwrap_or(url);
+                let headers = personality
+                    .map(|platform| platform.sign_call(&mut world, &account, &wire, &url, badly_signed))
                     .unwrap_or_default();
-                Next::Go(Parcel { id, url, headers, body, badly_signed })
+                Next::Go(Parcel { id, url, headers, content_type: wire.content_type, body: wire.body, badly_signed })
             }
         },
     };
@@ -93,18 +100,8 @@ fn next(shared: &Shared, account_id: &str) -> Option<(Arc<tokio::sync::Notify>, 
     Some((bell, next))
 }
 
-/// What a delivery says, on its first try or on a later one.
-fn body_of(shared: &Shared, world: &World, account: &Account, id: u64) -> Option<String> {
-    let delivery = world.deliveries.get(id)?;
-    let body = delivery.body.get();
-    match shared.personality(account.platform) {
-        Some(personality) if !delivery.tries.is_empty() => Some(personality.redelivered(body)),
-        _ => Some(body.to_owned()),
-    }
-}
-
 async fn post(http: &reqwest::Client, parcel: &Parcel) -> Result<u16, String> {
-    let mut request = http.post(&parcel.url).header("content-type", "application/json").body(parcel.body.clone());
+    let mut request = http.post(&parcel.url).header("content-type", parcel.content_type).body(parcel.body.clone());
     for (name, value) in &parcel.headers {
         request = request.header(*name, value);
     }

@@ -167,6 +167,8 @@ type Job = Box<dyn FnOnce(&mut World) + std::marker::Send>;
 
 /// Everything the sandbox knows.
 pub(crate) struct World {
+    /// Where the platforms answer, for addresses of files in webhooks.
+    pub(crate) base_url: String,
     pub(crate) clock: SettableClock,
     pub(crate) names: Names,
     pub(crate) accepting: bool,
@@ -183,8 +185,14 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(clock: SettableClock, seed: u64, agenda_bell: std::sync::Arc<tokio::sync::Notify>) -> Self {
+    pub(crate) fn new(
+        base_url: String,
+        clock: SettableClock,
+        seed: u64,
+        agenda_bell: std::sync::Arc<tokio::sync::Notify>,
+    ) -> Self {
         Self {
+            base_url,
             clock,
             names: Names::new(seed),
             accepting: true,

@@ -25,6 +25,7 @@
 //! # Ok(()) }
 //! ```
 
+mod blobs;
 mod config;
 #[expect(unreachable_pub, reason = "the derives of sea-orm ask for `pub`; the module itself is private")]
 #[allow(dead_code, reason = "a table may be ahead of its queries")]
@@ -43,6 +44,7 @@ pub mod test_support;
 mod tx;
 mod vault;
 
+pub use blobs::{Blob, BlobError, Blobs};
 pub use config::StorageConfig;
 pub use error::StorageError;
 pub use query::*;

@@ -2,8 +2,14 @@
 
 pub use transom_channel as channel;
 pub use transom_domain as domain;
+#[cfg(feature = "instagram")]
+pub use transom_instagram as instagram;
 #[cfg(feature = "line")]
 pub use transom_line as line;
+#[cfg(feature = "messenger")]
+pub use transom_messenger as messenger;
+#[cfg(feature = "sms")]
+pub use transom_sms as sms;
 #[cfg(feature = "telegram")]
 pub use transom_telegram as telegram;
 #[cfg(feature = "tiktok")]
@@ -28,8 +34,14 @@ pub mod prelude {
 /// ```
 pub fn platforms() -> Vec<std::sync::Arc<dyn channel::Platform>> {
     vec![
+        #[cfg(feature = "instagram")]
+        std::sync::Arc::new(instagram::Instagram),
         #[cfg(feature = "line")]
         std::sync::Arc::new(line::Line),
+        #[cfg(feature = "messenger")]
+        std::sync::Arc::new(messenger::Messenger),
+        #[cfg(feature = "sms")]
+        std::sync::Arc::new(sms::Sms),
         #[cfg(feature = "telegram")]
         std::sync::Arc::new(telegram::Telegram),
         #[cfg(feature = "tiktok")]

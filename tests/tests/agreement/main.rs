@@ -15,7 +15,10 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod instagram;
 mod line;
+mod messenger;
+mod sms;
 mod telegram;
 mod tiktok;
 mod whatsapp;

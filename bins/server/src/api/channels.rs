@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use transom_desk::queries::ChannelDetail;
-use transom_desk::{Action, administration, authorise, channels, queries};
+use transom_desk::queries::{ChannelDetail, ConnectionDetail};
+use transom_desk::{Action, authorise, channels, connections, queries};
 use uuid::Uuid;
 
 use super::Tag;
@@ -14,7 +14,9 @@ use super::auth::Signed;
 use super::body::Body;
 use super::idempotency::{Idempotent, answered};
 use super::version::{Gone, Made};
-use super::views::account::{ChannelPatchBody, ChannelView, ConnectionView, NewChannelBody, PlatformView};
+use super::views::account::{
+    ChannelPatchBody, ChannelView, ConnectionPatchBody, ConnectionView, NewChannelBody, PlatformView,
+};
 use super::views::template::{SyncView, TemplateView};
 use crate::http::problem::{Asking, Listing, Making, Reading, Refused};
 use crate::state::State;
@@ -70,17 +72,44 @@ impl ChannelsApi {
     #[oai(path = "/connections", method = "get", operation_id = "listConnections")]
     async fn connections(&self, signed: Signed) -> Result<Json<ConnectionList>, Refused<Listing>> {
         let connections = queries::connections(&self.0.desk, signed.caller()).await?;
-        let view = |(stored, public_id, accounts): (_, String, Vec<transom_domain::ChannelAccountId>)| {
-            let url = self.0.webhook_url(&public_id).to_string();
-            ConnectionView::new(stored, url, accounts.into_iter().map(Into::into).collect())
-        };
-        Ok(Json(ConnectionList { items: connections.into_iter().map(view).collect() }))
+        Ok(Json(ConnectionList { items: connections.into_iter().map(|detail| app(&self.0, detail)).collect() }))
     }
 
-    /// Remove a connection that has no channels
+    /// Read a connection
+    #[oai(path = "/connections/:id", method = "get", operation_id = "getConnection")]
+    async fn connection(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<ConnectionView>, Refused<Reading>> {
+        let detail = queries::connection(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Json(app(&self.0, detail)))
+    }
+
+    /// Change a connection
+    ///
+    /// Such as a secret that was renewed: every channel on it goes by the new settings, and all of them are checked first. A
+    /// connection is made with its first channel, and goes with its last.
+    #[oai(path = "/connections/:id", method = "patch", operation_id = "changeConnection")]
+    async fn change_connection(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+        body: Body<ConnectionPatchBody>,
+    ) -> Result<Json<ConnectionView>, Refused<Making>> {
+        let detail = connections::change(&self.0.desk, signed.caller(), id.0.into(), body.0.into()).await?;
+        Ok(Json(app(&self.0, detail)))
+    }
+
+    /// Remove a connection
+    ///
+    /// With its channels, if `with_channels` says so: their conversations stay readable, as after `DELETE /channels/{id}`.
     #[oai(path = "/connections/:id", method = "delete", operation_id = "removeConnection")]
-    async fn remove_connection(&self, signed: Signed, id: Path<Uuid>) -> Result<Gone, Refused<Making>> {
-        administration::remove_connection(&self.0.desk, signed.caller(), id.0.into()).await?;
+    async fn remove_connection(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+        /// Whether its channels go with it; without them, a connection that has any stays.
+        #[oai(default)]
+        with_channels: Query<bool>,
+    ) -> Result<Gone, Refused<Making>> {
+        connections::remove(&self.0.desk, signed.caller(), id.0.into(), with_channels.0).await?;
         Ok(Gone::Gone)
     }
 
@@ -165,6 +194,11 @@ impl ChannelsApi {
         let counts = channels::sync_templates(&self.0.desk, signed.caller(), id.0.into()).await?;
         Ok(Json(counts.into()))
     }
+}
+
+fn app(state: &State, detail: ConnectionDetail) -> ConnectionView {
+    let url = state.webhook_url(&detail.public_id).to_string();
+    ConnectionView::new(detail, url)
 }
 
 fn shown(state: &State, detail: &ChannelDetail) -> ChannelView {

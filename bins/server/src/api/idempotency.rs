@@ -50,6 +50,18 @@ impl<'r> FromRequest<'r> for Idempotent {
 }
 
 impl Idempotent {
+    /// Whether there is a key.
+    pub(crate) fn is_given(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The same for a request that says `what`, where its bytes alone don't tell.
+    pub(crate) fn saying(self, what: &[u8]) -> Self {
+        let digest =
+            |route: &str| Sha256::new().chain_update(route).chain_update([0]).chain_update(what).finalize().into();
+        Self(self.0.map(|(key, Fingerprint { route, .. })| (key, Fingerprint { digest: digest(&route), route })))
+    }
+
     /// What the desk needs to do it once. `status` and `view` are what a success is answered with.
     pub(crate) fn once<T, V: ToJSON>(
         self,

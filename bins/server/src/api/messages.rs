@@ -14,6 +14,7 @@ use super::contacts::{instant, millis};
 use super::cursor::Place;
 use super::idempotency::{Idempotent, answered};
 use super::version::Accepted;
+use super::views::file;
 use super::views::message::{MessagePage, MessageType, MessageView, NewMessageBody, SentView, SettleBody};
 use super::{MAX_PAGE, PAGE, Tag, cut};
 use crate::http::problem::{Changing, Making, Problem, Reading, Refused};
@@ -44,7 +45,7 @@ impl MessagesApi {
         let mut rows = queries::messages(&self.0.desk, signed.caller(), id.0.into(), before, limit + 1).await?;
         let last = cut(&mut rows, limit).map(|row| Place { key: millis(row.message.at), id: row.message.id.uuid() });
         let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
-        Ok(Json(MessagePage { items: rows.iter().map(Into::into).collect(), next_cursor }))
+        Ok(Json(MessagePage { items: file::messages(&self.0, signed.caller(), &rows).await?, next_cursor }))
     }
 
     /// Write to a conversation
@@ -92,7 +93,7 @@ impl MessagesApi {
     #[oai(path = "/messages/:id", method = "get", operation_id = "getMessage")]
     async fn message(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<MessageView>, Refused<Reading>> {
         let (stored, attempts) = queries::message(&self.0.desk, signed.caller(), id.0.into()).await?;
-        Ok(Json(MessageView::from(&stored).with_attempts(attempts)))
+        Ok(Json(file::message(&self.0, signed.caller(), &stored).await?.with_attempts(attempts)))
     }
 
     /// Settle a message that needs a person
@@ -107,7 +108,7 @@ impl MessagesApi {
     ) -> Result<Json<MessageView>, Refused<Making>> {
         let choice = body.0.choice.into();
         let stored = messages::settle(&self.0.desk, signed.caller(), id.0.into(), choice).await?;
-        Ok(Json((&stored).into()))
+        Ok(Json(file::message(&self.0, signed.caller(), &stored).await?))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The API under `/v1`: parse, call the desk, map. No rule lives here.
 
+mod attachments;
 pub(crate) mod auth;
 mod body;
 mod channels;
@@ -43,6 +44,8 @@ enum Tag {
     Conversations,
     /// What was written, and how it fares.
     Messages,
+    /// Files: of customers, and to be sent.
+    Attachments,
     /// What happens, as it happens.
     Events,
 }
@@ -54,6 +57,7 @@ type Apis = (
     contacts::ContactsApi,
     conversations::ConversationsApi,
     messages::MessagesApi,
+    attachments::AttachmentsApi,
     events::EventsApi,
 );
 
@@ -78,6 +82,7 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         contacts::ContactsApi(state()),
         conversations::ConversationsApi(state()),
         messages::MessagesApi(state()),
+        attachments::AttachmentsApi(state()),
         events::EventsApi(state()),
     ))
 }

@@ -26,6 +26,8 @@ pub const OPERATIONS: &[Row] = &[
     ("getPolicy", Some(Action::ReadPolicies)),
     ("listPlatforms", Some(Action::ReadChannels)),
     ("listConnections", Some(Action::ReadChannels)),
+    ("getConnection", Some(Action::ReadChannels)),
+    ("changeConnection", Some(Action::ManageChannels)),
     ("removeConnection", Some(Action::ManageChannels)),
     ("listChannels", Some(Action::ReadChannels)),
     ("connectChannel", Some(Action::ManageChannels)),
@@ -54,6 +56,9 @@ pub const OPERATIONS: &[Row] = &[
     ("sendMessage", Some(Action::SendMessages)),
     ("getMessage", Some(Action::ReadConversations)),
     ("settleMessage", Some(Action::SettleMessages)),
+    ("uploadAttachment", Some(Action::UploadFiles)),
+    ("getAttachment", Some(Action::ReadConversations)),
+    ("readAttachment", Some(Action::ReadConversations)),
     ("followEvents", Some(Action::ReadEvents)),
 ];
 

@@ -90,6 +90,13 @@ pub const KEYS: &[Key] = &[
         "How long a process keeps what it took to send, in seconds: if it dies, others take over after that. Longer than `http.timeout_seconds`.",
     ),
     key(
+        "attachments.folder",
+        "`<data_dir>/attachments`",
+        "Where files are kept, by workspace and SHA-256. Replicas need one folder that all of them see; back it up with the database.",
+    ),
+    key("attachments.max_bytes", "`104857600`", "The largest file, in bytes: uploaded, or fetched from a platform."),
+    key("attachments.link_seconds", "`3600`", "How long a signed address of a file works, in seconds; at least 600."),
+    key(
         "retention.journal_days",
         "`14`",
         "For how many days a platform's call is kept as it came, once it was dealt with: so long it can be replayed.",
@@ -281,7 +288,7 @@ mod tests {
                 "public_url" => "http://a.example",
                 "docs" => "true",
                 "log.format" => "json",
-                name if name.starts_with("limits.") || name.ends_with("_seconds") => "1",
+                name if name.starts_with("limits.") || name.ends_with("_seconds") || name.ends_with("_bytes") => "1",
                 _ => "x",
             };
             let (variable, found) = (key.variable(), load(None, &[(&key.variable(), value)], Flags::default()));

@@ -68,6 +68,16 @@ impl Api {
         self.call(Method::POST, path, Some(body)).await
     }
 
+    /// `POST /v1{path}` with a form.
+    ///
+    /// # Errors
+    /// [`Trouble`] when there is no answer.
+    pub async fn upload(&self, path: &str, form: reqwest::multipart::Form) -> Result<Reply, Trouble> {
+        let request = self.http.request(Method::POST, &format!("{}/v1{path}", self.base)).bearer_auth(&self.token);
+        let answer = self.http.execute(request.multipart(form)).await.map_err(Trouble::new)?;
+        Ok(Reply { status: answer.status, body: answer.json().unwrap_or(Value::Null) })
+    }
+
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Reply, Trouble> {
         let request = self.http.request(method, &format!("{}/v1{path}", self.base)).bearer_auth(&self.token);
         let request = match body {

@@ -72,7 +72,19 @@ async fn began(
     let account = world.account(platform)?;
     world.control().act(&account.at_sandbox, role.customer, act).map_err(Trouble::new)?;
     let (contact, conversation) = world.conversation_with(platform, role.name).await?;
+    name(world, contact, role.name).await?;
     Ok((contact, Some(conversation)))
+}
+
+/// Gives a contact their name where the platform told none, as an agent would.
+async fn name(world: &World, contact: ContactId, name: &str) -> Result<(), Trouble> {
+    let stored = world.desk().storage().reader(&world.caller.scope).contact(contact).await.map_err(Trouble::new)?;
+    if stored.is_some_and(|stored| stored.contact.shown_name().is_some()) {
+        return Ok(());
+    }
+    let patch = contacts::ContactPatch { display_name: Some(name.to_owned()), ..contacts::ContactPatch::default() };
+    contacts::change(world.desk(), &world.caller, contact, patch, None).await.map_err(Trouble::new)?;
+    Ok(())
 }
 
 async fn only_a_number(world: &World, role: &Role) -> Result<ContactId, Trouble> {

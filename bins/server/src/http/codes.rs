@@ -41,6 +41,8 @@ codes! {
     409 tag_required "A message that opens a thread needs a tag" "Give one of `GET /v1/tags` as `conversation_tags`.";
     409 account_disabled "The channel is switched off" "An administrator sets `enabled` on the channel.";
     409 quota_used "A quota is used up" "Wait for its next period; `GET …/window` says when that is.";
+    409 attachment_not_stored "The file is not here" "`GET /v1/attachments/{id}` says whether it is still being fetched, or why it can't be had.";
+    409 no_file_store "The service keeps no files" "Give a public address of the file instead.";
     409 cannot_start "Only the customer can start on this channel" "Choose another channel: `GET /v1/contacts/{id}/reachability`.";
     409 no_address "The contact has no address for this channel" "Add it to the contact first.";
     409 no_email_address "The contact has no email address" "Add it to the contact first.";
@@ -54,7 +56,7 @@ codes! {
     409 token_shown_once "The token was shown to the first request with this key" "Revoke the token that `detail` names, and make another one with a new key.";
     409 duplicate "It exists already" "Use the one that is there, or another name.";
     409 missing_reference "Something it refers to is gone, or it is still in use" "Read again what it refers to; remove what uses it first.";
-    409 connection_in_use "Channels run over the connection" "Remove its channels with DELETE /v1/channels/{id}: the connection goes with the last one.";
+    409 connection_in_use "Channels run over the connection" "Remove its channels first, or say `with_channels=true`.";
     409 channel_removed "The channel was removed" "Write over another channel: `GET /v1/contacts/{id}/reachability`.";
     409 no_profiles "No channel of the contact tells profiles" "Nothing to do: names come with what the customer writes.";
     409 own_rights "Nobody takes their own rights away" "Another administrator has to do it.";
@@ -62,12 +64,15 @@ codes! {
     409 policy_missing "The account's policy is not there" "Put the policy file back, or choose another policy for the channel.";
     412 version_mismatch "Somebody changed it meanwhile" "Read it again and send its new `ETag` as `If-Match`.";
     413 body_too_large "The body is too large" "`detail` gives the limit.";
-    415 media_type_unsupported "The body is of the wrong type" "Send `Content-Type: application/json`.";
+    415 media_type_unsupported "The body is of the wrong type" "`detail` says which one is expected.";
     422 message_empty "The message is empty" "Give a text, a file or a template.";
     422 text_too_long "A text is too long" "`detail` gives its length, the limit and the unit in which the platform counts.";
     422 not_supported_by_channel "The channel can't carry it" "`capabilities` of `GET …/window` says what it can.";
     422 media_type_not_accepted "The channel takes no such file" "`detail` lists the types that it takes.";
     422 media_too_large "The file is too large for the channel" "`detail` gives the limit.";
+    422 file_too_large "The file is larger than this service keeps" "`detail` gives the limit; an operator sets `attachments.max_bytes`.";
+    422 file_empty "The file is empty" "Upload one that has bytes.";
+    422 attachment_ambiguous "Neither or both of `id` and `url`" "Give the `id` of an uploaded file, or a public `url`.";
     422 too_many "Too many of something" "`detail` gives the limit.";
     422 content_malformed "The platform would refuse a value" "`detail` says which and why.";
     422 content_ambiguous "More than one sort of content" "Give one of text with attachments, template, choices, location, contacts.";
@@ -156,7 +161,7 @@ pub(super) const fn meaning_of(status: u16) -> &'static str {
         409 => "It can't be done in the present state.",
         412 => "`If-Match` names another version than the present one.",
         413 => "The body is too large.",
-        415 => "The body is not JSON.",
+        415 => "The body is of the wrong type.",
         422 => "The request can be read and makes no sense.",
         429 => "Too many requests or streams.",
         500 => "A fault of the service; nothing was stored.",

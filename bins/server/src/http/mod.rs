@@ -5,6 +5,7 @@ pub(crate) mod body;
 pub mod codes;
 mod docs;
 mod errors;
+pub(crate) mod file;
 mod health;
 pub(crate) mod metrics;
 mod parameters;

@@ -8,7 +8,7 @@ use poem::middleware::{AddData, CatchPanic};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Result, Route, RouteMethod, get};
 
 use super::problem::Problem;
-use super::{body, docs, errors, health, metrics, parameters, trace, webhook};
+use super::{body, docs, errors, file, health, metrics, parameters, trace, webhook};
 use crate::api;
 use crate::api::idempotency::Fingerprint;
 use crate::state::State;
@@ -19,6 +19,7 @@ pub(crate) fn routes(state: Arc<State>) -> impl Endpoint<Output = Response> + 's
     let mut routes = Route::new()
         .nest("/v1", api)
         .at("/webhooks/:public_id", RouteMethod::new().get(webhooks(&state)).post(webhooks(&state)))
+        .at("/attachments/:public_id", get(files(&state)))
         .at("/health/live", get(poem::endpoint::make_sync(|_| health::live())))
         .at("/health/ready", get(with_state(&state, |state, _| async move { Ok(health::ready(&state).await) })))
         .at("/metrics", get(with_state(&state, |state, _| async move { Ok(metrics_page(&state).await) })))
@@ -42,6 +43,10 @@ fn webhooks(state: &Arc<State>) -> impl Endpoint<Output = Response> + 'static {
     with_state(state, |state, request| async move { Ok(webhook::call(&state, request).await?) })
 }
 
+fn files(state: &Arc<State>) -> impl Endpoint<Output = Response> + 'static {
+    with_state(state, |state, request| async move { Ok(file::by_link(&state, &request).await?) })
+}
+
 fn with_state<F, Fut>(state: &Arc<State>, handle: F) -> impl Endpoint<Output = Response> + 'static
 where
     F: Fn(Arc<State>, Request) -> Fut + Send + Sync + 'static,
@@ -61,6 +66,9 @@ where
         let Some(state) = request.data::<Arc<State>>().cloned() else {
             return Err(Problem::internal(&"a request without the service's state").into());
         };
+        if file::is_upload(&request) {
+            return file::upload(next, &state, request).await.or_else(|error| Ok(refused(error)));
+        }
         let limits = &state.config.limits;
         let announced = body::announced(&request);
         let bytes = body::read(request.take_body(), announced, limits.api_body, limits.body_time()).await?;

@@ -70,7 +70,7 @@ impl<'d> Document<'d> {
     /// The schema of an operation's JSON body.
     pub fn body_of(self, operation: &'d Value) -> Option<&'d Value> {
         let content = operation.pointer("/requestBody/content")?.as_object()?;
-        content.values().next()?.get("schema")
+        content.iter().find(|(kind, _)| kind.starts_with("application/json"))?.1.get("schema")
     }
 
     /// The schema of what an operation answers with a status.

@@ -32,7 +32,8 @@ async fn wrong_settings_names_and_credentials_are_told() {
     let bench = Bench::start().await;
     let connect = |body| bench.admin.post("/channels", body);
     let unknown = connect(json!({ "platform": "pigeon" })).await.refused(422, "unknown_platform");
-    assert!(unknown["detail"].as_str().unwrap().contains("telegram, whatsapp"));
+    let detail = unknown["detail"].as_str().unwrap();
+    assert!(detail.contains("telegram") && detail.contains("whatsapp"), "{detail}");
     let missing = connect(json!({ "platform": "telegram", "settings": {} })).await.refused(422, "settings_invalid");
     assert!(missing["detail"].as_str().unwrap().contains("bot_token"), "{missing}");
     let settings = json!({ "bot_token": "123456:AAinventedinventedinventedinvented0", "webhook_secret": "x-secret", "account_id": "123456", "colour": "red" });
@@ -188,6 +189,65 @@ async fn one_channel_of_a_connection_goes_without_the_others() {
     assert_eq!(bench.admin.delete(&format!("/channels/{}", second["id"].as_str().unwrap())).await.status, 204);
     assert_eq!(bench.admin.get("/connections").await.expect(200)["items"], json!([]), "it goes with the last one");
     bench.admin.post("/channels", body).await.refused(404, "not_found");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn settings_are_merged_and_secrets_renewed_for_all_channels() {
+    let bench = Bench::start().await;
+    let account = bench.whatsapp().await;
+    let path = format!("/channels/{}", account.id);
+    let first = bench.admin.get(&path).await.expect(200);
+    let body = json!({ "platform": "whatsapp", "name": "Second", "connection": first["connection"], "check": false,
+        "settings": { "phone_number_id": "5550002", "waba_id": "777" } });
+    let second = bench.admin.post("/channels", body).await.expect(201);
+
+    let changed = bench.admin.patch(&path, json!({ "settings": { "waba_id": "888", "api_version": "v26.0" } })).await;
+    let settings = changed.expect(200)["settings"].clone();
+    assert_eq!(
+        settings["phone_number_id"]["value"], first["settings"]["phone_number_id"]["value"],
+        "what is not given stays"
+    );
+    assert_eq!((&settings["waba_id"]["value"], &settings["api_version"]["value"]), (&json!("888"), &json!("v26.0")));
+    let other = bench.admin.get(&format!("/channels/{}", second["id"].as_str().unwrap())).await.expect(200);
+    assert_eq!(
+        (&other["settings"]["waba_id"]["value"], &other["settings"]["api_version"]["value"]),
+        (&json!("777"), &json!("v26.0"))
+    );
+    let changed = bench.admin.patch(&path, json!({ "settings": { "api_version": "" } })).await.expect(200);
+    assert_eq!(changed["settings"]["api_version"], json!(null), "an empty text takes it away");
+
+    let app = format!("/connections/{}", first["connection"].as_str().unwrap());
+    let body = json!({ "name": "Acme's app", "settings": { "app_secret": "a-renewed-secret-9876" } });
+    let renewed = bench.admin.patch(&app, body).await.expect(200);
+    assert_eq!((&renewed["name"], &renewed["secrets"]["app_secret"]), (&json!("Acme's app"), &json!("9876")));
+    assert!(renewed["secrets"]["access_token"].is_string(), "what is not given stays");
+    assert_eq!(bench.admin.get(&app).await.expect(200), renewed);
+    assert_eq!(renewed["channels"].as_array().unwrap().len(), 2);
+    // Of a channel, unknown, or such that a channel would no longer work.
+    for wrong in [json!({ "phone_number_id": "1" }), json!({ "colour": "red" }), json!({ "access_token": "" })] {
+        bench.admin.patch(&app, json!({ "settings": wrong })).await.refused(422, "settings_invalid");
+    }
+
+    // The new secret counts at once, and the old one no more.
+    let call = br#"{"object":"whatsapp_business_account","entry":[]}"#.to_vec();
+    let old = super::webhooks::signed(&account, &call);
+    let mut renewed_account = account.clone();
+    renewed_account.twin.settings["app_secret"] = json!("a-renewed-secret-9876");
+    let new = super::webhooks::signed(&renewed_account, &call);
+    for (proof, status) in [(old, 401), (new, 200)] {
+        let headers = [("content-type", "application/json"), ("x-hub-signature-256", proof.as_str())];
+        let reply = bench.admin.raw(reqwest::Method::POST, &account.webhook_url, call.clone(), &headers).await;
+        assert_eq!(reply.status, status, "{}", reply.body);
+    }
+
+    bench.admin.delete(&app).await.refused(409, "connection_in_use");
+    assert_eq!(bench.admin.delete(&format!("{app}?with_channels=true")).await.status, 204);
+    assert_eq!(bench.admin.get("/channels").await.expect(200)["items"], json!([]));
+    bench.admin.get(&app).await.refused(404, "not_found");
+    bench.admin.delete(&format!("{app}?with_channels=true")).await.refused(404, "not_found");
+    let gone = bench.admin.raw(reqwest::Method::POST, &account.webhook_url, call.clone(), &[]).await;
+    gone.refused(404, "not_found");
     bench.stop().await;
 }
 

@@ -132,6 +132,7 @@ fn the_page_of_the_api_lists_every_path_with_its_roles() {
     page.push_str(
         "\nOutside `/v1`, without a token:\n\n| Method | Path | What |\n|---|---|---|\n\
          | GET, POST | `/webhooks/{public_id}` | Calls of the platforms; the address stands in each channel's `webhook_url` |\n\
+         | GET | `/attachments/{file}?expires&signature` | A file, by the `content_url` that the API gives; 404 once it is over |\n\
          | GET | `/health/live` | 200 while the process turns |\n\
          | GET | `/health/ready` | 200 while requests should be sent here: a real write, current schema, clocks, disk |\n\
          | GET | `/metrics` | Prometheus text |\n\
@@ -187,6 +188,8 @@ fn the_page_of_coverage_names_tests_that_exist() {
         ("storage", "crates/storage/tests"),
         ("windows", "crates/windows/tests"),
         ("channel", "crates/channel/tests/it"),
+        ("instagram", "crates/channels/instagram/tests/it"),
+        ("messenger", "crates/channels/messenger/tests/it"),
         ("telegram", "crates/channels/telegram/tests/it"),
         ("whatsapp", "crates/channels/whatsapp/tests"),
         ("sandbox", "crates/sandbox/tests"),
@@ -202,7 +205,7 @@ fn the_page_of_coverage_names_tests_that_exist() {
         let texts = match std::fs::read_to_string(path.with_extension("rs")) {
             Ok(text) => vec![text],
             Err(_) if path.is_dir() => sources(&path),
-            Err(_) => panic!("`{word}`: there is no such file"),
+            Err(error) => panic!("`{word}` names no file: {error}"),
         };
         if let Some(test) = test {
             assert!(texts.iter().any(|text| text.contains(&format!("fn {test}("))), "`{word}`: there is no such test");

@@ -8,6 +8,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod attachments;
 mod bad_input;
 mod binary;
 mod channels;

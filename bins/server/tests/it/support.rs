@@ -24,6 +24,7 @@ pub(crate) struct Bench {
     pub(crate) clock: SettableClock,
     pub(crate) caller: Caller,
     pub(crate) admin: Client,
+    config: ServerConfig,
     // Dropped last: the folder goes with it.
     folder: tempfile::TempDir,
 }
@@ -45,15 +46,29 @@ impl Bench {
             .unwrap()
             .with_endpoint("telegram", &endpoint("telegram"))
             .unwrap();
-        let server = Server::start(change(config), Arc::new(clock.clone())).await.unwrap();
+        let config = change(config);
+        let server = Server::start(config.clone(), Arc::new(clock.clone())).await.unwrap();
         let (caller, token) = workspaces::create(server.desk(), "Acme", "Ada").await.unwrap();
         let admin = Client::new(server.base_url(), token.expose_secret());
-        Self { server, sandbox, clock, caller, admin, folder }
+        Self { server, sandbox, clock, caller, admin, config, folder }
     }
 
     pub(crate) async fn stop(self) {
         self.server.stop().await;
         self.sandbox.shutdown().await;
+    }
+
+    /// Stops the service and starts it again on the same data.
+    pub(crate) async fn restarted(self) -> Self {
+        self.server.stop().await;
+        let server = Server::start(self.config.clone(), Arc::new(self.clock.clone())).await.unwrap();
+        let admin = Client::new(server.base_url(), &self.admin.token);
+        Self { server, admin, ..self }
+    }
+
+    /// Where the service keeps its files.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// Another workspace on the same service.

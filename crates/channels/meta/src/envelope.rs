@@ -28,7 +28,18 @@ impl Entry {
 /// # Errors
 /// [`ParseError`] for a body that is not JSON, not this shape, or about something else.
 pub fn read(body: &[u8], object: &str) -> Result<Vec<Entry>, ParseError> {
-    let mut call: Map<String, Value> = json::read(body)?;
+    match json::read(body)? {
+        // Documents show a call in a list of one (instagram.md 4.3).
+        Value::Array(calls) if !calls.is_empty() => {
+            let read = calls.into_iter().map(|call| entries_of(call, object)).collect::<Result<Vec<_>, _>>()?;
+            Ok(read.into_iter().flatten().collect())
+        }
+        call => entries_of(call, object),
+    }
+}
+
+fn entries_of(call: Value, object: &str) -> Result<Vec<Entry>, ParseError> {
+    let Value::Object(mut call) = call else { return Err(ParseError::new("the call is not an object")) };
     if call.get("object").and_then(Value::as_str) != Some(object) {
         return Err(ParseError::new(format!("the call is not about `{object}`")));
     }

@@ -42,6 +42,12 @@ impl Graph {
         Self { http, base: base.into(), version, token }
     }
 
+    /// The same API with another token.
+    #[must_use]
+    pub fn with_token(&self, token: SecretString) -> Self {
+        Self { token, ..self.clone() }
+    }
+
     /// Reads a node or an edge.
     ///
     /// # Errors
@@ -80,13 +86,27 @@ impl Graph {
         fields: &[(&'static str, &str)],
         file: Upload<'_>,
     ) -> Result<T, GraphFailure> {
+        self.upload_as("file", path, fields, file).await
+    }
+
+    /// The same with the file in a field of another name.
+    ///
+    /// # Errors
+    /// As [`upload`](Self::upload).
+    pub async fn upload_as<T: DeserializeOwned>(
+        &self,
+        field: &'static str,
+        path: &str,
+        fields: &[(&'static str, &str)],
+        file: Upload<'_>,
+    ) -> Result<T, GraphFailure> {
         let length = file.bytes.len() as u64;
         let part = Part::stream_with_length(file.bytes, length)
             .file_name(file.file_name.to_owned())
             .mime_str(file.mime)
             .map_err(|_| not_a_mime_type())?;
         let form = fields.iter().fold(Form::new(), |form, (name, value)| form.text(*name, (*value).to_owned()));
-        self.ask(self.request(Method::POST, path).multipart(form.part("file", part))).await
+        self.ask(self.request(Method::POST, path).multipart(form.part(field, part))).await
     }
 
     /// Fetches the bytes at an address that Graph gave us in an answer: the token goes along, so no other address will do.
@@ -100,6 +120,29 @@ impl Graph {
         let request = self.http.request(Method::GET, url).bearer_auth(self.token.expose_secret());
         let answer = self.http.execute_up_to(request, max).await.map_err(GraphFailure::Transport)?;
         if answer.is_success() { Ok(answer) } else { Err(failure(&answer)) }
+    }
+
+    /// Fetches the bytes at a public address that a webhook named. No token goes along, also not where it leads on to.
+    ///
+    /// # Errors
+    /// [`GraphFailure`], also when the answer is over `max` bytes, or an address is not https (or the base's own).
+    pub async fn fetch(&self, url: &str, max: usize) -> Result<HttpAnswer, GraphFailure> {
+        /// A CDN leads on once or twice.
+        const MOST_STEPS: usize = 4;
+        let mut url = url.to_owned();
+        for _ in 0..MOST_STEPS {
+            if !url.starts_with("https://") && !self.is_ours(&url) {
+                return Err(GraphFailure::Unreadable { status: 404, wish_ms: None });
+            }
+            let request = self.http.request(Method::GET, &url);
+            let answer = self.http.execute_up_to(request, max).await.map_err(GraphFailure::Transport)?;
+            match (answer.status, answer.header("location")) {
+                (301 | 302 | 303 | 307 | 308, Some(next)) => next.clone_into(&mut url),
+                _ if answer.is_success() => return Ok(answer),
+                _ => return Err(failure(&answer)),
+            }
+        }
+        Err(GraphFailure::Endless { pages: MOST_STEPS })
     }
 
     fn is_ours(&self, url: &str) -> bool {

@@ -8,6 +8,9 @@
 //! | [`Usage`] | the headers that say how much of a limit is used |
 //! | [`Hub`] | webhooks: the handshake and `X-Hub-Signature-256` |
 //! | [`envelope`] | the outer shape of every webhook, and keys for events that have no id |
+//! | [`template`] | message templates: the catalogue, and what webhooks tell of it |
+//! | [`messaging`] | the Send API and its events, which Messenger and Instagram share |
+//! | [`Uploads`] | what was uploaded already |
 //!
 //! What may be sent and when is nowhere in here: that is the policies' business.
 //!
@@ -34,8 +37,12 @@ mod error;
 mod failure;
 mod graph;
 mod hub;
+mod media;
+pub mod messaging;
 mod paging;
 mod redact;
+pub mod template;
+mod uploads;
 mod usage;
 mod version;
 
@@ -44,6 +51,8 @@ pub use error::{GraphError, Refusal};
 pub use failure::GraphFailure;
 pub use graph::{Graph, Upload};
 pub use hub::Hub;
+pub use media::{bare_mime, unreadable_file};
 pub use redact::redact;
+pub use uploads::{UploadKey, Uploads};
 pub use usage::Usage;
 pub use version::{ApiVersion, BadVersion};

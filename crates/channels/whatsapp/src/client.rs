@@ -13,7 +13,7 @@ use crate::error::{self, About, MESSAGING_LIMIT};
 use crate::inbound::Tier;
 use crate::media::Files;
 use crate::wire::{PhoneNode, Sent};
-use crate::{capabilities, inbound, outbound, template};
+use crate::{capabilities, inbound, outbound};
 
 /// What is asked about a number.
 const PHONE_FIELDS: &str = "id,display_phone_number,verified_name,whatsapp_business_manager_messaging_limit";
@@ -72,6 +72,11 @@ impl Client {
 
 #[async_trait]
 impl Channel for Client {
+    /// The business account that holds the number: notices are about all of its numbers.
+    fn group_key(&self) -> Option<String> {
+        self.config.number.as_ref().map(|number| number.waba_id.clone())
+    }
+
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
@@ -99,7 +104,7 @@ impl Channel for Client {
         let sent: Sent =
             self.graph.post(&format!("{}/messages", number.phone_number_id), &request).await.map_err(|failure| {
                 failure.of_send(|refusal| {
-                    self.files.uploads.doubt(file, refusal);
+                    self.files.doubt(file, refusal);
                     error::classify(refusal, about)
                 })
             })?;
@@ -152,7 +157,7 @@ impl TemplateCatalog for Client {
             .await
             .map_err(|failure| failure.of_read(|refusal| error::classify(refusal, About::default())))?;
         let listed = entries.len();
-        let definitions: Vec<_> = entries.iter().filter_map(template::definition).collect();
+        let definitions: Vec<_> = entries.iter().filter_map(transom_meta::template::definition).collect();
         if definitions.len() < listed {
             tracing::warn!(left_out = listed - definitions.len(), "templates without an id, a name or a language");
         }

@@ -1,60 +1,23 @@
 //! Files: what we send is uploaded first, what customers sent is fetched (whatsapp.md 6).
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
-use time::{Duration, OffsetDateTime};
-use transom_channel::{MediaBytes, MediaError, MediaSourceOf, PlatformReport, Ports, SendError};
-use transom_domain::{Attachment, AttachmentId, MediaKind, MediaSource};
-use transom_meta::{Graph, GraphFailure, Refusal, Upload};
+use time::Duration;
+use transom_channel::{MediaBytes, MediaError, MediaSourceOf, Ports, SendError};
+use transom_domain::{Attachment, MediaKind, MediaSource};
+use transom_meta::{Graph, GraphFailure, Refusal, Upload, Uploads, bare_mime, unreadable_file};
 
 use crate::config::Number;
 use crate::error::{self, About};
 use crate::outbound;
 use crate::wire::{FileRef, MediaNode, Uploaded};
 
-/// An upload lives 30 days; a day less is safe.
-const UPLOAD_LIFE: Duration = Duration::days(29);
-/// How many uploads are remembered.
-const MOST_REMEMBERED: usize = 1_000;
+/// An upload lives this long.
+const UPLOAD_LIFE: Duration = Duration::days(30);
 /// Codes that may mean that an id is no longer good: media, or a parameter.
 const SUSPECT: [i64; 3] = [131_053, 131_009, 100];
-
-/// The ids of what was uploaded, so that a retry and a broadcast upload a file once.
-#[derive(Debug, Default)]
-pub(crate) struct Uploads {
-    known: Mutex<BTreeMap<(AttachmentId, MediaKind), (String, OffsetDateTime)>>,
-}
-
-impl Uploads {
-    fn get(&self, file: (AttachmentId, MediaKind), now: OffsetDateTime) -> Option<String> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&file).filter(|(_, until)| now < *until).map(|(id, _)| id.clone())
-    }
-
-    fn keep(&self, file: (AttachmentId, MediaKind), id: String, now: OffsetDateTime) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, (_, until)| now < *until);
-        while known.len() >= MOST_REMEMBERED {
-            // The oldest file first: ids grow with time.
-            known.pop_first();
-        }
-        known.insert(file, (id, now.saturating_add(UPLOAD_LIFE)));
-    }
-
-    /// Forgets the upload behind a refused message, if the refusal may be about it.
-    pub(crate) fn doubt(&self, file: Option<&Attachment>, refusal: &Refusal) {
-        if let Some(Attachment { kind, source: MediaSource::Stored { id }, .. }) = file
-            && SUSPECT.contains(&refusal.error.code)
-        {
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&(*id, *kind));
-        }
-    }
-}
 
 /// A number's files.
 #[derive(Debug)]
@@ -62,12 +25,19 @@ pub(crate) struct Files {
     graph: Graph,
     number: Option<Number>,
     ports: Ports,
-    pub(crate) uploads: Uploads,
+    uploads: Uploads,
 }
 
 impl Files {
     pub(crate) fn new(graph: Graph, number: Option<Number>, ports: Ports) -> Self {
-        Self { graph, number, ports, uploads: Uploads::default() }
+        Self { graph, number, ports, uploads: Uploads::kept_for(UPLOAD_LIFE) }
+    }
+
+    /// Forgets the upload behind a refused message, if the refusal may be about it.
+    pub(crate) fn doubt(&self, file: Option<&Attachment>, refusal: &Refusal) {
+        if let Some(file) = file.filter(|_| SUSPECT.contains(&refusal.error.code)) {
+            self.uploads.forget(file);
+        }
     }
 
     /// Where the platform finds a file that is to be sent. Our own are uploaded, which no customer can notice.
@@ -80,7 +50,7 @@ impl Files {
                 if let Some(uploaded) = self.uploads.get(key, now) {
                     return Ok(FileRef::Id(uploaded));
                 }
-                let stored = self.ports.media.read(*id).await.map_err(|error| unreadable(&error))?;
+                let stored = self.ports.media.read(*id).await.map_err(|error| unreadable_file(&error))?;
                 let uploaded = self.upload(number, file.kind, stored).await?;
                 self.uploads.keep(key, uploaded.clone(), now);
                 Ok(FileRef::Id(uploaded))
@@ -89,7 +59,7 @@ impl Files {
     }
 
     async fn upload(&self, number: &Number, kind: MediaKind, file: MediaBytes) -> Result<String, SendError> {
-        let mime = bare(&file.mime);
+        let mime = bare_mime(&file.mime);
         outbound::check_bytes(kind, &mime, file.bytes.len() as u64).map_err(|error| error::unsendable(&error))?;
         // The extension must match the type (131053); what the customer sees is `filename` of the message.
         let upload = Upload { bytes: file.bytes, mime: &mime, file_name: upload_name(&mime) };
@@ -124,14 +94,14 @@ impl MediaSourceOf for Files {
             }
             answered => answered,
         }
-        .map_err(|failure| unavailable(&failure))?;
+        .map_err(|failure| failure.of_download())?;
         let announced = [sha256, &node.sha256];
         if !announced.into_iter().flatten().all(|checksum| is_checksum_of(checksum, &answer.body)) {
             return Err(MediaError::Corrupt);
         }
         let mime =
             node.mime_type.or_else(|| attachment.mime.clone()).unwrap_or_else(|| "application/octet-stream".to_owned());
-        Ok(MediaBytes { bytes: answer.body, mime: bare(&mime), file_name: attachment.file_name.clone() })
+        Ok(MediaBytes { bytes: answer.body, mime: bare_mime(&mime), file_name: attachment.file_name.clone() })
     }
 }
 
@@ -139,7 +109,7 @@ impl Files {
     async fn node(&self, id: &str) -> Result<MediaNode, MediaError> {
         let phone: Vec<_> =
             self.number.iter().map(|number| ("phone_number_id", number.phone_number_id.as_str())).collect();
-        self.graph.get(id, &phone).await.map_err(|failure| unavailable(&failure))
+        self.graph.get(id, &phone).await.map_err(|failure| failure.of_download())
     }
 }
 
@@ -162,36 +132,6 @@ fn is_checksum_of(checksum: &str, bytes: &[u8]) -> bool {
         Some(announced) if announced.len() == 32 => announced == Sha256::digest(bytes).as_slice(),
         _ => true,
     }
-}
-
-fn unavailable(failure: &GraphFailure) -> MediaError {
-    match failure {
-        // The node is gone (7 days after the webhook), or not for this token.
-        GraphFailure::Refused(refusal) if matches!(refusal.error.code, 100 | 33) => MediaError::NotFound,
-        GraphFailure::Unreadable { status: 404 | 410, .. } => MediaError::NotFound,
-        GraphFailure::Refused(refusal) => MediaError::Unavailable(refusal.report().to_string()),
-        GraphFailure::Transport(error) => MediaError::Unavailable(error.detail.clone()),
-        GraphFailure::Unreadable { status, .. } => {
-            MediaError::Unavailable(format!("an unreadable answer with status {status}"))
-        }
-        GraphFailure::Endless { .. } => MediaError::Unavailable("an answer without end".to_owned()),
-    }
-}
-
-/// A file of ours that can't be read was not sent: later, or never.
-fn unreadable(error: &MediaError) -> SendError {
-    let report = PlatformReport { status: None, code: None, message: error.to_string() };
-    match error {
-        MediaError::Unavailable(_) => SendError::Temporary { report },
-        MediaError::NotFound | MediaError::TooLarge { .. } | MediaError::Corrupt => {
-            SendError::ContentRefused { report }
-        }
-    }
-}
-
-/// A MIME type in lower case, without parameters.
-pub(crate) fn bare(mime: &str) -> String {
-    mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn upload_name(mime: &str) -> &'static str {
@@ -223,7 +163,6 @@ mod tests {
     use super::*;
     use crate::capabilities;
     use rstest::rstest;
-    use time::macros::datetime;
 
     #[rstest]
     #[case("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", true)]
@@ -252,18 +191,5 @@ mod tests {
                 assert!(upload_name(mime).contains('.'), "{mime}");
             }
         }
-    }
-
-    #[test]
-    fn uploads_are_forgotten_in_time() {
-        let (uploads, now) = (Uploads::default(), datetime!(2026-11-21 10:00 UTC));
-        let id = |n: u64| (AttachmentId::from(uuid::Uuid::from_u64_pair(0, n)), MediaKind::Image);
-        uploads.keep(id(1), "one".into(), now);
-        assert_eq!(uploads.get(id(1), now + Duration::days(28)).as_deref(), Some("one"));
-        assert_eq!(uploads.get(id(1), now + Duration::days(29)), None);
-        for n in 2..=1_001 {
-            uploads.keep(id(n), n.to_string(), now);
-        }
-        assert_eq!((uploads.get(id(1), now), uploads.get(id(2), now).as_deref()), (None, Some("2")));
     }
 }

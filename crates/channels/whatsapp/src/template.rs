@@ -1,9 +1,8 @@
 //! Templates: the parameters of a send, and the catalogue as Graph lists it. Pure.
 
-use serde_json::Value;
 use transom_channel::Unsendable;
-use transom_domain::template::{HeaderParameter, TemplateButton, TemplateButtonKind, TemplateHeader, TextParameters};
-use transom_domain::{Attachment, MediaKind, TemplateDefinition, TemplateMessage, TemplateStatus};
+use transom_domain::template::{HeaderParameter, TemplateButtonKind, TextParameters};
+use transom_domain::{Attachment, MediaKind, TemplateMessage};
 
 use crate::capabilities::TEMPLATE_NAME;
 use crate::outbound::{check_place, fits, location, malformed, present};
@@ -138,110 +137,6 @@ fn texts(values: &TextParameters) -> Vec<Parameter<'_>> {
             map.iter().map(|(name, text)| Parameter::Text { parameter_name: Some(name), text }).collect()
         }
     }
-}
-
-/// What a status means for sending (whatsapp.md 1.2). A word that is not in the sheet sends nothing.
-pub(crate) fn status(word: &str) -> TemplateStatus {
-    match word.to_ascii_uppercase().as_str() {
-        // FLAGGED is a warning. LOCKED forbids editing, and leaves sending as it was.
-        "APPROVED" | "REINSTATED" | "UNARCHIVED" | "FLAGGED" | "LOCKED" => TemplateStatus::Approved,
-        "PAUSED" | "ARCHIVED" => TemplateStatus::Paused,
-        "REJECTED" | "LIMIT_EXCEEDED" => TemplateStatus::Rejected,
-        "DISABLED" => TemplateStatus::Disabled,
-        "PENDING_DELETION" | "DELETED" => TemplateStatus::Deleted,
-        _ => TemplateStatus::Pending,
-    }
-}
-
-/// One entry of the catalogue; `None` for one without id, name or language.
-///
-/// Components that we don't know and that take no parameters go out with the template by themselves. One that needs what we
-/// can't give makes the template unsendable: its status is `disabled`, and the platform's word for it says why.
-pub(crate) fn definition(entry: &Value) -> Option<TemplateDefinition> {
-    let word = |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let provider_status = word("status").unwrap_or("UNKNOWN");
-    let mut definition = TemplateDefinition {
-        provider_id: entry.get("id").and_then(transom_meta::envelope::text)?,
-        name: word("name")?.to_owned(),
-        language: word("language")?.to_owned(),
-        category: word("category").unwrap_or_default().to_ascii_lowercase(),
-        status: status(provider_status),
-        provider_status: provider_status.to_owned(),
-        header: None,
-        body: String::new(),
-        footer: None,
-        buttons: Vec::new(),
-    };
-    let mut beyond_us = None;
-    for component in entry.get("components").and_then(Value::as_array).into_iter().flatten() {
-        beyond_us = beyond_us.or(add(&mut definition, component));
-    }
-    if let Some(what) = beyond_us {
-        definition.provider_status = format!("{provider_status}, but Transom can't fill its {what}");
-        definition.status = match definition.status {
-            TemplateStatus::Approved => TemplateStatus::Disabled,
-            other => other,
-        };
-    }
-    Some(definition)
-}
-
-/// Takes one component over; answers what of it can't be filled.
-fn add(definition: &mut TemplateDefinition, component: &Value) -> Option<String> {
-    let word = |name: &str| component.get(name).and_then(Value::as_str).unwrap_or_default();
-    let text = || word("text").to_owned();
-    match word("type").to_ascii_uppercase().as_str() {
-        "HEADER" => {
-            definition.header = Some(match word("format").to_ascii_uppercase().as_str() {
-                "TEXT" | "" => TemplateHeader::Text { text: text() },
-                "IMAGE" => TemplateHeader::Image,
-                "VIDEO" => TemplateHeader::Video,
-                "DOCUMENT" => TemplateHeader::Document,
-                "LOCATION" => TemplateHeader::Location,
-                other => return Some(format!("header ({})", other.to_ascii_lowercase())),
-            });
-            None
-        }
-        "BODY" => {
-            definition.body = text();
-            // Meta writes the words of an authentication template itself, and the code is its one parameter.
-            if definition.body.is_empty() && definition.category == "authentication" {
-                "{{1}}".clone_into(&mut definition.body);
-            }
-            None
-        }
-        "FOOTER" => {
-            definition.footer = Some(text()).filter(|text| !text.is_empty());
-            None
-        }
-        "BUTTONS" => {
-            let buttons = component.get("buttons").and_then(Value::as_array).into_iter().flatten();
-            let (buttons, beyond_us): (Vec<_>, Vec<_>) = buttons.map(button).unzip();
-            definition.buttons = buttons;
-            beyond_us.into_iter().flatten().next()
-        }
-        // Cards and countdowns take parameters of their own, whatever their JSON shows.
-        what @ ("CAROUSEL" | "LIMITED_TIME_OFFER") => Some(what.to_ascii_lowercase()),
-        what if component.to_string().contains("{{") => Some(what.to_ascii_lowercase()),
-        _ => None,
-    }
-}
-
-fn button(button: &Value) -> (TemplateButton, Option<String>) {
-    let word = |name: &str| button.get(name).and_then(Value::as_str);
-    let kind = word("type").unwrap_or_default().to_ascii_uppercase();
-    let (sort, url) = match kind.as_str() {
-        "QUICK_REPLY" => (TemplateButtonKind::QuickReply, None),
-        "URL" => (TemplateButtonKind::Url, word("url").map(str::to_owned)),
-        // A one-time code: sent as the ending of an address, which the platform knows (whatsapp.md 2).
-        "OTP" => (TemplateButtonKind::Url, Some("{{1}}".to_owned())),
-        "PHONE_NUMBER" => (TemplateButtonKind::PhoneNumber, None),
-        "COPY_CODE" => (TemplateButtonKind::CopyCode, None),
-        _ => (TemplateButtonKind::Other, None),
-    };
-    // Products are chosen with each send.
-    let beyond_us = matches!(kind.as_str(), "MPM" | "SPM").then(|| format!("button ({})", kind.to_ascii_lowercase()));
-    (TemplateButton { kind: sort, text: word("text").unwrap_or_default().to_owned(), url }, beyond_us)
 }
 
 #[cfg(test)]

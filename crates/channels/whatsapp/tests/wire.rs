@@ -451,12 +451,12 @@ async fn what_customers_do_is_read() {
 }
 
 #[tokio::test]
-async fn notices_of_the_account_reach_our_number() {
+async fn notices_of_the_account_name_its_group() {
     let stage = Stage::open().await;
     let paused = json!({"name": "order_shipped", "language": "en_US", "status": "PAUSED"});
     stage.control().platform(NUMBER, "template_status", paused).await.unwrap();
     let told = stage.told().remove(0);
-    assert_eq!(told.account, NUMBER);
+    assert_eq!(Some(told.account), stage.channel().group_key());
     let Item::TemplateNotice(notice) = told.item else { panic!("{:?}", told.item) };
     assert_eq!((notice.name.as_str(), notice.status), ("order_shipped", Some(TemplateStatus::Paused)));
 }

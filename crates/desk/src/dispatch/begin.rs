@@ -101,7 +101,7 @@ impl Start {
         let policy = self.desk.policy_of(&account)?.clone();
         let wires = (Arc::new(account), self.wires.1.clone(), policy);
         let situation = Situation::load_without(tx, identity, wires, Some(claimed.part), self.now).await?;
-        let house = HouseRules::of(stored.conversation.status, situation.account.enabled);
+        let house = HouseRules::of(stored.conversation.status, situation.account.enabled).over(&situation.account);
         let permit = match self.decide(&situation, &house)? {
             Ok(permit) => permit,
             Err(reason) => return self.withhold(tx, "not_permitted", reason).await,

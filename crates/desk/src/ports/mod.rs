@@ -1,13 +1,16 @@
 //! What channels get from outside, with storage behind it: each connection has ports of its own.
 
+mod media;
 mod tokens;
 
 use std::sync::Arc;
 
-use transom_channel::Ports;
+use transom_channel::{MediaPort, Ports};
 use transom_domain::ConnectionId;
 use transom_storage::{Storage, WorkspaceScope};
 
+use crate::attachments::Files;
+use media::StoredMedia;
 pub(crate) use tokens::NewTokens;
 use tokens::StoredTokens;
 
@@ -15,6 +18,7 @@ use tokens::StoredTokens;
 pub(crate) fn of_connection(
     ports: &Ports,
     storage: &Storage,
+    files: Option<&Files>,
     scope: &WorkspaceScope,
     connection: ConnectionId,
 ) -> Ports {
@@ -25,5 +29,14 @@ pub(crate) fn of_connection(
         clock: Arc::clone(&ports.clock),
         ids: Arc::clone(&ports.ids),
     };
-    Ports { tokens: Arc::new(tokens), ..ports.clone() }
+    let media: Arc<dyn MediaPort> = match files {
+        None => Arc::clone(&ports.media),
+        Some(files) => Arc::new(StoredMedia {
+            storage: storage.clone(),
+            scope: scope.clone(),
+            files: files.clone(),
+            clock: Arc::clone(&ports.clock),
+        }),
+    };
+    Ports { tokens: Arc::new(tokens), media, ..ports.clone() }
 }

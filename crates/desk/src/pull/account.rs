@@ -16,7 +16,7 @@ use serde_json::json;
 use time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use transom_channel::{Channel, RawInbound, SendError};
+use transom_channel::{Channel, Pull, RawInbound, SendError};
 use transom_domain::{ChannelAccount, ChannelAccountId, EventId, JournalId, WorkspaceId};
 use transom_storage::{CallSource, NewCall, NewEvent, StorageError, WorkspaceScope};
 
@@ -160,7 +160,7 @@ impl Fetch {
         from: Option<String>,
         to: &str,
     ) -> Result<(), Stopped> {
-        let covers = channel.pull().is_some_and(|pull| pull.covers_connection());
+        let covers = channel.pull().is_some_and(Pull::covers_connection);
         let call = |raw: RawInbound| NewCall {
             id: JournalId::new(self.desk.ids()),
             connection: account.connection,

@@ -5,8 +5,10 @@
 mod account;
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use transom_domain::{ChannelAccountId, ConnectionId, WorkspaceId};
@@ -16,7 +18,7 @@ use crate::{Desk, DeskError};
 use account::Fetch;
 
 /// How often it is looked for accounts that came or went.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Accounts in hand, with what stops each.
 type Running = HashMap<(WorkspaceId, ChannelAccountId), CancellationToken>;
@@ -30,14 +32,7 @@ pub(crate) async fn run(desk: Desk, stop: CancellationToken) {
     let mut tasks = JoinSet::new();
     while !stop.is_cancelled() {
         while let Some(ended) = tasks.try_join_next() {
-            match ended {
-                Ok(key) => drop(running.remove(&key)),
-                // Nobody knows whose it was: all begin again, their leases keep them apart.
-                Err(_) => {
-                    metrics::counter!("transom_panics_total", "job" => "pull").increment(1);
-                    running.drain().for_each(|(_, one)| one.cancel());
-                }
-            }
+            ended.ok().and_then(|key| running.remove(&key));
         }
         if let Err(error) = look(&desk, &stop, &mut running, &mut tasks).await {
             tracing::warn!(%error, "accounts to fetch could not be looked for; trying again");
@@ -65,7 +60,11 @@ async fn look(
                 let fetch = Fetch::new(desk.clone(), scope.clone(), account);
                 let ends = stop.clone();
                 tasks.spawn(async move {
-                    fetch.run(ends).await;
+                    // A panic ends this one only: the next look begins it again.
+                    if AssertUnwindSafe(fetch.run(ends)).catch_unwind().await.is_err() {
+                        metrics::counter!("transom_panics_total", "job" => "pull").increment(1);
+                        tracing::error!(%account, "fetching an account panicked; it begins again");
+                    }
                     (fetch.workspace(), account)
                 });
                 stop
@@ -73,7 +72,9 @@ async fn look(
         }
     }
     // An account that was removed or switched off is let go; its task ends by itself.
-    running.iter().filter(|(key, _)| !wanted.contains(key)).for_each(|(_, stop)| stop.cancel());
+    for (_, stop) in running.iter().filter(|(key, _)| !wanted.contains(key)) {
+        stop.cancel();
+    }
     Ok(())
 }
 

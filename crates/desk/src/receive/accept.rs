@@ -12,6 +12,9 @@ use crate::{Desk, DeskError};
 /// Headers worth keeping for a replay; the rest say nothing about the event.
 const KEPT_HEADERS: [&str; 4] = ["content-type", "user-agent", "x-request-id", "date"];
 
+/// Where the query of a call stands among the headers that were kept: no real header has such a name.
+pub(super) const QUERY: &str = ":query";
+
 /// What a call to a webhook address was.
 #[derive(Debug)]
 pub struct Heard {
@@ -65,7 +68,7 @@ pub async fn accept(
             connection,
             account: None,
             source: CallSource::Webhook,
-            headers: kept(headers),
+            headers: kept(headers, url),
             body,
             received_at,
         };
@@ -75,7 +78,9 @@ pub async fn accept(
     Ok(Heard { platform: hook.platform, answer })
 }
 
-fn kept(headers: &HeaderMap) -> Vec<(String, String)> {
+fn kept(headers: &HeaderMap, url: &Url) -> Vec<(String, String)> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    KEPT_HEADERS.iter().filter_map(|name| text(name).map(|value| ((*name).to_owned(), value))).collect()
+    let query = url.query().filter(|query| !query.is_empty()).map(|query| (QUERY.to_owned(), query.to_owned()));
+    let kept = KEPT_HEADERS.iter().filter_map(|name| text(name).map(|value| ((*name).to_owned(), value)));
+    kept.chain(query).collect()
 }

@@ -141,12 +141,23 @@ async fn read(
     if call.crashes >= POISON {
         return Ok(Err(Trouble::new("poison", "this call was in hand each time the service crashed")));
     }
-    let Some(Hook { channel, .. }) = desk.channels().hook(tx, scope, call.call.connection).await? else {
-        return Ok(Err(Trouble::new("unknown_connection", "the connection was removed")));
+    let channel = match call.call.account {
+        // Fetched for one account: its own settings say how it is read.
+        Some(account) => match desk.account(scope, account).await {
+            Ok((_, channel)) => channel,
+            Err(error @ DeskError::Storage(_)) => return Err(error),
+            Err(error) => return Ok(Err(Trouble::new("unknown_account", error.to_string()))),
+        },
+        None => match desk.channels().hook(tx, scope, call.call.connection).await? {
+            Some(Hook { channel, .. }) => channel,
+            None => return Ok(Err(Trouble::new("unknown_connection", "the connection was removed"))),
+        },
     };
+    let (query, headers): (Vec<_>, Vec<_>) =
+        call.call.headers.iter().cloned().partition(|(name, _)| name == super::accept::QUERY);
     let raw = RawInbound {
-        headers: call.call.headers.clone(),
-        query: None,
+        headers,
+        query: query.into_iter().next().map(|(_, query)| query),
         body: call.call.body.clone(),
         received_at: call.call.received_at,
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 use transom_channel::{Channel, Inbound, Item, Person};
-use transom_domain::{ChannelAccount, ConnectionId, ContactId, EventId, IdentityId};
+use transom_domain::{ChannelAccount, ChannelAccountId, ConnectionId, ContactId, EventId, IdentityId};
 use transom_storage::{Met, NewEvent, PersonSeed, Tx, WorkspaceScope};
 use transom_windows::{Event, Policy, What};
 
@@ -44,7 +44,8 @@ pub(crate) struct Case<'c> {
     pub(crate) now: OffsetDateTime,
 }
 
-/// Applies an item; false if it was seen before.
+/// Applies an item to the account it names, or a notice to every account of the group that it names; false if it was seen
+/// before.
 ///
 /// # Errors
 /// What is wrong with the item sends it to quarantine; what is wrong with the database undoes the batch.
@@ -56,10 +57,40 @@ pub(crate) async fn apply(
     inbound: &Inbound,
     now: OffsetDateTime,
 ) -> Result<bool, DeskError> {
-    let Some(account) = tx.account_by_key(connection, &inbound.account).await? else {
-        return Err(DeskError::conflict("unknown_account", "no account of this connection has that key"));
-    };
-    let (account, channel, policy) = wires(desk, scope, account.id).await?;
+    if let Some(account) = tx.account_by_key(connection, &inbound.account).await? {
+        return apply_to(desk, scope, tx, account.id, inbound, now).await;
+    }
+    let (mut known, mut new) = (false, false);
+    if matches!(inbound.item, Item::AccountNotice(_) | Item::TemplateNotice(_)) {
+        for account in tx.accounts_of(connection).await? {
+            let channel = match desk.account(scope, account.id).await {
+                Ok((_, channel)) => channel,
+                Err(error @ DeskError::Storage(_)) => return Err(error),
+                // Settings that can't be used keep the notice from this account only.
+                Err(_) => continue,
+            };
+            if channel.group_key().as_ref() == Some(&inbound.account) {
+                known = true;
+                new |= apply_to(desk, scope, tx, account.id, inbound, now).await?;
+            }
+        }
+    }
+    if known {
+        Ok(new)
+    } else {
+        Err(DeskError::conflict("unknown_account", "no account of this connection has that key"))
+    }
+}
+
+async fn apply_to(
+    desk: &Desk,
+    scope: &WorkspaceScope,
+    tx: &Tx,
+    account: ChannelAccountId,
+    inbound: &Inbound,
+    now: OffsetDateTime,
+) -> Result<bool, DeskError> {
+    let (account, channel, policy) = wires(desk, scope, account).await?;
     if !tx.first_sight(account.id, &inbound.event_key, kept_until(inbound, now), now).await? {
         metrics::counter!("transom_inbound_repeats_total").increment(1);
         return Ok(false);

@@ -11,6 +11,7 @@ use transom_storage::{Met, NewMessage, ReceiptKey, StoredConversation, Touch};
 
 use super::item::Case;
 use crate::DeskError;
+use crate::attachments;
 use crate::changes::{self, Change};
 use crate::send::preview;
 
@@ -72,7 +73,8 @@ pub(super) async fn edited(case: &Case<'_>, of: &str, content: &Content) -> Resu
     let Some((id, _)) = case.tx.message_by_provider_id(case.account.id, of).await? else {
         return missing(case, of).await;
     };
-    case.tx.edit_message(id, content, case.at).await?;
+    let content = kept(case, id, content).await?;
+    case.tx.edit_message(id, &content, case.at).await?;
     about(case, id, "message.edited", json!({ "message": id })).await
 }
 
@@ -82,6 +84,7 @@ pub(super) async fn unsent(case: &Case<'_>, of: &str) -> Result<(), DeskError> {
         return missing(case, of).await;
     };
     case.tx.unsend_message(id, case.at).await?;
+    case.tx.forget_attachments(id).await?;
     about(case, id, "message.unsent", json!({ "message": id })).await
 }
 
@@ -145,14 +148,15 @@ async fn filed(
         None => None,
         Some(provider_id) => case.tx.message_by_provider_id(case.account.id, provider_id).await?,
     };
+    let id = MessageId::new(case.desk.ids());
     Ok(NewMessage {
         message: Message {
-            id: MessageId::new(case.desk.ids()),
+            id,
             conversation: stored.conversation.id,
             kind: MessageKind::Reply,
             direction,
             author,
-            content: message.content.clone(),
+            content: kept(case, id, &message.content).await?,
             state: None,
             at: case.at,
         },
@@ -164,6 +168,14 @@ async fn filed(
         permit: None,
         extra: json!({ "group": message.group }),
     })
+}
+
+/// The content with its files as ours: what the platform keeps of them is fetched later.
+async fn kept(case: &Case<'_>, message: MessageId, content: &Content) -> Result<Content, DeskError> {
+    if case.desk.files().is_none() || case.channel.media().is_none() {
+        return Ok(content.clone());
+    }
+    Ok(attachments::adopt(case.tx, case.desk.ids(), (message, case.account.id), content, case.now).await?)
 }
 
 fn touch(case: &Case<'_>, direction: Direction, content: &Content) -> Touch {

@@ -3,12 +3,16 @@
 //! A new platform is a module that implements `Personality`, with a line for it here and one in `all`. Nothing else in
 //! this crate names it.
 
+pub mod instagram;
 pub mod line;
+pub mod messenger;
+pub mod sms;
 pub mod telegram;
 pub mod tiktok;
 pub mod whatsapp;
 
 pub(crate) mod kit;
+mod pages;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -32,7 +36,10 @@ pub(crate) fn all() -> Vec<Box<dyn Personality>> {
         Box::new(whatsapp::WhatsApp),
         Box::new(telegram::Telegram),
         Box::new(line::Line),
+        Box::new(sms::Sms),
         Box::new(tiktok::TikTok),
+        Box::new(messenger::personality()),
+        Box::new(instagram::personality()),
     ];
     all
 }
@@ -93,13 +100,41 @@ pub(crate) trait Personality: Send + Sync + 'static {
     /// The headers that prove a webhook's origin; `badly`: that fail to.
     fn sign(&self, world: &mut World, account: &Account, body: &[u8], badly: bool) -> Vec<(&'static str, String)>;
 
-    /// A webhook's body as the platform sends it when an earlier try was not taken.
-    fn redelivered(&self, body: &str) -> String {
-        body.to_owned()
+    /// The same where the address of the call is a part of what is signed.
+    fn sign_call(
+        &self,
+        world: &mut World,
+        account: &Account,
+        wire: &Wire,
+        _url: &str,
+        badly: bool,
+    ) -> Vec<(&'static str, String)> {
+        self.sign(world, account, wire.body.as_bytes(), badly)
+    }
+
+    /// A webhook as it goes over the wire, from its body as it was reported and the number of tries before.
+    fn wire(&self, body: &str, _tries: usize) -> Wire {
+        Wire::json(body)
     }
 
     /// A control verb of this platform alone.
     async fn verb(&self, shared: &Shared, account: &str, verb: &str, body: Value) -> Result<Value, Problem>;
+}
+
+/// A webhook as it goes over the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wire {
+    pub(crate) content_type: &'static str,
+    /// Another address than the account's.
+    pub(crate) url: Option<String>,
+    pub(crate) body: String,
+}
+
+impl Wire {
+    /// JSON, to the account's own address.
+    pub(crate) fn json(body: impl Into<String>) -> Self {
+        Self { content_type: "application/json", url: None, body: body.into() }
+    }
 }
 
 /// Where a call goes.

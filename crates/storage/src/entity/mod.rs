@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod aliases;
+pub(crate) mod attachments;
 pub(crate) mod attempt_evidence;
 pub(crate) mod attempts;
 pub(crate) mod channel_accounts;
@@ -58,7 +59,7 @@ mod tests {
             }
         };
     }
-    tables! { agents aliases attempt_evidence attempts channel_accounts connections contact_labels contact_terms contacts conversation_tags conversations data_keys dedupe_keys episodes event_numberers events idempotency_keys identities identity_addresses journal leases message_reactions messages outbox parts provider_tokens pull_cursors quarantine quota_evidence quota_recipients quota_reservations quotas receipts_parked saved_replies tags team_members teams templates tokens vault_check workspaces workspaces_due }
+    tables! { agents aliases attachments attempt_evidence attempts channel_accounts connections contact_labels contact_terms contacts conversation_tags conversations data_keys dedupe_keys episodes event_numberers events idempotency_keys identities identity_addresses journal leases message_reactions messages outbox parts provider_tokens pull_cursors quarantine quota_evidence quota_recipients quota_reservations quotas receipts_parked saved_replies tags team_members teams templates tokens vault_check workspaces workspaces_due }
 
     crate::both_databases! {
         async fn entities_and_tables_agree(db: TestDatabase) {

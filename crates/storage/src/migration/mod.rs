@@ -13,17 +13,20 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Tables {
-            name: "m0001_first_tables",
-            ddl: &[
-                include_str!("tables/tenancy.sql"),
-                include_str!("tables/channels.sql"),
-                include_str!("tables/people.sql"),
-                include_str!("tables/conversations.sql"),
-                include_str!("tables/sending.sql"),
-                include_str!("tables/log.sql"),
-            ],
-        })]
+        vec![
+            Box::new(Tables {
+                name: "m0001_first_tables",
+                ddl: &[
+                    include_str!("tables/tenancy.sql"),
+                    include_str!("tables/channels.sql"),
+                    include_str!("tables/people.sql"),
+                    include_str!("tables/conversations.sql"),
+                    include_str!("tables/sending.sql"),
+                    include_str!("tables/log.sql"),
+                ],
+            }),
+            Box::new(Tables { name: "m0002_attachments", ddl: &[include_str!("tables/attachments.sql")] }),
+        ]
     }
 }
 
@@ -117,6 +120,7 @@ mod tests {
             include_str!("tables/conversations.sql"),
             include_str!("tables/sending.sql"),
             include_str!("tables/log.sql"),
+            include_str!("tables/attachments.sql"),
         ] {
             for line in table.lines().map(str::trim).filter(|line| !line.starts_with("--")) {
                 let is_key = ["PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "INDEX"].iter().any(|word| line.contains(word));

@@ -101,11 +101,7 @@ impl TryFrom<connections::Model> for StoredConnection {
 impl Storage {
     /// The public id of a connection, for its webhook address: it carries the workspace, so that a call finds both at once.
     pub fn public_id(&self, scope: &WorkspaceScope, connection: ConnectionId) -> String {
-        let mut bytes = [0; 32];
-        let (workspace, rest) = bytes.split_at_mut(16);
-        workspace.copy_from_slice(scope.workspace().uuid().as_bytes());
-        rest.copy_from_slice(connection.uuid().as_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
+        write_public_id(scope.workspace().uuid(), connection.uuid())
     }
 
     /// The workspace and connection of a [public id](Self::public_id); `None` if there is no such connection.
@@ -125,7 +121,11 @@ impl Storage {
     }
 }
 
-fn read_public_id(text: &str) -> Option<(Uuid, Uuid)> {
+pub(super) fn write_public_id(workspace: Uuid, id: Uuid) -> String {
+    URL_SAFE_NO_PAD.encode([workspace.into_bytes(), id.into_bytes()].concat())
+}
+
+pub(super) fn read_public_id(text: &str) -> Option<(Uuid, Uuid)> {
     if text.len() != 43 {
         return None;
     }

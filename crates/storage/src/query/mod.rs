@@ -4,6 +4,7 @@
 //! struct beside its queries.
 
 mod agents;
+mod attachments;
 mod connections;
 mod dedupe;
 mod events;
@@ -20,6 +21,7 @@ mod tokens;
 mod workspaces;
 
 pub use agents::StoredAgent;
+pub use attachments::{AttachmentState, Fetched, NewAttachment, StoredAttachment, ToFetch};
 pub use connections::{Secrets, StoredConnection};
 pub use events::{NewEvent, NumberedEvent};
 pub(crate) use events::{number_events, unnumbered_workspaces};

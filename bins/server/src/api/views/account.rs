@@ -7,8 +7,8 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 use transom_channel::{Platform, SettingScope};
 use transom_desk::channels::{ChannelPatch, NewChannel};
-use transom_desk::queries::{ChannelDetail, SettingState};
-use transom_storage::StoredConnection;
+use transom_desk::connections::ConnectionPatch;
+use transom_desk::queries::{ChannelDetail, ConnectionDetail, SettingState};
 use transom_windows::Policy;
 use uuid::Uuid;
 
@@ -154,7 +154,7 @@ pub(crate) struct ChannelPatchBody {
     name: Option<String>,
     /// The policy it goes by.
     policy: Option<String>,
-    /// Settings, merged by name.
+    /// Settings, merged by name; an empty text takes one away.
     #[oai(default)]
     settings: BTreeMap<String, String>,
     /// Features, replaced as a whole.
@@ -208,16 +208,35 @@ pub(crate) struct ConnectionView {
 }
 
 impl ConnectionView {
-    pub(crate) fn new(stored: StoredConnection, webhook_url: String, channels: Vec<Uuid>) -> Self {
+    pub(crate) fn new(detail: ConnectionDetail, webhook_url: String) -> Self {
+        let ConnectionDetail { stored, accounts, .. } = detail;
         Self {
             id: stored.connection.id.uuid(),
             platform: stored.connection.platform,
             name: stored.connection.name,
             webhook_url,
             secrets: stored.secrets_set,
-            channels,
+            channels: accounts.into_iter().map(Into::into).collect(),
             created_at: stored.created_at,
         }
+    }
+}
+
+/// What may change about a connection; what is left out stays.
+#[derive(Debug, Object)]
+#[oai(rename = "ConnectionPatch", deny_unknown_fields)]
+pub(crate) struct ConnectionPatchBody {
+    /// A name for people.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    name: Option<String>,
+    /// Settings of the connection, merged by name; an empty text takes one away.
+    #[oai(default)]
+    settings: BTreeMap<String, String>,
+}
+
+impl From<ConnectionPatchBody> for ConnectionPatch {
+    fn from(body: ConnectionPatchBody) -> Self {
+        Self { name: body.name, settings: secret(body.settings) }
     }
 }
 

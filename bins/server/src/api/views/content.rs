@@ -10,6 +10,9 @@ use transom_domain::{
 };
 use uuid::Uuid;
 
+use super::file::FileView;
+use crate::http::problem::Problem;
+
 /// What a file is to the reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case", rename = "MediaKind")]
@@ -64,10 +67,12 @@ impl From<MediaKind> for MediaWord {
 pub(crate) struct NewAttachment {
     /// What it is to the reader.
     pub(crate) kind: MediaWord,
+    /// An uploaded file, or one that a customer sent; or else `url`.
+    pub(crate) id: Option<Uuid>,
     /// A public address from which the platform fetches it.
     #[oai(validator(min_length = 8, max_length = 2_048))]
-    pub(crate) url: String,
-    /// MIME type without parameters, where it is known.
+    pub(crate) url: Option<String>,
+    /// MIME type without parameters, where it is known; that of a file with an `id` is.
     #[oai(validator(max_length = 128))]
     pub(crate) mime: Option<String>,
     /// The file's name as the customer sees it.
@@ -75,10 +80,20 @@ pub(crate) struct NewAttachment {
     pub(crate) file_name: Option<String>,
 }
 
-impl From<NewAttachment> for Attachment {
-    fn from(new: NewAttachment) -> Self {
-        let NewAttachment { kind, url, mime, file_name } = new;
-        Attachment { kind: kind.into(), source: MediaSource::Url { url }, mime, file_name, size: None }
+impl TryFrom<NewAttachment> for Attachment {
+    type Error = Problem;
+
+    fn try_from(new: NewAttachment) -> Result<Self, Problem> {
+        let NewAttachment { kind, id, url, mime, file_name } = new;
+        let source = match (id, url) {
+            (Some(id), None) => MediaSource::Stored { id: id.into() },
+            (None, Some(url)) => MediaSource::Url { url },
+            (None, None) | (Some(_), Some(_)) => {
+                let detail = "give the `id` of an uploaded file, or a public `url`";
+                return Err(Problem::new("attachment_ambiguous", detail).at("attachments"));
+            }
+        };
+        Ok(Attachment { kind: kind.into(), source, mime, file_name, size: None })
     }
 }
 
@@ -90,9 +105,15 @@ pub(crate) struct AttachmentView {
     kind: MediaWord,
     /// A public address, if it was given by one.
     url: Option<String>,
-    /// The file in our own store.
-    stored: Option<Uuid>,
-    /// The platform's id, for files that customers sent.
+    /// The file, if it is ours: `GET /v1/attachments/{id}`.
+    id: Option<Uuid>,
+    /// `stored`, `remote` (a customer sent it, and it is being fetched) or `failed`; left out for what is not ours.
+    state: Option<String>,
+    /// Why it can't be had, or why the last try failed.
+    reason: Option<String>,
+    /// Where its bytes can be read without a token, for a while; left out while they are not here.
+    content_url: Option<String>,
+    /// The platform's id, for what is not ours.
     platform_id: Option<String>,
     /// MIME type without parameters, where it is known.
     mime: Option<String>,
@@ -104,7 +125,7 @@ pub(crate) struct AttachmentView {
 
 impl From<&Attachment> for AttachmentView {
     fn from(attachment: &Attachment) -> Self {
-        let (url, stored, platform_id) = match &attachment.source {
+        let (url, id, platform_id) = match &attachment.source {
             MediaSource::Url { url } => (Some(url.clone()), None, None),
             MediaSource::Stored { id } => (None, Some(id.uuid()), None),
             // The platform's own address needs its credentials, and lasts for minutes.
@@ -113,12 +134,26 @@ impl From<&Attachment> for AttachmentView {
         Self {
             kind: attachment.kind.into(),
             url,
-            stored,
+            id,
+            state: None,
+            reason: None,
+            content_url: None,
             platform_id,
             mime: attachment.mime.clone(),
             file_name: attachment.file_name.clone(),
             size: attachment.size,
         }
+    }
+}
+
+impl AttachmentView {
+    /// With what is known of the file: what that says of itself goes before what was said of it.
+    fn complete(&mut self, look: &dyn Fn(Uuid) -> Option<FileView>) {
+        let Some(file) = self.id.and_then(look) else { return };
+        self.mime = file.mime.or(self.mime.take());
+        self.size = file.size.or(self.size);
+        self.file_name = self.file_name.take().or(file.file_name);
+        (self.state, self.reason, self.content_url) = (Some(file.state), file.reason, file.content_url);
     }
 }
 
@@ -340,26 +375,29 @@ struct HeaderParameterBody {
 }
 
 impl TryFrom<TemplateParametersBody> for TemplateParameters {
-    /// The name of the field that can't be read.
-    type Error = &'static str;
+    type Error = Problem;
 
-    fn try_from(body: TemplateParametersBody) -> Result<Self, Self::Error> {
+    fn try_from(body: TemplateParametersBody) -> Result<Self, Problem> {
+        let wrong = |field: &str| {
+            let detail = "give one of text, media, location for the header; buttons are counted from 0";
+            Problem::new("template_parameters", detail).at(field)
+        };
         let header = match body.header {
             None => None,
             Some(HeaderParameterBody { text: Some(text), media: None, location: None }) => {
                 Some(HeaderParameter::Text(text.into()))
             }
             Some(HeaderParameterBody { text: None, media: Some(media), location: None }) => {
-                Some(HeaderParameter::Media(media.into()))
+                Some(HeaderParameter::Media(media.try_into()?))
             }
             Some(HeaderParameterBody { text: None, media: None, location: Some(place) }) => {
                 Some(HeaderParameter::Location(place.into()))
             }
-            Some(_) => return Err("template.parameters.header"),
+            Some(_) => return Err(wrong("template.parameters.header")),
         };
         let mut buttons = BTreeMap::new();
         for (place, value) in body.buttons.unwrap_or_default() {
-            buttons.insert(place.parse().map_err(|_| "template.parameters.buttons")?, value);
+            buttons.insert(place.parse().map_err(|_| wrong("template.parameters.buttons"))?, value);
         }
         Ok(TemplateParameters { header, body: body.body.map(Into::into).unwrap_or_default(), buttons })
     }
@@ -414,6 +452,13 @@ pub(crate) struct ContentView {
     reaction: Option<ReactionBody>,
     /// Something that can't be shown, in the platform's word.
     unsupported: Option<String>,
+}
+
+impl ContentView {
+    /// With what is known of its files.
+    pub(super) fn complete(&mut self, look: &dyn Fn(Uuid) -> Option<FileView>) {
+        self.attachments.iter_mut().flatten().for_each(|file| file.complete(look));
+    }
 }
 
 impl From<&Content> for ContentView {

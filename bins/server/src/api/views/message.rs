@@ -9,6 +9,7 @@ use transom_storage::{Attempt, StoredMessage, StoredPart, StoredReaction};
 use uuid::Uuid;
 
 use super::content::{ChoicesBody, ContactCardBody, ContentView, LocationBody, NewAttachment, TemplateParametersBody};
+use super::file::FileView;
 use super::people::ActorView;
 use crate::api::contract::{As, PermitRecordBody};
 use crate::http::problem::Problem;
@@ -90,16 +91,13 @@ impl NewMessageBody {
                 language: choice.language,
                 parameters: match choice.parameters {
                     None => transom_domain::TemplateParameters::default(),
-                    Some(parameters) => parameters.try_into().map_err(|field: &str| {
-                        let detail = "give one of text, media, location for the header; buttons are counted from 0";
-                        Problem::new("template_parameters", detail).at(field)
-                    })?,
+                    Some(parameters) => parameters.try_into()?,
                 },
             }),
         };
         Ok(Draft {
             text: self.text,
-            attachments: self.attachments.into_iter().map(Into::into).collect(),
+            attachments: self.attachments.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
             template,
             choices: self.choices.map(Into::into),
             location: self.location.map(Into::into),
@@ -302,6 +300,13 @@ impl From<&StoredMessage> for MessageView {
 }
 
 impl MessageView {
+    /// With what is known of its files.
+    pub(crate) fn with_files(mut self, look: &dyn Fn(Uuid) -> Option<FileView>) -> Self {
+        self.content.complete(look);
+        self.parts.iter_mut().for_each(|part| part.content.complete(look));
+        self
+    }
+
     /// With the tries of each part, in the order of the parts.
     pub(crate) fn with_attempts(mut self, attempts: impl IntoIterator<Item = Vec<Attempt>>) -> Self {
         for (part, attempts) in self.parts.iter_mut().zip(attempts) {

@@ -5,6 +5,7 @@ pub(super) mod contact;
 pub(super) mod content;
 pub(super) mod conversation;
 pub(super) mod event;
+pub(super) mod file;
 pub(super) mod message;
 pub(super) mod people;
 pub(super) mod settings;

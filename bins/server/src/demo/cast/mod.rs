@@ -1,6 +1,9 @@
 //! Who is in the demo: one file a platform, with its account, its people and its scene of the story.
 
+mod instagram;
 mod line;
+mod messenger;
+mod sms;
 mod telegram;
 mod tiktok;
 mod whatsapp;
@@ -50,6 +53,9 @@ pub fn cast() -> Vec<&'static dyn Cast> {
         &telegram::Telegram,
         &tiktok::TikTok,
         &line::Line,
+        &messenger::Messenger,
+        &instagram::Instagram,
+        &sms::Sms,
     ];
     all
 }

@@ -1,13 +1,11 @@
 //! What Meta tells about the account, the number and the templates.
 
 use serde_json::Value;
-use transom_channel::{AccountEffect, AccountNotice, Inbound, Item, SendError, TemplateNotice};
-use transom_domain::TemplateStatus;
-use transom_meta::{GraphError, Refusal, envelope};
+use transom_channel::{AccountEffect, AccountNotice, Inbound, Item, SendError};
+use transom_meta::{GraphError, Refusal, template};
 
 use super::{Scene, list, short, text};
 use crate::error::{self, About, MESSAGING_LIMIT};
-use crate::template;
 
 /// The longest text of a notice, in characters.
 const LONGEST_TEXT: usize = 500;
@@ -15,15 +13,10 @@ const LONGEST_TEXT: usize = 500;
 const MARKETING_OFF: i64 = 131_063;
 
 impl Scene<'_> {
-    /// A change that is about no message; `None` for one that we don't know.
+    /// A change that is about no message; `None` for one that we don't know. It is about every number of its business account.
     pub(super) fn notice(&self) -> Option<Inbound> {
         let item = match self.field {
-            "message_template_status_update" => template_status(self.value).map(Item::TemplateNotice),
-            "message_template_quality_update" => template_quality(self.value).map(Item::TemplateNotice),
-            "template_category_update" => template_category(self.value).map(Item::TemplateNotice),
-            "message_template_components_update" => {
-                template_notice(self.value, "components changed").map(Item::TemplateNotice)
-            }
+            field if field.contains("template") => template::notice(field, self.value).map(Item::TemplateNotice),
             "phone_number_quality_update" => Some(self.account_notice(limit(self.value, &["current_limit"]))),
             "business_capability_update" => {
                 let limits = ["max_daily_conversations_per_business", "max_daily_conversation_per_phone"];
@@ -33,7 +26,8 @@ impl Scene<'_> {
             "account_review_update" | "phone_number_name_update" | "security" => Some(self.account_notice(None)),
             _ => None,
         };
-        item.filter(|_| self.value.is_object()).map(|item| self.item(item))
+        let group = Some(&self.entry.id).filter(|id| !id.is_empty()).unwrap_or(&self.account);
+        item.filter(|_| self.value.is_object()).map(|item| Inbound { account: group.clone(), ..self.item(item) })
     }
 
     /// An element of `value.errors`: trouble of the number that belongs to no message.
@@ -139,50 +133,6 @@ fn standing(value: &Value) -> Option<AccountEffect> {
     }
     let is_over = states.contains(&"DISABLE") || text(value, "event") == Some("ACCOUNT_DELETED");
     is_over.then_some(AccountEffect::Suspended)
-}
-
-fn template_notice(value: &Value, provider_status: &str) -> Option<TemplateNotice> {
-    Some(TemplateNotice {
-        provider_id: value.get("message_template_id").and_then(envelope::text),
-        name: text(value, "message_template_name")?.to_owned(),
-        language: text(value, "message_template_language")?.to_owned(),
-        status: None,
-        provider_status: provider_status.to_owned(),
-        category: None,
-        reason: None,
-    })
-}
-
-fn template_status(value: &Value) -> Option<TemplateNotice> {
-    let event = text(value, "event")?;
-    let title = value.get("other_info").and_then(|info| text(info, "title"));
-    let status = match (event, title) {
-        // "As before" (whatsapp.md 1.2).
-        ("LOCKED", _) => None,
-        (_, Some("UNPAUSE")) => Some(TemplateStatus::Approved),
-        (_, Some("DISABLED")) => Some(TemplateStatus::Disabled),
-        (event, _) => Some(template::status(event)),
-    };
-    let reason = text(value, "reason").filter(|reason| *reason != "NONE").or(title);
-    Some(TemplateNotice { status, reason: reason.map(str::to_owned), ..template_notice(value, event)? })
-}
-
-/// Quality alone neither stops nor allows anything.
-fn template_quality(value: &Value) -> Option<TemplateNotice> {
-    template_notice(value, &format!("quality {}", text(value, "new_quality_score")?))
-}
-
-/// A new category changes price and right at once; one that is only announced does not.
-fn template_category(value: &Value) -> Option<TemplateNotice> {
-    let new = text(value, "new_category").map(str::to_ascii_lowercase);
-    let announced =
-        text(value, "correct_category").map(|category| format!("to become {}", category.to_ascii_lowercase()));
-    let provider_status = match (&new, &announced) {
-        (Some(new), _) => format!("category {new}"),
-        (None, Some(_)) => "category announced".to_owned(),
-        (None, None) => return None,
-    };
-    Some(TemplateNotice { category: new, reason: announced, ..template_notice(value, &provider_status)? })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use transom_channel::{Inbound, InboundMessage, Item, Opening};
 use transom_domain::{Attachment, Body, ContactCard, Content, Location, MediaKind, MediaSource};
 
 use super::{Ids, Scene, addresses, field, list, short, text};
-use crate::media::bare;
+use transom_meta::bare_mime;
 
 /// What a message carries, once it is understood.
 struct Said {
@@ -174,7 +174,7 @@ fn file(kind: MediaKind, body: &Value) -> Option<Said> {
             url: text(body, "url").map(str::to_owned),
             sha256: text(body, "sha256").map(str::to_owned),
         },
-        mime: text(body, "mime_type").map(bare),
+        mime: text(body, "mime_type").map(bare_mime),
         file_name: text(body, "filename").map(str::to_owned),
         size: None,
     };

@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use rstest::rstest;
 use serde_json::json;
-use transom_domain::{AttachmentId, Location, MediaSource, TemplateParameters};
+use transom_domain::template::{TemplateButton, TemplateHeader};
+use transom_domain::{AttachmentId, Location, MediaSource, TemplateDefinition, TemplateParameters, TemplateStatus};
+use transom_meta::template::{definition, status};
 use uuid::Uuid;
 
 use super::*;

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use self::account::{Officials, official};
 use self::errors::LineError;
 use super::kit::hmac_sha256;
-use super::{Ask, Personality, ReceiptOrder, Refusal, Route, Verdict};
+use super::{Ask, Personality, ReceiptOrder, Refusal, Route, Verdict, Wire};
 use crate::Problem;
 use crate::acts::{Acted, Action};
 use crate::chats::ChatKey;
@@ -119,8 +119,11 @@ impl Personality for Line {
     }
 
     /// LINE marks what it delivers again.
-    fn redelivered(&self, body: &str) -> String {
-        body.replace(r#""isRedelivery":false"#, r#""isRedelivery":true"#)
+    fn wire(&self, body: &str, tries: usize) -> Wire {
+        match tries {
+            0 => Wire::json(body),
+            _ => Wire::json(body.replace(r#""isRedelivery":false"#, r#""isRedelivery":true"#)),
+        }
     }
 
     async fn verb(&self, shared: &Shared, account: &str, verb: &str, body: Value) -> Result<Value, Problem> {

@@ -6,9 +6,9 @@ use crate::http::Reply;
 
 /// An error of the Graph API: its code, and the sentence in `error_data.details`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct GraphError {
+pub(in crate::platforms) struct GraphError {
     pub(super) code: i64,
-    pub(super) details: String,
+    pub(in crate::platforms) details: String,
 }
 
 impl GraphError {

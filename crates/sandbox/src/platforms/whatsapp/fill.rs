@@ -12,14 +12,14 @@ use crate::world::World;
 
 /// What a send makes of a template.
 #[derive(Debug)]
-pub(super) struct Filled {
-    pub(super) category: String,
-    pub(super) text: String,
-    pub(super) parts: Parts,
+pub(in crate::platforms) struct Filled {
+    pub(in crate::platforms) category: String,
+    pub(in crate::platforms) text: String,
+    pub(in crate::platforms) parts: Parts,
 }
 
 /// Holds the `template` object of a send against the catalogue and fills in the parameters.
-pub(super) fn fill(world: &mut World, waba: &str, call: &Value) -> Result<Filled, GraphError> {
+pub(in crate::platforms) fn fill(world: &mut World, waba: &str, call: &Value) -> Result<Filled, GraphError> {
     let name = needed(call, "name")?;
     let language = call.get("language").map(|language| needed(language, "code")).transpose()?;
     let language = language.ok_or_else(|| GraphError::missing("language"))?;

@@ -27,11 +27,11 @@ pub(super) struct Outgoing {
 
 /// What a message shows beside its words, and which of them are its title and its small print.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Parts {
-    pub(super) header: Option<String>,
-    pub(super) footer: Option<String>,
-    pub(super) buttons: Vec<Button>,
-    pub(super) links: Vec<Link>,
+pub(in crate::platforms) struct Parts {
+    pub(in crate::platforms) header: Option<String>,
+    pub(in crate::platforms) footer: Option<String>,
+    pub(in crate::platforms) buttons: Vec<Button>,
+    pub(in crate::platforms) links: Vec<Link>,
 }
 
 /// The file that a message carries.

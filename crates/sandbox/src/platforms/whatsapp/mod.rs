@@ -11,7 +11,7 @@
 
 mod envelope;
 mod errors;
-mod fill;
+pub(super) mod fill;
 mod inbound;
 mod media;
 mod message;
@@ -19,7 +19,7 @@ mod number;
 mod rules;
 mod send;
 mod statuses;
-mod templates;
+pub(super) mod templates;
 
 pub use self::number::{Refusals, Review, WhatsAppSettings};
 
@@ -187,8 +187,15 @@ impl Personality for WhatsApp {
 
     async fn verb(&self, shared: &Shared, account: &str, verb: &str, body: Value) -> Result<Value, Problem> {
         match verb {
-            "template" => templates::put(&mut shared.world(), account, body),
-            "template_status" => templates::set_status(&mut shared.world(), account, body),
+            "template" | "template_status" => {
+                let mut world = shared.world();
+                let waba = number::settings(&mut world, account)?.waba_id;
+                let keeper = templates::keeper(account, &waba);
+                match verb {
+                    "template" => templates::put(&mut world, &keeper, body),
+                    _ => templates::set_status(&mut world, &keeper, body),
+                }
+            }
             "handshake" => handshake(shared, account).await,
             "alert" => {
                 let field = body

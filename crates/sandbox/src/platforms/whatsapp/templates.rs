@@ -34,6 +34,14 @@ pub(super) struct Template {
 #[derive(Debug, Default)]
 pub(super) struct Catalogues(BTreeMap<String, Vec<Template>>);
 
+/// Whose catalogue it is: the node that holds it, and how its webhooks leave.
+#[derive(Debug, Clone)]
+pub(in crate::platforms) struct Keeper {
+    pub(in crate::platforms) account: String,
+    pub(in crate::platforms) node: String,
+    pub(in crate::platforms) tell: fn(&mut World, &str, &str, &Value),
+}
+
 /// A template as the control API takes it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,6 +66,16 @@ struct NewStatus {
     status: String,
     #[serde(default)]
     reason: Option<String>,
+}
+
+/// WhatsApp's own: the account that holds the number.
+pub(super) fn keeper(account: &str, waba: &str) -> Keeper {
+    let tell: fn(&mut World, &str, &str, &Value) = |world, account, field, value| {
+        if let Ok(settings) = number::settings(world, account) {
+            envelope::report(world, account, &settings.waba_id, field, value);
+        }
+    };
+    Keeper { account: account.to_owned(), node: waba.to_owned(), tell }
 }
 
 impl Template {
@@ -92,7 +110,7 @@ impl Template {
 }
 
 /// A text field, empty if it is missing.
-pub(super) fn word<'a>(object: &'a Value, name: &str) -> &'a str {
+pub(in crate::platforms) fn word<'a>(object: &'a Value, name: &str) -> &'a str {
     object.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -103,7 +121,7 @@ pub(super) fn find<'a>(world: &'a mut World, waba: &str, name: &str, language: &
 }
 
 /// `GET /{waba}/message_templates`, with Graph's paging.
-pub(super) fn list(world: &mut World, base_url: &str, waba: &str, call: &Call) -> Reply {
+pub(in crate::platforms) fn list(world: &mut World, base_url: &str, waba: &str, call: &Call) -> Reply {
     let empty = Vec::new();
     let all = world.shelves.of::<Catalogues>().0.get(waba).unwrap_or(&empty);
     let fits = |template: &&Template| {
@@ -149,7 +167,7 @@ fn cursor_of(template: &Template) -> String {
 }
 
 /// The object cut down to what `fields` names; Graph always adds the id.
-pub(super) fn selected(object: Value, fields: Option<&str>) -> Value {
+pub(in crate::platforms) fn selected(object: Value, fields: Option<&str>) -> Value {
     let (Some(fields), Value::Object(all)) = (fields, &object) else { return object };
     let wanted: BTreeSet<&str> = fields.split(',').map(str::trim).chain(["id"]).collect();
     Value::Object(
@@ -188,8 +206,8 @@ pub(super) fn create(world: &mut World, account: &str, waba: &str, body: &Value)
     };
     world.shelves.of::<Catalogues>().0.entry(waba.to_owned()).or_default().push(template);
     if number::settings(world, account).is_ok_and(|settings| settings.template_review == Review::Auto) {
-        let (account, template) = (account.to_owned(), id.clone());
-        world.later(Duration::from_millis(20), move |world| announce(world, &account, &template, "APPROVED", None));
+        let (keeper, template) = (keeper(account, waba), id.clone());
+        world.later(Duration::from_millis(20), move |world| announce(world, &keeper, &template, "APPROVED", None));
     }
     Ok(Reply::json(200, &json!({"id": id, "status": "PENDING", "category": category})))
 }
@@ -240,15 +258,14 @@ fn sound(name: &str, category: &str, components: &[Value], named: bool) -> Resul
 }
 
 /// The control verb `template`: makes or replaces one, approved unless said otherwise.
-pub(super) fn put(world: &mut World, account: &str, body: Value) -> Result<Value, Problem> {
+pub(in crate::platforms) fn put(world: &mut World, keeper: &Keeper, body: Value) -> Result<Value, Problem> {
     let new: NewTemplate =
         serde_json::from_value(body).map_err(|error| Problem::invalid(format!("template: {error}")))?;
-    let waba = number::settings(world, account)?.waba_id;
     let category = new.category.to_uppercase();
     let named = new.parameter_format.is_some_and(|format| format.eq_ignore_ascii_case("named"));
     sound(&new.name, &category, &new.components, named).map_err(Problem::invalid)?;
     let id = world.names.digits('6', 16);
-    let catalogue = world.shelves.of::<Catalogues>().0.entry(waba).or_default();
+    let catalogue = world.shelves.of::<Catalogues>().0.entry(keeper.node.clone()).or_default();
     let old = catalogue.iter().position(|one| one.name == new.name && one.language == new.language);
     let mut template = Template {
         id,
@@ -268,28 +285,26 @@ pub(super) fn put(world: &mut World, account: &str, body: Value) -> Result<Value
     template.id.clone_from(&slot.id);
     let (view, id, status) = (template.view(), template.id.clone(), template.status.clone());
     *slot = template;
-    announce(world, account, &id, &status, None);
+    announce(world, keeper, &id, &status, None);
     Ok(view)
 }
 
 /// The control verb `template_status`: sets a status and announces it.
-pub(super) fn set_status(world: &mut World, account: &str, body: Value) -> Result<Value, Problem> {
+pub(in crate::platforms) fn set_status(world: &mut World, keeper: &Keeper, body: Value) -> Result<Value, Problem> {
     let new: NewStatus =
         serde_json::from_value(body).map_err(|error| Problem::invalid(format!("template_status: {error}")))?;
-    let waba = number::settings(world, account)?.waba_id;
-    let catalogue = world.shelves.of::<Catalogues>().0.entry(waba).or_default();
+    let catalogue = world.shelves.of::<Catalogues>().0.entry(keeper.node.clone()).or_default();
     let found = catalogue.iter().find(|one| one.name == new.name && one.language == new.language);
     let id = found.map(|template| template.id.clone());
     let id =
         id.ok_or_else(|| Problem::not_found(format!("there is no template `{}` in {}", new.name, new.language)))?;
-    announce(world, account, &id, &new.status.to_uppercase(), new.reason.as_deref());
+    announce(world, keeper, &id, &new.status.to_uppercase(), new.reason.as_deref());
     one(world, &id).map(|(_, view)| view).ok_or_else(|| Problem::not_found("the template is gone"))
 }
 
 /// Sets a template's status and tells the webhook. A deleted one leaves the catalogue.
-fn announce(world: &mut World, account: &str, id: &str, event: &str, reason: Option<&str>) {
-    let Ok(settings) = number::settings(world, account) else { return };
-    let catalogue = world.shelves.of::<Catalogues>().0.entry(settings.waba_id.clone()).or_default();
+fn announce(world: &mut World, keeper: &Keeper, id: &str, event: &str, reason: Option<&str>) {
+    let catalogue = world.shelves.of::<Catalogues>().0.entry(keeper.node.clone()).or_default();
     let Some(template) = catalogue.iter_mut().find(|one| one.id == id) else { return };
     event.clone_into(&mut template.status);
     template.reason = reason.map(str::to_owned);
@@ -311,5 +326,5 @@ fn announce(world: &mut World, account: &str, id: &str, event: &str, reason: Opt
     if event == "DELETED" {
         catalogue.retain(|one| one.id != id);
     }
-    envelope::report(world, account, &settings.waba_id, "message_template_status_update", &value);
+    (keeper.tell)(world, &keeper.account, "message_template_status_update", &value);
 }

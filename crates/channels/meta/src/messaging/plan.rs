@@ -1,0 +1,189 @@
+//! What is split and what is refused, before anything leaves. Pure.
+
+use std::collections::BTreeSet;
+
+use transom_channel::{Capabilities, MediaRule, PlannedPart, TextLimit, Unsendable};
+use transom_domain::{Attachment, Body, Choice, Choices, Content, MediaKind, MediaSource};
+
+/// The longest text above buttons that stay (messenger.md 2.5).
+pub(super) const BUTTON_TEXT: TextLimit = TextLimit::Scalars(640);
+/// The most buttons that stay (messenger.md 2.5).
+pub(super) const MOST_BUTTONS: usize = 3;
+
+/// One part a request: the words first, then the files, in the order in which they were given. There are no captions
+/// (messenger.md 2.2, instagram.md 2). Pictures go together as far as the account takes several. A quote stays on the first.
+///
+/// # Errors
+/// [`Unsendable`] for what the account can't carry; templates are the platform's own to plan.
+pub fn plan(content: &Content, account: &Capabilities) -> Result<Vec<PlannedPart>, Unsendable> {
+    if let Some(quoted) = &content.reply_to {
+        if !account.quotes {
+            return Err(Unsendable::NotSupported { what: "a message that quotes another".to_owned() });
+        }
+        present("reply_to", quoted)?;
+    }
+    let bodies = match &content.body {
+        Body::Text { text, attachments } => split(text, attachments, account)?,
+        Body::Choices(choices) => {
+            check_choices(choices, account)?;
+            vec![content.body.clone()]
+        }
+        Body::Reaction(reaction) if account.reactions => {
+            present("reaction.to", &reaction.to)?;
+            vec![content.body.clone()]
+        }
+        Body::Reaction(_) => return Err(unsupported("a reaction")),
+        Body::Template(_) => return Err(unsupported("a template")),
+        Body::Location(_) => return Err(unsupported("a place")),
+        Body::Contacts { .. } => return Err(unsupported("a contact card")),
+        Body::Unsupported { what } => return Err(unsupported(&format!("`{what}`"))),
+    };
+    let quotes = std::iter::once(content.reply_to.clone()).chain(std::iter::repeat(None));
+    Ok(bodies.into_iter().zip(quotes).map(|(body, reply_to)| PlannedPart::one(Content { body, reply_to })).collect())
+}
+
+/// A part must be one that plan made: whole, and within the limits.
+///
+/// # Errors
+/// [`Unsendable`], as plan gives it.
+pub fn check_part(content: &Content, planned: &[PlannedPart]) -> Result<(), Unsendable> {
+    match planned {
+        [part] if part.content == *content => Ok(()),
+        parts => Err(Unsendable::TooMany { what: "requests for one part", count: parts.len(), max: 1 }),
+    }
+}
+
+fn split(text: &str, files: &[Attachment], account: &Capabilities) -> Result<Vec<Body>, Unsendable> {
+    if text.trim().is_empty() && files.is_empty() {
+        return Err(Unsendable::Empty);
+    }
+    fits("text", account.text, text)?;
+    files.iter().try_for_each(|file| check_file(file, account))?;
+    let words = Some(text).filter(|text| !text.trim().is_empty());
+    let words = words.map(|text| Body::Text { text: text.to_owned(), attachments: Vec::new() });
+    let groups = groups(files, usize::from(account.files_per_part));
+    let groups = groups.map(|group| Body::Text { text: String::new(), attachments: group.to_vec() });
+    Ok(words.into_iter().chain(groups).collect())
+}
+
+/// Neighbouring pictures together, at most `most` of them; every other file for itself.
+fn groups(files: &[Attachment], most: usize) -> impl Iterator<Item = &[Attachment]> {
+    let together = |one: &Attachment, next: &Attachment| (one.kind, next.kind) == (MediaKind::Image, MediaKind::Image);
+    files.chunk_by(together).flat_map(move |run| run.chunks(most.max(1)))
+}
+
+fn rule_of(kind: MediaKind, account: &Capabilities) -> Result<&MediaRule, Unsendable> {
+    let rule = account.media.iter().find(|rule| rule.kind == kind);
+    rule.ok_or_else(|| unsupported(&format!("a file of kind `{}`", kind.as_str())))
+}
+
+/// Type and size as far as they are known; [`check_bytes`] sees the rest when the bytes are there.
+fn check_file(file: &Attachment, account: &Capabilities) -> Result<(), Unsendable> {
+    let rule = rule_of(file.kind, account)?;
+    if let Some(mime) = &file.mime {
+        check_mime(rule, mime)?;
+    }
+    match &file.source {
+        MediaSource::Url { url } => {
+            if !url.starts_with("https://") {
+                return Err(malformed("attachment.url", "the platform fetches files from public https addresses only"));
+            }
+            check_size(rule, file.size, rule.max_bytes_by_url.unwrap_or(rule.max_bytes))
+        }
+        MediaSource::Platform { id, .. } => {
+            present("attachment.id", id)?;
+            check_size(rule, file.size, rule.max_bytes)
+        }
+        MediaSource::Stored { .. } => check_size(rule, file.size, rule.max_bytes),
+    }
+}
+
+/// The same for bytes in hand.
+pub(super) fn check_bytes(kind: MediaKind, mime: &str, size: u64, account: &Capabilities) -> Result<(), Unsendable> {
+    let rule = rule_of(kind, account)?;
+    check_mime(rule, mime)?;
+    check_size(rule, Some(size), rule.max_bytes)
+}
+
+fn check_mime(rule: &MediaRule, mime: &str) -> Result<(), Unsendable> {
+    if rule.accepts(mime) {
+        return Ok(());
+    }
+    let mime = mime.chars().take(100).collect();
+    Err(Unsendable::MediaType { kind: rule.kind.as_str(), mime, accepted: rule.mimes.clone() })
+}
+
+fn check_size(rule: &MediaRule, size: Option<u64>, max: u64) -> Result<(), Unsendable> {
+    match size {
+        Some(0) => Err(malformed("attachment", "the file is empty")),
+        Some(size) if size > max => Err(Unsendable::MediaSize { kind: rule.kind.as_str(), size, max }),
+        _ => Ok(()),
+    }
+}
+
+/// Whether these buttons can stay under the words; otherwise they are quick replies, which go away with the tap.
+pub(super) fn stay(choices: &Choices) -> bool {
+    choices.buttons.len() <= MOST_BUTTONS && BUTTON_TEXT.fits(&choices.text)
+}
+
+fn check_choices(choices: &Choices, account: &Capabilities) -> Result<(), Unsendable> {
+    let Some(rule) = account.choices else { return Err(unsupported("a message with buttons")) };
+    if choices.list.is_some() {
+        return Err(unsupported("a list to choose from"));
+    }
+    if choices.header.is_some() || choices.footer.is_some() {
+        return Err(unsupported("a line above or below a message with buttons"));
+    }
+    present("text", &choices.text)?;
+    fits("text", rule.text, &choices.text)?;
+    let (count, most) = (choices.buttons.len(), usize::from(rule.max_buttons));
+    if count == 0 {
+        return Err(malformed("choices", "give at least one button"));
+    }
+    if count > most {
+        return Err(Unsendable::TooMany { what: "buttons", count, max: most });
+    }
+    if choices.buttons.iter().any(|button| button.url.is_some()) {
+        // An address needs a button that stays.
+        fits("text above a button with an address", BUTTON_TEXT, &choices.text)?;
+        if count > MOST_BUTTONS {
+            return Err(Unsendable::TooMany { what: "buttons beside one with an address", count, max: MOST_BUTTONS });
+        }
+    }
+    let mut known = BTreeSet::new();
+    for Choice { id, title, url, .. } in &choices.buttons {
+        present("button.title", title)?;
+        fits("button", rule.button_title, title)?;
+        match url.as_deref() {
+            Some(url) if url.starts_with("https://") || url.starts_with("http://") => {}
+            Some(_) => return Err(malformed("button.url", "an address begins with https:// or http://")),
+            None => {
+                present("button.id", id)?;
+                fits("button id", rule.button_id, id)?;
+                if !known.insert(id) {
+                    return Err(malformed("choices", "each button needs an id of its own"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn present(field: &str, text: &str) -> Result<(), Unsendable> {
+    if text.trim().is_empty() { Err(malformed(field, "it must not be empty")) } else { Ok(()) }
+}
+
+fn fits(place: &'static str, limit: TextLimit, text: &str) -> Result<(), Unsendable> {
+    if limit.fits(text) {
+        return Ok(());
+    }
+    Err(Unsendable::TooLong { place, length: limit.length(text), max: limit.max(), unit: limit.unit() })
+}
+
+fn unsupported(what: &str) -> Unsendable {
+    Unsendable::NotSupported { what: what.to_owned() }
+}
+
+fn malformed(field: &str, reason: &str) -> Unsendable {
+    Unsendable::Malformed { field: field.to_owned(), reason: reason.to_owned() }
+}

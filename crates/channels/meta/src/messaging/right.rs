@@ -1,0 +1,101 @@
+//! By what right a request leaves: written from the permit, so that no code can claim another.
+
+use transom_channel::{OutboundPart, Unsendable};
+use transom_windows::{Basis, Permit, Sender};
+
+use super::Recipient;
+
+/// The tag of a person's answer after the window (messenger.md 1.3).
+const HUMAN_AGENT: &str = "HUMAN_AGENT";
+/// The policies' word for one message to whoever commented (messenger.md 1.4, instagram.md 1.3).
+const PRIVATE_REPLY: &str = "private_reply";
+/// Stands before a reference that is a post and not a comment.
+const POST: &str = "post:";
+/// Tags that go with a content of their own, which no message of ours is.
+const WITH_OTHER_CONTENT: &[&str] = &["CUSTOMER_FEEDBACK"];
+
+/// Recipient, `messaging_type` and tag of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Right<'p> {
+    /// Whom to.
+    pub recipient: Recipient<'p>,
+    /// `RESPONSE`, `UPDATE`, `MESSAGE_TAG` or `UTILITY` (messenger.md 1.2).
+    pub messaging_type: &'static str,
+    /// The tag of `MESSAGE_TAG`.
+    pub tag: Option<&'p str>,
+}
+
+impl<'p> Right<'p> {
+    /// The right that a part's permit gives. `address` is the kind of the platform's own ids.
+    ///
+    /// # Errors
+    /// [`Unsendable`] when the person has no such address, or the permit's tag is not for this content or sender.
+    pub fn of(part: &'p OutboundPart, address: &str) -> Result<Self, Unsendable> {
+        let permit = part.permit();
+        let known = part.to().address(address).map(str::trim).filter(|id| !id.is_empty());
+        let to_known = || {
+            known
+                .map(Recipient::Id)
+                .ok_or_else(|| malformed("identity", format!("there is no address of kind `{address}`")))
+        };
+        if part.template().is_some() {
+            return Ok(Self { recipient: to_known()?, messaging_type: "UTILITY", tag: None });
+        }
+        match permit.basis() {
+            Basis::FreeForm | Basis::Initiated => {
+                Ok(Self { recipient: to_known()?, messaging_type: answer_or_news(permit.sender()), tag: None })
+            }
+            Basis::Tagged { tag } if tag.as_ref() == PRIVATE_REPLY => {
+                Ok(Self { recipient: commenter(permit)?, messaging_type: "RESPONSE", tag: None })
+            }
+            Basis::Tagged { tag } => {
+                let tag: &'p str = tag.as_ref();
+                check_tag(tag, permit.sender())?;
+                Ok(Self { recipient: to_known()?, messaging_type: "MESSAGE_TAG", tag: Some(tag) })
+            }
+            Basis::Template { .. } => Err(malformed("template", "the permit is for an approved template only")),
+        }
+    }
+
+    /// Whether it leaves inside the standard window, where quotes and reactions are allowed.
+    pub fn is_standard(&self) -> bool {
+        matches!((self.messaging_type, self.recipient), ("RESPONSE" | "UPDATE", Recipient::Id(_)))
+    }
+
+    /// Whether it is the one message to whoever commented.
+    pub fn is_private_reply(&self) -> bool {
+        !matches!(self.recipient, Recipient::Id(_))
+    }
+}
+
+/// Somebody answers, or the business speaks up by itself (messenger.md 1.2).
+fn answer_or_news(sender: Sender) -> &'static str {
+    match sender {
+        Sender::Human | Sender::Bot => "RESPONSE",
+        Sender::Automation | Sender::Broadcast => "UPDATE",
+    }
+}
+
+fn commenter(permit: &Permit) -> Result<Recipient<'_>, Unsendable> {
+    let reference = permit.reference().unwrap_or_default();
+    match reference.strip_prefix(POST) {
+        Some(post) if !post.is_empty() => Ok(Recipient::PostId(post)),
+        None if !reference.is_empty() => Ok(Recipient::CommentId(reference)),
+        _ => Err(malformed("permit", "a private reply needs the comment or post that it answers")),
+    }
+}
+
+/// What the platform forbids whatever a policy says: a bot under `HUMAN_AGENT`, a tag without its content.
+fn check_tag(tag: &str, sender: Sender) -> Result<(), Unsendable> {
+    if tag == HUMAN_AGENT && sender != Sender::Human {
+        return Err(malformed("permit", format!("{HUMAN_AGENT} is for a person's message only, not for {sender}")));
+    }
+    if WITH_OTHER_CONTENT.contains(&tag) {
+        return Err(Unsendable::NotSupported { what: format!("the template that goes with the tag {tag}") });
+    }
+    Ok(())
+}
+
+fn malformed(field: &str, reason: impl Into<String>) -> Unsendable {
+    Unsendable::Malformed { field: field.to_owned(), reason: reason.into() }
+}

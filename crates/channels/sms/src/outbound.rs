@@ -1,0 +1,157 @@
+//! From content to parts: what fits, what is refused, and what it costs. Pure.
+
+use transom_channel::{Capabilities, PlannedPart, Unsendable};
+use transom_domain::{Attachment, Body, Content, MediaSource};
+use url::Url;
+
+use crate::capabilities::{MAX_FILES, MAX_TOTAL, TEXT};
+use crate::segments::Segments;
+
+/// Splits content into messages: words with up to ten files, then the other files.
+pub(crate) fn plan(content: &Content, known: &Capabilities) -> Result<Vec<PlannedPart>, Unsendable> {
+    if content.reply_to.is_some() {
+        return Err(not_supported("quotes of earlier messages"));
+    }
+    let what = match &content.body {
+        Body::Text { text, attachments } => return split(text, attachments, known),
+        Body::Choices(_) => "buttons and lists",
+        Body::Location(_) => "places; send a link to a map",
+        Body::Contacts { .. } => "contact cards",
+        Body::Reaction(_) => "reactions",
+        Body::Template(_) => "message templates",
+        Body::Unsupported { .. } => "content that could not be read",
+    };
+    Err(not_supported(what))
+}
+
+fn split(text: &str, files: &[Attachment], known: &Capabilities) -> Result<Vec<PlannedPart>, Unsendable> {
+    let blank = text.trim().is_empty();
+    if blank && files.is_empty() {
+        return Err(Unsendable::Empty);
+    }
+    if !TEXT.fits(text) {
+        return Err(Unsendable::TooLong {
+            place: "text",
+            length: TEXT.length(text),
+            max: TEXT.max(),
+            unit: TEXT.unit(),
+        });
+    }
+    files.iter().try_for_each(|file| check_file(file, known))?;
+    let words = if blank { "" } else { text };
+    if files.is_empty() {
+        return Ok(vec![part(words, &[])]);
+    }
+    let groups = grouped(files);
+    Ok(groups.iter().enumerate().map(|(n, files)| part(if n == 0 { words } else { "" }, files)).collect())
+}
+
+/// A text costs its segments; a message with files is one, whatever it says.
+fn part(text: &str, files: &[Attachment]) -> PlannedPart {
+    let cost = if files.is_empty() { Segments::of(text).count } else { 1 };
+    let body = Body::Text { text: text.to_owned(), attachments: files.to_vec() };
+    PlannedPart { content: Content { body, reply_to: None }, cost }
+}
+
+/// Files in their order, as many to a message as it takes by number and by size.
+fn grouped(files: &[Attachment]) -> Vec<Vec<Attachment>> {
+    let mut groups: Vec<Vec<Attachment>> = Vec::new();
+    let mut total = 0;
+    for file in files {
+        let size = file.size.unwrap_or_default();
+        match groups.last_mut() {
+            Some(group) if group.len() < MAX_FILES && total + size <= MAX_TOTAL => {
+                total += size;
+                group.push(file.clone());
+            }
+            _ => {
+                total = size;
+                groups.push(vec![file.clone()]);
+            }
+        }
+    }
+    groups
+}
+
+fn check_file(file: &Attachment, known: &Capabilities) -> Result<(), Unsendable> {
+    let kind = file.kind.as_str();
+    let rule = known.media.iter().find(|rule| rule.kind == file.kind);
+    let rule = rule.ok_or_else(|| match known.media.is_empty() {
+        true => not_supported("files; send a link, or set `mms` if the sender can"),
+        false => not_supported(&format!("a file of kind `{kind}`")),
+    })?;
+    match &file.source {
+        MediaSource::Url { url } if !Url::parse(url).is_ok_and(|url| url.scheme() == "https") => {
+            return Err(Unsendable::Malformed {
+                field: "attachment".to_owned(),
+                reason: "files are fetched from public https addresses only".to_owned(),
+            });
+        }
+        MediaSource::Platform { .. } => {
+            return Err(not_supported("files of another message; send them from your own store"));
+        }
+        MediaSource::Url { .. } | MediaSource::Stored { .. } => {}
+    }
+    if let Some(mime) = file.mime.as_ref().filter(|mime| !rule.accepts(mime)) {
+        let (mime, accepted) = (mime.chars().take(100).collect(), rule.mimes.clone());
+        return Err(Unsendable::MediaType { kind, mime, accepted });
+    }
+    match file.size {
+        Some(size) if size > rule.max_bytes => Err(Unsendable::MediaSize { kind, size, max: rule.max_bytes }),
+        _ => Ok(()),
+    }
+}
+
+fn not_supported(what: &str) -> Unsendable {
+    Unsendable::NotSupported { what: what.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capabilities::capabilities;
+    use rstest::rstest;
+    use transom_domain::{Location, MediaKind};
+
+    fn picture(size: Option<u64>) -> Attachment {
+        let source = MediaSource::Url { url: "https://files.example/a.jpg".into() };
+        Attachment { kind: MediaKind::Image, source, mime: Some("image/jpeg".into()), file_name: None, size }
+    }
+
+    fn with_files(text: &str, attachments: Vec<Attachment>) -> Content {
+        Content { body: Body::Text { text: text.into(), attachments }, reply_to: None }
+    }
+
+    fn costs(content: &Content) -> Vec<u32> {
+        plan(content, &capabilities(true, false)).unwrap().iter().map(|part| part.cost).collect()
+    }
+
+    #[test]
+    fn a_text_costs_its_segments_and_files_cost_one() {
+        assert_eq!(costs(&Content::text("a".repeat(161))), [2]);
+        assert_eq!(costs(&Content::text("я".repeat(1_600))), [24]);
+        assert_eq!(costs(&with_files(&"я".repeat(200), vec![picture(None)])), [1]);
+        assert_eq!(costs(&with_files("", vec![picture(None); 11])), [1, 1]);
+        // Each fits, and two of them together do not.
+        assert_eq!(costs(&with_files("", vec![picture(Some(MAX_TOTAL)), picture(Some(1)), picture(Some(1))])), [1, 1]);
+    }
+
+    #[rstest]
+    #[case(Content::text(" "), "message_empty")]
+    #[case(Content::text("x".repeat(1_601)), "text_too_long")]
+    #[case(Content { reply_to: Some("SM1".into()), ..Content::text("x") }, "not_supported_by_channel")]
+    #[case(with_files("", vec![picture(Some(MAX_TOTAL + 1))]), "media_too_large")]
+    #[case(with_files("", vec![Attachment { mime: Some("image/tiff".into()), ..picture(None) }]), "media_type_not_accepted")]
+    #[case(with_files("", vec![Attachment { kind: MediaKind::Sticker, ..picture(None) }]), "not_supported_by_channel")]
+    #[case(with_files("", vec![Attachment { source: MediaSource::Url { url: "http://a.example/a.jpg".into() }, ..picture(None) }]), "content_malformed")]
+    #[case(Content { body: Body::Location(Location { latitude: 1.0, longitude: 1.0, name: None, address: None }), reply_to: None }, "not_supported_by_channel")]
+    fn what_does_not_fit_is_refused(#[case] content: Content, #[case] code: &str) {
+        assert_eq!(plan(&content, &capabilities(true, false)).unwrap_err().code(), code);
+    }
+
+    #[test]
+    fn without_mms_no_file_leaves() {
+        let refused = plan(&with_files("", vec![picture(None)]), &capabilities(false, false)).unwrap_err();
+        assert!(refused.to_string().contains("`mms`"), "{refused}");
+    }
+}

@@ -1,0 +1,30 @@
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use serde_json::json;
+use transom_sandbox::Act;
+use transom_storage::both_databases;
+
+use crate::{Part, play, writes};
+
+static PART: Part = Part { platform: "messenger", limits: &[], categories: &["utility"], acts: acts, refuses: true };
+
+/// Mostly what opens nothing, or the seven days of a person's answer would hardly ever end.
+fn acts(random: &mut StdRng, who: &str) -> Act {
+    let other = |kind: &str, data| Act::Other { kind: kind.to_owned(), data };
+    match random.random_range(0..20) {
+        0..3 => writes(random, who),
+        3 => Act::Start { payload: None },
+        4 => other("referral", json!({ "ref": "qr7", "source": "SHORTLINK", "type": "OPEN_THREAD" })),
+        5 => other("optin", json!({ "ref": "cart9" })),
+        6..9 => other("referral", json!({ "ref": "spring", "source": "ADS", "type": "OPEN_THREAD" })),
+        9..12 => other("optin", json!({ "type": "notification_messages" })),
+        12..15 => Act::Echo { text: "a colleague in the Page's inbox".to_owned() },
+        _ => Act::Read,
+    }
+}
+
+both_databases! {
+    async fn messenger(db: TestDatabase) {
+        play(&PART, db).await;
+    }
+}
