@@ -9,6 +9,7 @@ pub mod messenger;
 pub mod sms;
 pub mod telegram;
 pub mod tiktok;
+pub mod wechat;
 pub mod whatsapp;
 
 pub(crate) mod kit;
@@ -38,6 +39,7 @@ pub(crate) fn all() -> Vec<Box<dyn Personality>> {
         Box::new(line::Line),
         Box::new(sms::Sms),
         Box::new(tiktok::TikTok),
+        Box::new(wechat::WeChat),
         Box::new(messenger::personality()),
         Box::new(instagram::personality()),
     ];
@@ -115,6 +117,11 @@ pub(crate) trait Personality: Send + Sync + 'static {
     /// A webhook as it goes over the wire, from its body as it was reported and the number of tries before.
     fn wire(&self, body: &str, _tries: usize) -> Wire {
         Wire::json(body)
+    }
+
+    /// The same with its proof, where that stands in the address, or where the body is encrypted.
+    fn seal(&self, _world: &mut World, _account: &Account, wire: Wire, _url: &str, _badly: bool) -> Wire {
+        wire
     }
 
     /// A control verb of this platform alone.
