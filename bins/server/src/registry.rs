@@ -25,6 +25,7 @@ platforms! {
     "sms" transom::sms::Sms;
     "telegram" transom::telegram::Telegram;
     "tiktok" transom::tiktok::TikTok;
+    "wechat" transom::wechat::WeChat;
     "whatsapp" transom::whatsapp::WhatsApp;
 }
 

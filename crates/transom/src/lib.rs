@@ -14,6 +14,8 @@ pub use transom_sms as sms;
 pub use transom_telegram as telegram;
 #[cfg(feature = "tiktok")]
 pub use transom_tiktok as tiktok;
+#[cfg(feature = "wechat")]
+pub use transom_wechat as wechat;
 #[cfg(feature = "whatsapp")]
 pub use transom_whatsapp as whatsapp;
 pub use transom_windows as windows;
@@ -46,6 +48,8 @@ pub fn platforms() -> Vec<std::sync::Arc<dyn channel::Platform>> {
         std::sync::Arc::new(telegram::Telegram),
         #[cfg(feature = "tiktok")]
         std::sync::Arc::new(tiktok::TikTok),
+        #[cfg(feature = "wechat")]
+        std::sync::Arc::new(wechat::WeChat),
         #[cfg(feature = "whatsapp")]
         std::sync::Arc::new(whatsapp::WhatsApp),
     ]

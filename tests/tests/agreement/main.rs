@@ -21,6 +21,7 @@ mod messenger;
 mod sms;
 mod telegram;
 mod tiktok;
+mod wechat;
 mod whatsapp;
 
 use std::collections::BTreeMap;

@@ -57,7 +57,8 @@ pub(crate) fn capabilities(video: bool) -> Capabilities {
         pacing: Pacing {
             // 500,000 calls a day (unsure), and a quota a minute that is not documented (1.2).
             account: Rate { burst: at_once(20), each: Duration::milliseconds(100) },
-            recipient: Rate { burst: at_once(5), each: Duration::SECOND },
+            // None is documented: what a customer may get in two days at all is hardly more.
+            recipient: Rate { burst: at_once(20), each: Duration::milliseconds(200) },
             concurrency: at_once(8),
         },
         addresses: vec![AddressRule { kind: OPENID, can_start: false, from: None }],

@@ -6,6 +6,7 @@ mod messenger;
 mod sms;
 mod telegram;
 mod tiktok;
+mod wechat;
 mod whatsapp;
 
 use async_trait::async_trait;
@@ -56,6 +57,7 @@ pub fn cast() -> Vec<&'static dyn Cast> {
         &messenger::Messenger,
         &instagram::Instagram,
         &sms::Sms,
+        &wechat::WeChat,
     ];
     all
 }
