@@ -94,8 +94,14 @@ impl Cast for WeChat {
             scene.sends_text(&format!("Answer {number}"), &format!("message {number} goes out")).await?;
         }
         let sixth = scene.post("messages", json!({ "type": "reply", "text": "Answer 6" })).await?.expect(202)?;
-        scene.wait_state(sixth.text("/id").unwrap_or_default(), &["failed"]).await?;
-        check(scene.ledger().len() == 5, "WeChat refuses the sixth, and it did not arrive", &json!(45_047))?;
+        let path = format!("/messages/{}", sixth.text("/id").unwrap_or_default());
+        let withheld = || async {
+            let message = scene.api.get(&path).await?.expect(200)?;
+            Ok((message.text("/state") == Some("withheld")).then_some(()))
+        };
+        world.until("WeChat refuses the sixth message", withheld).await?;
+        let arrived = scene.ledger().len();
+        check(arrived == 5, "WeChat refuses the sixth: it is withheld and did not arrive", &json!(arrived))?;
         scene.refuses_text("Answer 7", "the refusal is believed: the seventh is not even tried").await?;
         scene.writes("Hello?")?;
         scene.until_window("Kai writes again", "open").await?;
