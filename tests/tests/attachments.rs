@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use transom_domain::{ConversationId, SettableClock};
 use transom_sandbox::{Act, MediaAct, NewCustomer};
 use transom_storage::both_databases;
-use transom_storage::test_support::TestDatabase;
 use transom_tests::Stage;
 
 const NAME: &str = "Mara Klein";

@@ -17,7 +17,7 @@ both_databases! {
         let world = &stage.world;
         let first = world.account("whatsapp").unwrap().clone();
         let waba = world.control().account(&first.at_sandbox).unwrap().settings["waba_id"].as_str().unwrap().to_owned();
-        let mut number = async |id: &str, waba: &str| {
+        let number = async |id: &str, waba: &str| {
             let settings = BTreeMap::from([
                 ("phone_number_id".to_owned(), SecretString::from(id.to_owned())),
                 ("waba_id".to_owned(), SecretString::from(waba.to_owned())),

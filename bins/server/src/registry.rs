@@ -19,12 +19,14 @@ macro_rules! platforms {
 }
 
 platforms! {
+    "http" transom::http::Http;
     "instagram" transom::instagram::Instagram;
     "line" transom::line::Line;
     "messenger" transom::messenger::Messenger;
     "sms" transom::sms::Sms;
     "telegram" transom::telegram::Telegram;
     "tiktok" transom::tiktok::TikTok;
+    "viber" transom::viber::Viber;
     "wechat" transom::wechat::WeChat;
     "whatsapp" transom::whatsapp::WhatsApp;
 }

@@ -38,7 +38,7 @@ pub struct Server {
     local_addr: SocketAddr,
     base_url: String,
     stop: CancellationToken,
-    background: Background,
+    background: Option<Background>,
     accepting: JoinHandle<()>,
     upkeep: JoinHandle<()>,
 }
@@ -113,6 +113,17 @@ impl Server {
     /// # Errors
     /// [`StartError`] says what has to be mended.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let mut server = Self::start_without_background(config, clock).await?;
+        server.background = Some(Background::start(&server.desk));
+        Ok(server)
+    }
+
+    /// The same without background work: what comes in is stored, and nothing is applied, sent or woken by itself. For whoever
+    /// does that step by step, such as a benchmark.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_without_background(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         metrics::recorder();
         let desk = open(&config, clock).await?;
         let (_, secret) = config.master_keys()?;
@@ -132,12 +143,11 @@ impl Server {
         let stop = CancellationToken::new();
         let limits = config.limits.clone();
         let state = Arc::new(State::new(desk.clone(), config, secret, public_url, stop.clone()));
-        let background = Background::start(&desk);
         let endpoint = routes(state);
         let accepting = tokio::spawn(accept::serve(listener, endpoint, limits, stop.clone(), REQUESTS));
         let upkeep = tokio::spawn(metrics::upkeep(stop.clone()));
         tracing::info!(address = %local_addr, "listening");
-        Ok(Self { desk, local_addr, base_url, stop, background, accepting, upkeep })
+        Ok(Self { desk, local_addr, base_url, stop, background: None, accepting, upkeep })
     }
 
     /// Where it listens.
@@ -171,7 +181,12 @@ impl Server {
                 tracing::warn!(%error, "the accept loop failed");
             }
         };
-        tokio::join!(requests, background.stop(SENDS));
+        let background = async {
+            if let Some(background) = background {
+                background.stop(SENDS).await;
+            }
+        };
+        tokio::join!(requests, background);
         upkeep.abort();
         match tokio::time::timeout(CLOSING, desk.storage().close()).await {
             Ok(Ok(())) => tracing::info!("stopped"),

@@ -22,6 +22,11 @@ pub trait Platform: fmt::Debug + Send + Sync + 'static {
         &[]
     }
 
+    /// Whether its accounts may follow a policy of that platform: of their own, and of others where it only carries for them.
+    fn follows(&self, platform: &str) -> bool {
+        platform == self.name()
+    }
+
     /// What must be told to connect an account.
     fn settings(&self) -> &'static [SettingField];
 

@@ -42,20 +42,46 @@ pub(crate) async fn record(
     transition: &Transition,
     change: &Change<'_>,
 ) -> Result<(), DeskError> {
-    let before = &stored.conversation;
-    if transition.new_episode {
-        let start = EpisodeStart { cause: change.cause.to_owned(), message: change.message, by: change.by.clone() };
+    let Traces { begins, ends, events, lines } = traces(ids, stored, transition, change);
+    if let Some(start) = begins {
         tx.begin_episode(after, &start, change.now).await?;
     }
-    if transition.to == Status::Closed && transition.from != Status::Closed {
-        let end = EpisodeEnd {
-            by: change.by.clone(),
-            category: change.category.map(str::to_owned),
-            note: change.note.map(str::to_owned),
-        };
-        tx.end_episode(before, &end, change.now).await?;
+    if let Some(end) = ends {
+        tx.end_episode(&stored.conversation, &end, change.now).await?;
     }
     tx.save_conversation(after, change.now).await?;
+    tx.emit_all(&events).await?;
+    Ok(tx.insert_messages(&lines, change.now).await?)
+}
+
+/// What a transition leaves behind beside the conversation itself.
+#[derive(Debug)]
+pub(crate) struct Traces {
+    pub(crate) begins: Option<EpisodeStart>,
+    pub(crate) ends: Option<EpisodeEnd>,
+    pub(crate) events: Vec<NewEvent>,
+    /// Lines in the conversation's history.
+    pub(crate) lines: Vec<(NewMessage, ContactId)>,
+}
+
+/// What a transition from the stored state leaves behind.
+pub(crate) fn traces(
+    ids: &dyn Ids,
+    stored: &StoredConversation,
+    transition: &Transition,
+    change: &Change<'_>,
+) -> Traces {
+    let begins = transition.new_episode.then(|| EpisodeStart {
+        cause: change.cause.to_owned(),
+        message: change.message,
+        by: change.by.clone(),
+    });
+    let closes = transition.to == Status::Closed && transition.from != Status::Closed;
+    let ends = closes.then(|| EpisodeEnd {
+        by: change.by.clone(),
+        category: change.category.map(str::to_owned),
+        note: change.note.map(str::to_owned),
+    });
     let data = json!({
         "from": transition.from,
         "to": transition.to,
@@ -66,25 +92,41 @@ pub(crate) async fn record(
         "message": change.message,
         "category": change.category,
     });
-    let mut events = Vec::new();
+    let mut kinds = Vec::new();
     if transition.from != transition.to {
-        events.push(match transition.to {
+        kinds.push(match transition.to {
             Status::Open => "conversation.opened",
             Status::Snoozed { .. } => "conversation.snoozed",
             Status::Closed => "conversation.closed",
         });
     }
     if transition.assigned_from != transition.assigned_to {
-        events.push("conversation.assigned");
+        kinds.push("conversation.assigned");
     }
-    for kind in events {
-        emit(tx, ids, stored, kind, data.clone(), change.now).await?;
-        activity(tx, ids, stored, kind, &data, change).await?;
-    }
-    Ok(())
+    let events = kinds.iter().map(|kind| event(ids, stored, kind, data.clone(), change.now)).collect();
+    let lines = kinds.iter().map(|kind| (activity(ids, stored, kind, &data, change), stored.contact)).collect();
+    Traces { begins, ends, events, lines }
 }
 
 /// An event about a conversation.
+pub(crate) fn event(
+    ids: &dyn Ids,
+    stored: &StoredConversation,
+    kind: &str,
+    data: serde_json::Value,
+    at: OffsetDateTime,
+) -> NewEvent {
+    NewEvent {
+        id: EventId::new(ids),
+        kind: kind.to_owned(),
+        conversation: Some(stored.conversation.id),
+        contact: Some(stored.contact),
+        data,
+        at,
+    }
+}
+
+/// Tells an event about a conversation.
 pub(crate) async fn emit(
     tx: &Tx,
     ids: &dyn Ids,
@@ -93,15 +135,7 @@ pub(crate) async fn emit(
     data: serde_json::Value,
     at: OffsetDateTime,
 ) -> Result<(), DeskError> {
-    let event = NewEvent {
-        id: EventId::new(ids),
-        kind: kind.to_owned(),
-        conversation: Some(stored.conversation.id),
-        contact: Some(stored.contact),
-        data,
-        at,
-    };
-    Ok(tx.emit(&event).await?)
+    Ok(tx.emit(&event(ids, stored, kind, data, at)).await?)
 }
 
 /// Tells what happened in the workspace, outside of any conversation.
@@ -118,15 +152,14 @@ pub(crate) async fn tell(
 }
 
 /// A line in the conversation's history.
-async fn activity(
-    tx: &Tx,
+fn activity(
     ids: &dyn Ids,
     stored: &StoredConversation,
     kind: &str,
     data: &serde_json::Value,
     change: &Change<'_>,
-) -> Result<(), DeskError> {
-    let line = NewMessage {
+) -> NewMessage {
+    NewMessage {
         message: Message {
             id: MessageId::new(ids),
             conversation: stored.conversation.id,
@@ -144,6 +177,5 @@ async fn activity(
         payload: None,
         permit: None,
         extra: json!({ "activity": kind, "data": data }),
-    };
-    Ok(tx.insert_message(&line, change.now).await?)
+    }
 }

@@ -298,13 +298,13 @@ fn known_policy(desk: &Desk, platform: &Arc<dyn Platform>, wished: Option<&str>)
         })?;
         return Ok(own.name().to_owned());
     };
-    match desk.policies().get(name).filter(|policy| policy.platform() == platform.name()) {
+    match desk.policies().get(name).filter(|policy| platform.follows(policy.platform())) {
         Some(policy) => Ok(policy.name().to_owned()),
         None => {
             let fitting: Vec<&str> = desk
                 .policies()
                 .iter()
-                .filter(|policy| policy.platform() == platform.name())
+                .filter(|policy| platform.follows(policy.platform()))
                 .map(transom_windows::Policy::name)
                 .collect();
             let detail = format!("{} has no policy `{name}`; it has {}", platform.name(), fitting.join(", "));

@@ -62,7 +62,7 @@ pub async fn change(
     changed
 }
 
-/// Removes a connection, and if that is said its channels with it, as [`channels::remove`](crate::channels::remove) does.
+/// Removes a connection, and if that is said its channels with it, as [`crate::channels::remove`] does.
 ///
 /// # Errors
 /// [`DeskError::NotFound`]; [`DeskError::Conflict`] while it has channels and nothing is said of them.

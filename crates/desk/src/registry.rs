@@ -68,6 +68,15 @@ pub(crate) struct LiveChannels {
     ports: Ports,
     accounts: Mutex<HashMap<(WorkspaceId, ChannelAccountId), Live>>,
     hooks: Mutex<HashMap<(WorkspaceId, ConnectionId), LiveHook>>,
+    /// Whose webhook address it is; of those that there are.
+    addresses: Mutex<HashMap<String, Address>>,
+}
+
+#[derive(Debug, Clone)]
+struct Address {
+    scope: WorkspaceScope,
+    connection: ConnectionId,
+    looked_at: OffsetDateTime,
 }
 
 #[derive(Debug, Clone)]
@@ -92,7 +101,8 @@ pub(crate) struct Hook {
 
 impl LiveChannels {
     pub(crate) fn new(registry: Registry, storage: Storage, files: Option<Files>, ports: Ports) -> Self {
-        Self { registry, storage, files, ports, accounts: Mutex::default(), hooks: Mutex::default() }
+        let (accounts, hooks, addresses) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { registry, storage, files, ports, accounts, hooks, addresses }
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -138,6 +148,29 @@ impl LiveChannels {
         Ok((live.account, live.channel))
     }
 
+    /// The connection whose webhook address has this public id.
+    pub(crate) async fn address(
+        &self,
+        storage: &Storage,
+        public_id: &str,
+    ) -> Result<Option<(WorkspaceScope, ConnectionId)>, DeskError> {
+        let now = self.ports.clock.now();
+        if let Some(known) = lock(&self.addresses).get(public_id).filter(|known| is_fresh(known.looked_at, now)) {
+            return Ok(Some((known.scope.clone(), known.connection)));
+        }
+        let found = storage.scope_of_public_id(public_id).await?;
+        let mut addresses = lock(&self.addresses);
+        match &found {
+            // Only what exists is remembered: nobody fills the memory with guesses.
+            None => drop(addresses.remove(public_id)),
+            Some((scope, connection)) => {
+                let known = Address { scope: scope.clone(), connection: *connection, looked_at: now };
+                addresses.insert(public_id.to_owned(), known);
+            }
+        }
+        Ok(found)
+    }
+
     /// What verifies and reads the calls of a connection; `None` when there is no such connection.
     pub(crate) async fn hook(
         &self,
@@ -164,6 +197,7 @@ impl LiveChannels {
     pub(crate) fn forget(&self, scope: &WorkspaceScope) {
         lock(&self.accounts).retain(|(workspace, _), _| *workspace != scope.workspace());
         lock(&self.hooks).retain(|(workspace, _), _| *workspace != scope.workspace());
+        lock(&self.addresses).retain(|_, address| address.scope.workspace() != scope.workspace());
     }
 }
 

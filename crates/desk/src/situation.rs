@@ -47,16 +47,9 @@ impl Situation {
         Ok(Self::restore(identity, (account, channel, policy), &Snapshot { person, account: in_account }))
     }
 
-    /// What is known of a person whose facts were just read with them.
-    pub(crate) async fn of_met(
-        reader: &Reader,
-        met: &Met,
-        wires: Wires,
-        now: OffsetDateTime,
-    ) -> Result<Self, DeskError> {
-        let (account, _, policy) = &wires;
-        let in_account = reader.quota_facts(account, met.identity.id, policy, None, now).await?;
-        Ok(Self::restore(met.identity.clone(), wires, &Snapshot { person: met.facts.clone(), account: in_account }))
+    /// What is known of a person whose facts were just read with them, on an account whose facts are known too.
+    pub(crate) fn on(met: &Met, wires: Wires, in_account: transom_windows::Account) -> Self {
+        Self::restore(met.identity.clone(), wires, &Snapshot { person: met.facts.clone(), account: in_account })
     }
 
     /// What is known of a person, from what was read of them.

@@ -106,20 +106,36 @@ fn next(shared: &Shared, account_id: &str) -> Option<(Arc<tokio::sync::Notify>, 
     Some((bell, next))
 }
 
-async fn post(http: &reqwest::Client, parcel: &Parcel) -> Result<u16, String> {
+/// The longest answer to a webhook that is looked at: what is larger means nothing to anybody.
+const MAX_ANSWER: usize = 64 * 1024;
+
+async fn post(http: &reqwest::Client, parcel: &Parcel) -> Result<(u16, Vec<u8>), String> {
     let mut request = http.post(&parcel.url).header("content-type", parcel.content_type).body(parcel.body.clone());
     for (name, value) in &parcel.headers {
         request = request.header(*name, value);
     }
-    let answer = request.send().await.map_err(|error| root(&error))?;
-    Ok(answer.status().as_u16())
+    let mut answer = request.send().await.map_err(|error| root(&error))?;
+    let (status, mut body) = (answer.status().as_u16(), Vec::new());
+    while let Some(chunk) = answer.chunk().await.map_err(|error| root(&error))? {
+        if body.len() + chunk.len() <= MAX_ANSWER {
+            body.extend_from_slice(&chunk);
+        }
+    }
+    Ok((status, body))
 }
 
-fn settle(shared: &Shared, account: &str, parcel: &Parcel, outcome: Result<u16, String>) {
+fn settle(shared: &Shared, account: &str, parcel: &Parcel, outcome: Result<(u16, Vec<u8>), String>) {
     let mut world = shared.world();
     let at = world.now();
     let redelivery = shared.config.redelivery;
-    let taken = matches!(outcome, Ok(200..=299));
+    let taken = matches!(outcome, Ok((200..=299, _)));
+    if let (Ok((_, answer)), true) = (&outcome, taken) {
+        let event = world.deliveries.get(parcel.id).map(|delivery| delivery.event.clone()).unwrap_or_default();
+        let platform = world.accounts.get(account).and_then(|account| shared.personality(account.platform));
+        if let Some(platform) = platform {
+            platform.answered(&mut world, account, &event, &parcel.body, answer);
+        }
+    }
     let Some(account) = world.accounts.get_mut(account) else { return };
     let gave_up = !taken && account.queue.put_off(&redelivery) >= redelivery.tries;
     if taken || gave_up {
@@ -130,7 +146,7 @@ fn settle(shared: &Shared, account: &str, parcel: &Parcel, outcome: Result<u16, 
     }
     if let Some(delivery) = world.deliveries.get_mut(parcel.id) {
         let (status, error) = match outcome {
-            Ok(status) => (Some(status), None),
+            Ok((status, _)) => (Some(status), None),
             Err(error) => (None, Some(error)),
         };
         delivery.tries.push(Try { at, status, error, badly_signed: parcel.badly_signed });

@@ -31,6 +31,13 @@ pub struct Blob {
     pub size: u64,
 }
 
+impl Blob {
+    /// The SHA-256 in hexadecimal digits.
+    pub fn sha256_hex(self) -> String {
+        hex::encode(self.sha256)
+    }
+}
+
 /// Why bytes can't be stored or had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

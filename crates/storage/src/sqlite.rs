@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use transom_domain::WorkspaceId;
 
 use crate::StorageError;
-use crate::query::number_events;
+use crate::query::{CallRow, insert_calls, number_events, run_of};
 use crate::retry;
 use crate::tx::{self, Trouble, Tx};
 use crate::vault::Vault;
@@ -116,6 +116,13 @@ impl Sqlite {
         answered.await.map_err(|_| stopped())?
     }
 
+    /// Journals a call in the next group, together with all others that are in it.
+    pub(crate) async fn append(&self, call: CallRow) -> Result<(), StorageError> {
+        let (answer, answered) = oneshot::channel();
+        self.submit(Work::Call(Call { row: call, answer, refused: None })).await?;
+        answered.await.map_err(|_| stopped())?
+    }
+
     /// Runs a schema change alone, between two groups.
     pub(crate) async fn with_writer<T, F>(&self, f: F) -> Result<T, StorageError>
     where
@@ -173,8 +180,16 @@ type Touched = Result<u64, StorageError>;
 enum Work {
     Job(Box<dyn Job>),
     Statement(Statement, oneshot::Sender<Touched>),
+    Call(Call),
     Exclusive(Box<dyn FnOnce(DatabaseConnection) -> BoxFuture<'static, ()> + Send>),
     Stop(oneshot::Sender<()>),
+}
+
+/// A call to be journalled.
+struct Call {
+    row: CallRow,
+    answer: oneshot::Sender<Result<(), StorageError>>,
+    refused: Option<StorageError>,
 }
 
 /// A closure of any type, which keeps its own result until the group has committed.
@@ -243,12 +258,13 @@ struct Writer {
 struct Group {
     jobs: Vec<Box<dyn Job>>,
     statements: Vec<(oneshot::Sender<Touched>, Touched)>,
+    calls: Vec<Call>,
     emitted: BTreeSet<WorkspaceId>,
 }
 
 impl Group {
     fn len(&self) -> usize {
-        self.jobs.len() + self.statements.len()
+        self.jobs.len() + self.statements.len() + self.calls.len()
     }
 
     fn answer(self, failed: Option<&StorageError>) {
@@ -258,6 +274,33 @@ impl Group {
         for (answer, result) in self.statements {
             let _ = answer.send(failed.map_or(result, |error| Err(error.again())));
         }
+        for call in self.calls {
+            let refused = call.refused.map_or(Ok(()), Err);
+            let _ = call.answer.send(failed.map_or(refused, |error| Err(error.again())));
+        }
+    }
+
+    /// Journals the calls, many in a statement; where one of them is refused, each by itself.
+    async fn journal(&mut self, transaction: &DatabaseTransaction) -> Result<(), StorageError> {
+        let mut rest = self.calls.as_mut_slice();
+        while let Some((calls, tail)) = run_of(rest.len()).and_then(|run| rest.split_at_mut_checked(run)) {
+            rest = tail;
+            let all = insert_calls(transaction, calls.iter().map(|call| &call.row));
+            match transaction.execute_raw(all).await.map_err(StorageError::from) {
+                Err(error) if breaks_group(&error) => return Err(error),
+                Err(_) if calls.len() > 1 => {
+                    for call in calls {
+                        let one = insert_calls(transaction, [&call.row]);
+                        call.refused = transaction.execute_raw(one).await.map_err(StorageError::from).err();
+                        if let Some(error) = call.refused.as_ref().filter(|error| breaks_group(error)) {
+                            return Err(error.again());
+                        }
+                    }
+                }
+                done => calls.iter_mut().for_each(|call| call.refused = done.as_ref().err().map(StorageError::again)),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -304,6 +347,7 @@ impl Writer {
                 match waiting.take() {
                     Some(Work::Job(job)) => group.jobs.push(job),
                     Some(Work::Statement(_, answer)) => group.statements.push((answer, Err(error.again()))),
+                    Some(Work::Call(call)) => group.calls.push(call),
                     other => waiting = other,
                 }
                 self.recover(&error).await;
@@ -347,6 +391,7 @@ impl Writer {
                         return Err(error);
                     }
                 }
+                Some(Work::Call(call)) => group.calls.push(call),
                 other => {
                     *waiting = other;
                     break;
@@ -360,6 +405,7 @@ impl Writer {
                 break;
             }
         }
+        group.journal(&transaction).await?;
         for workspace in &group.emitted {
             number_events(&transaction, *workspace).await?;
         }

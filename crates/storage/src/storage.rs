@@ -17,6 +17,7 @@ use crate::config::Location;
 use crate::instant::Millis;
 use crate::migration::{self, Migrator};
 use crate::postgres::Postgres;
+use crate::query::{CallRow, insert_calls};
 use crate::sqlite::Sqlite;
 use crate::tx::{Conn, Reader, Tx};
 use crate::vault::Vault;
@@ -144,6 +145,17 @@ impl Storage {
         match &self.inner.engine {
             Engine::Sqlite(sqlite) => sqlite.execute(statement).await,
             Engine::Postgres(postgres) => Ok(postgres.pool.execute_raw(statement).await?.rows_affected()),
+        }
+    }
+
+    /// Journals a call: committed when this returns.
+    pub(crate) async fn append(&self, call: CallRow) -> Result<(), StorageError> {
+        match &self.inner.engine {
+            Engine::Sqlite(sqlite) => sqlite.append(call).await,
+            Engine::Postgres(postgres) => {
+                postgres.pool.execute_raw(insert_calls(&postgres.pool, [&call])).await?;
+                Ok(())
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use time::Duration;
 use transom_domain::*;
-use transom_storage::test_support::{NOON, TestDatabase};
+use transom_storage::test_support::NOON;
 use transom_storage::*;
 
 fn remote(source: &str) -> Attachment {
@@ -38,6 +38,7 @@ async fn account(storage: &Storage, scope: &WorkspaceScope) -> ChannelAccountId 
         country: None,
         enabled: true,
         suspended: None,
+        removed_at: None,
     };
     let id = account.id;
     storage

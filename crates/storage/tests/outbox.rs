@@ -15,7 +15,7 @@ use serde_json::json;
 use time::Duration;
 
 use sending_support::*;
-use transom_storage::{Choice, both_databases};
+use transom_storage::{Choice, PartEvidence, StorageError, both_databases};
 
 const fn seconds(count: i64) -> Duration {
     Duration::seconds(count)
@@ -242,6 +242,20 @@ both_databases! {
         assert!(desk.claim_parts(NOON + Duration::hours(1)).await.is_empty(), "never again by itself (P3)");
         let attempts = desk.reader().attempts(way.part()).await.unwrap();
         assert_eq!(attempts[0].verdict.as_deref(), Some("unknown"));
+    }
+
+    async fn a_request_without_a_key_is_remembered_over_a_crash(db: TestDatabase) {
+        let desk = Desk::open(&db).await;
+        let way = desk.sending(desk.talk().await).await;
+        let part = way.part();
+        desk.storage
+            .transact::<_, StorageError, _>(&desk.scope, move |tx| Box::pin(async move { tx.note_unrepeatable(part, 1, NOON).await }))
+            .await
+            .unwrap();
+        lapse(&db).await;
+        desk.storage.recover(&desk.scope, NOON, 10).await.unwrap();
+        let evidence = desk.reader().part_evidence(part).await.unwrap();
+        assert_eq!(evidence.iter().map(PartEvidence::forbids_repeats).collect::<Vec<_>>(), [true, false]);
     }
 
     async fn a_late_answer_is_evidence(db: TestDatabase) {

@@ -2,6 +2,8 @@
 
 pub use transom_channel as channel;
 pub use transom_domain as domain;
+#[cfg(feature = "http")]
+pub use transom_http as http;
 #[cfg(feature = "instagram")]
 pub use transom_instagram as instagram;
 #[cfg(feature = "line")]
@@ -14,6 +16,8 @@ pub use transom_sms as sms;
 pub use transom_telegram as telegram;
 #[cfg(feature = "tiktok")]
 pub use transom_tiktok as tiktok;
+#[cfg(feature = "viber")]
+pub use transom_viber as viber;
 #[cfg(feature = "wechat")]
 pub use transom_wechat as wechat;
 #[cfg(feature = "whatsapp")]
@@ -36,6 +40,8 @@ pub mod prelude {
 /// ```
 pub fn platforms() -> Vec<std::sync::Arc<dyn channel::Platform>> {
     vec![
+        #[cfg(feature = "http")]
+        std::sync::Arc::new(http::Http),
         #[cfg(feature = "instagram")]
         std::sync::Arc::new(instagram::Instagram),
         #[cfg(feature = "line")]
@@ -48,6 +54,8 @@ pub fn platforms() -> Vec<std::sync::Arc<dyn channel::Platform>> {
         std::sync::Arc::new(telegram::Telegram),
         #[cfg(feature = "tiktok")]
         std::sync::Arc::new(tiktok::TikTok),
+        #[cfg(feature = "viber")]
+        std::sync::Arc::new(viber::Viber),
         #[cfg(feature = "wechat")]
         std::sync::Arc::new(wechat::WeChat),
         #[cfg(feature = "whatsapp")]

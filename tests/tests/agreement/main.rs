@@ -15,12 +15,14 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod http;
 mod instagram;
 mod line;
 mod messenger;
 mod sms;
 mod telegram;
 mod tiktok;
+mod viber;
 mod wechat;
 mod whatsapp;
 

@@ -6,7 +6,7 @@ use transom_storage::both_databases;
 
 use crate::{Part, play, writes};
 
-static PART: Part = Part { platform: "messenger", limits: &[], categories: &["utility"], acts: acts, refuses: true };
+static PART: Part = Part { platform: "messenger", limits: &[], categories: &["utility"], acts, refuses: true };
 
 /// Mostly what opens nothing, or the seven days of a person's answer would hardly ever end.
 fn acts(random: &mut StdRng, who: &str) -> Act {

@@ -62,7 +62,7 @@ impl ChannelsApi {
         let desk = &self.0.desk;
         authorise(signed.caller(), Action::ReadChannels)?;
         let view = |platform: &Arc<dyn transom_channel::Platform>| {
-            let of_it = desk.policies().iter().filter(|policy| policy.platform() == platform.name());
+            let of_it = desk.policies().iter().filter(|policy| platform.follows(policy.platform()));
             PlatformView::new(platform.as_ref(), of_it.map(|policy| policy.name().to_owned()).collect())
         };
         Ok(Json(PlatformList { items: desk.registry().iter().map(view).collect() }))

@@ -189,9 +189,13 @@ fn the_page_of_coverage_names_tests_that_exist() {
         ("windows", "crates/windows/tests"),
         ("channel", "crates/channel/tests/it"),
         ("instagram", "crates/channels/instagram/tests/it"),
+        ("line", "crates/channels/line/tests/it"),
         ("messenger", "crates/channels/messenger/tests/it"),
+        ("sms", "crates/channels/sms/tests/it"),
         ("telegram", "crates/channels/telegram/tests/it"),
         ("whatsapp", "crates/channels/whatsapp/tests"),
+        ("viber", "crates/channels/viber/tests/it"),
+        ("http", "crates/channels/http/tests/it"),
         ("sandbox", "crates/sandbox/tests"),
     ]
     .into();

@@ -117,6 +117,11 @@ impl Start {
         let Some(attempt) = tx.begin_sending(claimed.part, owner, lease, self.now).await? else {
             return Ok(Begun::Lost);
         };
+        // Where only some rights carry a key, a recovery must know which one this was.
+        let keyed = situation.channel.dedupes_for(&permit).is_some();
+        if !keyed && situation.channel.capabilities().settling.dedupes_for.is_some() {
+            tx.note_unrepeatable(claimed.part, attempt, self.now).await?;
+        }
         Ok(Begun::Ready(Box::new(Ready { situation, permit, attempt })))
     }
 

@@ -4,7 +4,7 @@
 use serde_json::json;
 use time::Duration;
 use transom_domain::DeliveryState;
-use transom_storage::{Recovered, RecoveredFrom, WorkspaceScope};
+use transom_storage::{PartEvidence, Recovered, RecoveredFrom, WorkspaceScope};
 
 use crate::{Desk, DeskError, changes};
 
@@ -37,6 +37,10 @@ async fn drops_repeats(desk: &Desk, scope: &WorkspaceScope, part: &Recovered) ->
     let Ok((_, channel)) = desk.account(scope, part.account).await else { return false };
     let Some(span) = channel.capabilities().settling.dedupes_for else { return false };
     let Ok(attempts) = desk.reader(scope).attempts(part.part).await else { return false };
+    let Ok(evidence) = desk.reader(scope).part_evidence(part.part).await else { return false };
+    if evidence.iter().any(PartEvidence::forbids_repeats) {
+        return false;
+    }
     // From the first attempt on: all of them had the same key.
     let begun = attempts.iter().map(|attempt| attempt.started_at).min();
     begun.is_some_and(|begun| desk.now() < begun.saturating_add(span).saturating_sub(MARGIN))

@@ -56,7 +56,7 @@ pub async fn accept(
     body: Bytes,
 ) -> Result<Heard, WebhookRefused> {
     let (scope, connection) =
-        desk.storage().scope_of_public_id(public_id).await.map_err(DeskError::from)?.ok_or(WebhookRefused::Unknown)?;
+        desk.channels().address(desk.storage(), public_id).await?.ok_or(WebhookRefused::Unknown)?;
     let hook = desk.channels().hook(&desk.reader(&scope), &scope, connection).await?.ok_or(WebhookRefused::Unknown)?;
     let received_at = desk.now();
     let call = WebhookCall { method, url, headers, body: &body, received_at };

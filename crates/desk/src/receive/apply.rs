@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use transom_channel::{Inbound, RawInbound};
-use transom_domain::QuarantineId;
+use transom_domain::{ConnectionId, QuarantineId};
 use transom_storage::{CallOutcome, JournalCall, NewQuarantine, StorageError, Tx, WorkspaceScope};
 
+use super::ground::Ground;
 use super::item::{self, Trouble};
+use super::late;
+use super::together::{self, Outcome};
 use crate::registry::Hook;
 use crate::{Desk, DeskError};
 
@@ -49,7 +51,7 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
     }
 }
 
-/// Applies one batch of every workspace that has something waiting.
+/// Applies one batch of every workspace that has something waiting; when nothing does, what waited for its message.
 ///
 /// # Errors
 /// When the database fails; nothing is lost, the next call goes on.
@@ -61,28 +63,30 @@ pub async fn apply_waiting(desk: &Desk) -> Result<Applied, DeskError> {
         total.items += applied.items;
         total.quarantined += applied.quarantined;
     }
+    if total.calls == 0 {
+        total.items += late::apply_due(desk).await?;
+    }
     Ok(total)
 }
 
+/// How the items of a batch are kept apart.
+#[derive(Debug, Clone, Copy)]
+enum Care {
+    /// Not at all: fast, and one that fails undoes the others.
+    Together,
+    /// Each in a savepoint.
+    OneByOne,
+}
+
 async fn apply_batch(desk: &Desk, scope: &WorkspaceScope) -> Result<Applied, DeskError> {
-    let now = desk.now();
-    let (desk_in, scope_in) = (desk.clone(), scope.clone());
-    let applied = desk
-        .storage()
-        .transact(scope, move |tx| {
-            let (desk, scope) = (desk_in.clone(), scope_in.clone());
-            Box::pin(async move {
-                let mut applied = Applied::default();
-                for call in tx.lock_unapplied(BATCH).await? {
-                    let done = apply_call(&desk, &scope, tx, &call, now).await?;
-                    applied.calls += 1;
-                    applied.items += done.items;
-                    applied.quarantined += done.quarantined;
-                }
-                Ok::<_, DeskError>(applied)
-            })
-        })
-        .await?;
+    let applied = match take_batch(desk, scope, Care::Together).await {
+        Err(error) => {
+            let trouble = into_trouble(error)?;
+            tracing::info!(reason = trouble.reason, "an item failed; its batch is applied item by item");
+            take_batch(desk, scope, Care::OneByOne).await?
+        }
+        Ok(applied) => applied,
+    };
     if applied.calls > 0 {
         desk.work().outbound.notify_one();
         metrics::counter!("transom_inbound_items_total").increment(u64::from(applied.items));
@@ -90,45 +94,92 @@ async fn apply_batch(desk: &Desk, scope: &WorkspaceScope) -> Result<Applied, Des
     Ok(applied)
 }
 
-/// One call: all its items, each on its own.
-async fn apply_call(
-    desk: &Desk,
-    scope: &WorkspaceScope,
-    tx: &Tx,
-    call: &JournalCall,
-    now: OffsetDateTime,
-) -> Result<Applied, DeskError> {
-    let mut done = Applied::default();
-    let items = match read(desk, scope, tx, call).await? {
-        Ok(items) => items,
-        Err(trouble) => {
-            quarantine(desk, tx, call, None, &trouble, now).await?;
-            tx.finish_call(call.call.id, CallOutcome::Quarantined, &json!({ "reason": trouble.reason }), now).await?;
-            return Ok(Applied { quarantined: 1, ..done });
-        }
-    };
-    for inbound in items {
-        let inbound = Arc::new(inbound);
-        let (desk_in, scope_in, inbound_in) = (desk.clone(), scope.clone(), inbound.clone());
-        let connection = call.call.connection;
-        let outcome = tx
-            .savepoint(|tx| {
-                Box::pin(async move { item::apply(&desk_in, &scope_in, tx, connection, &inbound_in, now).await })
-            })
-            .await;
-        match outcome {
-            Ok(changed) => done.items += u32::from(changed),
-            Err(error) => {
-                let trouble = into_trouble(error)?;
-                quarantine(desk, tx, call, Some(&inbound), &trouble, now).await?;
-                done.quarantined += 1;
+async fn take_batch(desk: &Desk, scope: &WorkspaceScope, care: Care) -> Result<Applied, DeskError> {
+    let ground = Arc::new(Ground::new(desk, scope, desk.now()));
+    let here = ground.clone();
+    let applied = desk
+        .storage()
+        .transact(scope, move |tx| {
+            let ground = here.clone();
+            Box::pin(async move { apply_calls(&ground, tx, care).await })
+        })
+        .await?;
+    ground.committed();
+    Ok(applied)
+}
+
+/// Applies the oldest calls.
+async fn apply_calls(ground: &Arc<Ground>, tx: &Tx, care: Care) -> Result<Applied, DeskError> {
+    let calls = tx.lock_unapplied(BATCH).await?;
+    let mut items = Vec::with_capacity(calls.len());
+    let mut places = Vec::with_capacity(calls.len());
+    let mut done = Vec::with_capacity(calls.len());
+    let mut unread = 0;
+    for call in &calls {
+        match read(&ground.desk, &ground.scope, tx, call).await? {
+            Ok(read) => {
+                places.push((call, read.len()));
+                items.extend(read.into_iter().map(|inbound| (call.call.connection, inbound)));
+            }
+            Err(trouble) => {
+                quarantine(ground, tx, call, None, &trouble).await?;
+                done.push((call.call.id, CallOutcome::Quarantined, json!({ "reason": trouble.reason })));
+                unread += 1;
             }
         }
     }
-    let outcome = if done.quarantined > 0 { CallOutcome::Quarantined } else { CallOutcome::Applied };
-    let summary = json!({ "items": done.items, "quarantined": done.quarantined });
-    tx.finish_call(call.call.id, outcome, &summary, now).await?;
-    Ok(done)
+    let items = Arc::new(items);
+    let outcomes = match care {
+        Care::Together => together::apply(ground, tx, &items, into_trouble).await?,
+        Care::OneByOne => one_by_one(ground, tx, &items).await?,
+    };
+    let mut applied = Applied { calls: u32::try_from(calls.len()).unwrap_or(u32::MAX), items: 0, quarantined: unread };
+    let mut outcomes = items.iter().zip(outcomes);
+    for (call, count) in places {
+        let (mut changed, mut bad) = (0, 0);
+        for ((_, inbound), outcome) in outcomes.by_ref().take(count) {
+            match outcome {
+                Ok(new) => changed += u32::from(new),
+                Err(trouble) => {
+                    quarantine(ground, tx, call, Some(inbound), &trouble).await?;
+                    bad += 1;
+                }
+            }
+        }
+        let outcome = if bad > 0 { CallOutcome::Quarantined } else { CallOutcome::Applied };
+        done.push((call.call.id, outcome, json!({ "items": changed, "quarantined": bad })));
+        (applied.items, applied.quarantined) = (applied.items + changed, applied.quarantined + bad);
+    }
+    tx.finish_calls(&done, ground.now).await?;
+    Ok(applied)
+}
+
+/// Each item in a savepoint: a bad one undoes only itself.
+async fn one_by_one(
+    ground: &Arc<Ground>,
+    tx: &Tx,
+    items: &Arc<Vec<(ConnectionId, Inbound)>>,
+) -> Result<Vec<Outcome>, DeskError> {
+    let mut outcomes = Vec::with_capacity(items.len());
+    for place in 0..items.len() {
+        let (here, all) = (ground.clone(), items.clone());
+        let outcome = tx
+            .savepoint(|tx| {
+                Box::pin(async move {
+                    match all.get(place) {
+                        Some((connection, inbound)) => item::apply(&here, tx, *connection, inbound).await,
+                        None => Ok(false),
+                    }
+                })
+            })
+            .await;
+        ground.moved();
+        outcomes.push(match outcome {
+            Ok(changed) => Ok(changed),
+            Err(error) => Err(into_trouble(error)?),
+        });
+    }
+    Ok(outcomes)
 }
 
 /// The items of a call, or why there are none.
@@ -171,7 +222,9 @@ fn into_trouble(error: DeskError) -> Result<Trouble, DeskError> {
             error @ (StorageError::Unreadable { .. }
             | StorageError::MissingReference { .. }
             | StorageError::Duplicate { .. }
-            | StorageError::Panicked { .. }),
+            | StorageError::Panicked { .. }
+            // Such as a text with a NUL in it, which PostgreSQL does not store.
+            | StorageError::Database(_)),
         ) => Ok(Trouble::new("fault", error.to_string())),
         DeskError::Storage(error) => Err(DeskError::Storage(error)),
         other => Ok(Trouble::new(other.code(), other.to_string())),
@@ -179,23 +232,22 @@ fn into_trouble(error: DeskError) -> Result<Trouble, DeskError> {
 }
 
 async fn quarantine(
-    desk: &Desk,
+    ground: &Ground,
     tx: &Tx,
     call: &JournalCall,
     inbound: Option<&Inbound>,
     trouble: &Trouble,
-    now: OffsetDateTime,
 ) -> Result<(), DeskError> {
     metrics::counter!("transom_quarantined_total", "reason" => trouble.reason).increment(1);
     let item = inbound.map(|inbound| json!({ "account": inbound.account, "event_key": inbound.event_key }));
     let entry = NewQuarantine {
-        id: QuarantineId::new(desk.ids()),
+        id: QuarantineId::new(ground.desk.ids()),
         journal: call.call.id,
         account: None,
         item,
         reason: trouble.reason.to_owned(),
         detail: trouble.detail.clone(),
-        at: now,
+        at: ground.now,
     };
     Ok(tx.quarantine(&entry).await?)
 }

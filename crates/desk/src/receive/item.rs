@@ -6,11 +6,12 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime};
 use transom_channel::{Channel, Inbound, Item, Person};
 use transom_domain::{ChannelAccount, ChannelAccountId, ConnectionId, ContactId, EventId, IdentityId};
-use transom_storage::{Met, NewEvent, PersonSeed, Tx, WorkspaceScope};
+use transom_storage::{EventKey, MessageChange, Met, NewEvent, PersonSeed, Tx};
 use transom_windows::{Event, Policy, What};
 
-use super::{message, notice, receipt, standing};
-use crate::situation::{Situation, wires};
+use super::ground::Ground;
+use super::{late, message, notice, receipt, standing};
+use crate::situation::{Situation, Wires, wires};
 use crate::{Desk, DeskError};
 
 /// How far ahead of our clock an event may claim to be (reliability.md 3).
@@ -33,8 +34,8 @@ impl Trouble {
 
 /// An item in its place: the account it happened on, and when by a clock that we believe.
 pub(crate) struct Case<'c> {
+    pub(crate) ground: &'c Ground,
     pub(crate) desk: &'c Desk,
-    pub(crate) scope: &'c WorkspaceScope,
     pub(crate) tx: &'c Tx,
     pub(crate) account: Arc<ChannelAccount>,
     pub(crate) channel: Arc<dyn Channel>,
@@ -50,71 +51,45 @@ pub(crate) struct Case<'c> {
 /// # Errors
 /// What is wrong with the item sends it to quarantine; what is wrong with the database undoes the batch.
 pub(crate) async fn apply(
-    desk: &Desk,
-    scope: &WorkspaceScope,
+    ground: &Ground,
     tx: &Tx,
     connection: ConnectionId,
     inbound: &Inbound,
-    now: OffsetDateTime,
 ) -> Result<bool, DeskError> {
-    if let Some(account) = tx.account_by_key(connection, &inbound.account).await? {
-        return apply_to(desk, scope, tx, account.id, inbound, now).await;
-    }
-    let (mut known, mut new) = (false, false);
-    if matches!(inbound.item, Item::AccountNotice(_) | Item::TemplateNotice(_)) {
-        for account in tx.accounts_of(connection).await? {
-            let channel = match desk.account(scope, account.id).await {
-                Ok((_, channel)) => channel,
-                Err(error @ DeskError::Storage(_)) => return Err(error),
-                // Settings that can't be used keep the notice from this account only.
-                Err(_) => continue,
-            };
-            if channel.group_key().as_ref() == Some(&inbound.account) {
-                known = true;
-                new |= apply_to(desk, scope, tx, account.id, inbound, now).await?;
-            }
+    let mut new = false;
+    for case in Case::places(ground, tx, connection, inbound).await? {
+        let EventKey { account, key, kept_until } = case.key();
+        if tx.first_sight(account, &key, kept_until, ground.now).await? {
+            take(&case).await?;
+            new = true;
+        } else {
+            repeated();
         }
     }
-    if known {
-        Ok(new)
-    } else {
-        Err(DeskError::conflict("unknown_account", "no account of this connection has that key"))
-    }
+    Ok(new)
 }
 
-async fn apply_to(
-    desk: &Desk,
-    scope: &WorkspaceScope,
-    tx: &Tx,
-    account: ChannelAccountId,
-    inbound: &Inbound,
-    now: OffsetDateTime,
-) -> Result<bool, DeskError> {
-    let (account, channel, policy) = wires(desk, scope, account).await?;
-    if !tx.first_sight(account.id, &inbound.event_key, kept_until(inbound, now), now).await? {
-        metrics::counter!("transom_inbound_repeats_total").increment(1);
-        return Ok(false);
+/// Counts an item that was seen before.
+pub(crate) fn repeated() {
+    metrics::counter!("transom_inbound_repeats_total").increment(1);
+}
+
+/// Applies an item that is new.
+pub(crate) async fn take(case: &Case<'_>) -> Result<(), DeskError> {
+    match &case.inbound.item {
+        Item::Message(message) => message::received(case, message).await,
+        Item::Unsupported { what, from_customer } => message::unsupported(case, what, *from_customer).await,
+        Item::Echo { message, correlation } => message::echoed(case, message, correlation.as_deref()).await,
+        Item::Edit { of, content } => late::changed(case, of, MessageChange::Edited(Box::new(content.clone()))).await,
+        Item::Unsend { of } => late::changed(case, of, MessageChange::Unsent).await,
+        Item::Reaction { to, emoji } => late::reacted(case, to, emoji.clone()).await,
+        Item::Opening { what } => standing::opened(case, what).await,
+        Item::Standing(standing) => standing::changed(case, standing).await,
+        Item::IdentityChange { new } => standing::renamed(case, new).await,
+        Item::Receipt { of, state } => receipt::arrived(case, of, state).await,
+        Item::AccountNotice(notice) => notice::about_account(case, notice).await,
+        Item::TemplateNotice(notice) => notice::about_template(case, notice).await,
     }
-    let at = inbound.at.min(now.saturating_add(MAX_AHEAD));
-    if at < inbound.at {
-        tracing::warn!(account = %account.id, "an event claims to come from the future");
-    }
-    let case = Case { desk, scope, tx, account, channel, policy, inbound, at, now };
-    match &inbound.item {
-        Item::Message(message) => message::received(&case, message).await?,
-        Item::Unsupported { what, from_customer } => message::unsupported(&case, what, *from_customer).await?,
-        Item::Echo { message, correlation } => message::echoed(&case, message, correlation.as_deref()).await?,
-        Item::Edit { of, content } => message::edited(&case, of, content).await?,
-        Item::Unsend { of } => message::unsent(&case, of).await?,
-        Item::Reaction { to, emoji } => message::reacted(&case, to, emoji.as_deref()).await?,
-        Item::Opening { what } => standing::opened(&case, what).await?,
-        Item::Standing(standing) => standing::changed(&case, standing).await?,
-        Item::IdentityChange { new } => standing::renamed(&case, new).await?,
-        Item::Receipt { of, state } => receipt::arrived(&case, of, state).await?,
-        Item::AccountNotice(notice) => notice::about_account(&case, notice).await?,
-        Item::TemplateNotice(notice) => notice::about_template(&case, notice).await?,
-    }
-    Ok(true)
 }
 
 fn kept_until(inbound: &Inbound, now: OffsetDateTime) -> Option<OffsetDateTime> {
@@ -123,23 +98,84 @@ fn kept_until(inbound: &Inbound, now: OffsetDateTime) -> Option<OffsetDateTime> 
     (!for_good).then(|| now.saturating_add(RECEIPTS_KEPT))
 }
 
-impl Case<'_> {
-    /// The person it is about, made if they are new; their identity is locked.
-    pub(crate) async fn person(&self) -> Result<Met, DeskError> {
+impl<'c> Case<'c> {
+    /// Finds the account that an item happened on; a notice about a group of accounts happened on each of them.
+    ///
+    /// # Errors
+    /// `unknown_account`, or one whose policy or platform this service does not have.
+    pub(crate) async fn places(
+        ground: &'c Ground,
+        tx: &'c Tx,
+        connection: ConnectionId,
+        inbound: &'c Inbound,
+    ) -> Result<Vec<Self>, DeskError> {
+        if let Some(account) = ground.account(tx, connection, &inbound.account).await? {
+            return Ok(vec![Self::on(ground, tx, account, inbound).await?]);
+        }
+        let mut places = Vec::new();
+        if matches!(inbound.item, Item::AccountNotice(_) | Item::TemplateNotice(_)) {
+            for account in tx.accounts_of(connection).await? {
+                let channel = match ground.desk.account(&ground.scope, account.id).await {
+                    Ok((_, channel)) => channel,
+                    Err(error @ DeskError::Storage(_)) => return Err(error),
+                    // Settings that can't be used keep the notice from this account only.
+                    Err(_) => continue,
+                };
+                if channel.group_key().as_ref() == Some(&inbound.account) {
+                    places.push(Self::on(ground, tx, account.id, inbound).await?);
+                }
+            }
+        }
+        match places.is_empty() {
+            true => Err(DeskError::conflict("unknown_account", "no account of this connection has that key")),
+            false => Ok(places),
+        }
+    }
+
+    async fn on(
+        ground: &'c Ground,
+        tx: &'c Tx,
+        account: ChannelAccountId,
+        inbound: &'c Inbound,
+    ) -> Result<Self, DeskError> {
+        let (desk, now) = (&ground.desk, ground.now);
+        let (account, channel, policy) = wires(desk, &ground.scope, account).await?;
+        let at = inbound.at.min(now.saturating_add(MAX_AHEAD));
+        if at < inbound.at {
+            tracing::warn!(account = %account.id, "an event claims to come from the future");
+        }
+        Ok(Case { ground, desk, tx, account, channel, policy, inbound, at, now })
+    }
+
+    /// What the platform calls the item.
+    pub(crate) fn key(&self) -> EventKey {
+        EventKey {
+            account: self.account.id,
+            key: self.inbound.event_key.clone(),
+            kept_until: kept_until(self.inbound, self.now),
+        }
+    }
+
+    /// What the item tells of the person it is about.
+    pub(crate) fn seed(&self) -> Result<PersonSeed, DeskError> {
         let Some(Person { addresses, profile }) = &self.inbound.person else {
             return Err(DeskError::conflict("no_person", "the event does not say whom it is about"));
         };
-        let seed = PersonSeed {
+        Ok(PersonSeed {
             identity: IdentityId::new(self.desk.ids()),
             contact: ContactId::new(self.desk.ids()),
             account: self.account.id,
             addresses: addresses.clone(),
             profile: profile.clone(),
             at: self.at,
-        };
-        let met = self.tx.meet(&seed, self.now).await?;
+        })
+    }
+
+    /// The person it is about, made if they are new; their identity is locked.
+    pub(crate) async fn person(&self) -> Result<Met, DeskError> {
+        let met = self.tx.meet(&self.seed()?, self.now).await?;
         if met.new_contact {
-            self.emit("contact.created", Some(met.contact), json!({ "identity": met.identity.id })).await?;
+            self.tx.emit(&self.created(&met)).await?;
         }
         for joined in &met.joined {
             let data = json!({ "identity": met.identity.id, "joined": joined });
@@ -148,10 +184,19 @@ impl Case<'_> {
         Ok(met)
     }
 
+    /// Tells of a new contact.
+    pub(crate) fn created(&self, met: &Met) -> NewEvent {
+        self.event("contact.created", Some(met.contact), json!({ "identity": met.identity.id }))
+    }
+
+    /// The account with what speaks for it.
+    pub(crate) fn wires(&self) -> Wires {
+        (self.account.clone(), self.channel.clone(), self.policy.clone())
+    }
+
     /// What the rule engine knows of them.
     pub(crate) async fn situation(&self, met: &Met) -> Result<Situation, DeskError> {
-        let wires = (self.account.clone(), self.channel.clone(), self.policy.clone());
-        Situation::of_met(self.tx, met, wires, self.now).await
+        self.ground.situation(self.tx, met, self.wires()).await
     }
 
     /// Takes the item's openings into the facts.
@@ -162,21 +207,18 @@ impl Case<'_> {
         }
     }
 
-    /// An event that belongs to no conversation.
+    fn event(&self, kind: &str, contact: Option<ContactId>, data: serde_json::Value) -> NewEvent {
+        let (id, kind) = (EventId::new(self.desk.ids()), kind.to_owned());
+        NewEvent { id, kind, conversation: None, contact, data, at: self.now }
+    }
+
+    /// Tells an event that belongs to no conversation.
     pub(crate) async fn emit(
         &self,
         kind: &str,
         contact: Option<ContactId>,
         data: serde_json::Value,
     ) -> Result<(), DeskError> {
-        let event = NewEvent {
-            id: EventId::new(self.desk.ids()),
-            kind: kind.to_owned(),
-            conversation: None,
-            contact,
-            data,
-            at: self.now,
-        };
-        Ok(self.tx.emit(&event).await?)
+        Ok(self.tx.emit(&self.event(kind, contact, data)).await?)
     }
 }

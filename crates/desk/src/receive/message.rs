@@ -2,14 +2,15 @@
 
 use serde_json::json;
 use time::Duration;
-use transom_channel::InboundMessage;
+use transom_channel::{Inbound, InboundMessage, Item};
 use transom_domain::{
     Actor, Assignment, Author, Body, Content, Conversation, ConversationId, DeliveryState, Direction, EpisodeId,
-    InboundOnClosed, Message, MessageId, MessageKind, PartId, Settings, Status, Transition,
+    IdentityId, InboundOnClosed, Message, MessageId, MessageKind, PartId, Settings, Status, Transition,
 };
-use transom_storage::{Met, NewMessage, ReceiptKey, StoredConversation, Touch};
+use transom_storage::{Met, NewEvent, NewMessage, ReceiptKey, StoredConversation, Touch};
 
 use super::item::Case;
+use super::late;
 use crate::DeskError;
 use crate::attachments;
 use crate::changes::{self, Change};
@@ -22,28 +23,40 @@ pub(super) async fn received(case: &Case<'_>, message: &InboundMessage) -> Resul
     let mut situation = case.situation(&met).await?;
     case.open_windows(&mut situation);
     let new = filed(case, &stored, message, Direction::Inbound, Author::Actor(Actor::Customer)).await?;
-    let id = new.message.id;
     let touch = touch(case, Direction::Inbound, &message.content);
     let person = situation.facts.snapshot().person;
     case.tx.file_inbound(&new, &touch, &person, &situation.columns(case.now), case.now).await?;
-    wake_or_reopen(case, &stored, id).await?;
-    let data = json!({ "message": id, "preview": preview(&message.content) });
-    changes::emit(case.tx, case.desk.ids(), &stored, "message.received", data, case.now).await
+    wake_or_reopen(case, &stored, new.message.id).await?;
+    case.tx.emit(&told(case, &stored, &new)).await?;
+    late::join(case, &message.provider_id).await
+}
+
+/// Tells of a customer's message.
+pub(super) fn told(case: &Case<'_>, stored: &StoredConversation, new: &NewMessage) -> NewEvent {
+    let data = json!({ "message": new.message.id, "preview": preview(&new.message.content) });
+    changes::event(case.desk.ids(), stored, "message.received", data, case.now)
 }
 
 /// Something came that we can't read: agents see that there was something, others find it in the events.
 pub(super) async fn unsupported(case: &Case<'_>, what: &str, from_customer: bool) -> Result<(), DeskError> {
-    if !from_customer || case.inbound.person.is_none() {
-        return case.emit("channel.unsupported", None, json!({ "account": case.account.id, "what": what })).await;
+    match unreadable(case.inbound) {
+        Some(message) if from_customer => received(case, &message).await,
+        _ => case.emit("channel.unsupported", None, json!({ "account": case.account.id, "what": what })).await,
     }
-    let message = InboundMessage {
-        provider_id: case.inbound.event_key.clone(),
-        thread: String::new(),
-        content: Content { body: Body::Unsupported { what: what.to_owned() }, reply_to: None },
-        payload: None,
-        group: None,
-    };
-    received(case, &message).await
+}
+
+/// The message that stands for something of a customer's that we can't read.
+pub(super) fn unreadable(inbound: &Inbound) -> Option<InboundMessage> {
+    match (&inbound.item, &inbound.person) {
+        (Item::Unsupported { what, from_customer: true }, Some(_)) => Some(InboundMessage {
+            provider_id: inbound.event_key.clone(),
+            thread: String::new(),
+            content: Content { body: Body::Unsupported { what: what.clone() }, reply_to: None },
+            payload: None,
+            group: None,
+        }),
+        _ => None,
+    }
 }
 
 /// A message of the business: our own coming back, or one written in the platform's own app. Opens no window.
@@ -65,79 +78,37 @@ pub(super) async fn echoed(
     let new = filed(case, &stored, message, Direction::Outbound, Author::Echo).await?;
     let id = new.message.id;
     case.tx.file_message(&new, &touch(case, Direction::Outbound, &message.content), case.now).await?;
-    changes::emit(case.tx, case.desk.ids(), &stored, "message.echoed", json!({ "message": id }), case.now).await
+    changes::emit(case.tx, case.desk.ids(), &stored, "message.echoed", json!({ "message": id }), case.now).await?;
+    late::join(case, &message.provider_id).await
 }
 
-/// The customer changed a message. It moves no window and reopens nothing.
-pub(super) async fn edited(case: &Case<'_>, of: &str, content: &Content) -> Result<(), DeskError> {
-    let Some((id, _)) = case.tx.message_by_provider_id(case.account.id, of).await? else {
-        return missing(case, of).await;
-    };
-    let content = kept(case, id, content).await?;
-    case.tx.edit_message(id, &content, case.at).await?;
-    about(case, id, "message.edited", json!({ "message": id })).await
-}
-
-/// The customer took a message back.
-pub(super) async fn unsent(case: &Case<'_>, of: &str) -> Result<(), DeskError> {
-    let Some((id, _)) = case.tx.message_by_provider_id(case.account.id, of).await? else {
-        return missing(case, of).await;
-    };
-    case.tx.unsend_message(id, case.at).await?;
-    case.tx.forget_attachments(id).await?;
-    about(case, id, "message.unsent", json!({ "message": id })).await
-}
-
-/// The customer put an emoji to a message; whether that opens anything, the item's openings say.
-pub(super) async fn reacted(case: &Case<'_>, to: &str, emoji: Option<&str>) -> Result<(), DeskError> {
-    if !case.inbound.openings.is_empty() {
-        let met = case.person().await?;
-        let mut situation = case.situation(&met).await?;
-        case.open_windows(&mut situation);
-        situation.save(case.tx, case.now).await?;
-    }
-    let Some((id, _)) = case.tx.message_by_provider_id(case.account.id, to).await? else {
-        return missing(case, to).await;
-    };
-    case.tx.set_reaction(id, &Author::Actor(Actor::Customer), emoji, case.at).await?;
-    about(case, id, "message.reaction", json!({ "message": id, "emoji": emoji })).await
-}
-
-/// What refers to a message that never reached us is told, and nothing more can be done with it.
-async fn missing(case: &Case<'_>, provider_id: &str) -> Result<(), DeskError> {
-    let data = json!({ "account": case.account.id, "refers_to": provider_id });
-    case.emit("channel.reference_unknown", None, data).await
-}
-
-async fn about(case: &Case<'_>, message: MessageId, kind: &str, data: serde_json::Value) -> Result<(), DeskError> {
-    let Some(found) = case.tx.message(message).await? else { return Ok(()) };
-    let Some(stored) = case.tx.conversation(found.message.conversation).await? else { return Ok(()) };
-    changes::emit(case.tx, case.desk.ids(), &stored, kind, data, case.now).await
-}
-
-/// The conversation of a person, made if there is none; locked. A new one begins closed, like one that was closed long ago.
-async fn thread(case: &Case<'_>, met: &Met, thread: &str) -> Result<StoredConversation, DeskError> {
-    if let Some(stored) = case.tx.lock_conversation_of(met.identity.id, thread).await? {
-        return Ok(stored);
-    }
-    let fresh = Conversation {
+/// A conversation that begins now: closed, like one that was closed long ago.
+pub(super) fn fresh(case: &Case<'_>, identity: IdentityId, thread: &str) -> Conversation {
+    Conversation {
         id: ConversationId::new(case.desk.ids()),
-        identity: met.identity.id,
+        identity,
         thread: thread.to_owned(),
         status: Status::Closed,
         assignment: Assignment::NONE,
         episode: EpisodeId::new(case.desk.ids()),
         episodes: 0,
         status_since: case.now,
-    };
-    case.tx.insert_conversation(&fresh, met.contact, case.account.id, case.now).await?;
-    case.tx
-        .lock_conversation_of(met.identity.id, thread)
-        .await?
-        .ok_or_else(|| DeskError::conflict("fault", "the conversation that was just made is not there"))
+    }
 }
 
-async fn filed(
+/// The conversation of a person, made if there is none; locked.
+async fn thread(case: &Case<'_>, met: &Met, thread: &str) -> Result<StoredConversation, DeskError> {
+    let known = if met.new_identity { None } else { case.tx.lock_conversation_of(met.identity.id, thread).await? };
+    match known {
+        Some(stored) => Ok(stored),
+        None => {
+            let fresh = fresh(case, met.identity.id, thread);
+            Ok(case.tx.lock_or_insert_conversation(&fresh, met.contact, case.account.id, case.now).await?)
+        }
+    }
+}
+
+pub(super) async fn filed(
     case: &Case<'_>,
     stored: &StoredConversation,
     message: &InboundMessage,
@@ -178,12 +149,16 @@ async fn kept(case: &Case<'_>, message: MessageId, content: &Content) -> Result<
     Ok(attachments::adopt(case.tx, case.desk.ids(), (message, case.account.id), content, case.now).await?)
 }
 
-fn touch(case: &Case<'_>, direction: Direction, content: &Content) -> Touch {
+pub(super) fn touch(case: &Case<'_>, direction: Direction, content: &Content) -> Touch {
     Touch { at: case.at, direction, by_person: false, preview: preview(content) }
 }
 
 /// open stays, snoozed opens, closed follows the settings; an answer to a person's message always opens.
-async fn wake_or_reopen(case: &Case<'_>, stored: &StoredConversation, message: MessageId) -> Result<(), DeskError> {
+pub(super) async fn wake_or_reopen(
+    case: &Case<'_>,
+    stored: &StoredConversation,
+    message: MessageId,
+) -> Result<(), DeskError> {
     let mut after = stored.conversation.clone();
     let episode = EpisodeId::new(case.desk.ids());
     let (transition, cause) = match stored.conversation.status {
@@ -202,20 +177,21 @@ async fn opening(
     after: &mut Conversation,
     episode: EpisodeId,
 ) -> Result<(Option<Transition>, &'static str), DeskError> {
-    let (settings, _) = case.tx.settings().await?;
     if let Some((_, agent, at)) = case.tx.last_outbound_by_person(stored.conversation.id).await? {
         // the customer answers somebody; that somebody gets the answer.
+        let settings = case.ground.settings(case.tx).await?;
         let recent = case.at < at.saturating_add(Duration::days(i64::from(settings.answer_opens_days)));
         if recent {
             return Ok((after.opened_by_sender(agent, episode, case.now), "answer"));
         }
     }
+    let settings = case.ground.settings(case.tx).await?;
     let opens = opens_anew(&settings, stored.conversation.episodes > 0);
     Ok((opens.then(|| after.reopen(episode, case.now)).flatten(), "inbound"))
 }
 
 /// What the settings say about a message into a new or closed conversation.
-fn opens_anew(settings: &Settings, known: bool) -> bool {
+pub(super) fn opens_anew(settings: &Settings, known: bool) -> bool {
     // `auto` starts closed where a bot serves the account. No bot can be bound to one yet, so none does.
     let as_new = settings.new_conversation_status.starts_open(false);
     match settings.inbound_on_closed {

@@ -27,7 +27,7 @@ pub(super) async fn about_account(case: &Case<'_>, notice: &AccountNotice) -> Re
     }
     if account != known {
         case.tx.put_account(&account, case.now).await?;
-        case.desk.channels().forget(case.scope);
+        case.ground.account_changed();
     }
     let data =
         json!({ "account": account.id, "what": notice.what, "text": notice.text, "suspended": account.suspended });

@@ -7,6 +7,7 @@ use transom_storage::{Changed, ReceiptKey};
 
 use super::item::Case;
 use crate::evidence;
+use crate::situation::Situation;
 use crate::{DeskError, changes};
 
 /// A receipt arrived. One for a message that we don't know yet is kept until the send's answer is stored.
@@ -51,8 +52,7 @@ async fn learn(case: &Case<'_>, change: &Changed, error: &SendError) -> Result<(
     let Some(proof) = error.evidence() else { return Ok(()) };
     let Some(message) = case.tx.message(change.message).await? else { return Ok(()) };
     let Some(identity) = case.tx.lock_identity(message.identity).await? else { return Ok(()) };
-    let wires = (case.account.clone(), case.channel.clone(), case.policy.clone());
-    let mut situation = crate::situation::Situation::load(case.tx, identity, wires, case.now).await?;
+    let mut situation = Situation::load(case.tx, identity, case.wires(), case.now).await?;
     // The send, not the later receipt, refutes openings: what the customer wrote meanwhile still counts.
     let sent_at = message.message.at.min(case.at);
     evidence::record(case.tx, &mut situation, message.permit.as_ref(), &[], &proof, sent_at, case.now).await?;

@@ -3,12 +3,14 @@
 //! A new platform is a module that implements `Personality`, with a line for it here and one in `all`. Nothing else in
 //! this crate names it.
 
+pub mod http;
 pub mod instagram;
 pub mod line;
 pub mod messenger;
 pub mod sms;
 pub mod telegram;
 pub mod tiktok;
+pub mod viber;
 pub mod wechat;
 pub mod whatsapp;
 
@@ -39,6 +41,8 @@ pub(crate) fn all() -> Vec<Box<dyn Personality>> {
         Box::new(line::Line),
         Box::new(sms::Sms),
         Box::new(tiktok::TikTok),
+        Box::new(viber::Viber),
+        Box::new(http::Http),
         Box::new(wechat::WeChat),
         Box::new(messenger::personality()),
         Box::new(instagram::personality()),
@@ -101,6 +105,9 @@ pub(crate) trait Personality: Send + Sync + 'static {
 
     /// The headers that prove a webhook's origin; `badly`: that fail to.
     fn sign(&self, world: &mut World, account: &Account, body: &[u8], badly: bool) -> Vec<(&'static str, String)>;
+
+    /// A webhook was taken, and answered with this: some platforms act on what the answer says.
+    fn answered(&self, _world: &mut World, _account: &str, _event: &str, _body: &str, _answer: &[u8]) {}
 
     /// The same where the address of the call is a part of what is signed.
     fn sign_call(

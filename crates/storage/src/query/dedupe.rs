@@ -1,13 +1,29 @@
 //! Keys of events already seen: one event has one effect (P7).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, Value};
 use time::OffsetDateTime;
 use transom_domain::ChannelAccountId;
+use uuid::Uuid;
 
+use super::people::statement::{Sql, runs};
 use super::{millis, sql};
 use crate::entity::dedupe_keys;
+use crate::instant::Millis;
 use crate::{StorageError, Tx};
+
+/// An event of an account, as the platform names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventKey {
+    /// The account.
+    pub account: ChannelAccountId,
+    /// Unique on the account.
+    pub key: String,
+    /// Until when it is remembered; `None`: for good.
+    pub kept_until: Option<OffsetDateTime>,
+}
 
 impl Tx {
     /// Whether an event of the account is seen for the first time. Its key is stored with the effect of this transaction, and
@@ -31,6 +47,33 @@ impl Tx {
         let seen = OnConflict::new().do_nothing().to_owned();
         let inserted = dedupe_keys::Entity::insert(row).on_conflict(seen).exec_without_returning(&self.conn).await?;
         Ok(inserted == 1)
+    }
+
+    /// [`first_sight`](Self::first_sight) of many events, in their order: of two that are the same the first is new.
+    pub async fn first_sights(&self, events: &[EventKey], now: OffsetDateTime) -> Result<Vec<bool>, StorageError> {
+        // Sorted, so that two who bring the same events wait for each other instead of for ever.
+        let keys: BTreeMap<(Uuid, &str), &EventKey> =
+            events.iter().map(|event| ((event.account.uuid(), event.key.as_str()), event)).collect();
+        let keys: Vec<&EventKey> = keys.into_values().collect();
+        let mut new: BTreeSet<(Uuid, String)> = BTreeSet::new();
+        for keys in runs(&keys) {
+            let rows = keys.iter().map(|event| -> [Value; 5] {
+                [
+                    self.ws().into(),
+                    event.account.uuid().into(),
+                    event.key.as_str().into(),
+                    millis(now),
+                    event.kept_until.map(Millis::from).into(),
+                ]
+            });
+            let mut statement =
+                Sql::new("INSERT INTO dedupe_keys (workspace_id, account_id, event_key, seen_at, kept_until) VALUES ");
+            statement.rows(rows).push(" ON CONFLICT DO NOTHING RETURNING account_id, event_key");
+            for row in self.conn.query_all_raw(statement.on(&self.conn)).await? {
+                new.insert((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
+            }
+        }
+        Ok(events.iter().map(|event| new.remove(&(event.account.uuid(), event.key.clone()))).collect())
     }
 
     /// Deletes up to `limit` keys whose time is over; how many.

@@ -5,11 +5,12 @@
 //! see numbered rows only.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
 use time::OffsetDateTime;
 use transom_domain::{ContactId, ConversationId, EventId, WorkspaceId};
 use uuid::Uuid;
 
+use super::people::statement::{Sql, runs};
 use super::{millis, sql};
 use crate::entity::{event_numberers, events};
 use crate::{Reader, StorageError, Tx};
@@ -91,18 +92,29 @@ impl Reader {
 impl Tx {
     /// Tells a change: seen by streams once this transaction has committed.
     pub async fn emit(&self, new: &NewEvent) -> Result<(), StorageError> {
-        let row = events::ActiveModel {
-            workspace_id: Set(self.ws()),
-            id: Set(new.id.uuid()),
-            seq: Set(None),
-            kind: Set(new.kind.clone()),
-            conversation_id: Set(new.conversation.map(ConversationId::uuid)),
-            contact_id: Set(new.contact.map(ContactId::uuid)),
-            data: Set(new.data.clone()),
-            at: Set(new.at.into()),
-        };
-        events::Entity::insert(row).exec_without_returning(&self.conn).await?;
-        self.mark_emitted();
+        self.emit_all(std::slice::from_ref(new)).await
+    }
+
+    /// Tells many changes.
+    pub async fn emit_all(&self, events: &[NewEvent]) -> Result<(), StorageError> {
+        for events in runs(events) {
+            let rows = events.iter().map(|new| -> [Value; 7] {
+                [
+                    self.ws().into(),
+                    new.id.uuid().into(),
+                    new.kind.as_str().into(),
+                    new.conversation.map(ConversationId::uuid).into(),
+                    new.contact.map(ContactId::uuid).into(),
+                    new.data.clone().into(),
+                    millis(new.at),
+                ]
+            });
+            let mut statement =
+                Sql::new("INSERT INTO events (workspace_id, id, kind, conversation_id, contact_id, data, at) VALUES ");
+            statement.rows(rows);
+            self.conn.execute_raw(statement.on(&self.conn)).await?;
+            self.mark_emitted();
+        }
         Ok(())
     }
 

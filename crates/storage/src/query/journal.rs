@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use transom_domain::{ChannelAccountId, ConnectionId, JournalId};
 use uuid::Uuid;
 
+use super::people::statement::{Sql, runs};
 use super::{from_json, millis, sql, to_json, unreadable};
 use crate::entity::{journal, pull_cursors};
 use crate::{Reader, Storage, StorageError, Tx, WorkspaceScope};
@@ -96,8 +97,7 @@ pub struct StoredCall {
 impl Storage {
     /// Journals a call in one statement. When this returns it survives a power cut, and the platform can be answered.
     pub async fn append_call(&self, scope: &WorkspaceScope, call: &NewCall) -> Result<(), StorageError> {
-        self.execute(insertion(self.db(), scope.workspace().uuid(), call)?).await?;
-        Ok(())
+        self.append(call_row(scope.workspace().uuid(), call)?).await
     }
 
     /// Counts, before they are applied, that these calls are in hand: a process that dies now leaves that trace. Waiting ones
@@ -116,11 +116,11 @@ impl Storage {
     }
 }
 
-fn insertion(db: &impl ConnectionTrait, workspace: Uuid, call: &NewCall) -> Result<Statement, StorageError> {
-    const INSERT: &str = "INSERT INTO journal (workspace_id, id, connection_id, account_id, source, headers, body, \
-                          body_hash, received_at, state, crashes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'new', 0) \
-                          ON CONFLICT (workspace_id, id) DO NOTHING";
-    let values: [Value; 9] = [
+/// The values of a call's row.
+pub(crate) type CallRow = Vec<Value>;
+
+fn call_row(workspace: Uuid, call: &NewCall) -> Result<CallRow, StorageError> {
+    Ok(vec![
         workspace.into(),
         call.id.uuid().into(),
         call.connection.uuid().into(),
@@ -130,8 +130,19 @@ fn insertion(db: &impl ConnectionTrait, workspace: Uuid, call: &NewCall) -> Resu
         call.body.to_vec().into(),
         Sha256::digest(&call.body).to_vec().into(),
         millis(call.received_at),
-    ];
-    Ok(sql(db, INSERT, values))
+        "new".into(),
+        0_i64.into(),
+    ])
+}
+
+/// One statement that journals these calls; which of them are there already is no matter.
+pub(crate) fn insert_calls<'a>(db: &impl ConnectionTrait, calls: impl IntoIterator<Item = &'a CallRow>) -> Statement {
+    let mut statement = Sql::new(
+        "INSERT INTO journal (workspace_id, id, connection_id, account_id, source, headers, body, body_hash, received_at, \
+         state, crashes) VALUES ",
+    );
+    statement.rows(calls.into_iter().cloned()).push(" ON CONFLICT (workspace_id, id) DO NOTHING");
+    statement.on(db)
 }
 
 impl TryFrom<journal::Model> for StoredCall {
@@ -191,7 +202,7 @@ impl Reader {
 impl Tx {
     /// Journals a call inside a transaction, as a pull does together with its cursor.
     pub async fn append_call(&self, call: &NewCall) -> Result<(), StorageError> {
-        self.conn.execute_raw(insertion(&self.conn, self.ws(), call)?).await?;
+        self.conn.execute_raw(insert_calls(&self.conn, [&call_row(self.ws(), call)?])).await?;
         Ok(())
     }
 
@@ -252,6 +263,30 @@ impl Tx {
             .exec(&self.conn)
             .await?;
         Ok(done.rows_affected == 1)
+    }
+
+    /// [`finish_call`](Self::finish_call) for many calls; how many of them nobody else had spoken for.
+    pub async fn finish_calls(
+        &self,
+        calls: &[(JournalId, CallOutcome, serde_json::Value)],
+        now: OffsetDateTime,
+    ) -> Result<u64, StorageError> {
+        let mut finished = 0;
+        for calls in runs(calls) {
+            let rows = calls.iter().map(|(id, outcome, summary)| -> [Value; 3] {
+                [id.uuid().into(), outcome.as_str().into(), summary.clone().into()]
+            });
+            let mut statement =
+                Sql::new("UPDATE journal SET crashes = 0, state = done.column2, summary = done.column3, ");
+            statement
+                .with("applied_at = ", millis(now))
+                .push(" FROM (VALUES ")
+                .rows(rows)
+                .with(") AS done WHERE workspace_id = ", self.ws())
+                .push(" AND id = done.column1 AND state = 'new'");
+            finished += self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected();
+        }
+        Ok(finished)
     }
 
     /// Lets a call that was dealt with be applied again; whether there is such a call.

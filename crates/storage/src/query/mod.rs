@@ -23,11 +23,14 @@ mod workspaces;
 pub use agents::StoredAgent;
 pub use attachments::{AttachmentState, Fetched, NewAttachment, StoredAttachment, ToFetch};
 pub use connections::{Secrets, StoredConnection};
+pub use dedupe::EventKey;
 pub use events::{NewEvent, NumberedEvent};
 pub(crate) use events::{number_events, unnumbered_workspaces};
 pub use idempotency::{Idempotency, IdempotencyKey, StoredAnswer};
 pub use journal::{CallOutcome, CallSource, JournalCall, NewCall, StoredCall};
+pub(crate) use journal::{CallRow, insert_calls};
 pub use leases::Lease;
+pub(crate) use people::statement::run_of;
 #[allow(unused_imports, unreachable_pub, reason = "filled by its own files")]
 pub use people::*;
 pub use provider_tokens::{ProviderToken, StoredProviderToken};

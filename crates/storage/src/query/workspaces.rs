@@ -1,12 +1,12 @@
 //! Workspaces and their settings.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use time::OffsetDateTime;
 use transom_domain::{Settings, Workspace, WorkspaceId};
 use uuid::Uuid;
 
-use super::{from_json, millis, to_json, unreadable};
+use super::{from_json, millis, sql, to_json, unreadable};
 use crate::entity::{event_numberers, journal, workspaces, workspaces_due};
 use crate::{Reader, Storage, StorageError, Tx, WorkspaceScope};
 
@@ -70,6 +70,14 @@ impl Storage {
             .filter(journal::Column::State.eq("new"))
             .into_tuple::<Uuid>();
         Ok(scopes(ids.all(self.db()).await?))
+    }
+
+    /// Workspaces where [changes wait](crate::ParkedChange) for their message.
+    pub async fn scopes_with_parked_changes(&self) -> Result<Vec<WorkspaceScope>, StorageError> {
+        let find = sql(self.db(), "SELECT DISTINCT workspace_id FROM changes_parked", []);
+        let rows = self.db().query_all_raw(find).await?;
+        let ids: Result<Vec<Uuid>, _> = rows.iter().map(|row| row.try_get_by_index(0)).collect();
+        Ok(scopes(ids?))
     }
 }
 

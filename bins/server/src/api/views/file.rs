@@ -3,7 +3,7 @@
 use poem_openapi::Object;
 use time::OffsetDateTime;
 use transom_desk::{Caller, DeskError, attachments};
-use transom_storage::{StoredAttachment, StoredMessage};
+use transom_storage::{Blob, StoredAttachment, StoredMessage};
 use uuid::Uuid;
 
 use super::message::MessageView;
@@ -47,7 +47,7 @@ impl FileView {
             reason: stored.reason.clone(),
             mime: stored.mime.clone(),
             size: blob.map(|blob| blob.size),
-            sha256: blob.map(|blob| blob.sha256.iter().map(|byte| format!("{byte:02x}")).collect()),
+            sha256: blob.map(Blob::sha256_hex),
             file_name: stored.file_name.clone(),
             uploaded_by: stored.uploaded_by.map(Into::into),
             message: stored.message.map(Into::into),

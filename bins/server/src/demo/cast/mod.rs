@@ -1,11 +1,13 @@
 //! Who is in the demo: one file a platform, with its account, its people and its scene of the story.
 
+mod http;
 mod instagram;
 mod line;
 mod messenger;
 mod sms;
 mod telegram;
 mod tiktok;
+mod viber;
 mod wechat;
 mod whatsapp;
 
@@ -54,6 +56,8 @@ pub fn cast() -> Vec<&'static dyn Cast> {
         &telegram::Telegram,
         &tiktok::TikTok,
         &line::Line,
+        &viber::Viber,
+        &http::Http,
         &messenger::Messenger,
         &instagram::Instagram,
         &sms::Sms,

@@ -45,7 +45,7 @@ struct Reader<'r> {
     raw: &'r RawInbound,
 }
 
-impl<'r> Reader<'r> {
+impl Reader<'_> {
     fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }

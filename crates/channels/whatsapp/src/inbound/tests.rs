@@ -429,7 +429,9 @@ fn the_account_is_told_about(#[case] field: &str, #[case] told: Value, #[case] e
 #[case(131_063, Some(AccountEffect::Feature { name: "marketing_disabled".into(), granted: true }))]
 fn errors_of_the_number_are_told(#[case] code: i64, #[case] expected: Option<AccountEffect>) {
     let error = json!({"code": code, "title": "Words", "message": "Words", "error_data": {"details": "more words"}});
-    let Item::AccountNotice(told) = notice("messages", &value("errors", &error)).item else { panic!() };
+    let inbound = one(&call("messages", &value("errors", &error)));
+    assert_eq!(inbound.account, "700000000000002", "the number that the call names is meant");
+    let Item::AccountNotice(told) = inbound.item else { panic!() };
     assert_eq!((told.what, told.text.as_str(), told.effect), (format!("error {code}"), "Words: more words", expected));
 }
 

@@ -10,11 +10,11 @@ use crate::ledger::Window;
 use crate::platforms::{Because, QuotaView, Verdict};
 use crate::world::World;
 
-/// Whether the latest of the customer's keywords was an opt-out.
+/// Whether the latest of the customer's keywords was an opt-out; of two at one instant the opt-out counts.
 pub(super) fn is_opted_out(chat: &Chat) -> bool {
     let stopped = chat.latest(|kind| kind == "stop");
     let started = chat.latest(|kind| kind == "start");
-    stopped.is_some_and(|stopped| started.is_none_or(|started| started < stopped))
+    stopped.is_some_and(|stopped| started.is_none_or(|started| started <= stopped))
 }
 
 /// Segments that the account sent on the day of this instant (UTC).

@@ -31,6 +31,19 @@ CREATE TABLE dedupe_keys (
 );
 CREATE INDEX dedupe_keys_by_age ON dedupe_keys (workspace_id, kept_until) WHERE kept_until IS NOT NULL;
 
+-- Changes of messages that are not here yet. reference: the platform's id of the message.
+CREATE TABLE changes_parked (
+    workspace_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    reference text NOT NULL,
+    event_key text NOT NULL,
+    change jsonb NOT NULL,
+    at bigint NOT NULL,
+    received_at bigint NOT NULL,
+    PRIMARY KEY (workspace_id, account_id, reference, event_key)
+);
+CREATE INDEX changes_parked_by_age ON changes_parked (workspace_id, received_at);
+
 CREATE TABLE quarantine (
     workspace_id uuid NOT NULL,
     id uuid NOT NULL,

@@ -47,6 +47,30 @@ pub struct StoredConversation {
 }
 
 impl StoredConversation {
+    /// One that begins now and has no message yet.
+    pub fn begun(
+        conversation: Conversation,
+        contact: ContactId,
+        account: ChannelAccountId,
+        now: OffsetDateTime,
+    ) -> Self {
+        Self {
+            conversation,
+            contact,
+            account,
+            window: WindowColumns::default(),
+            last_message_at: None,
+            last_inbound_at: None,
+            last_outbound_at: None,
+            waiting_since: None,
+            preview: None,
+            tags: Vec::new(),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
     /// What a page that is sorted so goes on behind.
     pub fn sort_key(&self, sort: Sort) -> i64 {
         let at = match sort {
@@ -74,41 +98,37 @@ pub struct Touch {
 impl Touch {
     /// Adds `last_message_at = …, …`: whatever order messages are stored in, the end is the same.
     pub(super) fn assign(&self, statement: &mut Sql, now: OffsetDateTime) {
-        let at = Millis::from(self.at);
-        let latest = |statement: &mut Sql, column: &str| {
-            statement
-                .with(&format!("{column} = CASE WHEN {column} > "), at)
-                .with(&format!(" THEN {column} ELSE "), at)
-                .push(" END");
-        };
-        statement.with("updated_at = ", millis(now));
-        statement
-            .with(", preview = CASE WHEN last_message_at > ", at)
-            .with(" THEN preview ELSE ", self.preview.as_str());
-        statement.with(" END, active_at = CASE WHEN last_message_at > ", at).with(" THEN active_at ELSE ", at);
-        statement.push(" END, ");
-        latest(statement, "last_message_at");
-        match (self.direction, self.by_person) {
-            (Direction::Inbound, _) => {
-                statement.push(", ");
-                latest(statement, "last_inbound_at");
+        let (at, preview) = (statement.named(Millis::from(self.at)), statement.named(self.preview.as_str()));
+        let now = statement.named(millis(now));
+        statement.push(&Self::assignments(self.direction, self.by_person, &at, &preview, &now));
+    }
+
+    /// The same, for values that the statement has already under these names.
+    pub(super) fn assignments(direction: Direction, by_person: bool, at: &str, preview: &str, now: &str) -> String {
+        let latest = |column: &str| format!("{column} = CASE WHEN {column} > {at} THEN {column} ELSE {at} END");
+        let mut set = vec![
+            format!("updated_at = {now}"),
+            format!("preview = CASE WHEN last_message_at > {at} THEN preview ELSE {preview} END"),
+            format!("active_at = CASE WHEN last_message_at > {at} THEN active_at ELSE {at} END"),
+            latest("last_message_at"),
+        ];
+        match direction {
+            Direction::Inbound => {
+                set.push(latest("last_inbound_at"));
                 // What was answered before it was stored makes nobody wait.
-                statement
-                    .with(", waiting_since = CASE WHEN last_answer_at >= ", at)
-                    .with(" OR waiting_since <= ", at)
-                    .with(" THEN waiting_since ELSE ", at)
-                    .push(" END");
+                set.push(format!(
+                    "waiting_since = CASE WHEN last_answer_at >= {at} OR waiting_since <= {at} THEN waiting_since ELSE {at} END"
+                ));
             }
-            (Direction::Outbound, by_person) => {
-                statement.push(", ");
-                latest(statement, "last_outbound_at");
+            Direction::Outbound => {
+                set.push(latest("last_outbound_at"));
                 if by_person {
-                    statement.push(", waiting_since = NULL, ");
-                    latest(statement, "last_answer_at");
+                    set.extend(["waiting_since = NULL".to_owned(), latest("last_answer_at")]);
                 }
             }
-            (Direction::Internal, _) => {}
+            Direction::Internal => {}
         }
+        set.join(", ")
     }
 }
 
@@ -124,7 +144,7 @@ pub(super) const fn tab_name(tab: Tab) -> &'static str {
 
 /// A row with its tags.
 pub(super) struct Row {
-    row: conversations::Model,
+    pub(super) row: conversations::Model,
     tags: serde_json::Value,
 }
 
@@ -191,7 +211,7 @@ impl Reader {
         self.conversation_columns_of("c")
     }
 
-    fn conversation_columns_of(&self, table: &str) -> String {
+    pub(super) fn conversation_columns_of(&self, table: &str) -> String {
         let from = format!(
             "conversation_tags t WHERE t.workspace_id = {table}.workspace_id AND t.conversation_id = {table}.id"
         );

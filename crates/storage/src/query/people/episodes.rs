@@ -1,11 +1,12 @@
 //! Episodes: one stretch of a conversation from its opening to its close, kept for good.
 
-use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Value};
 use time::OffsetDateTime;
 use transom_domain::{Actor, Assignment, Conversation, ConversationId, EpisodeId, MessageId};
 use uuid::Uuid;
 
+use super::statement::{Sql, runs};
 use crate::entity::episodes;
 use crate::instant::Millis;
 use crate::query::{from_json, millis, to_json};
@@ -105,19 +106,35 @@ impl Tx {
         start: &EpisodeStart,
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
-        let row = episodes::ActiveModel {
-            workspace_id: Set(self.ws()),
-            id: Set(conversation.episode.uuid()),
-            conversation_id: Set(conversation.id.uuid()),
-            number: Set(i64::from(conversation.episodes)),
-            opened_at: Set(now.into()),
-            opened_by: Set(to_json(&start.by)?),
-            cause: Set(start.cause.clone()),
-            cause_message_id: Set(start.message.map(MessageId::uuid)),
-            ..episodes::ActiveModel::default()
-        };
-        let begun = OnConflict::columns([episodes::Column::WorkspaceId, episodes::Column::Id]).do_nothing().to_owned();
-        episodes::Entity::insert(row).on_conflict(begun).exec_without_returning(&self.conn).await?;
+        self.begin_episodes(&[(conversation.clone(), start.clone())], now).await
+    }
+
+    /// The same for many conversations.
+    pub async fn begin_episodes(
+        &self,
+        episodes: &[(Conversation, EpisodeStart)],
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        for episodes in runs(episodes) {
+            let mut statement = Sql::new(
+                "INSERT INTO episodes (workspace_id, id, conversation_id, number, opened_at, opened_by, cause, \
+                 cause_message_id) VALUES ",
+            );
+            for (at, (conversation, start)) in episodes.iter().enumerate() {
+                statement.push(if at == 0 { "" } else { ", " }).list::<Value>([
+                    self.ws().into(),
+                    conversation.episode.uuid().into(),
+                    conversation.id.uuid().into(),
+                    i64::from(conversation.episodes).into(),
+                    millis(now),
+                    to_json(&start.by)?.into(),
+                    start.cause.as_str().into(),
+                    start.message.map(MessageId::uuid).into(),
+                ]);
+            }
+            statement.push(" ON CONFLICT (workspace_id, id) DO NOTHING");
+            self.conn.execute_raw(statement.on(&self.conn)).await?;
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Value};
 use time::OffsetDateTime;
 use transom_domain::IdentityId;
 use transom_windows::Person;
@@ -37,12 +37,24 @@ impl WindowColumns {
 
     /// Adds `window_closes_at = …, …`.
     pub(super) fn assign(&self, statement: &mut Sql) {
-        statement
-            .with("window_closes_at = ", self.closes_at.map(millis_of))
-            .with(", free_form_until = ", self.free_form_until.map(millis_of))
-            .with(", closing_at = ", self.closing_at().map(millis_of))
-            .with(", window_policy_version = ", self.policy_version.as_str())
-            .with(", window_recompute_at = ", self.recompute_at.map(millis_of));
+        for (at, (column, value)) in Self::COLUMNS.into_iter().zip(self.values()).enumerate() {
+            statement.push(if at == 0 { "" } else { ", " }).push(column).with(" = ", value);
+        }
+    }
+
+    /// The columns of a conversation that hold it.
+    pub(super) const COLUMNS: [&str; 5] =
+        ["window_closes_at", "free_form_until", "closing_at", "window_policy_version", "window_recompute_at"];
+
+    /// The values of [`COLUMNS`](Self::COLUMNS).
+    pub(super) fn values(&self) -> [Value; 5] {
+        [
+            self.closes_at.map(millis_of).into(),
+            self.free_form_until.map(millis_of).into(),
+            self.closing_at().map(millis_of).into(),
+            self.policy_version.as_str().into(),
+            self.recompute_at.map(millis_of).into(),
+        ]
     }
 }
 

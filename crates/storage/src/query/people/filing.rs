@@ -14,6 +14,10 @@ use crate::entity::{messages, parts};
 use crate::query::{millis, to_json};
 use crate::{StorageError, Tx};
 
+pub(super) const INSERT_MESSAGE: &str = "INSERT INTO messages (workspace_id, id, conversation_id, identity_id, account_id, kind, \
+                                         direction, author, agent_id, content, state, permit, provider_id, reply_to, payload, \
+                                         extra, at, stored_at, contact_id)";
+
 impl Tx {
     /// Stores a message; its parts come by [`insert_parts`](Self::insert_parts).
     ///
@@ -31,16 +35,24 @@ impl Tx {
 
     /// `INSERT INTO messages …`, with the contact of the conversation.
     fn insert(&self, statement: &mut Sql, new: &NewMessage, now: OffsetDateTime) -> Result<(), StorageError> {
+        statement.push(INSERT_MESSAGE).push(" SELECT ");
+        for value in self.message_values(new, now)? {
+            statement.bind(value).push(", ");
+        }
+        statement
+            .with("contact_id FROM conversations WHERE workspace_id = ", self.ws())
+            .with(" AND id = ", new.message.conversation.uuid());
+        Ok(())
+    }
+
+    /// The values of [`INSERT_MESSAGE`] but for the last.
+    pub(super) fn message_values(&self, new: &NewMessage, now: OffsetDateTime) -> Result<[Value; 18], StorageError> {
         let NewMessage { message, .. } = new;
         let by_person = match &message.author {
             Author::Actor(actor) if message.direction == Direction::Outbound && actor.is_person() => actor.agent(),
             _ => None,
         };
-        statement.push(
-            "INSERT INTO messages (workspace_id, id, conversation_id, identity_id, account_id, kind, direction, author, \
-             agent_id, content, state, permit, provider_id, reply_to, payload, extra, at, stored_at, contact_id) SELECT ",
-        );
-        let values: [Value; 18] = [
+        Ok([
             self.ws().into(),
             message.id.uuid().into(),
             message.conversation.uuid().into(),
@@ -59,14 +71,7 @@ impl Tx {
             new.extra.clone().into(),
             millis(message.at),
             millis(now),
-        ];
-        for value in values {
-            statement.bind(value).push(", ");
-        }
-        statement
-            .with("contact_id FROM conversations WHERE workspace_id = ", self.ws())
-            .with(" AND id = ", message.conversation.uuid());
-        Ok(())
+        ])
     }
 
     /// [`insert_message`](Self::insert_message) and [`touch_conversation`](Self::touch_conversation), in one round trip on

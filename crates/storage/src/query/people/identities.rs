@@ -110,7 +110,7 @@ impl Tx {
     pub async fn insert_identity(&self, identity: &Identity, now: OffsetDateTime) -> Result<(), StorageError> {
         let addresses = sorted(&identity.addresses)?;
         let mut statement = Sql::new(INSERT_IDENTITY);
-        statement.push(" VALUES ").list(self.identity_values(identity, now)?);
+        statement.push(" VALUES ").list(self.identity_values(identity, String::new(), now)?);
         self.conn.execute_raw(statement.on(&self.conn)).await?;
         let mut statement = Sql::new(INSERT_ADDRESSES);
         self.address_rows(&mut statement, identity.account.uuid(), identity.id.uuid(), &addresses);
@@ -119,14 +119,19 @@ impl Tx {
     }
 
     /// The values of [`INSERT_IDENTITY`].
-    pub(super) fn identity_values(&self, identity: &Identity, now: OffsetDateTime) -> Result<[Value; 8], StorageError> {
+    pub(super) fn identity_values(
+        &self,
+        identity: &Identity,
+        facts: String,
+        now: OffsetDateTime,
+    ) -> Result<[Value; 8], StorageError> {
         Ok([
             self.ws().into(),
             identity.id.uuid().into(),
             identity.contact.uuid().into(),
             identity.account.uuid().into(),
             to_json(&identity.addresses)?.into(),
-            "".into(),
+            facts.into(),
             millis(now),
             millis(now),
         ])

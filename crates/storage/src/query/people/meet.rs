@@ -16,15 +16,13 @@ use super::facts::read_facts;
 use super::identities::{INSERT_ADDRESSES, INSERT_IDENTITY, sorted};
 use super::profile::ToldProfile;
 use super::search;
-use super::statement::{Sql, on_postgres};
+use super::statement::{Sql, on_postgres, runs};
 use crate::instant::Millis;
 use crate::query::{from_json, millis, to_json};
 use crate::{Reader, StorageError, Tx};
 
 /// Two rounds settle every race that was seen; more only if others keep joining the same people.
 const ROUNDS: usize = 6;
-/// How many people one statement looks up.
-const CHUNK: usize = 32;
 
 /// What an event tells of the person behind it.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +56,17 @@ pub struct Met {
     pub new_identity: bool,
     /// Identities that turned out to be this one; their ids still find it.
     pub joined: Vec<IdentityId>,
+}
+
+/// Whether the person of a [`PersonSeed`] is known.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Meeting {
+    /// By each of the addresses.
+    Known(Box<Met>),
+    /// By none of them: [`Tx::insert_people`] makes them.
+    Nobody,
+    /// By some of them, or the addresses are of several people: that is for [`Tx::meet`].
+    Unclear,
 }
 
 impl Reader {
@@ -219,31 +228,48 @@ impl Tx {
         seeds: &[PersonSeed],
         now: OffsetDateTime,
     ) -> Result<Vec<Option<Met>>, StorageError> {
-        let mut met = Vec::with_capacity(seeds.len());
-        for seeds in seeds.chunks(CHUNK) {
-            let known = self.known_by_address(seeds).await?;
-            let mut told: BTreeMap<Uuid, ToldProfile> = BTreeMap::new();
-            for seed in seeds {
-                let found = seed.addresses.iter().map(|address| known.get(&(seed.account.uuid(), address.clone())));
-                let mut found = found.collect::<Option<Vec<&KnownRow>>>().unwrap_or_default();
-                found.dedup_by_key(|row| row.id);
-                let [person] = found.as_slice() else {
-                    met.push(None);
-                    continue;
-                };
-                if let Entry::Vacant(profile) = told.entry(person.contact_id) {
-                    profile.insert(person.profile()?);
-                }
-                if let Some(profile) = told.get_mut(&person.contact_id) {
-                    profile.tell(&seed.profile, seed.at)?;
-                }
-                met.push(Some(person.met()?));
-            }
-            for (contact, profile) in &told {
-                self.save_profile(*contact, profile, now).await?;
-            }
+        let known = |meeting| match meeting {
+            Meeting::Known(met) => Some(*met),
+            Meeting::Nobody | Meeting::Unclear => None,
+        };
+        Ok(self.meet_many(seeds, now).await?.into_iter().map(known).collect())
+    }
+
+    /// Who of many people is known, in the order of the seeds; they are locked, and what is told of them is noted. Nothing is
+    /// made or changed for the others.
+    pub async fn meet_many(&self, seeds: &[PersonSeed], now: OffsetDateTime) -> Result<Vec<Meeting>, StorageError> {
+        let mut known = BTreeMap::new();
+        for seeds in runs(seeds) {
+            self.known_by_address(seeds, &mut known).await?;
         }
-        Ok(met)
+        let mut meetings = Vec::with_capacity(seeds.len());
+        let mut told: BTreeMap<Uuid, ToldProfile> = BTreeMap::new();
+        for seed in seeds {
+            let rows = seed.addresses.iter().map(|address| known.get(&(seed.account.uuid(), address.clone())));
+            let rows: Vec<Option<&KnownRow>> = rows.collect();
+            let person = match rows.first() {
+                Some(Some(first)) if rows.iter().flatten().filter(|row| row.id == first.id).count() == rows.len() => {
+                    first
+                }
+                _ if rows.iter().all(Option::is_none) => {
+                    meetings.push(Meeting::Nobody);
+                    continue;
+                }
+                _ => {
+                    meetings.push(Meeting::Unclear);
+                    continue;
+                }
+            };
+            if let Entry::Vacant(profile) = told.entry(person.contact_id) {
+                profile.insert(person.profile()?);
+            }
+            if let Some(profile) = told.get_mut(&person.contact_id) {
+                profile.tell(&seed.profile, seed.at)?;
+            }
+            meetings.push(Meeting::Known(Box::new(person.met()?)));
+        }
+        self.save_profiles(&told, now).await?;
+        Ok(meetings)
     }
 
     /// Everybody whom the addresses name, oldest first, locked in that order.
@@ -258,15 +284,15 @@ impl Tx {
     async fn known_by_address(
         &self,
         seeds: &[PersonSeed],
-    ) -> Result<BTreeMap<(Uuid, Address), KnownRow>, StorageError> {
+        known: &mut BTreeMap<(Uuid, Address), KnownRow>,
+    ) -> Result<(), StorageError> {
         let statement = self.select_known_by_address(seeds);
-        let mut known = BTreeMap::new();
         for row in KnownRow::find_by_statement(statement.on(&self.conn)).all(&self.conn).await? {
             for address in row.addresses()? {
                 known.insert((row.account_id, address), row.clone());
             }
         }
-        Ok(known)
+        Ok(())
     }
 
     /// Adds the addresses that the person was not known by; `false` if one of them is somebody else's meanwhile.
@@ -341,7 +367,7 @@ impl Tx {
         Ok(self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() == 1)
     }
 
-    fn contact_values(&self, seed: &PersonSeed, now: OffsetDateTime) -> Result<[Value; 9], StorageError> {
+    pub(super) fn contact_values(&self, seed: &PersonSeed, now: OffsetDateTime) -> Result<[Value; 9], StorageError> {
         let (profile, profile_at) = ToldProfile::fields(&seed.profile, seed.at)?;
         Ok([
             self.ws().into(),
@@ -372,7 +398,7 @@ impl Tx {
         }
         statement.push(" WHERE EXISTS (SELECT 1 FROM won) ON CONFLICT DO NOTHING RETURNING 1), known AS (");
         statement.push(INSERT_IDENTITY).push(" SELECT ");
-        for (at, value) in self.identity_values(&seed.as_identity(), now)?.into_iter().enumerate() {
+        for (at, value) in self.identity_values(&seed.as_identity(), String::new(), now)?.into_iter().enumerate() {
             statement.push(if at == 0 { "" } else { ", " }).bind(value);
         }
         statement.push(" WHERE EXISTS (SELECT 1 FROM won))");
@@ -391,7 +417,7 @@ impl Tx {
     }
 }
 
-const INSERT_CONTACT: &str = "INSERT INTO contacts (workspace_id, id, profile, profile_at, profile_until, blocked, created_at, \
+pub(super) const INSERT_CONTACT: &str = "INSERT INTO contacts (workspace_id, id, profile, profile_at, profile_until, blocked, created_at, \
                               updated_at, version)";
 /// What [`Tx::make_person`] did.
 struct Made {
@@ -402,7 +428,7 @@ struct Made {
 
 impl PersonSeed {
     /// The identity that is made of it.
-    fn as_identity(&self) -> Identity {
+    pub(super) fn as_identity(&self) -> Identity {
         let mut addresses: Vec<Address> = Vec::with_capacity(self.addresses.len());
         for address in &self.addresses {
             if !addresses.contains(address) {
@@ -412,8 +438,8 @@ impl PersonSeed {
         Identity { id: self.identity, contact: self.contact, account: self.account, addresses }
     }
 
-    /// The person as just made.
-    fn met(&self) -> Met {
+    /// The person as they are when just made.
+    pub fn met(&self) -> Met {
         Met {
             identity: self.as_identity(),
             contact: self.contact,

@@ -7,14 +7,16 @@ use sea_orm::{ConnectionTrait, Value};
 use serde_json::json;
 use time::Duration;
 use transom_domain::{
-    Address, Agent, AgentId, ChannelAccount, ChannelAccountId, Connection, ConversationId, Ids, MessageId, Profile,
-    Role, Tab, Team, TeamId, UuidV7,
+    Address, Agent, AgentId, ChannelAccount, ChannelAccountId, Connection, ConversationId, Direction, Ids, MessageId,
+    Profile, Role, Tab, Team, TeamId, UuidV7,
 };
 use uuid::Uuid;
 
 use super::search;
 use super::statement::Sql;
-use super::{ContactQuery, ConversationQuery, Inbox, PersonSeed, Sort, StatusFilter, WindowState};
+use super::{
+    ContactQuery, ConversationQuery, Inbox, PersonSeed, Sort, StatusFilter, Touch, Touched, WindowColumns, WindowState,
+};
 use crate::both_databases;
 use crate::query::millis;
 use crate::test_support::{NOON, TestDatabase};
@@ -262,6 +264,8 @@ fn whole_tables(plan: &[String], is_postgres: bool) -> Vec<&String> {
                     "SCAN found",
                     "SCAN tab_",
                     "SCAN counted",
+                    "SCAN wanted",
+                    "SCAN new",
                     "SCAN CONSTANT ROW",
                     "SCAN channel_accounts",
                     "SCAN (",
@@ -358,7 +362,14 @@ both_databases! {
             profile: Profile { name: Some("Mara".into()), ..Profile::default() },
             at: NOON,
         };
-        let seeds: Vec<PersonSeed> = (0..32).map(|n| seed(n * 600)).collect();
+        let seeds: [PersonSeed; 32] = std::array::from_fn(|n| seed(n * 600));
+        let facts = |seed: &PersonSeed| (seed.identity, transom_windows::Person::default());
+        let touched = |seed: &PersonSeed| Touched {
+            conversation: UuidV7.next().into(),
+            identity: seed.identity,
+            touch: Touch { at: NOON, direction: Direction::Inbound, by_person: false, preview: String::new() },
+            window: WindowColumns::default(),
+        };
         let one = seed(2);
         statements.extend([
             ("messages".to_owned(), reader.page_of_messages(crowd.conversation, None, 50)),
@@ -370,7 +381,11 @@ both_databases! {
             ("other active".to_owned(), reader.select_other_active(UuidV7.next().into(), crowd.conversation)),
             ("one person".to_owned(), reader.select_known(&one, &one.addresses).unwrap()),
             ("many people".to_owned(), reader.select_known_by_address(&seeds)),
+            ("threads".to_owned(), reader.select_threads(&seeds.each_ref().map(|seed| (seed.identity, "")))),
+            ("facts".to_owned(), reader.update_facts_of(&seeds.each_ref().map(facts), NOON).unwrap()),
         ]);
+        let [themselves, others] = reader.touch(&seeds.each_ref().map(touched), NOON);
+        statements.extend([("touched".to_owned(), themselves), ("other threads".to_owned(), others)]);
         let mut offenders = Vec::new();
         for (name, statement) in statements {
             let plan = plan(&reader, statement, is_postgres).await;

@@ -1,5 +1,7 @@
 //! A profile that remembers when each of its fields was told, so that the newest wins whatever the order (P7).
 
+use std::collections::BTreeMap;
+
 use sea_orm::ConnectionTrait;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -7,7 +9,7 @@ use transom_domain::Profile;
 use uuid::Uuid;
 
 use super::search;
-use super::statement::Sql;
+use super::statement::{Sql, runs};
 use crate::instant::Millis;
 use crate::query::{from_json, millis, to_json, unreadable};
 use crate::{StorageError, Tx};
@@ -137,6 +139,32 @@ impl Tx {
         self.conn.execute_raw(statement.on(&self.conn)).await?;
         if profile.changed == Changed::Fields {
             self.rewrite_terms(contact).await?;
+        }
+        Ok(())
+    }
+
+    /// [`save_profile`](Self::save_profile) for many contacts: what was only told again, all at once.
+    pub(super) async fn save_profiles(
+        &self,
+        profiles: &BTreeMap<Uuid, ToldProfile>,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        let mut again = Vec::new();
+        for (contact, profile) in profiles {
+            match profile.changed {
+                Changed::Nothing => {}
+                Changed::Times => again.push((*contact, profile)),
+                Changed::Fields => self.save_profile(*contact, profile, now).await?,
+            }
+        }
+        for again in runs(&again) {
+            let rows = again.iter().map(|(contact, profile)| -> [sea_orm::Value; 3] {
+                [(*contact).into(), Value::Object(profile.at.clone()).into(), profile.until.into()]
+            });
+            let mut statement =
+                Sql::new("UPDATE contacts SET profile_at = told.column2, profile_until = told.column3 FROM (VALUES ");
+            statement.rows(rows).with(") AS told WHERE workspace_id = ", self.ws()).push(" AND id = told.column1");
+            self.conn.execute_raw(statement.on(&self.conn)).await?;
         }
         Ok(())
     }

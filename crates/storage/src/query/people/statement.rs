@@ -54,6 +54,24 @@ impl Sql {
         self.push(if self.values.len() == before { "NULL)" } else { ")" })
     }
 
+    /// Rows with commas between them, each as [`list`](Self::list) has it.
+    pub(crate) fn rows<R, V>(&mut self, rows: impl IntoIterator<Item = R>) -> &mut Self
+    where
+        R: IntoIterator<Item = V>,
+        V: Into<Value>,
+    {
+        for (at, row) in rows.into_iter().enumerate() {
+            self.push(if at == 0 { "" } else { ", " }).list(row);
+        }
+        self
+    }
+
+    /// A value that stands in several places: this is how to name it.
+    pub(crate) fn named(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
+    }
+
     /// The finished statement.
     pub(crate) fn on(self, db: &impl ConnectionTrait) -> Statement {
         sql(db, &self.text, self.values)
@@ -63,6 +81,24 @@ impl Sql {
 /// Whether row locks exist, and statements that write several tables; SQLite's one writer needs neither.
 pub(crate) fn on_postgres(reader: &Reader) -> bool {
     reader.conn.get_database_backend() == DbBackend::Postgres
+}
+
+/// How many rows one statement writes at most.
+const LONGEST: u32 = 6;
+
+/// Rows in runs whose lengths are powers of two, 64 at most: however many there are, the databases see a handful of statements
+/// and keep them prepared.
+pub(crate) fn runs<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let (run, rest) = rows.split_at_checked(run_of(rows.len())?)?;
+        rows = rest;
+        Some(run)
+    })
+}
+
+/// How many of so many rows the next statement takes.
+pub(crate) fn run_of(rows: usize) -> Option<usize> {
+    Some(1 << rows.checked_ilog2()?.min(LONGEST))
 }
 
 /// `column IN (select)`, for a select of few rows: PostgreSQL would rather read all of a small table than look each of them up,
@@ -90,6 +126,16 @@ mod tests {
         assert_eq!(statement.values.len(), 3);
         statement.push(" OR c IN ").list(Vec::<i64>::new());
         assert!(statement.text.ends_with(" OR c IN (NULL)"));
+    }
+
+    #[test]
+    fn runs_are_powers_of_two_and_leave_nothing_out() {
+        for count in 0..300 {
+            let rows: Vec<usize> = (0..count).collect();
+            let runs: Vec<&[usize]> = runs(&rows).collect();
+            assert_eq!(runs.concat(), rows);
+            assert!(runs.iter().all(|run| run.len().is_power_of_two() && run.len() <= 64), "{count}");
+        }
     }
 
     #[test]

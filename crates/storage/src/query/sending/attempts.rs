@@ -38,17 +38,28 @@ pub struct Attempt {
     pub billing: Option<String>,
 }
 
+/// See [`Tx::note_unrepeatable`].
+const UNREPEATABLE: &str = "unrepeatable";
+
 /// What was learnt or decided about a part besides its attempts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PartEvidence {
     /// The attempt it is about, where that is known.
     pub attempt: Option<u32>,
-    /// `late_answer`, `receipt`, `recovered`, `withheld`, `confirm`, `give_up`, `send_again`, `resend`, `retry` or `cancel`.
+    /// `late_answer`, `receipt`, `recovered`, `withheld`, `confirm`, `give_up`, `send_again`, `resend`, `retry`, `cancel` or
+    /// `unrepeatable`.
     pub kind: String,
     /// What exactly, and by whom.
     pub data: serde_json::Value,
     /// When.
     pub at: OffsetDateTime,
+}
+
+impl PartEvidence {
+    /// Whether it says that an attempt's request must not be repeated.
+    pub fn forbids_repeats(&self) -> bool {
+        self.kind == UNREPEATABLE
+    }
 }
 
 impl Reader {
@@ -121,6 +132,15 @@ impl Tx {
             return Ok(());
         }
         let (text, values) = self.evidence(part.uuid(), Some(attempt.into()), "late_answer", data.clone(), now);
+        self.conn.execute_raw(sql(&self.conn, &text, values)).await?;
+        Ok(())
+    }
+
+    /// Notes, before an attempt, that the platform would take its request a second time: a crash must not repeat it. The part is
+    /// in hand, so its message is locked.
+    pub async fn note_unrepeatable(&self, part: PartId, attempt: u32, now: OffsetDateTime) -> Result<(), StorageError> {
+        let data = serde_json::json!({});
+        let (text, values) = self.evidence(part.uuid(), Some(attempt.into()), UNREPEATABLE, data, now);
         self.conn.execute_raw(sql(&self.conn, &text, values)).await?;
         Ok(())
     }

@@ -1,0 +1,98 @@
+//! The only I/O: signed requests to one address, and downloads.
+
+use std::fmt;
+use std::sync::Arc;
+
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+use serde::de::DeserializeOwned;
+use transom_channel::http::{HttpAnswer, HttpClient, Phase, TransportError};
+use transom_channel::{MediaError, Ports, SendError};
+use transom_domain::{Clock, Ids};
+use url::Url;
+
+use crate::error;
+use crate::signing::{self, Key};
+use crate::wire::{Answer, Request};
+
+/// The other side.
+pub(crate) struct Peer {
+    http: HttpClient,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    endpoint: Url,
+    key: Key,
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("host", &self.endpoint.host()).finish_non_exhaustive()
+    }
+}
+
+impl Peer {
+    pub(crate) fn new(ports: &Ports, endpoint: Url, key: Key) -> Self {
+        let (clock, ids) = (Arc::clone(&ports.clock), Arc::clone(&ports.ids));
+        Self { http: ports.http.clone(), clock, ids, endpoint, key }
+    }
+
+    /// Sends a message under its own id: sent again, it is known.
+    pub(crate) async fn send(&self, id: &str, request: &Request<'_>) -> Result<Answer, SendError> {
+        accepted(&self.post(id, request).await?)
+    }
+
+    /// Asks for something; nothing is sent to anybody.
+    pub(crate) async fn read<T: DeserializeOwned>(&self, request: &Request<'_>) -> Result<T, SendError> {
+        let id = self.ids.next().to_string();
+        let answer = self.post(&id, request).await.map_err(error::of_a_read)?;
+        accepted(&answer).map_err(error::of_a_read)?;
+        let unreadable = || error::of_a_read(SendError::OutcomeUnknown { detail: "an unreadable answer".to_owned() });
+        answer.json().ok_or_else(unreadable)
+    }
+
+    async fn post(&self, id: &str, request: &Request<'_>) -> Result<HttpAnswer, SendError> {
+        let body = serde_json::to_vec(request)
+            .map_err(|_| SendError::NotConnected { detail: "the request can't be written".to_owned() })?;
+        let timestamp = self.clock.now().unix_timestamp();
+        let request = self.http.request(Method::POST, self.endpoint.as_str());
+        let request = request
+            .header(CONTENT_TYPE, "application/json")
+            .header(signing::ID, id)
+            .header(signing::TIMESTAMP, timestamp)
+            .header(signing::SIGNATURE, self.key.sign(id, timestamp, &body));
+        Ok(self.http.execute(request.body(body)).await?)
+    }
+
+    /// The bytes of a customer's file, at most `max` of them.
+    pub(crate) async fn download(&self, address: &str, max: u64) -> Result<HttpAnswer, MediaError> {
+        let known =
+            Url::parse(address).is_ok_and(|url| url.scheme() == "https" || url.origin() == self.endpoint.origin());
+        if !known {
+            return Err(MediaError::Unavailable("not an https address".to_owned()));
+        }
+        let limit = usize::try_from(max).unwrap_or(usize::MAX);
+        let request = self.http.request(Method::GET, address);
+        let answer = self.http.execute_up_to(request, limit).await.map_err(|error| too_large_or_away(&error, max))?;
+        match answer.status {
+            200..300 => Ok(answer),
+            403 | 404 | 410 => Err(MediaError::NotFound),
+            status => Err(MediaError::Unavailable(format!("status {status}"))),
+        }
+    }
+}
+
+/// What an answer says: accepted, refused, or nothing that is certain. A refusal says why in `error`, whatever its status.
+fn accepted(answer: &HttpAnswer) -> Result<Answer, SendError> {
+    match answer.json::<Answer>() {
+        Some(Answer { error: Some(why), .. }) => Err(error::refusal(Some(answer.status), &why)),
+        Some(accepted) if answer.is_success() => Ok(accepted),
+        _ => Err(error::stranger(answer.status, answer.retry_after_ms())),
+    }
+}
+
+fn too_large_or_away(error: &TransportError, max: u64) -> MediaError {
+    match error.phase {
+        Phase::Answered if error.detail.contains("bytes") => MediaError::TooLarge { max },
+        _ => MediaError::Unavailable(error.detail.clone()),
+    }
+}

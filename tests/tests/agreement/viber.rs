@@ -1,0 +1,17 @@
+use transom_storage::both_databases;
+
+use crate::{Part, play, writes};
+
+static PART: Part = Part {
+    platform: "viber",
+    limits: &[("monthly_free", "free_messages", 12)],
+    categories: &[],
+    acts: writes,
+    refuses: true,
+};
+
+both_databases! {
+    async fn viber(db: TestDatabase) {
+        play(&PART, db).await;
+    }
+}
