@@ -27,6 +27,7 @@ platforms! {
     "telegram" transom::telegram::Telegram;
     "tiktok" transom::tiktok::TikTok;
     "viber" transom::viber::Viber;
+    "wechat" transom::wechat::WeChat;
     "whatsapp" transom::whatsapp::WhatsApp;
 }
 

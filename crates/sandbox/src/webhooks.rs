@@ -87,7 +87,13 @@ fn next(shared: &Shared, account_id: &str) -> Option<(Arc<tokio::sync::Notify>, 
                 let badly_signed = account.queue.badly_sign_next > 0;
                 account.queue.badly_sign_next = account.queue.badly_sign_next.saturating_sub(1);
                 let personality = shared.personality(account.platform);
-                let wire = personality.map_or_else(|| Wire::json(&body), |platform| platform.wire(&body, tries));
+                let wire = personality.map_or_else(
+                    || Wire::json(&body),
+                    |platform| {
+                        let wire = platform.wire(&body, tries);
+                        platform.seal(&mut world, &account, wire, &url, badly_signed)
+                    },
+                );
                 let url = wire.url.clone().unwrap_or(url);
                 let headers = personality
                     .map(|platform| platform.sign_call(&mut world, &account, &wire, &url, badly_signed))

@@ -23,6 +23,7 @@ mod sms;
 mod telegram;
 mod tiktok;
 mod viber;
+mod wechat;
 mod whatsapp;
 
 use std::collections::BTreeMap;

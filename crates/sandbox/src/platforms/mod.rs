@@ -11,6 +11,7 @@ pub mod sms;
 pub mod telegram;
 pub mod tiktok;
 pub mod viber;
+pub mod wechat;
 pub mod whatsapp;
 
 pub(crate) mod kit;
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Box<dyn Personality>> {
         Box::new(tiktok::TikTok),
         Box::new(viber::Viber),
         Box::new(http::Http),
+        Box::new(wechat::WeChat),
         Box::new(messenger::personality()),
         Box::new(instagram::personality()),
     ];
@@ -122,6 +124,11 @@ pub(crate) trait Personality: Send + Sync + 'static {
     /// A webhook as it goes over the wire, from its body as it was reported and the number of tries before.
     fn wire(&self, body: &str, _tries: usize) -> Wire {
         Wire::json(body)
+    }
+
+    /// The same with its proof, where that stands in the address, or where the body is encrypted.
+    fn seal(&self, _world: &mut World, _account: &Account, wire: Wire, _url: &str, _badly: bool) -> Wire {
+        wire
     }
 
     /// A control verb of this platform alone.

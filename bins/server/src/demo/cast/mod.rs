@@ -8,6 +8,7 @@ mod sms;
 mod telegram;
 mod tiktok;
 mod viber;
+mod wechat;
 mod whatsapp;
 
 use async_trait::async_trait;
@@ -60,6 +61,7 @@ pub fn cast() -> Vec<&'static dyn Cast> {
         &messenger::Messenger,
         &instagram::Instagram,
         &sms::Sms,
+        &wechat::WeChat,
     ];
     all
 }
