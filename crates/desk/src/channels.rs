@@ -19,7 +19,7 @@ use crate::queries::{self, ChannelDetail, present_account};
 use crate::{Desk, DeskError};
 
 /// An account to connect.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct NewChannel {
     /// The platform's name.
     pub platform: String,

@@ -212,10 +212,10 @@ impl ConnectionView {
         let ConnectionDetail { stored, accounts, .. } = detail;
         Self {
             id: stored.connection.id.uuid(),
+            secrets: stored.secrets_of(None),
             platform: stored.connection.platform,
             name: stored.connection.name,
             webhook_url,
-            secrets: stored.secrets_of(None),
             channels: accounts.into_iter().map(Into::into).collect(),
             created_at: stored.created_at,
         }
