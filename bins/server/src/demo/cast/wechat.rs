@@ -80,6 +80,8 @@ impl Cast for WeChat {
             scene.sends_text(&format!("第{number}条"), &format!("message {number} goes out")).await?;
         }
         scene.refuses_text("第21条", "the 21st is refused, and nothing leaves").await?;
+        // WeChat tells whole seconds: what Jun writes must not seem older than what was just sent.
+        world.clock.advance(Duration::seconds(2));
         scene.writes("还有一个问题")?;
         scene.until_window("Jun writes again", "open").await?;
         scene.sends_text("请讲。", "and may be answered again").await?;
@@ -95,14 +97,15 @@ impl Cast for WeChat {
         }
         let sixth = scene.post("messages", json!({ "type": "reply", "text": "Answer 6" })).await?.expect(202)?;
         let path = format!("/messages/{}", sixth.text("/id").unwrap_or_default());
-        let withheld = || async {
+        let not_sent = || async {
             let message = scene.api.get(&path).await?.expect(200)?;
-            Ok((message.text("/state") == Some("withheld")).then_some(()))
+            Ok((message.text("/state") == Some("not_sent")).then_some(()))
         };
-        world.until("WeChat refuses the sixth message", withheld).await?;
+        world.until("WeChat refuses the sixth message", not_sent).await?;
         let arrived = scene.ledger().len();
-        check(arrived == 5, "WeChat refuses the sixth: it is withheld and did not arrive", &json!(arrived))?;
+        check(arrived == 5, "WeChat refuses the sixth: it is not sent, and says so", &json!(arrived))?;
         scene.refuses_text("Answer 7", "the refusal is believed: the seventh is not even tried").await?;
+        world.clock.advance(Duration::seconds(2));
         scene.writes("Hello?")?;
         scene.until_window("Kai writes again", "open").await?;
         scene.sends_text("Here I am.", "and may be answered again").await?;
