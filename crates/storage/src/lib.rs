@@ -32,6 +32,7 @@ mod config;
 mod entity;
 mod error;
 mod instant;
+mod journalling;
 mod migration;
 mod postgres;
 mod query;

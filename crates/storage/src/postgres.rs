@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc};
 use transom_domain::WorkspaceId;
 
 use crate::StorageError;
+use crate::journalling::Journalling;
 use crate::query::number_events;
 use crate::retry::Tries;
 use crate::tx::{self, Trouble, Tx};
@@ -17,6 +18,7 @@ use crate::vault::Vault;
 #[derive(Debug, Clone)]
 pub(crate) struct Postgres {
     pub(crate) pool: DatabaseConnection,
+    pub(crate) journalling: Journalling,
     /// Workspaces whose events want numbers.
     emitted: mpsc::UnboundedSender<WorkspaceId>,
 }
@@ -43,7 +45,7 @@ impl Postgres {
         let pool = Database::connect(options).await?;
         let (emitted, wanted) = mpsc::unbounded_channel();
         tokio::spawn(number(pool.clone(), wanted, hints));
-        Ok(Self { pool, emitted })
+        Ok(Self { journalling: Journalling::on(pool.clone()), pool, emitted })
     }
 
     /// Runs a closure until it meets no other transaction.

@@ -17,7 +17,7 @@ use crate::config::Location;
 use crate::instant::Millis;
 use crate::migration::{self, Migrator};
 use crate::postgres::Postgres;
-use crate::query::{CallRow, insert_calls};
+use crate::query::CallRow;
 use crate::sqlite::Sqlite;
 use crate::tx::{Conn, Reader, Tx};
 use crate::vault::Vault;
@@ -152,10 +152,7 @@ impl Storage {
     pub(crate) async fn append(&self, call: CallRow) -> Result<(), StorageError> {
         match &self.inner.engine {
             Engine::Sqlite(sqlite) => sqlite.append(call).await,
-            Engine::Postgres(postgres) => {
-                postgres.pool.execute_raw(insert_calls(&postgres.pool, [&call])).await?;
-                Ok(())
-            }
+            Engine::Postgres(postgres) => postgres.journalling.append(call).await,
         }
     }
 

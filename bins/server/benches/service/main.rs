@@ -104,7 +104,7 @@ async fn main() {
         }
     }
     if asked.wants("send") {
-        figures.push(send::measure(asked.rounds).await);
+        figures.push(send::measure().await);
     }
     if asked.wants("process") {
         figures.extend(process::measure(asked.rounds).await);
