@@ -217,16 +217,16 @@ async fn a_customers_file_can_be_fetched_until_it_is_unsent() {
     let Item::Message(message) = heard(&world, &*channel).remove(0).item else { panic!() };
     let Body::Text { attachments, .. } = message.content.body else { panic!() };
     let media = channel.media().unwrap();
-    let file = media.download(&attachments[0], 1_000).await.unwrap();
+    let file = media.download(&attachments[0], 100_000).await.unwrap();
     assert_eq!((file.mime.as_str(), &file.bytes[..3]), ("image/jpeg", &b"\xff\xd8\xff"[..]));
     assert_eq!(media.download(&attachments[0], 10).await, Err(MediaError::TooLarge { max: 10 }));
     world.act(Act::Delete { message_id: id.clone() });
     assert_eq!(heard(&world, &*channel)[0].item, Item::Unsend { of: id });
-    assert_eq!(media.download(&attachments[0], 1_000).await, Err(MediaError::NotFound));
+    assert_eq!(media.download(&attachments[0], 100_000).await, Err(MediaError::NotFound));
     // A sticker's name is no message's number, and never becomes part of a path.
     let sticker = MediaSource::Platform { id: "446/1988".into(), url: None, sha256: None };
     let sticker = Attachment { source: sticker, ..attachments[0].clone() };
-    assert_eq!(media.download(&sticker, 1_000).await, Err(MediaError::NotFound));
+    assert_eq!(media.download(&sticker, 100_000).await, Err(MediaError::NotFound));
 }
 
 #[tokio::test]
@@ -286,5 +286,5 @@ async fn what_is_delivered_again_is_the_same_event() {
     assert_eq!((&first[0].event_key, first[0].at), (&again[0].event_key, again[0].at));
     // The token counts from the redelivery.
     assert_eq!(again[1].openings[0].kind, "reply_token");
-    assert!(again[1].at > again[0].at);
+    assert!(again[1].at >= again[0].at);
 }

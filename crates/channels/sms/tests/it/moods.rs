@@ -144,12 +144,12 @@ async fn a_customers_picture_can_be_fetched() {
     let Body::Text { text, attachments } = message.content.body else { panic!() };
     assert_eq!((text.as_str(), attachments.len()), ("broken", 1));
     let media = channel.media().unwrap();
-    let file = media.download(&attachments[0], 1_000).await.unwrap();
+    let file = media.download(&attachments[0], 100_000).await.unwrap();
     assert_eq!((file.mime.as_str(), &file.bytes[..3]), ("image/jpeg", &b"\xff\xd8\xff"[..]));
     assert_eq!(media.download(&attachments[0], 10).await, Err(MediaError::TooLarge { max: 10 }));
     let elsewhere = MediaSource::Platform { id: "x".into(), url: Some("http://127.0.0.1:1/x".into()), sha256: None };
     let elsewhere = transom_domain::Attachment { source: elsewhere, ..attachments[0].clone() };
-    assert_eq!(media.download(&elsewhere, 1_000).await, Err(MediaError::NotFound));
+    assert_eq!(media.download(&elsewhere, 100_000).await, Err(MediaError::NotFound));
 }
 
 #[tokio::test]
