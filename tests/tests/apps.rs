@@ -36,7 +36,8 @@ both_databases! {
 
         for (number, account) in [&first, &second, &first].into_iter().enumerate() {
             let name = format!("kim{number}");
-            let new = NewCustomer { username: Some(name.clone()), ..NewCustomer::named(&name, &name, "+821000000008") };
+            let phone = format!("+82100000020{number}");
+            let new = NewCustomer { username: Some(name.clone()), ..NewCustomer::named(&name, &name, &phone) };
             control.create_customer(new).unwrap();
             control.writes(&account.at_sandbox, &name, "hello").unwrap();
             stage.quiet().await.unwrap();

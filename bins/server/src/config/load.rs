@@ -288,7 +288,11 @@ mod tests {
                 "public_url" => "http://a.example",
                 "docs" => "true",
                 "log.format" => "json",
-                name if name.starts_with("limits.") || name.ends_with("_seconds") || name.ends_with("_bytes") => "1",
+                name if name.starts_with("limits.")
+                    || ["_seconds", "_bytes", "_days"].iter().any(|unit| name.ends_with(unit)) =>
+                {
+                    "1"
+                }
                 _ => "x",
             };
             let (variable, found) = (key.variable(), load(None, &[(&key.variable(), value)], Flags::default()));

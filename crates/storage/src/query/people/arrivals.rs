@@ -71,7 +71,10 @@ impl Reader {
             statement
                 .push(&format!("SELECT {} FROM (VALUES ", self.conversation_columns()))
                 .rows(wanted)
-                .push(") AS wanted JOIN conversations c ON c.workspace_id = $1 AND c.identity_id = wanted.column1 ")
+                // A CROSS JOIN keeps its order: looked up one by one here too.
+                .push(
+                    ") AS wanted CROSS JOIN conversations c ON c.workspace_id = $1 AND c.identity_id = wanted.column1 ",
+                )
                 .push("AND c.thread = wanted.column2");
         }
         statement
@@ -109,6 +112,13 @@ impl Reader {
             .push(&format!("UPDATE conversations SET {window} FROM (VALUES "))
             .rows(rows)
             .push(") AS new WHERE workspace_id = $1 AND identity_id = new.column2 AND id <> new.column1");
+        if !on_postgres(self) {
+            // Named once more, so that each is looked up: SQLite would rather read all of a small table.
+            let ids = touched.iter().map(|touched| touched.conversation.uuid());
+            themselves.push(" AND id IN ").list(ids);
+            let people = touched.iter().map(|touched| touched.identity.uuid());
+            others.push(" AND identity_id IN ").list(people);
+        }
         [themselves, others]
     }
 

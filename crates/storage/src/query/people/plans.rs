@@ -258,6 +258,7 @@ fn whole_tables(plan: &[String], is_postgres: bool) -> Vec<&String> {
         // What is made on the way, of at most two pages or four numbers, may be read as a whole.
         false => {
             line.starts_with("SCAN ")
+                && !line.ends_with("VALUES CLAUSE")
                 && ![
                     "SCAN k",
                     "SCAN named",
