@@ -8,7 +8,9 @@
 )]
 
 use transom_domain::SettableClock;
+use transom_server::demo::cast::cast;
 use transom_server::demo::script;
+use transom_server::demo::{seed, table};
 use transom_storage::both_databases;
 use transom_tests::Stage;
 
@@ -26,6 +28,24 @@ both_databases! {
         stage.world.control().accept(false);
         let trouble = script::play(&stage.world).await.unwrap_err();
         assert!(trouble.0.contains("the template arrives"), "{trouble}");
+        stage.strike().await;
+    }
+}
+
+both_databases! {
+    async fn the_demo_shows_everybody(db: TestDatabase) {
+        let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+        let people = seed::seed(&stage.world).await.unwrap();
+        let roles: Vec<_> = cast().into_iter().flat_map(|part| part.people()).collect();
+        assert_eq!(people.len(), roles.len());
+        let table = table::of(&stage.world, &people, false).await.unwrap().to_string();
+        for role in roles {
+            assert!(table.contains(role.name.split(' ').next().unwrap()), "{} is missing:\n{table}", role.name);
+        }
+        // Each platform has somebody who may be written to, and somebody with a limit to it.
+        for said in ["free text", "nothing:", "an approved template"] {
+            assert!(table.contains(said), "nobody shows `{said}`:\n{table}");
+        }
         stage.strike().await;
     }
 }

@@ -19,7 +19,7 @@ const MONTHLY: u32 = 10_000;
 const PEOPLE: [Role; 3] = [
     Role {
         name: "Petra Horvat",
-        customer: "petra",
+        customer: "petra-v",
         phone: "+385910000001",
         story: "wrote 2 hours ago: a session, free until tomorrow",
         began: Began::Wrote("Do you have it in blue?", Duration::hours(2)),
