@@ -56,12 +56,20 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
 /// # Errors
 /// When the database fails; nothing is lost, the next call goes on.
 pub async fn apply_waiting(desk: &Desk) -> Result<Applied, DeskError> {
-    let mut total = Applied::default();
+    let (mut total, mut failed) = (Applied::default(), None);
     for scope in desk.storage().scopes_with_unapplied_journal().await? {
-        let applied = apply_batch(desk, &scope).await?;
-        total.calls += applied.calls;
-        total.items += applied.items;
-        total.quarantined += applied.quarantined;
+        match apply_batch(desk, &scope).await {
+            Ok(applied) => {
+                total.calls += applied.calls;
+                total.items += applied.items;
+                total.quarantined += applied.quarantined;
+            }
+            // One workspace's trouble is not the others'.
+            Err(error) => failed = Some(error),
+        }
+    }
+    if let Some(error) = failed.filter(|_| total.calls == 0) {
+        return Err(error);
     }
     if total.calls == 0 {
         total.items += late::apply_due(desk).await?;
@@ -199,9 +207,12 @@ async fn read(
             Err(error @ DeskError::Storage(_)) => return Err(error),
             Err(error) => return Ok(Err(Trouble::new("unknown_account", error.to_string()))),
         },
-        None => match desk.channels().hook(tx, scope, call.call.connection).await? {
-            Some(Hook { channel, .. }) => channel,
-            None => return Ok(Err(Trouble::new("unknown_connection", "the connection was removed"))),
+        None => match desk.channels().hook(tx, scope, call.call.connection).await {
+            Ok(Some(Hook { channel, .. })) => channel,
+            Ok(None) => return Ok(Err(Trouble::new("unknown_connection", "the connection was removed"))),
+            Err(error @ DeskError::Storage(_)) => return Err(error),
+            // Its settings can't be used any more: one connection must not hold up the others.
+            Err(error) => return Ok(Err(Trouble::new("unusable_connection", error.to_string()))),
         },
     };
     let (query, headers): (Vec<_>, Vec<_>) =
