@@ -8,7 +8,7 @@
 )]
 
 use transom_domain::SettableClock;
-use transom_server::demo::cast::cast;
+use transom_server::demo::cast::{Cast, cast};
 use transom_server::demo::script;
 use transom_server::demo::{seed, table};
 use transom_storage::both_databases;
@@ -36,7 +36,7 @@ both_databases! {
     async fn the_demo_shows_everybody(db: TestDatabase) {
         let stage = Stage::set(db, SettableClock::running()).await.unwrap();
         let people = seed::seed(&stage.world).await.unwrap();
-        let roles: Vec<_> = cast().into_iter().flat_map(|part| part.people()).collect();
+        let roles: Vec<_> = cast().into_iter().flat_map(Cast::people).collect();
         assert_eq!(people.len(), roles.len());
         let table = table::of(&stage.world, &people, false).await.unwrap().to_string();
         for role in roles {
