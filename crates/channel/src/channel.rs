@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use time::{Duration, OffsetDateTime};
-use transom_domain::{Attachment, Content, Identity, Profile, TemplateDefinition};
+use transom_domain::{Attachment, Content, Identity, Profile, SenderAddress, TemplateDefinition};
 use transom_windows::Permit;
 
 use crate::{
@@ -81,6 +81,16 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// The addresses from which this account may write, where its messages are [letters](transom_domain::Mail).
+    fn senders(&self) -> &[SenderAddress] {
+        &[]
+    }
+
+    /// How patiently a part is tried again that the platform did not take for now.
+    fn patience(&self) -> Patience {
+        Patience::Prompt
+    }
+
     /// How the platform names this account in its webhooks, where the settings tell: also when no setting is it by itself.
     fn external_key(&self) -> Option<String> {
         None
@@ -97,6 +107,16 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`SendError::AuthFailed`] and its kin, classified as for a send.
     async fn check(&self) -> Result<AccountInfo, SendError>;
+}
+
+/// How patiently a part is tried again (reliability.md 7).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Patience {
+    /// Somebody waits at the other end: seconds to minutes, and after four hours it is no longer worth sending.
+    #[default]
+    Prompt,
+    /// Mail: 1, 5, 15, 60 minutes, then every four hours, for three days.
+    Postal,
 }
 
 /// The platform's message templates.

@@ -6,7 +6,7 @@ use transom_domain::{Address, Content, DeliveryState, Profile, TemplateStatus};
 
 use transom_windows::OptOutScope;
 
-use crate::SendError;
+use crate::{MediaBytes, SendError};
 
 /// One received call or fetched document, as it was journalled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,6 +151,38 @@ pub struct InboundMessage {
     pub payload: Option<String>,
     /// What groups several messages that were sent as one, such as an album.
     pub group: Option<String>,
+    /// Earlier messages that it may answer, the surest first: the first one that we know says in which conversation it belongs,
+    /// and `thread` only where we know none.
+    pub answers: Vec<Answered>,
+    /// A machine wrote it: it wakes and reopens nothing, and is nobody's answer (RFC 3834).
+    pub automatic: bool,
+    /// Files that the call itself brought: [`MediaSource::Enclosed`](transom_domain::MediaSource::Enclosed) counts them from 0.
+    pub enclosed: Vec<MediaBytes>,
+}
+
+impl InboundMessage {
+    /// A message that is only what it says.
+    pub fn new(provider_id: impl Into<String>, content: Content) -> Self {
+        Self {
+            provider_id: provider_id.into(),
+            thread: String::new(),
+            content,
+            payload: None,
+            group: None,
+            answers: Vec::new(),
+            automatic: false,
+            enclosed: Vec::new(),
+        }
+    }
+}
+
+/// An earlier message, as an answer to it names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answered {
+    /// By the [correlation](crate::OutboundPart::correlation) of one of its parts, which came back with a proof.
+    Part(String),
+    /// By the platform's id.
+    Message(String),
 }
 
 /// Which of our messages a receipt is for.

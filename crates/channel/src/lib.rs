@@ -23,11 +23,11 @@ mod webhook;
 pub use capabilities::{
     AddressRule, Capabilities, ChoiceRule, ContactField, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit,
 };
-pub use channel::{AccountInfo, Channel, MediaSourceOf, Profiles, Pull, TemplateCatalog};
+pub use channel::{AccountInfo, Channel, MediaSourceOf, Patience, Profiles, Pull, TemplateCatalog};
 pub use error::{Evidence, NextStep, NotPermitted, ParseError, PlatformReport, SendError, Unsendable, VerifyError};
 pub use inbound::{
-    AccountEffect, AccountNotice, Inbound, InboundMessage, Item, Opening, Person, RawInbound, ReceiptFor, ReceiptState,
-    Standing, TemplateNotice,
+    AccountEffect, AccountNotice, Answered, Inbound, InboundMessage, Item, Opening, Person, RawInbound, ReceiptFor,
+    ReceiptState, Standing, TemplateNotice,
 };
 pub use outbound::{OutboundPart, PlannedPart, Receipt, subject_of};
 pub use platform::{Platform, SettingField, SettingScope, SettingValues, SettingsError};

@@ -1,9 +1,9 @@
 //! What goes out: planned parts, parts with their permit, and what the platform answers.
 
-use transom_domain::{Address, Content, Identity, PartId, TemplateMessage};
+use transom_domain::{Address, Content, Identity, MessageId, PartId, TemplateMessage};
 use transom_windows::{Basis, Permit, Subject};
 
-use crate::NotPermitted;
+use crate::{NotPermitted, PlatformReport};
 use time::OffsetDateTime;
 
 /// One request to come: what [`Channel::plan`](crate::Channel::plan) makes of content.
@@ -32,6 +32,7 @@ pub struct OutboundPart {
     permit: Permit,
     to: Identity,
     thread: String,
+    message: Option<MessageId>,
     content: Content,
     sender_name: Option<String>,
 }
@@ -72,6 +73,7 @@ impl OutboundPart {
             permit,
             to: identity.clone(),
             thread: String::new(),
+            message: None,
             content,
             sender_name: None,
         })
@@ -81,6 +83,13 @@ impl OutboundPart {
     #[must_use]
     pub fn in_thread(mut self, thread: impl Into<String>) -> Self {
         self.thread = thread.into();
+        self
+    }
+
+    /// As a part of that message: the same for all of its parts and attempts.
+    #[must_use]
+    pub fn of_message(mut self, message: MessageId) -> Self {
+        self.message = Some(message);
         self
     }
 
@@ -121,6 +130,11 @@ impl OutboundPart {
         &self.thread
     }
 
+    /// The message that it is a part of, where the sender said: the same for all of its parts and attempts.
+    pub fn message(&self) -> Option<MessageId> {
+        self.message
+    }
+
     /// What it says.
     pub fn content(&self) -> &Content {
         &self.content
@@ -153,6 +167,8 @@ pub struct Receipt {
     pub billing: Option<String>,
     /// The platform keeps it back for now and may still refuse it.
     pub held: bool,
+    /// Further readers to whom it does not go, though it goes to the person: their address, and what the platform said.
+    pub refused: Vec<(String, PlatformReport)>,
 }
 
 impl Receipt {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::AttachmentId;
+use crate::mail::Mail;
 use crate::template::TemplateMessage;
 
 /// What an agent wants to say, or what a part of it carries.
@@ -50,6 +51,7 @@ impl Content {
             }
             Body::Contacts { contacts } => contacts.first().map(|card| card.name.clone()).unwrap_or_default(),
             Body::Reaction(reaction) => reaction.emoji.clone().unwrap_or_default(),
+            Body::Mail(mail) => mail.preview(),
             Body::Unsupported { what } => what.clone(),
         }
     }
@@ -80,6 +82,8 @@ pub enum Body {
     },
     /// An emoji put to a message, or taken back.
     Reaction(Reaction),
+    /// A letter with its subject and its readers.
+    Mail(Mail),
     /// Something the customer sent that we can't show; kept so that nobody thinks there was nothing.
     Unsupported {
         /// What it was, in the platform's word.
@@ -164,6 +168,11 @@ pub enum MediaSource {
         /// Base64 or hex SHA-256 of the bytes, where the platform states one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<String>,
+    },
+    /// The received call itself: the n-th of the files that its message brings along, from 0. Stored before the message is.
+    Enclosed {
+        /// Which one.
+        index: u32,
     },
 }
 

@@ -21,6 +21,7 @@ mod content;
 mod conversation;
 mod delivery;
 mod ids;
+mod mail;
 mod message;
 pub mod placeholder;
 pub mod saved_reply;
@@ -38,6 +39,7 @@ pub use content::{
 pub use conversation::{Assignment, Conversation, OnClose, Status, StatusError, Tab, Transition};
 pub use delivery::{Cause, DeliveryState, IllegalStep};
 pub use ids::*;
+pub use mail::{Mail, SenderAddress};
 pub use message::{Author, Direction, Message, MessageKind, Part};
 pub use saved_reply::{MissingFields, SavedReply};
 pub use settings::{InboundOnClosed, NewConversationStatus, Settings, Workspace};

@@ -384,7 +384,15 @@ impl Parrot {
             "text" | "tap" => {
                 let content = Content::text(text("text").unwrap_or_default());
                 let (thread, payload, group) = (String::new(), text("data"), None);
-                (Item::Message(InboundMessage { provider_id: id.clone(), thread, content, payload, group }), true)
+                (
+                    Item::Message(InboundMessage {
+                        thread,
+                        payload,
+                        group,
+                        ..InboundMessage::new(id.clone(), content)
+                    }),
+                    true,
+                )
             }
             "like" => (Item::Reaction { to: text("of").unwrap_or_default(), emoji: Some("❤".to_owned()) }, false),
             _ if self.is(Flaw::DropsUnknownEvents) => return None,
@@ -452,7 +460,7 @@ impl Channel for Parrot {
                 takes(known.reactions && !back, "reactions")?;
             }
             Body::Template(_) => takes(self.is(Flaw::SendsTemplatesAsText), "templates")?,
-            Body::Unsupported { .. } => takes(self.is(Flaw::SendsWhatItCannotRead), "the unreadable")?,
+            Body::Mail(_) | Body::Unsupported { .. } => takes(self.is(Flaw::SendsWhatItCannotRead), "the unreadable")?,
         }
         Ok(vec![PlannedPart::one(content.clone())])
     }

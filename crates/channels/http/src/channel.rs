@@ -63,7 +63,7 @@ impl Http {
             Body::Location(place) => wire::Content::Location(place.clone()),
             Body::Contacts { contacts } => wire::Content::Contacts { contacts: contacts.clone() },
             Body::Reaction(reaction) => wire::Content::Reaction(reaction.clone()),
-            Body::Unsupported { .. } => return Err(invalid("not a part of a plan")),
+            Body::Mail(_) | Body::Unsupported { .. } => return Err(invalid("not a part of a plan")),
         })
     }
 
@@ -76,7 +76,7 @@ impl Http {
                     .map(String::from)
                     .ok_or_else(|| refused("files go by their public address, and this service gives its files none"))?
             }
-            MediaSource::Platform { .. } => return Err(invalid("not a file of ours")),
+            MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => return Err(invalid("not a file of ours")),
         };
         let caption = Some(caption.to_owned()).filter(|caption| !caption.is_empty());
         let (mime, file_name) = (file.mime.clone(), file.file_name.clone());
@@ -139,7 +139,13 @@ impl Channel for Http {
         }
         let answer = self.peer.send(&part.correlation(), &Request::Send(Box::new(request))).await?;
         let learned = Vec::new();
-        Ok(Receipt { provider_id: answer.id, learned, billing: answer.billing, held: answer.held })
+        Ok(Receipt {
+            provider_id: answer.id,
+            learned,
+            billing: answer.billing,
+            held: answer.held,
+            ..Receipt::default()
+        })
     }
 
     fn verify(&self, call: &WebhookCall<'_>) -> Result<Answer, VerifyError> {

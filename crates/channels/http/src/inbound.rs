@@ -97,11 +97,8 @@ impl Reader<'_> {
         let MessageEvent { message } = typed(&self.event)?;
         let body = body(message.content, &message.id)?;
         let said = InboundMessage {
-            provider_id: message.id,
-            thread: String::new(),
-            content: Content { body, reply_to: message.reply_to },
             payload: message.payload,
-            group: None,
+            ..InboundMessage::new(message.id, Content { body, reply_to: message.reply_to })
         };
         Some((said, message.correlation))
     }

@@ -23,6 +23,7 @@ pub(crate) fn plan(content: &Content, known: &Capabilities) -> Result<Vec<Planne
         Body::Location(place) => checked(content, check_place(place))?,
         Body::Contacts { contacts } => checked(content, check_cards(contacts))?,
         Body::Reaction(reaction) => checked(content, check_reaction(reaction, content))?,
+        Body::Mail(_) => return Err(not_supported("letters with a subject")),
         Body::Unsupported { .. } => return Err(not_supported("content that could not be read")),
     };
     // The first part quotes what the message quotes.
@@ -67,7 +68,9 @@ fn check_file(file: &Attachment, known: &Capabilities) -> Result<(), Unsendable>
     match &file.source {
         MediaSource::Url { url } => check_url("attachment", url),
         MediaSource::Stored { .. } => Ok(()),
-        MediaSource::Platform { .. } => Err(not_supported("files that came in on a platform; send the stored copy")),
+        MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => {
+            Err(not_supported("files that came in on a platform; send the stored copy"))
+        }
     }
 }
 

@@ -123,11 +123,8 @@ impl<'r> Reader<'r> {
     fn tap(&self, postback: Postback) -> Item {
         let picked = postback.params.and_then(|params| params.into_values().next());
         Item::Message(InboundMessage {
-            provider_id: self.key.clone(),
-            thread: String::new(),
-            content: Content::text(picked.unwrap_or_else(|| postback.data.clone())),
-            payload: Some(postback.data),
-            group: None,
+            payload: Some(postback.data.clone()),
+            ..InboundMessage::new(self.key.clone(), Content::text(picked.unwrap_or_else(|| postback.data)))
         })
     }
 
@@ -176,11 +173,8 @@ fn message(message: InMessage) -> (Item, Option<&'static str>) {
         return (not_known(&message.kind, true), Some("message"));
     };
     let item = Item::Message(InboundMessage {
-        provider_id: message.id,
-        thread: String::new(),
-        content: Content { body, reply_to: message.quoted_message_id },
-        payload: None,
         group: message.image_set.map(|set| set.id),
+        ..InboundMessage::new(message.id, Content { body, reply_to: message.quoted_message_id })
     });
     (item, Some("message"))
 }

@@ -32,6 +32,7 @@ pub(crate) fn plan(content: &Content, known: &Capabilities) -> Result<Vec<Planne
         Body::Template(_) => return Err(not_supported("message templates")),
         Body::Contacts { .. } => return Err(not_supported("contact cards")),
         Body::Reaction(_) => return Err(not_supported("reactions")),
+        Body::Mail(_) => return Err(not_supported("letters with a subject")),
         Body::Unsupported { .. } => return Err(not_supported("content that could not be read")),
     };
     Ok(bodies.into_iter().map(|body| PlannedPart::one(Content { body, reply_to: None })).collect())
@@ -65,7 +66,7 @@ fn check_file(file: &Attachment, known: &Capabilities) -> Result<(), Unsendable>
     match &file.source {
         MediaSource::Url { url } => check_address("attachment", url)?,
         MediaSource::Stored { .. } => {}
-        MediaSource::Platform { .. } => {
+        MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => {
             return Err(not_supported("files of another message; send them from your own store"));
         }
     }

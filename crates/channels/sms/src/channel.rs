@@ -38,7 +38,7 @@ impl Sms {
         let id = match &file.source {
             MediaSource::Url { url } => return Ok(url.clone()),
             MediaSource::Stored { id } => *id,
-            MediaSource::Platform { .. } => return Err(invalid("not a file of a plan")),
+            MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => return Err(invalid("not a file of a plan")),
         };
         let bytes = self.media.read(id).await.map_err(unreadable)?.bytes.len() as u64;
         *total += bytes;

@@ -19,6 +19,7 @@ pub(crate) fn plan(content: &Content, known: &Capabilities) -> Result<Vec<Planne
         Body::Contacts { .. } => "contact cards",
         Body::Reaction(_) => "reactions",
         Body::Template(_) => "message templates",
+        Body::Mail(_) => "letters with a subject",
         Body::Unsupported { .. } => "content that could not be read",
     };
     Err(not_supported(what))
@@ -87,7 +88,7 @@ fn check_file(file: &Attachment, known: &Capabilities) -> Result<(), Unsendable>
                 reason: "files are fetched from public https addresses only".to_owned(),
             });
         }
-        MediaSource::Platform { .. } => {
+        MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => {
             return Err(not_supported("files of another message; send them from your own store"));
         }
         MediaSource::Url { .. } | MediaSource::Stored { .. } => {}

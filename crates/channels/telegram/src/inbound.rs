@@ -92,11 +92,9 @@ impl Reader<'_> {
             (Some(body), _) => {
                 let content = Content { body, reply_to: quoted(&message) };
                 let message = InboundMessage {
-                    provider_id: provider_id(message.chat.id, message.message_id),
-                    thread: String::new(),
                     payload: start_payload(&message),
-                    content,
                     group: message.media_group_id,
+                    ..InboundMessage::new(provider_id(message.chat.id, message.message_id), content)
                 };
                 if from_customer {
                     (Item::Message(message), opens("message"))
@@ -181,14 +179,14 @@ impl Reader<'_> {
         // customers open by writing alone.
         let opens = message.is_some() && connection.is_none();
         let item = Item::Message(InboundMessage {
-            provider_id: query.id.clone(),
-            thread: String::new(),
-            content: Content {
-                reply_to: message.map(|message| provider_id(message.chat.id, message.message_id)),
-                ..Content::text(label.unwrap_or_else(|| data.clone()))
-            },
-            payload: Some(data),
-            group: None,
+            payload: Some(data.clone()),
+            ..InboundMessage::new(
+                query.id.clone(),
+                Content {
+                    reply_to: message.map(|message| provider_id(message.chat.id, message.message_id)),
+                    ..Content::text(label.unwrap_or(data))
+                },
+            )
         });
         let openings = if opens { vec![Opening::of("callback")] } else { Vec::new() };
         let person = person_of_user(&query.from);

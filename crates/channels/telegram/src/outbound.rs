@@ -34,6 +34,7 @@ pub(crate) fn plan(content: &Content, known: &Capabilities) -> Result<Vec<Planne
             vec![content.body.clone()]
         }
         Body::Template(_) => return Err(not_supported("message templates")),
+        Body::Mail(_) => return Err(not_supported("letters with a subject")),
         Body::Unsupported { .. } => return Err(not_supported("content that could not be read")),
     };
     // The first part quotes what the message quotes.
@@ -70,6 +71,7 @@ fn check_file(file: &Attachment, known: &Capabilities) -> Result<(), Unsendable>
     let accepted = match &file.source {
         // A file that the platform has is of its own kind already, and has no size limit.
         MediaSource::Platform { .. } => return Ok(()),
+        MediaSource::Enclosed { .. } => return Err(not_supported("files that are not stored")),
         MediaSource::Url { url } => {
             check_url("attachment", url, &["https", "http"])?;
             if file.kind == MediaKind::Document { DOCUMENTS_BY_URL.to_vec() } else { rule.mimes.clone() }

@@ -149,11 +149,8 @@ impl Reader<'_> {
 fn written(event: &Event, id: &str, body: Body) -> InboundMessage {
     let quoted = event.referenced_message_info.as_ref().and_then(|info| info.referenced_message_id.clone());
     InboundMessage {
-        provider_id: id.to_owned(),
-        thread: String::new(),
-        content: Content { body, reply_to: quoted },
         payload: event.reply_source_payload.as_ref().and_then(|source| source.reply_source_unique_id.clone()),
-        group: None,
+        ..InboundMessage::new(id.to_owned(), Content { body, reply_to: quoted })
     }
 }
 

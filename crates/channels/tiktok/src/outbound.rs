@@ -16,6 +16,7 @@ pub(crate) fn plan(content: &Content, known: &Capabilities) -> Result<Vec<Planne
         Body::Contacts { .. } => return Err(not_supported("contact cards")),
         Body::Reaction(_) => return Err(not_supported("reactions")),
         Body::Template(_) => return Err(not_supported("message templates")),
+        Body::Mail(_) => return Err(not_supported("letters with a subject")),
         Body::Unsupported { .. } => return Err(not_supported("content that could not be read")),
     };
     let begins_with_words = matches!(bodies.first(), Some(Body::Text { attachments, .. }) if attachments.is_empty());
@@ -42,7 +43,7 @@ pub(crate) fn message(content: &Content) -> Option<Message<'_>> {
             (false, []) => Some(Message::Ready(json!({ "message_type": "TEXT", "text": { "body": text } }))),
             (true, [picture]) => match &picture.source {
                 MediaSource::Stored { id } => Some(Message::Picture(picture, *id)),
-                MediaSource::Url { .. } | MediaSource::Platform { .. } => None,
+                MediaSource::Url { .. } | MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => None,
             },
             _ => None,
         },
@@ -83,7 +84,9 @@ fn check_file(file: &Attachment, known: &Capabilities) -> Result<(), Unsendable>
     match &file.source {
         MediaSource::Stored { .. } => {}
         MediaSource::Url { .. } => return Err(not_supported("files by address: upload the file first")),
-        MediaSource::Platform { .. } => return Err(not_supported("a customer's own file")),
+        MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => {
+            return Err(not_supported("a customer's own file"));
+        }
     }
     let MediaRule { mimes, max_bytes, .. } = rule;
     match (&file.mime, file.size) {

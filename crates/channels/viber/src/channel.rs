@@ -70,7 +70,7 @@ impl Viber {
             MediaSource::Url { url } => {
                 (Url::parse(url).map_err(|_| invalid("no address"))?, file.size.unwrap_or_default())
             }
-            MediaSource::Platform { .. } => return Err(invalid("not a file of ours")),
+            MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => return Err(invalid("not a file of ours")),
         };
         outbound::outgoing(file, text, &address, size).map_err(|refused| content(&refused.to_string()))
     }

@@ -82,13 +82,7 @@ impl Reader<'_> {
         let event: MessageEvent = typed(&self.event).ok_or_else(unknown)?;
         let id = self.envelope.message_token.as_ref().ok_or_else(unknown)?;
         let body = body(&event.message, &id.0).ok_or_else(unknown)?;
-        Ok(InboundMessage {
-            provider_id: id.0.clone(),
-            thread: String::new(),
-            content: Content { body, reply_to: None },
-            payload: None,
-            group: None,
-        })
+        Ok(InboundMessage::new(id.0.clone(), Content { body, reply_to: None }))
     }
 
     /// Somebody opened the chat. What they were shown in the answer stands in the conversation, said by nobody of ours.
@@ -101,13 +95,7 @@ impl Reader<'_> {
         };
         let item = self.item("", Some(person.clone()), opening.into_iter().collect(), Item::Opening { what });
         let Some(welcome) = &self.config.welcome else { return vec![item] };
-        let message = InboundMessage {
-            provider_id: format!("welcome:{}", self.token()),
-            thread: String::new(),
-            content: Content::text(welcome.clone()),
-            payload: None,
-            group: None,
-        };
+        let message = InboundMessage::new(format!("welcome:{}", self.token()), Content::text(welcome.clone()));
         let echo = Item::Echo { message, correlation: None };
         vec![item, self.item(":welcome", Some(person), Vec::new(), echo)]
     }

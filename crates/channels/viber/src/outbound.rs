@@ -40,6 +40,7 @@ pub(crate) fn plan(content: &Content, known: &Capabilities) -> Result<Vec<Planne
         Body::Choices(_) => return Err(not_supported("buttons and lists")),
         Body::Reaction(_) => return Err(not_supported("reactions")),
         Body::Template(_) => return Err(not_supported("message templates")),
+        Body::Mail(_) => return Err(not_supported("letters with a subject")),
         Body::Unsupported { .. } => return Err(not_supported("content that could not be read")),
     };
     let part = |body| PlannedPart::one(Content { body, reply_to: None });
@@ -111,7 +112,9 @@ fn check_file(file: &Attachment, known: &Capabilities) -> Result<(), Unsendable>
             Some(name) if needs_name(file.kind) => check_name(name),
             _ => Ok(()),
         },
-        MediaSource::Platform { .. } => Err(not_supported("files that came in on a platform; send the stored copy")),
+        MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => {
+            Err(not_supported("files that came in on a platform; send the stored copy"))
+        }
     }
 }
 

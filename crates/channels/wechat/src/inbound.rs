@@ -61,13 +61,7 @@ impl Reader<'_> {
         } else if content::opens_the_window(self.kind) {
             openings.insert(0, Opening::of("message"));
         }
-        let message = InboundMessage {
-            provider_id: id,
-            thread: String::new(),
-            content: Content { body, reply_to: None },
-            payload: tapped,
-            group: None,
-        };
+        let message = InboundMessage { payload: tapped, ..InboundMessage::new(id, Content { body, reply_to: None }) };
         self.inbound(key, openings, Item::Message(message))
     }
 
@@ -112,11 +106,8 @@ impl Reader<'_> {
     fn tapped(&self, name: &str, key: &str, text: &str) -> Inbound {
         let id = self.key(name, &[key]);
         let message = InboundMessage {
-            provider_id: id.clone(),
-            thread: String::new(),
-            content: Content::text(if text.is_empty() { name } else { text }),
             payload: Some(key.to_owned()),
-            group: None,
+            ..InboundMessage::new(id.clone(), Content::text(if text.is_empty() { name } else { text }))
         };
         let openings = vec![Opening::of("menu_click"), webhook_call(&id)];
         self.inbound(format!("event:{id}"), openings, Item::Message(message))

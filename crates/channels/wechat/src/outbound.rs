@@ -20,6 +20,7 @@ pub(crate) fn plan(content: &Content, known: &Capabilities) -> Result<Vec<Planne
         Body::Contacts { .. } => return Err(not_supported("contact cards")),
         Body::Reaction(_) => return Err(not_supported("reactions")),
         Body::Template(_) => return Err(not_supported("message templates")),
+        Body::Mail(_) => return Err(not_supported("letters with a subject")),
         Body::Unsupported { .. } => return Err(not_supported("content that could not be read")),
     };
     Ok(bodies.into_iter().map(|body| PlannedPart::one(Content { body, reply_to: None })).collect())
@@ -40,7 +41,7 @@ pub(crate) fn draft(content: &Content) -> Option<Draft<'_>> {
             (false, []) => Some(Draft::Ready(Substance::Text { text: Text { content: text } })),
             (true, [file]) => match &file.source {
                 MediaSource::Stored { id } => Some(Draft::File(file, *id)),
-                MediaSource::Url { .. } | MediaSource::Platform { .. } => None,
+                MediaSource::Url { .. } | MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => None,
             },
             _ => None,
         },
@@ -103,7 +104,9 @@ fn check_file(file: &Attachment, known: &Capabilities) -> Result<(), Unsendable>
     match &file.source {
         MediaSource::Stored { .. } => {}
         MediaSource::Url { .. } => return Err(not_supported("files by address: upload the file first")),
-        MediaSource::Platform { .. } => return Err(not_supported("a customer's own file")),
+        MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => {
+            return Err(not_supported("a customer's own file"));
+        }
     }
     match (&file.mime, file.size) {
         (Some(mime), _) if !rule.accepts(mime) => {

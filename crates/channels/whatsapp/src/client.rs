@@ -174,8 +174,8 @@ fn receipt(sent: Sent) -> Result<Receipt, SendError> {
     Ok(Receipt {
         provider_id: Some(message.id),
         learned: learned.unwrap_or_default(),
-        billing: None,
         held: message.message_status.is_some_and(|status| !status.eq_ignore_ascii_case("accepted")),
+        ..Receipt::default()
     })
 }
 

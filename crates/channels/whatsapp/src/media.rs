@@ -45,6 +45,7 @@ impl Files {
         match &file.source {
             MediaSource::Url { url } => Ok(FileRef::Link(url.clone())),
             MediaSource::Platform { id, .. } => Ok(FileRef::Id(id.clone())),
+            MediaSource::Enclosed { .. } => Err(unreadable_file(&MediaError::NotFound)),
             MediaSource::Stored { id } => {
                 let (key, now) = ((*id, file.kind), self.ports.clock.now());
                 if let Some(uploaded) = self.uploads.get(key, now) {

@@ -46,6 +46,7 @@ pub(crate) fn plan(content: &Content) -> Result<Vec<PlannedPart>, Unsendable> {
             present("reaction.to", &reaction.to)?;
             vec![content.body.clone()]
         }
+        Body::Mail(_) => return Err(Unsendable::NotSupported { what: "a letter with a subject".to_owned() }),
         Body::Unsupported { what } => return Err(Unsendable::NotSupported { what: format!("`{what}`") }),
     };
     let quotes = std::iter::once(content.reply_to.clone()).chain(std::iter::repeat(None));
@@ -93,6 +94,7 @@ fn check_file(file: &Attachment) -> Result<(), Unsendable> {
             reason: "WhatsApp fetches files from public https addresses only".to_owned(),
         }),
         MediaSource::Platform { id, .. } => present("attachment.id", id),
+        MediaSource::Enclosed { .. } => Err(Unsendable::NotSupported { what: "a file that is not stored".to_owned() }),
         MediaSource::Url { .. } | MediaSource::Stored { .. } => Ok(()),
     }
 }
@@ -307,6 +309,7 @@ pub(crate) fn message(content: &Content, file: Option<FileRef>) -> Result<Messag
         Body::Reaction(reaction) => Message::Reaction {
             reaction: Reaction { message_id: &reaction.to, emoji: reaction.emoji.as_deref().unwrap_or_default() },
         },
+        Body::Mail(_) => return Err(Unsendable::NotSupported { what: "a letter with a subject".to_owned() }),
         Body::Unsupported { what } => return Err(Unsendable::NotSupported { what: format!("`{what}`") }),
     })
 }

@@ -212,7 +212,7 @@ pub async fn of_messages<'m>(
 fn stored_id(file: &Attachment) -> Option<AttachmentId> {
     match file.source {
         MediaSource::Stored { id } => Some(id),
-        MediaSource::Url { .. } | MediaSource::Platform { .. } => None,
+        MediaSource::Url { .. } | MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => None,
     }
 }
 
@@ -220,6 +220,7 @@ fn stored_id(file: &Attachment) -> Option<AttachmentId> {
 fn files_of(content: &Content) -> Vec<&Attachment> {
     match &content.body {
         Body::Text { attachments, .. } => attachments.iter().collect(),
+        Body::Mail(mail) => mail.attachments.iter().chain(&mail.source).collect(),
         Body::Template(template) => match &template.parameters.header {
             Some(HeaderParameter::Media(file)) => vec![file],
             _ => Vec::new(),

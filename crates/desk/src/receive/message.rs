@@ -48,13 +48,10 @@ pub(super) async fn unsupported(case: &Case<'_>, what: &str, from_customer: bool
 /// The message that stands for something of a customer's that we can't read.
 pub(super) fn unreadable(inbound: &Inbound) -> Option<InboundMessage> {
     match (&inbound.item, &inbound.person) {
-        (Item::Unsupported { what, from_customer: true }, Some(_)) => Some(InboundMessage {
-            provider_id: inbound.event_key.clone(),
-            thread: String::new(),
-            content: Content { body: Body::Unsupported { what: what.clone() }, reply_to: None },
-            payload: None,
-            group: None,
-        }),
+        (Item::Unsupported { what, from_customer: true }, Some(_)) => Some(InboundMessage::new(
+            inbound.event_key.clone(),
+            Content { body: Body::Unsupported { what: what.clone() }, reply_to: None },
+        )),
         _ => None,
     }
 }

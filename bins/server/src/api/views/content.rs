@@ -130,6 +130,7 @@ impl From<&Attachment> for AttachmentView {
             MediaSource::Stored { id } => (None, Some(id.uuid()), None),
             // The platform's own address needs its credentials, and lasts for minutes.
             MediaSource::Platform { id, .. } => (None, None, Some(id.clone())),
+            MediaSource::Enclosed { .. } => (None, None, None),
         };
         Self {
             kind: attachment.kind.into(),
@@ -480,6 +481,11 @@ impl From<&Content> for ContentView {
                 let reaction = ReactionBody { to: reaction.to.clone(), emoji: reaction.emoji.clone() };
                 Self { reaction: Some(reaction), ..nothing }
             }
+            Body::Mail(mail) => Self {
+                text: (!mail.text.is_empty()).then(|| mail.text.clone()),
+                attachments: (!mail.attachments.is_empty()).then(|| mail.attachments.iter().map(Into::into).collect()),
+                ..nothing
+            },
             Body::Unsupported { what } => Self { unsupported: Some(what.clone()), ..nothing },
         }
     }

@@ -16,7 +16,7 @@ pub(crate) fn needed_files(content: &Content) -> Vec<(MediaKind, AttachmentId)> 
     let Body::Text { attachments, .. } = &content.body else { return Vec::new() };
     let stored = |file: &Attachment| match &file.source {
         MediaSource::Stored { id } => Some((file.kind, *id)),
-        MediaSource::Url { .. } | MediaSource::Platform { .. } => None,
+        MediaSource::Url { .. } | MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => None,
     };
     attachments.iter().filter_map(stored).collect()
 }
@@ -42,7 +42,9 @@ pub(crate) fn messages(
             vec![Object::Text { text: words_above(choices) }]
         }
         Body::Location(place) => vec![location(place)],
-        Body::Template(_) | Body::Contacts { .. } | Body::Reaction(_) | Body::Unsupported { .. } => return None,
+        Body::Template(_) | Body::Contacts { .. } | Body::Reaction(_) | Body::Mail(_) | Body::Unsupported { .. } => {
+            return None;
+        }
     };
     let sender = sender_name.map(|name| Sender { name: name.chars().take(SENDER_NAME).collect() });
     let mut messages: Vec<Message> =
@@ -63,6 +65,7 @@ fn file_object(
             let (package, id) = sticker(id)?;
             return Some(Object::Sticker { package_id: package.to_owned(), sticker_id: id.to_owned() });
         }
+        MediaSource::Enclosed { .. } => return None,
     };
     match file.kind {
         MediaKind::Image => Some(Object::Image { preview_image_url: address.clone(), original_content_url: address }),

@@ -74,6 +74,7 @@ impl Files {
             MediaSource::Url { url } => return Ok(FileRef::Link { url: url.clone() }),
             MediaSource::Platform { id, .. } => return Ok(FileRef::Uploaded { attachment_id: id.clone() }),
             MediaSource::Stored { id } => *id,
+            MediaSource::Enclosed { .. } => return Err(unreadable_file(&MediaError::NotFound)),
         };
         let (key, now) = ((id, file.kind), self.ports.clock.now());
         if let Some(attachment_id) = self.uploads.get(key, now) {

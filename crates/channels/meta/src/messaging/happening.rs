@@ -135,11 +135,8 @@ impl Happening<'_> {
         let key = word(postback, "mid").map_or_else(|| made.event_key.clone(), str::to_owned);
         let (title, payload) = (word(postback, "title"), word(postback, "payload"));
         let message = InboundMessage {
-            provider_id: key.clone(),
-            thread: String::new(),
-            content: Content::text(title.or(payload).unwrap_or("(a button)")),
             payload: payload.map(str::to_owned),
-            group: None,
+            ..InboundMessage::new(key.clone(), Content::text(title.or(payload).unwrap_or("(a button)")))
         };
         Inbound {
             event_key: key,
@@ -199,13 +196,7 @@ impl Happening<'_> {
 fn said(id: &str, message: &Value) -> InboundMessage {
     let (body, payload) = content::said(id, message);
     let reply_to = message.get("reply_to").and_then(|quoted| word(quoted, "mid")).map(str::to_owned);
-    InboundMessage {
-        provider_id: id.to_owned(),
-        thread: String::new(),
-        content: Content { body, reply_to },
-        payload,
-        group: None,
-    }
+    InboundMessage { payload, ..InboundMessage::new(id.to_owned(), Content { body, reply_to }) }
 }
 
 /// The picture behind a reaction's name (messenger.md 4.5).

@@ -36,6 +36,7 @@ pub fn plan(content: &Content, account: &Capabilities) -> Result<Vec<PlannedPart
         Body::Template(_) => return Err(unsupported("a template")),
         Body::Location(_) => return Err(unsupported("a place")),
         Body::Contacts { .. } => return Err(unsupported("a contact card")),
+        Body::Mail(_) => return Err(unsupported("a letter with a subject")),
         Body::Unsupported { what } => return Err(unsupported(&format!("`{what}`"))),
     };
     let quotes = std::iter::once(content.reply_to.clone()).chain(std::iter::repeat(None));
@@ -94,6 +95,7 @@ fn check_file(file: &Attachment, account: &Capabilities) -> Result<(), Unsendabl
             present("attachment.id", id)?;
             check_size(rule, file.size, rule.max_bytes)
         }
+        MediaSource::Enclosed { .. } => Err(unsupported("a file that is not stored")),
         MediaSource::Stored { .. } => check_size(rule, file.size, rule.max_bytes),
     }
 }

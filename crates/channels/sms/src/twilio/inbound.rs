@@ -79,13 +79,10 @@ impl Reader<'_> {
             Some(word) => Keyword::named(word),
             None => Keyword::of(&text, to),
         };
-        let message = InboundMessage {
-            provider_id: sid.to_owned(),
-            thread: String::new(),
-            content: Content { body: Body::Text { text, attachments: self.files() }, reply_to: None },
-            payload: None,
-            group: None,
-        };
+        let message = InboundMessage::new(
+            sid.to_owned(),
+            Content { body: Body::Text { text, attachments: self.files() }, reply_to: None },
+        );
         let (account, person) = (self.account(to), person(from));
         let key = format!("message:{sid}");
         let standing = match keyword {

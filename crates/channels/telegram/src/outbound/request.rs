@@ -55,7 +55,7 @@ pub(crate) fn request(to: &Destination, content: &Content) -> Option<Request> {
             let fields = json!({"message_id": message, "reaction": emoji.collect::<Vec<_>>()});
             ("setMessageReaction", fields, None)
         }
-        Body::Template(_) | Body::Unsupported { .. } => return None,
+        Body::Template(_) | Body::Mail(_) | Body::Unsupported { .. } => return None,
     };
     let mut fields = Map::from_iter([("chat_id".to_owned(), json!(to.chat_id))]);
     if let Some(connection) = &to.business_connection {
@@ -110,6 +110,8 @@ fn file_request(file: &Attachment, caption: &str) -> (&'static str, Value, Optio
             fields.insert(field.to_owned(), json!(id));
             None
         }
+        // Refused by the plan.
+        MediaSource::Enclosed { .. } => None,
         MediaSource::Stored { id } => {
             let (mime, file_name) = (file.mime.clone(), file.file_name.clone());
             Some(Upload { field, kind: file.kind, id: *id, mime, file_name })

@@ -114,13 +114,7 @@ fn inbound_message(id: &str, message: &Value, said: Said) -> InboundMessage {
     let referral = message.get("referral").filter(|referral| referral.is_object());
     let payload =
         said.payload.or_else(|| referral.map(|referral| serde_json::json!({ "referral": referral }).to_string()));
-    InboundMessage {
-        provider_id: id.to_owned(),
-        thread: String::new(),
-        content: Content { body: said.body, reply_to },
-        payload,
-        group: None,
-    }
+    InboundMessage { payload, ..InboundMessage::new(id.to_owned(), Content { body: said.body, reply_to }) }
 }
 
 /// Types that open the window even if their content can't be read.
