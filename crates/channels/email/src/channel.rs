@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::error::{DAILY_RECIPIENTS, invalid, own, refused};
 use crate::oauth::Access;
 use crate::smtp::{self, Envelope};
+use crate::token::Reader;
 use crate::{message_id, outbound};
 
 #[derive(Debug)]
@@ -140,7 +141,8 @@ impl Channel for Email {
             return Err(refused(&format!("the mail has {size} bytes, and at most {max} are sent")));
         }
 
-        let tag = config.tokens.bounce(part.id(), reader.as_str());
+        let role = if blind.is_some() { Reader::Blind(reader.as_str()) } else { Reader::Person(reader.as_str()) };
+        let tag = config.tokens.bounce(part.id(), role);
         let reports_to = match (&config.bounce, &tag) {
             (Some(bounce), Some(tag)) => bounce.tagged(tag),
             (Some(bounce), None) => bounce.as_str().to_owned(),
