@@ -43,6 +43,7 @@ mod compose;
 mod config;
 mod error;
 mod html;
+mod imap;
 mod inbound;
 mod message_id;
 mod oauth;

@@ -12,7 +12,6 @@ use time::{Duration, OffsetDateTime};
 use transom_channel::{MediaBytes, ParseError};
 
 use crate::address::canonical;
-use crate::html;
 use crate::message_id;
 
 /// Parts and nesting beyond which a mail is nothing that people write (sheet 6). Each part and each level has such a header.
@@ -107,6 +106,15 @@ impl Letter {
         catch_unwind(AssertUnwindSafe(parse)).ok().flatten().unwrap_or_default()
     }
 
+    /// All of its words, also where it has only HTML.
+    pub(crate) fn words(&self) -> Cow<'_, str> {
+        match (&self.text, &self.html) {
+            (Some(text), _) => Cow::Borrowed(text),
+            (None, Some(html)) => Cow::Owned(crate::html::to_text(html)),
+            (None, None) => Cow::Borrowed(""),
+        }
+    }
+
     fn is_mail(&self) -> bool {
         let known = ["from", "return-path", "received", "message-id", "date", "subject", "to"];
         self.headers.iter().filter(|(name, _)| known.contains(&name.as_str())).count() > 1
@@ -138,9 +146,6 @@ impl Letter {
         };
         self.text = said(&mut message.text_bodies(), false).map(|text| cut(text, MAX_TEXT));
         self.html = said(&mut message.html_bodies(), true).filter(|html| html.len() <= MAX_HTML);
-        if self.text.is_none() {
-            self.text = self.html.as_deref().map(html::to_text);
-        }
         self.report = report(message);
         let files = message.attachments().filter_map(|part| enclosed(message, part));
         self.files = files.collect();

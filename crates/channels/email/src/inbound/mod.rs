@@ -34,6 +34,8 @@ const BOUNCE: &str = "bounce";
 
 /// Where a fetched mail's arrival stands among what is journalled with it.
 pub(crate) const ARRIVED: &str = "x-internaldate";
+/// Where the size of a mail stands of which only the headers were fetched.
+pub(crate) const OVERSIZED: &str = "x-oversized";
 /// The mail that is answered and those before it: more are not looked up.
 const MAX_ANSWERED: usize = 50;
 
@@ -48,7 +50,13 @@ pub(crate) fn parse(config: &Config, raw: &RawInbound) -> Result<Vec<Inbound>, P
         Some(b'{') => provider::postmark(body)?,
         Some(_) => match form::read(body) {
             Some(fields) => provider::mailgun(&fields)?,
-            None => Brought::Mail(Box::new(Letter::read(body)?), body.clone()),
+            None => {
+                let mut letter = Letter::read(body)?;
+                if let Some(size) = raw.header(OVERSIZED) {
+                    letter.text = Some(format!("[This mail of {size} bytes is too large. It is in the mailbox.]"));
+                }
+                Brought::Mail(Box::new(letter), body.clone())
+            }
         },
     };
     match brought {
@@ -250,7 +258,11 @@ fn message(
 }
 
 fn shown_text(letter: &Letter) -> String {
-    quoted::stripped(letter.text.as_deref().unwrap_or_default())
+    match (&letter.text, &letter.html) {
+        (Some(text), _) if !text.trim().is_empty() => quoted::stripped(text),
+        (_, Some(html)) => quoted::stripped(&html::to_text(&shown_html(html))),
+        _ => String::new(),
+    }
 }
 
 /// Without what was quoted, unless nothing else is there; safe to show.

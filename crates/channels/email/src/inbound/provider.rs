@@ -10,7 +10,6 @@ use super::files;
 use super::form::{Field, Value};
 use super::mime::Letter;
 use crate::address::canonical;
-use crate::html;
 
 /// What a call brought.
 #[derive(Debug)]
@@ -126,10 +125,7 @@ fn file(bytes: Bytes, mime: Option<&str>, name: Option<&str>) -> MediaBytes {
 }
 
 /// A source for a mail that came taken apart: its headers and all of its words.
-fn with_source(mut letter: Letter) -> Brought {
-    if letter.text.as_deref().is_none_or(|text| text.trim().is_empty()) {
-        letter.text = letter.html.as_deref().map(html::to_text);
-    }
+fn with_source(letter: Letter) -> Brought {
     let told = |name: &str| !name.starts_with("content-") && name != "mime-version";
     let headers = letter.headers.iter().filter(|(name, _)| told(name));
     let mut source: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();

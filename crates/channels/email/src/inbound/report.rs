@@ -223,9 +223,9 @@ fn freely_worded(letter: &Letter, ground: &Ground<'_>) -> Option<Vec<Inbound>> {
         return Some(items);
     };
     subject.token = subject.token.or(token);
-    let error = failure(None, letter.text.as_deref().and_then(diagnostic_in).as_deref());
+    let error = failure(None, diagnostic_in(&letter.words()).as_deref());
     // An answer of absence that goes to the envelope's sender is none: it names no code.
-    let coded = !failed.is_empty() || letter.text.as_deref().and_then(diagnostic_in).is_some();
+    let coded = !failed.is_empty() || diagnostic_in(&letter.words()).is_some();
     if !coded {
         return None;
     }
