@@ -3,7 +3,7 @@
 mod automatic;
 mod files;
 mod form;
-mod mime;
+pub(crate) mod mime;
 mod provider;
 mod quoted;
 mod report;
