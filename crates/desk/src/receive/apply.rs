@@ -12,14 +12,13 @@ use transom_storage::{CallOutcome, JournalCall, NewQuarantine, StorageError, Tx,
 use super::ground::Ground;
 use super::item::{self, Trouble};
 use super::late;
+use super::leftover::{Next, is_poison};
 use super::together::{self, Outcome};
 use crate::registry::Hook;
 use crate::{Desk, DeskError};
 
 /// How many calls are applied in one transaction.
-const BATCH: u64 = 100;
-/// A call that was in hand at this many crashes is quarantined.
-const POISON: u32 = 3;
+pub(super) const BATCH: u64 = 100;
 /// How often the journal is looked at when nobody calls: other replicas journal too.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -56,6 +55,7 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
 /// # Errors
 /// When the database fails; nothing is lost, the next call goes on.
 pub async fn apply_waiting(desk: &Desk) -> Result<Applied, DeskError> {
+    desk.leftovers().look(desk).await?;
     let (mut total, mut failed) = (Applied::default(), None);
     for scope in desk.storage().scopes_with_unapplied_journal().await? {
         match apply_batch(desk, &scope).await {
@@ -87,14 +87,16 @@ enum Care {
 }
 
 async fn apply_batch(desk: &Desk, scope: &WorkspaceScope) -> Result<Applied, DeskError> {
-    let applied = match take_batch(desk, scope, Care::Together).await {
+    let next = desk.leftovers().next(desk, scope).await?;
+    let applied = match take_batch(desk, scope, &next, Care::Together).await {
         Err(error) => {
             let trouble = into_trouble(error)?;
             tracing::info!(reason = trouble.reason, "an item failed; its batch is applied item by item");
-            take_batch(desk, scope, Care::OneByOne).await?
+            take_batch(desk, scope, &next, Care::OneByOne).await?
         }
         Ok(applied) => applied,
     };
+    desk.leftovers().done(scope, &next);
     if applied.calls > 0 {
         desk.work().outbound.notify_one();
         metrics::counter!("transom_inbound_items_total").increment(u64::from(applied.items));
@@ -102,23 +104,23 @@ async fn apply_batch(desk: &Desk, scope: &WorkspaceScope) -> Result<Applied, Des
     Ok(applied)
 }
 
-async fn take_batch(desk: &Desk, scope: &WorkspaceScope, care: Care) -> Result<Applied, DeskError> {
+async fn take_batch(desk: &Desk, scope: &WorkspaceScope, next: &Next, care: Care) -> Result<Applied, DeskError> {
     let ground = Arc::new(Ground::new(desk, scope, desk.now()));
-    let here = ground.clone();
+    let (here, next) = (ground.clone(), Arc::new(next.clone()));
     let applied = desk
         .storage()
         .transact(scope, move |tx| {
-            let ground = here.clone();
-            Box::pin(async move { apply_calls(&ground, tx, care).await })
+            let (ground, next) = (here.clone(), next.clone());
+            Box::pin(async move { apply_calls(&ground, tx, &next, care).await })
         })
         .await?;
     ground.committed();
     Ok(applied)
 }
 
-/// Applies the oldest calls.
-async fn apply_calls(ground: &Arc<Ground>, tx: &Tx, care: Care) -> Result<Applied, DeskError> {
-    let calls = tx.lock_unapplied(BATCH).await?;
+/// Applies the calls whose turn it is.
+async fn apply_calls(ground: &Arc<Ground>, tx: &Tx, next: &Next, care: Care) -> Result<Applied, DeskError> {
+    let calls = tx.lock_unapplied(next.waiting(), BATCH).await?;
     let mut items = Vec::with_capacity(calls.len());
     let mut places = Vec::with_capacity(calls.len());
     let mut done = Vec::with_capacity(calls.len());
@@ -197,8 +199,8 @@ async fn read(
     tx: &Tx,
     call: &JournalCall,
 ) -> Result<Result<Vec<Inbound>, Trouble>, DeskError> {
-    if call.crashes >= POISON {
-        return Ok(Err(Trouble::new("poison", "this call was in hand each time the service crashed")));
+    if is_poison(call) {
+        return Ok(Err(Trouble::new("poison", "the service died each time it had this call in hand")));
     }
     let channel = match call.call.account {
         // Fetched for one account: its own settings say how it is read.

@@ -1,7 +1,7 @@
 //! What is on its way out: outbox, attempts, receipts, quota ledger.
 
 mod attempts;
-mod batch;
+pub(super) mod batch;
 mod choices;
 mod claim;
 mod limits;
