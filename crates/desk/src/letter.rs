@@ -79,7 +79,7 @@ pub(crate) async fn compose(
 /// The message that a letter answers.
 struct Answered {
     message: MessageId,
-    /// Its id on the platform, once it has one.
+    /// Its id, such as references name (RFC 5322 section 3.6.4), once it has one.
     id: Option<String>,
     direction: Direction,
     letter: Option<Mail>,
@@ -87,7 +87,8 @@ struct Answered {
 
 impl From<StoredMessage> for Answered {
     fn from(stored: StoredMessage) -> Self {
-        let id = provider_id(&stored);
+        // One that had no such id can't be named.
+        let id = provider_id(&stored).filter(|id| id.starts_with('<') && id.ends_with('>'));
         let letter = match stored.message.content.body {
             Body::Mail(mail) => Some(mail),
             _ => None,

@@ -524,11 +524,12 @@ impl Job {
     }
 }
 
-/// Keeps the HTML that goes out, which the channel may have made harmless.
+/// Keeps what goes out where the channel changed it: harmless HTML, and copies without our own addresses.
 fn keep_as_planned(content: &mut Content, plan: &[PlannedPart]) {
     let planned = plan.first().map(|part| &part.content.body);
     if let (Body::Mail(mail), Some(Body::Mail(planned))) = (&mut content.body, planned) {
         mail.html.clone_from(&planned.html);
+        mail.cc.clone_from(&planned.cc);
     }
 }
 
