@@ -24,6 +24,7 @@ mod idempotency;
 mod may_send;
 pub mod messages;
 mod note;
+pub mod outbound;
 mod ports;
 mod pull;
 pub mod queries;

@@ -15,13 +15,14 @@ use transom_domain::{
     Message, MessageId, MessageKind, Part, PartId, Profile, Status, TemplateParameters,
 };
 use transom_storage::{NewMessage, NewOutbox, PersonSeed, Priority, StoredConversation, Touch, Tx};
-use transom_windows::{Permit, PermitRecord, Policy};
+use transom_windows::{Blocker, Event, Permit, PermitRecord, Policy, What};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::{self, Change};
 use crate::house::HouseRules;
 use crate::idempotency::Once;
 use crate::may_send::{ask_for, may_send, sender_of};
+use crate::outbound::{self, Person};
 use crate::quota::reservations;
 use crate::situation::{Situation, wires};
 use crate::{Desk, DeskError, attachments};
@@ -30,7 +31,7 @@ use crate::{Desk, DeskError, attachments};
 const REPLY_EXPIRES_AFTER: Duration = Duration::hours(4);
 
 /// Where a message goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Target {
     /// Into a conversation that is there.
     Conversation(ConversationId),
@@ -38,6 +39,13 @@ pub enum Target {
     Contact {
         /// To whom.
         contact: ContactId,
+        /// Over which account.
+        account: ChannelAccountId,
+    },
+    /// To somebody who need not be a contact yet.
+    Person {
+        /// To whom.
+        person: Box<Person>,
         /// Over which account.
         account: ChannelAccountId,
     },
@@ -93,6 +101,10 @@ pub struct Sent {
     pub permit: PermitRecord,
     /// Whether it opened the conversation.
     pub opened: bool,
+    /// To whom it goes.
+    pub contact: ContactId,
+    /// Whether the contact was made for it.
+    pub contact_made: bool,
 }
 
 /// Sends a reply.
@@ -121,6 +133,7 @@ pub async fn send(
                 None => (To::Stranger { contact, profile: found.contact.profile }, account),
             }
         }
+        Target::Person { person, account } => (To::Person(Box::new(person.checked()?)), account),
     };
     let (account, channel, policy) = wires(desk, &caller.scope, account).await?;
     if account.removed_at.is_some() {
@@ -165,6 +178,15 @@ enum To {
         contact: ContactId,
         profile: Profile,
     },
+    /// Perhaps not known at all yet.
+    Person(Box<Person>),
+}
+
+/// Where the message goes, locked until the end of the transaction.
+struct Thread {
+    identity: Identity,
+    stored: StoredConversation,
+    contact_made: bool,
 }
 
 struct Job {
@@ -184,7 +206,7 @@ impl Job {
         if let Some(once) = &self.once {
             once.begin(tx, self.now).await?;
         }
-        let (identity, stored) = self.open_thread(tx).await?;
+        let Thread { identity, stored, contact_made } = self.open_thread(tx).await?;
         let content = self.content(tx, &stored).await?;
         let plan = self.channel.plan(&content)?;
         let cost = plan.iter().map(|part| part.cost).fold(0, u32::saturating_add);
@@ -240,6 +262,8 @@ impl Job {
             state: DeliveryState::Queued,
             permit: record,
             opened,
+            contact: stored.contact,
+            contact_made,
         };
         if let Some(once) = &self.once {
             once.finish(tx, &sent).await?;
@@ -248,18 +272,19 @@ impl Job {
     }
 
     /// Locks the identity, then its conversation, and makes what is missing.
-    async fn open_thread(&self, tx: &Tx) -> Result<(Identity, StoredConversation), DeskError> {
+    async fn open_thread(&self, tx: &Tx) -> Result<Thread, DeskError> {
+        let there = |identity, stored| Thread { identity, stored, contact_made: false };
         match &self.to {
             To::Conversation { id, identity } => {
                 let identity =
                     tx.lock_identity(*identity).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
                 let stored = tx.lock_conversation(*id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
-                Ok((identity, stored))
+                Ok(there(identity, stored))
             }
             To::Identity { id, contact } => {
                 let identity = tx.lock_identity(*id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
                 let stored = self.conversation_of(tx, &identity, *contact).await?;
-                Ok((identity, stored))
+                Ok(there(identity, stored))
             }
             To::Stranger { contact, profile } => {
                 let seed = PersonSeed {
@@ -271,10 +296,33 @@ impl Job {
                     at: self.now,
                 };
                 let met = tx.meet(&seed, self.now).await?;
+                if met.new_identity {
+                    self.keep_blocked(tx, &met.identity, met.contact).await?;
+                }
                 let stored = self.conversation_of(tx, &met.identity, met.contact).await?;
-                Ok((met.identity, stored))
+                Ok(there(met.identity, stored))
+            }
+            To::Person(person) => {
+                let over = (self.account.id, self.channel.as_ref());
+                let reached = outbound::reach(tx, &self.desk, over, person, self.now).await?;
+                if reached.new_here && !reached.made {
+                    self.keep_blocked(tx, &reached.identity, reached.contact).await?;
+                }
+                let stored = self.conversation_of(tx, &reached.identity, reached.contact).await?;
+                Ok(Thread { contact_made: reached.made, ..there(reached.identity, stored) })
             }
         }
+    }
+
+    /// A block is of the contact: it counts on a channel that is new to them as well.
+    async fn keep_blocked(&self, tx: &Tx, identity: &Identity, contact: ContactId) -> Result<(), DeskError> {
+        if !tx.contact(contact).await?.is_some_and(|stored| stored.contact.blocked) {
+            return Ok(());
+        }
+        let wires = (self.account.clone(), self.channel.clone(), self.policy.clone());
+        let mut situation = Situation::load(tx, identity.clone(), wires, self.now).await?;
+        situation.apply(&Event { at: self.now, what: What::Blocked { by: Blocker::Us } });
+        situation.save(tx, self.now).await
     }
 
     async fn conversation_of(
@@ -312,10 +360,7 @@ impl Job {
             }
         }
         if wanted.is_empty() {
-            return Err(DeskError::conflict(
-                "cannot_start",
-                "on this channel only the customer can start a conversation",
-            ));
+            return Err(outbound::cannot_start());
         }
         let code = if wanted == [ContactField::Email] { "no_email_address" } else { "no_address" };
         let wanted: Vec<&str> = wanted.into_iter().map(ContactField::label).collect();

@@ -55,6 +55,7 @@ pub const OPERATIONS: &[Row] = &[
     ("listMessages", Some(Action::ReadConversations)),
     ("sendMessage", Some(Action::SendMessages)),
     ("getMessage", Some(Action::ReadConversations)),
+    ("reachPerson", Some(Action::SendMessages)),
     ("settleMessage", Some(Action::SettleMessages)),
     ("uploadAttachment", Some(Action::UploadFiles)),
     ("getAttachment", Some(Action::ReadConversations)),

@@ -380,6 +380,8 @@ both_databases! {
             ("snoozes".to_owned(), reader.select_snoozed_due(NOON, 100)),
             ("windows".to_owned(), reader.select_windows_due(NOON, 100)),
             ("other active".to_owned(), reader.select_other_active(UuidV7.next().into(), crowd.conversation)),
+            ("somebody of a number".to_owned(), reader.select_named(&Address::new("phone", "+49170000017"))),
+            ("somebody of an id".to_owned(), reader.select_named(&Address::new("user_id", "user-17"))),
             ("one person".to_owned(), reader.select_known(&one, &one.addresses).unwrap()),
             ("many people".to_owned(), reader.select_known_by_address(&seeds)),
             ("threads".to_owned(), reader.select_threads(&seeds.each_ref().map(|seed| (seed.identity, "")))),
