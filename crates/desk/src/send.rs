@@ -8,20 +8,20 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
-use transom_channel::{Channel, ContactField};
+use transom_channel::{Channel, ContactField, PlannedPart};
 use transom_domain::{
     Actor, Address, Attachment, Author, Body, ChannelAccount, ChannelAccountId, Choices, ContactCard, ContactId,
     Content, Conversation, ConversationId, DeliveryState, Direction, EpisodeId, Identity, IdentityId, Location,
     Message, MessageId, MessageKind, Part, PartId, Profile, Status, TemplateParameters,
 };
 use transom_storage::{NewMessage, NewOutbox, PersonSeed, Priority, StoredConversation, Touch, Tx};
-use transom_windows::{Blocker, Event, Permit, PermitRecord, Policy, What};
+use transom_windows::{Ask, Blocker, Event, Permit, PermitRecord, Policy, What};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::{self, Change};
 use crate::house::HouseRules;
 use crate::idempotency::Once;
-use crate::may_send::{ask_for, may_send, sender_of};
+use crate::may_send::{Verdict, ask_for, may_send, sender_of};
 use crate::outbound::{self, Person};
 use crate::quota::reservations;
 use crate::situation::{Situation, wires};
@@ -119,38 +119,7 @@ pub async fn send(
     draft: Draft,
     once: Option<Once<Sent>>,
 ) -> Result<Sent, DeskError> {
-    authorise(caller, Action::SendMessages)?;
-    let reader = desk.reader(&caller.scope);
-    let (to, account) = match target {
-        Target::Conversation(id) => {
-            let found = reader.conversation(id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
-            (To::Conversation { id, identity: found.conversation.identity }, found.account)
-        }
-        Target::Contact { contact, account } => {
-            let found = reader.contact(contact).await?.ok_or(DeskError::NotFound { what: "contact" })?;
-            match found.identities.iter().find(|identity| identity.account == account) {
-                Some(identity) => (To::Identity { id: identity.id, contact }, account),
-                None => (To::Stranger { contact, profile: found.contact.profile }, account),
-            }
-        }
-        Target::Person { person, account } => (To::Person(Box::new(person.checked()?)), account),
-    };
-    let (account, channel, policy) = wires(desk, &caller.scope, account).await?;
-    if account.removed_at.is_some() {
-        let detail = format!("the channel `{}` was removed: write over another one", account.name);
-        return Err(DeskError::conflict("channel_removed", detail));
-    }
-    let job = Arc::new(Job {
-        desk: desk.clone(),
-        caller: caller.clone(),
-        to,
-        draft,
-        once,
-        account,
-        channel,
-        policy,
-        now: desk.now(),
-    });
+    let job = Job::of(desk, caller, target, draft, once).await?;
     let sent = desk
         .storage()
         .transact(&caller.scope, move |tx| {
@@ -189,7 +158,8 @@ struct Thread {
     contact_made: bool,
 }
 
-struct Job {
+/// Everything about a message that is known before its transaction.
+pub(crate) struct Job {
     desk: Desk,
     caller: Caller,
     to: To,
@@ -201,22 +171,67 @@ struct Job {
     now: OffsetDateTime,
 }
 
+/// A message that is ready to be stored, and whether it may be sent.
+pub(crate) struct Ready {
+    situation: Situation,
+    stored: StoredConversation,
+    contact_made: bool,
+    content: Content,
+    ask: Ask,
+    pub(crate) plan: Vec<PlannedPart>,
+    pub(crate) cost: u32,
+    pub(crate) verdict: Verdict,
+}
+
 impl Job {
+    pub(crate) async fn of(
+        desk: &Desk,
+        caller: &Caller,
+        target: Target,
+        draft: Draft,
+        once: Option<Once<Sent>>,
+    ) -> Result<Arc<Self>, DeskError> {
+        authorise(caller, Action::SendMessages)?;
+        let reader = desk.reader(&caller.scope);
+        let (to, account) = match target {
+            Target::Conversation(id) => {
+                let found = reader.conversation(id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
+                (To::Conversation { id, identity: found.conversation.identity }, found.account)
+            }
+            Target::Contact { contact, account } => {
+                let found = reader.contact(contact).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+                match found.identities.iter().find(|identity| identity.account == account) {
+                    Some(identity) => (To::Identity { id: identity.id, contact }, account),
+                    None => (To::Stranger { contact, profile: found.contact.profile }, account),
+                }
+            }
+            Target::Person { person, account } => (To::Person(Box::new(person.checked()?)), account),
+        };
+        let (account, channel, policy) = wires(desk, &caller.scope, account).await?;
+        if account.removed_at.is_some() {
+            let detail = format!("the channel `{}` was removed: write over another one", account.name);
+            return Err(DeskError::conflict("channel_removed", detail));
+        }
+        Ok(Arc::new(Self {
+            desk: desk.clone(),
+            caller: caller.clone(),
+            to,
+            draft,
+            once,
+            account,
+            channel,
+            policy,
+            now: desk.now(),
+        }))
+    }
+
     async fn run(&self, tx: &Tx) -> Result<Sent, DeskError> {
         if let Some(once) = &self.once {
             once.begin(tx, self.now).await?;
         }
-        let Thread { identity, stored, contact_made } = self.open_thread(tx).await?;
-        let content = self.content(tx, &stored).await?;
-        let plan = self.channel.plan(&content)?;
-        let cost = plan.iter().map(|part| part.cost).fold(0, u32::saturating_add);
-
-        let wires = (self.account.clone(), self.channel.clone(), self.policy.clone());
-        let situation = Situation::load(tx, identity, wires, self.now).await?;
-        let house = self.house(tx, &stored).await?;
-        let ask = ask_for(sender_of(self.caller.agent.role), &content, cost)?;
+        let Ready { situation, stored, contact_made, content, ask, plan, verdict, .. } = self.ready(tx).await?;
+        let permit = verdict.into_permit()?;
         let tag = self.draft.message_tag.as_deref();
-        let permit = may_send(&situation, &house, ask, &content, tag, self.now).into_permit()?;
 
         let message = self.message(&stored, content);
         let record = permit.record();
@@ -269,6 +284,22 @@ impl Job {
             once.finish(tx, &sent).await?;
         }
         Ok(sent)
+    }
+
+    /// Everything up to the verdict; nothing of the message is stored.
+    pub(crate) async fn ready(&self, tx: &Tx) -> Result<Ready, DeskError> {
+        let Thread { identity, stored, contact_made } = self.open_thread(tx).await?;
+        let content = self.content(tx, &stored).await?;
+        let plan = self.channel.plan(&content)?;
+        let cost = plan.iter().map(|part| part.cost).fold(0, u32::saturating_add);
+
+        let wires = (self.account.clone(), self.channel.clone(), self.policy.clone());
+        let situation = Situation::load(tx, identity, wires, self.now).await?;
+        let house = self.house(tx, &stored).await?;
+        let ask = ask_for(sender_of(self.caller.agent.role), &content, cost)?;
+        let tag = self.draft.message_tag.as_deref();
+        let verdict = may_send(&situation, &house, ask, &content, tag, self.now);
+        Ok(Ready { situation, stored, contact_made, content, ask, plan, cost, verdict })
     }
 
     /// Locks the identity, then its conversation, and makes what is missing.

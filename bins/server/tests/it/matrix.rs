@@ -192,11 +192,13 @@ fn sound(operation: &Operation, ours: &Owned) -> Value {
         "addContact" => json!({ "display_name": "Nora" }),
         "connectChannel" => json!({ "platform": "telegram", "check": false,
             "settings": { "bot_token": "77:AAinvented", "webhook_secret": "also-invented" } }),
-        "sendMessage" => json!({ "text": "hello" }),
+        "sendMessage" | "previewMessage" => json!({ "text": "hello" }),
         "reachPerson" => {
             json!({ "channel": ours.id("/channels/"), "to": { "contact": ours.id("/contacts/") }, "message": { "text": "hello" } })
         }
-        "sendToContact" => json!({ "channel": ours.id("/channels/"), "message": { "text": "hello" } }),
+        "sendToContact" | "previewToContact" => {
+            json!({ "channel": ours.id("/channels/"), "message": { "text": "hello" } })
+        }
         _ => json!({}),
     };
     let mut body = operation.body.clone().unwrap_or_default();

@@ -9,5 +9,6 @@ pub(super) mod file;
 pub(super) mod message;
 pub(super) mod outbound;
 pub(super) mod people;
+pub(super) mod preview;
 pub(super) mod settings;
 pub(super) mod template;
