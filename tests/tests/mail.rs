@@ -20,7 +20,6 @@ use transom_desk::messages::{Settle, settle};
 use transom_desk::status::{self, NewStatus};
 use transom_desk::{DeskError, Draft, Sent, Target, attachments, send};
 use transom_domain::{Author, ContactId, ConversationId, DeliveryState, MediaSource, MessageId, Profile, Status, Tab};
-use transom_storage::test_support::{NOON, TestDatabase};
 use transom_storage::{AttachmentState, ContactQuery, both_databases};
 
 const ANN: &str = "ann@a.test";
@@ -84,6 +83,7 @@ both_databases! {
             ..about("Hello\r\nBcc: x", "hi")
         };
         let first = write(&world, ann, draft).await.unwrap();
+        world.dispatch().await;
         let second = write(&world, ann, about("Something else", "hi again")).await.unwrap();
         assert_ne!(first.conversation, second.conversation);
         world.dispatch().await;
@@ -208,12 +208,12 @@ both_databases! {
         let sent = write(&world, ann, Draft { cc: all(&[BOB]), ..about("Order 7", "hi") }).await.unwrap();
         world.dispatch().await;
         let ours = world.left().pop().unwrap();
-        world.comes(&[letter("<1@b>", BOB, &[&ours.id], "I agree")]).await;
+        world.comes(&[with(letter("<1@b>", BOB, &[&ours.id], "I agree"), json!({ "at": 60 }))]).await;
         let theirs = world.received("<1@b>").await;
         assert_eq!(theirs.message.author, Author::ThirdParty { address: BOB.into() });
         assert_eq!((theirs.message.conversation, theirs.reply_to), (sent.conversation, Some(sent.message)));
         let stored = world.conversation(sent.conversation).await;
-        assert_eq!(stored.waiting_since, Some(NOON), "somebody waits for an answer");
+        assert_eq!(stored.waiting_since, Some(later(Duration::MINUTE)), "somebody waits for an answer");
         let facts = world.reader().person_facts(stored.conversation.identity).await.unwrap();
         assert!(!facts.wrote_before, "{facts:?}");
         assert_eq!(how_many_contacts(&world).await, 1);
@@ -411,7 +411,7 @@ both_databases! {
             .storage()
             .transact(&world.caller.scope, move |tx| {
                 let settings = settings.clone();
-                Box::pin(async move { tx.put_settings(&settings, NOON).await })
+                Box::pin(async move { tx.update_settings(&settings, None).await })
             })
             .await;
         stored.unwrap();
