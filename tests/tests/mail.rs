@@ -403,6 +403,30 @@ both_databases! {
 }
 
 both_databases! {
+    /// A mailbox is one person's however it is written, and a name that somebody took keeps no letter away.
+    async fn spellings_and_names_lose_no_letter(db: TestDatabase) {
+        let world = World::open(&db).await;
+        let ann = contact(&world, Some("Ann@A.test")).await;
+        let sent = write(&world, ann, about("Order 7", "hi")).await.unwrap();
+        world.dispatch().await;
+        let ours = world.left().pop().unwrap();
+        world.comes(&[letter("<1@a>", "ANN@a.TEST", &[&ours.id], "yes")]).await;
+        let hers = world.received("<1@a>").await;
+        assert_eq!((hers.message.conversation, how_many_contacts(&world).await), (sent.conversation, 1));
+        assert!(!matches!(hers.message.author, Author::ThirdParty { .. }));
+
+        // By somebody else, alone and in one batch with another of that name.
+        world.comes(&[letter("<1@a>", "eve@e.test", &[], "mine")]).await;
+        world.comes(&[letter("<2@a>", "eve@e.test", &[], "first"), letter("<2@a>", ANN, &[], "second")]).await;
+        assert_eq!(how_many_contacts(&world).await, 2);
+        assert_eq!(world.received("<1@a>").await.message.id, hers.message.id);
+        let previews: Vec<_> = world.conversations().await.into_iter().map(|stored| stored.contact).collect();
+        assert_eq!(previews.iter().filter(|contact| **contact == ann).count(), 2);
+        assert_eq!(previews.len(), 4);
+    }
+}
+
+both_databases! {
     /// one active conversation per contact does not hold up letters.
     async fn letters_are_exempt_from_one_conversation_a_contact(db: TestDatabase) {
         let world = World::open(&db).await;

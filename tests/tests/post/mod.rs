@@ -210,7 +210,7 @@ fn inbound(call: &Value) -> Inbound {
         .then(|| Person { addresses: vec![Address::new("mailbox", text("from"))], profile: Profile::default() });
     let mut inbound = Inbound {
         account: "box-1".into(),
-        event_key: text("id"),
+        event_key: format!("{} {}", text("id"), text("from").to_lowercase()),
         at: NOON + Duration::seconds(call["at"].as_i64().unwrap_or_default()),
         person,
         openings: Vec::new(),
