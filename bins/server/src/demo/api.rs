@@ -68,6 +68,14 @@ impl Api {
         self.call(Method::POST, path, Some(body)).await
     }
 
+    /// `PATCH /v1{path}` with JSON.
+    ///
+    /// # Errors
+    /// [`Trouble`] when there is no answer.
+    pub async fn patch(&self, path: &str, body: Value) -> Result<Reply, Trouble> {
+        self.call(Method::PATCH, path, Some(body)).await
+    }
+
     /// `POST /v1{path}` with a form.
     ///
     /// # Errors

@@ -110,7 +110,12 @@ pub(super) async fn settle(
     loop {
         let error = match store(scope, &record).await {
             Err(error @ DeskError::Storage(_)) => error,
-            done => return done,
+            done => {
+                if done? {
+                    record.desk.channels().forget(scope);
+                }
+                return Ok(());
+            }
         };
         let Some(pause) = pauses.next() else { return Err(error) };
         tracing::warn!(part = %record.attempted.claimed.part, %error, "an answer could not be stored; trying again");
@@ -118,8 +123,8 @@ pub(super) async fn settle(
     }
 }
 
-/// The fence makes it safe to repeat, also when the answer to a commit was lost.
-async fn store(scope: &WorkspaceScope, record: &Record) -> Result<(), DeskError> {
+/// The fence makes it safe to repeat, also when the answer to a commit was lost. Whether the account is another one now.
+async fn store(scope: &WorkspaceScope, record: &Record) -> Result<bool, DeskError> {
     let (storage, record) = (record.desk.storage().clone(), record.clone());
     storage
         .transact(scope, move |tx| {
@@ -130,7 +135,7 @@ async fn store(scope: &WorkspaceScope, record: &Record) -> Result<(), DeskError>
 }
 
 impl Record {
-    async fn run(&self, tx: &Tx) -> Result<(), DeskError> {
+    async fn run(&self, tx: &Tx) -> Result<bool, DeskError> {
         let Self { desk, attempted, settlement, state, proof, refused, learned, turn, now } = self;
         let now = *now;
         let claimed = &attempted.claimed;
@@ -141,9 +146,10 @@ impl Record {
         };
         let settled = tx.settle(claimed.part, attempted.attempt, settlement, now).await?;
         // A lease that was lost meanwhile: the answer stays as evidence, and whoever recovered the part decides.
-        let Settled::Done { message_state, joined } = settled else { return Ok(()) };
+        let Settled::Done { message_state, joined } = settled else { return Ok(false) };
+        let mut account_changed = false;
         match (person, proof) {
-            (Some(person), Some(proof)) => learn(tx, attempted, person, proof, now).await?,
+            (Some(person), Some(proof)) => account_changed = learn(tx, desk, attempted, person, proof, now).await?,
             (Some(person), None) => accepted(tx, attempted, person, learned, now).await?,
             (None, _) => {}
         }
@@ -158,9 +164,9 @@ impl Record {
         if let Some(turn) = turn {
             let kind = if *turn == Turn::Opened { "channel.paused" } else { "channel.resumed" };
             let data = json!({ "account": claimed.account, "error": settlement.error });
-            emit_plain(tx, desk, kind, data, now).await?;
+            changes::tell(tx, desk.ids(), None, kind, data, now).await?;
         }
-        Ok(())
+        Ok(account_changed)
     }
 }
 
@@ -260,29 +266,31 @@ async fn meet_again(tx: &Tx, situation: &Situation, learned: &[Address], now: Of
     Ok(())
 }
 
-/// What the refusal proves goes into the facts before anything is decided again.
+/// What the refusal proves goes into the facts before anything is decided again. Whether the account is another one now.
 async fn learn(
     tx: &Tx,
+    desk: &Desk,
     attempted: &Attempted,
     person: Identity,
     proof: &Evidence,
     now: OffsetDateTime,
-) -> Result<(), DeskError> {
+) -> Result<bool, DeskError> {
     if attempted.claimed.content.is_for_further_reader() {
         // It is no proof about the customer.
-        return Ok(());
+        return Ok(false);
     }
     if let (Evidence::Template(status), Some(template)) = (proof, attempted.claimed.content.as_template()) {
         // The next one of this template is refused before it leaves; the platform's notice or the next sync says more.
         let (account, word) = (attempted.claimed.account, status.as_str());
         tx.set_template_status(account, &template.name, &template.language, *status, word, None, now).await?;
-        return Ok(());
+        return Ok(false);
     }
     let mut situation = attempted.situation.again(tx, person, now).await?;
-    let record = attempted.permit.record();
-    evidence::record(tx, &mut situation, Some(&record), &attempted.permit.spends(), proof, attempted.started_at, now)
-        .await?;
-    situation.save(tx, now).await
+    let (record, spends) = (attempted.permit.record(), attempted.permit.spends());
+    let sent_at = attempted.started_at;
+    let learnt = evidence::record(tx, desk.ids(), &mut situation, Some(&record), &spends, proof, sent_at, now).await?;
+    situation.save(tx, now).await?;
+    Ok(learnt)
 }
 
 fn phase(error: Option<&SendError>) -> &'static str {
@@ -322,16 +330,4 @@ async fn tell_refused(
 
 fn readers(refused: &[(String, PlatformReport)]) -> serde_json::Value {
     refused.iter().map(|(address, report)| json!({ "address": address, "report": report })).collect()
-}
-
-async fn emit_plain(
-    tx: &Tx,
-    desk: &Desk,
-    kind: &str,
-    data: serde_json::Value,
-    at: OffsetDateTime,
-) -> Result<(), DeskError> {
-    let id = transom_domain::EventId::new(desk.ids());
-    let event = transom_storage::NewEvent { id, kind: kind.to_owned(), conversation: None, contact: None, data, at };
-    Ok(tx.emit(&event).await?)
 }

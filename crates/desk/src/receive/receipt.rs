@@ -96,6 +96,8 @@ async fn learn(case: &Case<'_>, change: &Changed, error: &SendError) -> Result<(
     let mut situation = Situation::load(case.tx, identity, case.wires(), case.now).await?;
     // The send, not the later receipt, refutes openings: what the customer wrote meanwhile still counts.
     let sent_at = message.message.at.min(case.at);
-    evidence::record(case.tx, &mut situation, message.permit.as_ref(), &[], &proof, sent_at, case.now).await?;
+    let (tx, ids, permit) = (case.tx, case.desk.ids(), message.permit.as_ref());
+    // What it took from which count is known no more: no limit is learnt from it.
+    evidence::record(tx, ids, &mut situation, permit, &[], &proof, sent_at, case.now).await?;
     situation.save(case.tx, case.now).await
 }
