@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use transom_channel::{Inbound, RawInbound};
+use transom_channel::{Channel, ContactField, Inbound, RawInbound};
 use transom_domain::{ConnectionId, QuarantineId};
 use transom_storage::{Blob, CallOutcome, JournalCall, NewQuarantine, StorageError, Tx, WorkspaceScope};
 
@@ -299,7 +299,20 @@ async fn read(
         body: call.call.body.clone(),
         received_at: call.call.received_at,
     };
-    Ok(channel.parse(&raw).map_err(|error| Trouble::new("unreadable", error.to_string())))
+    let mut items = channel.parse(&raw).map_err(|error| Trouble::new("unreadable", error.to_string()));
+    items.iter_mut().flatten().for_each(|item| spell_alike(channel.as_ref(), item));
+    Ok(items)
+}
+
+/// However a mailbox is written, it is one person's.
+fn spell_alike(channel: &dyn Channel, item: &mut Inbound) {
+    let rules = &channel.capabilities().addresses;
+    let is_mailbox = |kind: &str| rules.iter().any(|rule| rule.kind == kind && rule.from == Some(ContactField::Email));
+    for address in item.person.iter_mut().flat_map(|person| &mut person.addresses) {
+        if is_mailbox(&address.kind) {
+            address.value = address.value.to_lowercase();
+        }
+    }
 }
 
 /// A fault that belongs to the item; what belongs to the database is passed on and the whole batch runs again.

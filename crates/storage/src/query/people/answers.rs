@@ -6,7 +6,7 @@ use sea_orm::ConnectionTrait;
 use transom_domain::{Actor, Author, ChannelAccountId, ConversationId, MessageId, PartId};
 use uuid::Uuid;
 
-use super::messages::StoredMessage;
+use super::messages::{StoredMessage, reached};
 use super::statement::Sql;
 use crate::query::to_json;
 use crate::{Reader, StorageError};
@@ -111,7 +111,7 @@ impl Reader {
             let customer = to_json(&Author::Actor(Actor::Customer))?;
             statement.with(" AND m.direction = 'inbound' AND m.author = ", customer);
         } else {
-            statement.push(" AND (m.state IS NULL OR m.state NOT IN ('failed', 'not_sent', 'canceled'))");
+            statement.push(&format!(" AND (m.state IS NULL OR {})", reached("m")));
         }
         statement.push(" ORDER BY m.at DESC, m.id DESC LIMIT 1");
         Ok(statement)
