@@ -76,6 +76,14 @@ impl Api {
         self.call(Method::POST, path, Some(body), Some(key)).await
     }
 
+    /// `PATCH /v1{path}` with JSON.
+    ///
+    /// # Errors
+    /// [`Trouble`] when there is no answer.
+    pub async fn patch(&self, path: &str, body: Value) -> Result<Reply, Trouble> {
+        self.call(Method::PATCH, path, Some(body), None).await
+    }
+
     /// `POST /v1{path}` with a form.
     ///
     /// # Errors
