@@ -47,7 +47,8 @@ impl Policy {
         if sent_by == counted_by {
             return None;
         }
-        let limits = &facts.at_home(self).ledger.limits;
+        let at_home = facts.at_home(self);
+        let ledger = &at_home.ledger;
         let spends = |of: &Grant, but: &Grant| {
             let own = positions(of.spends & !but.spends).filter_map(|position| {
                 let quota = rules.quotas.get(position)?;
@@ -55,8 +56,9 @@ impl Policy {
                     quota: quota.name.to_string(),
                     scope: quota.scope,
                     period: period(quota, permit.decided())?,
+                    used: ledger.usage.get(position).and_then(Option::as_ref).map_or(0, |usage| usage.used),
                     cost: permit.cost(),
-                    limit: limits.get(position).copied().flatten(),
+                    limit: ledger.limits.get(position).copied().flatten(),
                 })
             });
             own.collect::<Vec<_>>()
