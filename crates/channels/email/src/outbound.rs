@@ -57,8 +57,10 @@ fn letters(
         Content { body: Body::Mail(mail), reply_to: content.reply_to.clone() }
     };
     let recipients = u32::try_from(cc.len() + 1).unwrap_or(u32::MAX);
-    let open = PlannedPart { content: written(Vec::new()), cost: recipients };
-    Ok([open].into_iter().chain(bcc.into_iter().map(|one| PlannedPart::one(written(vec![one])))).collect())
+    let open = PlannedPart { cost: recipients, ..PlannedPart::one(written(Vec::new())) };
+    let open = if cc.is_empty() { open } else { open.noted(format!("one mail to {recipients} readers")) };
+    let blind = |one| PlannedPart::one(written(vec![one])).noted("a copy for one reader in Bcc alone");
+    Ok([open].into_iter().chain(bcc.into_iter().map(blind)).collect())
 }
 
 /// Whether a part is what [`plan`] makes: at most one blind reader, and nothing to split.
