@@ -99,7 +99,7 @@ pub async fn upload(
         blob,
         mime: sniff::mime(&head, mime.as_deref()),
         file_name: file_name.as_deref().and_then(plain_name),
-        uploaded_by: caller.agent.id,
+        uploaded_by: Some(caller.agent.id),
     };
     let (id, now) = (new.id, desk.now());
     desk.storage()
