@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 use transom_channel::{
-    Acquaintance, Exchanged, Exchanger, Host, HostError, KeptFile, MediaError, NewFile, SettingsError, Site,
+    Acquaintance, Exchanged, Exchanger, Host, HostError, KeptFile, NewFile, Site,
 };
 use transom_domain::{
     Actor, Address, AttachmentId, Author, ChannelAccount, ChannelAccountId, Direction, Identity, MessageId, MessageKind,
@@ -23,7 +23,6 @@ use url::Url;
 use crate::attachments::{Files, plain_name, sniff_mime};
 use crate::receive::{self, WebhookRefused};
 use crate::registry::stored_settings;
-use crate::situation::{Situation, wires};
 use crate::{Desk, DeskError};
 
 /// How long a site is known before its settings are looked at again.

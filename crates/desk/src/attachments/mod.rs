@@ -24,6 +24,7 @@ use crate::{Desk, DeskError, Once};
 
 pub(crate) use fetch::run;
 pub use link::Links;
+pub(crate) use sniff::mime as sniff_mime;
 
 /// The longest name of a file, in characters.
 const LONGEST_NAME: usize = 255;
