@@ -55,6 +55,7 @@ impl Policy {
                     quota: quota.name.to_string(),
                     scope: quota.scope,
                     period: period(quota, permit.decided())?,
+                    used: None,
                     cost: permit.cost(),
                     limit: limits.get(position).copied().flatten(),
                 })
