@@ -15,7 +15,7 @@ use transom_domain::{
     Message, MessageId, MessageKind, Part, PartId, Profile, Status, TemplateParameters,
 };
 use transom_storage::{NewMessage, NewOutbox, PersonSeed, Priority, StoredConversation, Touch, Tx};
-use transom_windows::{Permit, PermitRecord, Policy};
+use transom_windows::{Event, Permit, PermitRecord, Policy, What};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::{self, Change};
@@ -190,7 +190,8 @@ impl Job {
         let cost = plan.iter().map(|part| part.cost).fold(0, u32::saturating_add);
 
         let wires = (self.account.clone(), self.channel.clone(), self.policy.clone());
-        let situation = Situation::load(tx, identity, wires, self.now).await?;
+        let mut situation = Situation::load(tx, identity, wires, self.now).await?;
+        self.begin_with(tx, &mut situation).await?;
         let house = self.house(tx, &stored).await?;
         let ask = ask_for(sender_of(self.caller.agent.role), &content, cost)?;
         let tag = self.draft.message_tag.as_deref();
@@ -323,6 +324,18 @@ impl Job {
             code,
             format!("the contact has no {} to write to: add it to the contact first", wanted.join(" or ")),
         ))
+    }
+
+    /// Takes into the facts what it opens to write first to somebody by this address.
+    async fn begin_with(&self, tx: &Tx, situation: &mut Situation) -> Result<(), DeskError> {
+        let To::Stranger { .. } = &self.to else { return Ok(()) };
+        let address = situation.identity.addresses.first();
+        let kinds = address.map_or(&[][..], |address| self.channel.opens_by_starting(&address.kind));
+        for kind in kinds {
+            let what = What::Opening { kind: (*kind).to_owned(), reference: None };
+            situation.apply(&Event { at: self.now, what });
+        }
+        if kinds.is_empty() { Ok(()) } else { situation.save(tx, self.now).await }
     }
 
     async fn content(&self, tx: &Tx, stored: &StoredConversation) -> Result<Content, DeskError> {

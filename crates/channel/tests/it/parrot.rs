@@ -18,7 +18,7 @@ use transom_channel::conformance::{
 use transom_channel::http::{HttpAnswer, HttpClient, Phase};
 use transom_channel::{
     AccountInfo, AddressRule, Answer, Capabilities, Channel, ChoiceRule, Inbound, InboundMessage, Item, MediaRule,
-    NoTokens, Opening, OutboundPart, Pacing, ParseError, Person, PlannedPart, Platform, PlatformReport, Ports, Rate,
+    NoMailbox, NoTokens, Opening, OutboundPart, Pacing, ParseError, Person, PlannedPart, Platform, PlatformReport, Ports, Rate,
     RawInbound, Receipt, Receipts, SendError, SettingField, SettingScope, SettingValues, SettingsError, Settling,
     TextLimit, Unsendable, VerifyError, WebhookCall, json, signature,
 };
@@ -626,6 +626,7 @@ pub(crate) async fn harness(parrots: Parrots, http: HttpClient) -> Harness {
         http,
         media: Arc::new(SampleFiles),
         tokens: Arc::new(NoTokens),
+            mailbox: Arc::new(NoMailbox),
         endpoints: Arc::new([("parrot".to_owned(), server.address.parse().unwrap())].into()),
     };
     let settings =
