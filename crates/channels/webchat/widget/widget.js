@@ -55,24 +55,28 @@
 
   const KEPT = 60, PAGE = 30;
   const state = {
-    seq: 0, messages: [], conversation: null, readUpTo: null, theirs: {}, closed: false, // kept
+    seq: 0, ahead: [], messages: [], conversation: null, readUpTo: null, theirs: {}, closed: false, // kept
     online: false, identity: null, agents: true, agent: null, typing: null, settings: {}, older: true, loading: false,
-    files: [], failed: {}, notice: null, blocked: false, open: false, asking: false, email: false,
+    files: [], failed: {}, notice: null, blocked: false, open: false, asking: false, email: false, config: {},
   };
-  const load = () => Object.assign(state, { seq: 0, messages: [], conversation: null, readUpTo: null, theirs: {}, closed: false },
+  const load = () => Object.assign(state, { seq: 0, ahead: [], before: null, messages: [], conversation: null, readUpTo: null, theirs: {}, closed: false },
     store.get('log'));
   const keep = () => {
-    const { seq, messages, conversation, readUpTo, theirs, closed } = state;
-    store.put('log', { seq, messages: messages.slice(-KEPT), conversation, readUpTo, theirs, closed });
+    const { seq, ahead, conversation, readUpTo, theirs, closed } = state;
+    // The addresses of files end sooner than what is stored.
+    const messages = state.messages.slice(-KEPT).map((one) => (one.attachments && one.attachments.length
+      ? { ...one, attachments: one.attachments.map(({ url, ...file }) => file) } : one));
+    store.put('log', { seq, ahead, messages, conversation, readUpTo, theirs, closed });
   };
   const waiting = () => store.names().filter((n) => n.startsWith('out:')).sort().map((n) => ({ name: n, ...store.get(n) }));
 
   // ── The line to the service: a WebSocket, else a stream of events and one POST a frame ─────────────────────────────────
-  const line = { up: null, tries: 0, timer: 0, heard: 0, lame: 0, held: false, sending: null };
-  const url = (path) => new URL(path, base).href;
+  const line = { up: null, tries: 0, timer: 0, heard: 0, said: 0, lame: 0, held: false, sending: null };
+  const url = (path, more) => `${new URL(path, base).href}?${new URLSearchParams({ widget: key, ...more })}`;
+  const bearer = () => ({ authorization: `Bearer ${store.get('token') || ''}` });
 
   function socket(hello, on) {
-    const ws = new WebSocket(url(`ws?widget=${encodeURIComponent(key)}`).replace(/^http/, 'ws'), 'chat.v1.json');
+    const ws = new WebSocket(url('ws').replace(/^http/, 'ws'), 'chat.v1.json');
     ws.onopen = () => ws.send(JSON.stringify(hello));
     ws.onmessage = (event) => on.frame(JSON.parse(event.data));
     ws.onclose = (event) => on.close(event.code);
@@ -84,16 +88,17 @@
     const post = async (path, body) => {
       const answer = await fetch(url(path), {
         method: 'POST', body: JSON.stringify(body), signal: gone.signal,
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${store.get('token') || ''}` },
+        headers: { 'content-type': 'application/json', ...(store.get('token') && bearer()) },
       });
       const said = answer.status === 204 ? null : await answer.json();
-      if (said) on.frame(said.type ? said : { ...said, type: 'error', client_id: body.client_id });
+      if (said) on.frame(answer.ok ? { type: 'welcome', ...said } : { ...said, type: 'error', client_id: body.client_id });
       return answer.ok;
     };
     const listen = async () => {
-      const answer = await fetch(url('events'), { signal: gone.signal, cache: 'no-store', headers: {
-        authorization: `Bearer ${store.get('token')}`, 'last-event-id': `${state.seq}`, accept: 'text/event-stream' } });
-      if (!answer.ok) throw new Error(answer.status);
+      const ticket = await fetch(url('ticket'), { method: 'POST', signal: gone.signal, headers: bearer() });
+      const more = { ticket: (await ticket.json()).ticket, last_seq: state.seq };
+      const answer = await fetch(url('events', more), { signal: gone.signal, cache: 'no-store' });
+      if (!ticket.ok || !answer.ok) throw new Error(answer.status);
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let rest = '', read; !(read = await reader.read()).done;) {
         line.heard = Date.now();
@@ -106,7 +111,7 @@
       }
     };
     const end = () => { if (!gone.signal.aborted) { gone.abort(); on.close(1006); } };
-    post(`${encodeURIComponent(key)}/session`, hello).then((ok) => (ok ? listen() : null)).then(end, end);
+    post('session', hello).then((ok) => (ok ? listen() : null)).then(end, end);
     return {
       send: (frame) => frame.type !== 'ping' && post('messages', frame).catch(end),
       close: () => { gone.abort(); on.close(1000); },
@@ -119,7 +124,8 @@
     const token = store.get('token');
     line.token = token;
     const hello = {
-      type: 'hello', v: 1, ...(token && { token }), ...(state.identity && { identity: state.identity }), last_seq: state.seq,
+      type: 'hello', v: 1, ...(token && { token }), ...(state.identity && { identity: state.identity }),
+      ...(state.profile && { profile: state.profile }), ...(state.seq && { last_seq: state.seq }),
       device: matchMedia('(max-width: 480px)').matches ? 'phone' : 'desktop', locale,
       page: { url: location.href, title: document.title, referrer: document.referrer },
     };
@@ -166,24 +172,32 @@
     if (!line.up) { line.tries = 0; connect(); }
   }
 
-  const send = (frame) => state.online && line.up.send(frame);
+  function send(frame) {
+    if (!state.online) return;
+    line.said = Date.now();
+    line.up.send(frame);
+  }
 
   setInterval(() => {
-    const silent = Date.now() - line.heard, beat = (state.settings.heartbeat_s || 25) * 1000;
-    if (line.up && silent > 60000) { hangUp(); retry(0); render(); }
-    else if (line.up && silent > beat - 500) send({ type: 'ping', t: Date.now() });
+    const now = Date.now(), beat = (state.settings.heartbeat_s || 25) * 1000;
+    if (line.up && now - line.heard > 60000) { hangUp(); retry(0); render(); }
+    else if (now - line.said > beat - 5000) send({ type: 'ping', t: now });
   }, 5000);
 
   // ── What arrives ───────────────────────────────────────────────────────────────────────────────────────────────────────
   function receive(frame) {
-    // Delivered at least once: what was stored already is dropped.
-    if (frame.seq && frame.type !== 'ack') {
-      if (frame.seq <= state.seq) return;
-      state.seq = frame.seq;
-    }
-    const act = handlers[frame.type];
-    if (act) act(frame);
+    // Delivered at least once: what was stored already is dropped. Own messages come as answers, so out of turn.
+    if (frame.seq && (frame.seq <= state.seq || state.ahead.includes(frame.seq))) {
+      if (frame.type !== 'ack') return;
+    } else if (frame.seq) state.ahead.push(frame.seq);
+    if (handlers[frame.type]) handlers[frame.type](frame);
+    for (let at; (at = state.ahead.indexOf(state.seq + 1)) >= 0; state.seq += 1) state.ahead.splice(at, 1);
     keep();
+    // Stored, so ours to confirm: then it counts as delivered.
+    if (frame.seq && frame.type !== 'ack') {
+      clearTimeout(line.confirms);
+      line.confirms = setTimeout(() => send({ type: 'ack', seq: state.seq }), 100);
+    }
     render();
   }
 
@@ -199,7 +213,9 @@
       state.agents = !state.settings.offline;
       Object.assign(state, { online: true, blocked: false, older: true, readSent: null });
       Object.assign(line, { tries: 0, lame: 0 });
-      if (frame.resume === 'reset' || !state.messages.length) { state.seq = frame.last_seq || 0; history(); }
+      if (frame.resume === 'reset') state.seq = frame.last_seq;
+      // Files are fetched anew, for their addresses.
+      if (!state.messages.length || state.messages.some((one) => (one.attachments || []).some((file) => !file.url))) history();
       send({ type: 'presence', state: document.hidden ? 'hidden' : 'active' });
       flush();
     },
@@ -234,7 +250,7 @@
     },
     history(frame) {
       state.loading = false;
-      state.older = frame.messages.length >= PAGE;
+      Object.assign(state, { before: frame.before, older: Boolean(frame.before) });
       frame.messages.forEach(add);
     },
     typing(frame) {
@@ -278,7 +294,7 @@
     state.messages.splice(at, 0, message);
   }
 
-  const clear = () => Object.assign(state, { seq: 0, messages: [], conversation: null, readUpTo: null, theirs: {}, closed: false });
+  const clear = () => Object.assign(state, { seq: 0, ahead: [], before: null, messages: [], conversation: null, readUpTo: null, theirs: {}, closed: false });
   /** Nothing of this visitor stays but what is not sent yet. */
   const forget = () => { ['token', 'visitor', 'log'].forEach(store.drop); clear(); };
 
@@ -307,8 +323,7 @@
   function history() {
     if (!state.conversation || state.loading || !state.online) return;
     state.loading = true;
-    const first = state.messages[0];
-    send({ type: 'fetch', conversation_id: state.conversation, ...(first && { before: first.id }), limit: PAGE });
+    send({ type: 'fetch', conversation_id: state.conversation, ...(state.before && { before: state.before }), limit: PAGE });
   }
 
   /** What is on the screen has been read. */
@@ -335,11 +350,10 @@
     state.files.push(entry);
     render();
     try {
-      const form = new FormData();
-      form.append('file', file, entry.name);
-      const answer = await fetch(url('uploads'), { method: 'POST', body: form, headers: { authorization: `Bearer ${store.get('token')}` } });
+      const headers = { ...bearer(), 'content-type': file.type || 'application/octet-stream' };
+      const answer = await fetch(url('uploads', { name: entry.name }), { method: 'POST', body: file, headers });
       if (!answer.ok) throw new Error(answer.status);
-      entry.upload_id = (await answer.json()).upload_id;
+      Object.assign(entry, await answer.json());
     } catch {
       state.files = state.files.filter((one) => one !== entry);
       state.notice = say('refused', entry.name);
@@ -401,8 +415,8 @@ ol > :first-child { margin-top: auto; }
 .file svg { flex: none; width: 18px; height: 18px; }
 .bubble img { display: block; max-width: 100%; max-height: 220px; border-radius: 8px; margin: 3px 0; }
 .choices { display: flex; flex-wrap: wrap; gap: 8px; padding: 8px 0 4px; }
-.choices button { min-height: 40px; padding: 6px 14px; border: 1.5px solid var(--mute); border-radius: 20px; overflow-wrap: anywhere; }
-.choices button:hover { background: var(--soft); }
+.choices > * { min-height: 40px; text-decoration: none; padding: 6px 14px; border: 1.5px solid var(--mute); border-radius: 20px; overflow-wrap: anywhere; }
+.choices > :hover { background: var(--soft); }
 .typing { color: var(--mute); font-size: 13px; padding: 0 20px 8px; min-height: 27px; }
 .typing i { display: inline-block; width: 5px; height: 5px; margin-inline-end: 3px; border-radius: 50%; background: currentColor; animation: blink 1.2s infinite; }
 .typing i:nth-child(2) { animation-delay: .2s; } .typing i:nth-child(3) { animation-delay: .4s; margin-inline-end: 8px; }
@@ -592,7 +606,7 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
     ui.panel.hidden = !state.open;
     tease();
     const agent = plain((state.agent || ([...state.messages].reverse().find((one) => one.from.kind === 'agent') || {}).from || {}).name);
-    ui.name.textContent = agent || say('title');
+    ui.name.textContent = agent || plain(state.config.title) || say('title');
     ui.face.textContent = (agent || say('team')).slice(0, 1).toUpperCase();
     const offline = navigator.onLine === false || (!state.online && line.tries > 2);
     ui.about.textContent = state.online || offline ? (agent && say('team')) || '' : say('connecting');
@@ -607,7 +621,9 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
     ui.text.style.height = 'auto';
     ui.text.style.height = `${ui.text.scrollHeight + 2}px`;
     ui.text.disabled = state.blocked;
-    ui.attach.disabled = !state.online || state.files.length > 4;
+    const { allowed = true, max_files = 5 } = state.config.uploads || {};
+    ui.attach.hidden = !allowed;
+    ui.attach.disabled = !state.online || state.files.length >= max_files;
     ui.send.disabled = state.blocked || (!ui.text.value.trim() && !state.files.length) || state.files.some((file) => !file.upload_id);
     if (last === true) pinned = true;
     messages();
@@ -627,7 +643,7 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
 
   /** To dismiss a first message that nobody asked for is to refuse the invitation. */
   function dismiss(message) {
-    if (!state.messages.some((one) => one.from.kind === 'visitor')) send({ type: 'end', conversation_id: state.conversation, message_id: message.id });
+    if (message.invitation) send({ type: 'end', conversation_id: state.conversation });
   }
 
   function note(offline) {
@@ -649,7 +665,7 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
     const sent = state.messages.filter(mine), reach = (word) => sent.findIndex((one) => one.id === state.theirs[word]);
     const status = (one, at) => (one.out ? (one.out.failed ? 'failed' : 'pending')
       : at > reach('read') ? (at > reach('delivered') ? 'sent' : 'delivered') : 'read');
-    if (!all.length) wanted.push(['hello', 'hello', () => h('div', { className: 'bubble text' }, say('hello')), 'msg last']);
+    if (!all.length) wanted.push(['hello', state.config.greeting, () => h('div', { className: 'bubble text', dir: 'auto' }, state.config.greeting || say('hello')), 'msg last']);
     let day = '', lastMine = [...all].reverse().find(mine);
     all.forEach((one, index) => {
       const date = new Date(one.created_at), today = date.toDateString(), next = all[index + 1], before = all[index - 1];
@@ -683,7 +699,7 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
   function body(one, { shown, last, named, choices, date }) {
     const files = (one.attachments || []).map((file) => {
       const href = file.url && safe(file.url), name = plain(file.name) || say('attach');
-      const image = href && /^image\/(png|jpe?g|gif|webp)$/.test(file.type || file.mime || '');
+      const image = href && /^image\/(png|jpe?g|gif|webp)$/.test(file.mime || '');
       const label = image ? h('img', { src: href, alt: name, loading: 'lazy', onload: () => pinned && toEnd() }) : [icon('file'), h('span', { dir: 'auto' }, name)];
       return href ? h('div', {}, h('a', { href, target: '_blank', rel: 'noopener noreferrer nofollow', className: image ? '' : 'file' }, label)) : h('div', { className: 'file' }, label);
     });
@@ -692,7 +708,7 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
     return [
       named && one.from.name && h('div', { className: 'by' }, h('bdi', {}, plain(one.from.name))),
       h('div', { className: `bubble${one.deleted ? ' gone' : ''}` }, files, text && h('div', { className: 'text', dir: 'auto' }, words(text))),
-      choices.length > 0 && h('div', { className: 'choices' }, choices.map((choice) => h('button', { type: 'button', dir: 'auto', onclick: () => {
+      choices.length > 0 && h('div', { className: 'choices' }, choices.map((choice) => choice.url && safe(choice.url) ? link(safe(choice.url), choice.label) : h('button', { type: 'button', dir: 'auto', onclick: () => {
         post({ text: choice.label, button: { message_id: one.id, payload: choice.payload } });
         ui.text.focus();
       } }, choice.label))),
@@ -703,8 +719,8 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
   // ── What the page says ─────────────────────────────────────────────────────────────────────────────────────────────────
   const verbs = {
     identify(who) {
-      const { jwt, external_id, user_hash, ...about } = who || {};
-      state.identity = jwt ? { jwt } : { external_id, user_hash, ...about };
+      const { jwt, external_id, user_hash, ...profile } = who || {};
+      Object.assign(state, { identity: jwt ? { jwt } : { external_id, user_hash }, profile });
       line.held = false;
       hangUp();
       if (ui.all) again();
@@ -712,13 +728,15 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
     open: () => toggle(true),
     close: () => toggle(false),
     logout() {
-      send({ type: 'logout' });
+      const headers = bearer();
       hangUp();
       forget();
       waiting().forEach((one) => store.drop(one.name));
-      Object.assign(state, { identity: null, agent: null, files: [], email: false, notice: null, teaser: null });
+      Object.assign(state, { identity: null, profile: null, agent: null, files: [], email: false, notice: null, teaser: null });
       line.held = false;
-      again();
+      render();
+      // The token ends there too; should that fail, nobody has it any more.
+      fetch(url('logout'), { method: 'POST', headers }).catch(() => 0).then(again);
     },
   };
   const early = (window.Transom && window.Transom.q) || [];
@@ -745,6 +763,12 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
     try { if (sessionStorage.getItem(spot('open'))) toggle(true, true); } catch { /* forbidden: it starts closed */ }
     early.forEach(([verb, value]) => verbs[verb] && verbs[verb](value));
     connect();
+    fetch(url('config')).then((answer) => answer.ok && answer.json()).then((config) => {
+      if (!config) return;
+      state.config = config;
+      if (config.color && !options.color) paint(config.color);
+      render();
+    }).catch(() => 0);
   }
   if (document.body) start(); else addEventListener('DOMContentLoaded', start);
 })();
