@@ -1,4 +1,4 @@
-//! A shop's web site on loopback, with a page that carries the chat and lets nothing else in.
+//! A web site on loopback that carries the chat and lets nothing else in.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use crate::Trouble;
 
-/// A site with one page. It ends with this value.
+/// A site of a few files. It ends with this value.
 #[derive(Debug)]
 pub struct Site {
     origin: String,
@@ -32,13 +32,15 @@ impl Site {
         Ok((listener, origin))
     }
 
-    /// Serves a page under any path, `script` under `/site.js`, and a policy that allows only these and the chat's service.
-    pub fn serve(listener: TcpListener, origin: String, service: &str, page: String, script: String) -> Self {
+    /// Serves files under their paths, the first under every other path too, with a policy that allows only these and the chat's
+    /// service, and that one no style.
+    pub fn serve(listener: TcpListener, origin: String, service: &str, files: Vec<File>) -> Self {
         let socket = service.replacen("http", "ws", 1);
         let policy = format!(
-            "default-src 'none'; script-src 'self' {service}; connect-src {service} {socket}; img-src {service}; base-uri 'none'"
+            "default-src 'none'; script-src 'self' {service}; connect-src {service} {socket}; img-src {service}; style-src 'self'; \
+             base-uri 'none'"
         );
-        let shown = Arc::new((page, script, policy));
+        let shown = Arc::new((files, policy));
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(answer(stream, Arc::clone(&shown)));
@@ -53,7 +55,10 @@ impl Site {
     }
 }
 
-async fn answer(mut stream: TcpStream, shown: Arc<(String, String, String)>) -> std::io::Result<()> {
+/// A path, a MIME type, and what is served there.
+pub type File = (&'static str, &'static str, String);
+
+async fn answer(mut stream: TcpStream, shown: Arc<(Vec<File>, String)>) -> std::io::Result<()> {
     let (mut head, mut piece) = (Vec::new(), [0; 4096]);
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         match stream.read(&mut piece).await? {
@@ -61,8 +66,9 @@ async fn answer(mut stream: TcpStream, shown: Arc<(String, String, String)>) -> 
             read => head.extend(piece.iter().take(read)),
         }
     }
-    let (page, script, policy) = &*shown;
-    let (mime, body) = if head.starts_with(b"GET /site.js") { ("text/javascript", script) } else { ("text/html", page) };
+    let (files, policy) = &*shown;
+    let is_asked = |(path, ..): &&File| head.starts_with(format!("GET {path} ").as_bytes());
+    let Some((_, mime, body)) = files.iter().find(is_asked).or(files.first()) else { return Ok(()) };
     let answer = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: {mime}; charset=utf-8\r\ncontent-security-policy: {policy}\r\n\
          content-length: {}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n{body}",

@@ -226,7 +226,7 @@
         add({ id: frame.message_id, client_id: out.client_id, from: { kind: 'visitor' }, text: out.text,
           attachments: out.files, created_at: frame.created_at });
       }
-      state.conversation = frame.conversation_id || state.conversation;
+      state.conversation = state.conversation || `c_${store.get('visitor')}`;
       state.closed = false;
       line.sending = null;
       flush();
@@ -441,6 +441,8 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
   .panel, .left .panel { inset: 0; width: 100%; height: var(--tall, 100dvh); border: 0; border-radius: 0; }
   .head { padding-top: max(14px, env(safe-area-inset-top)); }
 }
+.frame .panel { inset: 0; width: 100%; height: 100%; border: 0; border-radius: 0; animation: none; }
+.frame .shut { display: none; }
 @media (prefers-reduced-motion: reduce) { * { animation: none !important; } }
 `;
   const SHAPES = {
@@ -495,6 +497,7 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
 
   const host = h('div', { id: 'transom-chat' }), shadow = host.attachShadow({ mode: 'open' });
   const ui = {};
+  const framed = 'frame' in options;
   const side = options.position === 'left' || options.position === 'right' ? options.position : rtl ? 'left' : 'right';
 
   function build() {
@@ -510,6 +513,8 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
     ui.name = h('bdi');
     ui.about = h('p');
     ui.end = push(say('end'), 'out', () => { state.asking = true; render(); ui.note.querySelector('button').focus(); });
+    ui.shut = push(say('close'), 'close', () => toggle(false));
+    ui.shut.classList.add('shut');
     ui.note = h('div', { className: 'note', role: 'status' });
     ui.log = h('ol', { role: 'log', 'aria-live': 'polite', 'aria-label': say('log'), tabIndex: 0, onscroll: () => {
       pinned = atEnd();
@@ -536,9 +541,9 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
     ui.form = h('form', { onsubmit: (event) => { event.preventDefault(); submit(); } }, ui.attach, ui.pick, ui.text, ui.send);
     ui.panel = h('div', { className: 'panel', role: 'dialog', 'aria-modal': 'true', 'aria-labelledby': 'name', hidden: true, onkeydown: keys,
       ondragover: (event) => event.preventDefault(), ondrop: (event) => { event.preventDefault(); [...event.dataTransfer.files].forEach(upload); } },
-    h('div', { className: 'head' }, ui.face, h('div', { className: 'who' }, h('h2', { id: 'name' }, ui.name), ui.about), ui.end, push(say('close'), 'close', () => toggle(false))),
+    h('div', { className: 'head' }, ui.face, h('div', { className: 'who' }, h('h2', { id: 'name' }, ui.name), ui.about), ui.end, ui.shut),
     ui.note, ui.log, ui.typing, ui.mail, ui.files, ui.form);
-    ui.all = h('div', { className: `all ${side}`, dir: rtl ? 'rtl' : 'ltr', lang: WORDS[language] ? language : 'en' }, ui.launcher, ui.teaser, ui.panel);
+    ui.all = h('div', { className: `all ${side}${framed ? ' frame' : ''}`, dir: rtl ? 'rtl' : 'ltr', lang: WORDS[language] ? language : 'en' }, ui.launcher, ui.teaser, ui.panel);
     shadow.append(ui.all);
     document.body.append(host);
     if (window.ResizeObserver) new ResizeObserver(() => pinned && toEnd()).observe(ui.log);
@@ -570,7 +575,7 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
   }
 
   function toggle(open, quietly) {
-    if (state.open === open) return;
+    if (state.open === open || (framed && !open)) return;
     Object.assign(state, { open, asking: false, teaser: null });
     try { sessionStorage.setItem(spot('open'), open ? '1' : ''); } catch { /* forbidden: closed after a reload */ }
     if (!open) typing(false);
@@ -760,7 +765,9 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
       } else if (event.key.startsWith(spot('out:'))) setTimeout(flush, 3000);
       render();
     });
-    try { if (sessionStorage.getItem(spot('open'))) toggle(true, true); } catch { /* forbidden: it starts closed */ }
+    let opened = framed;
+    try { opened = opened || sessionStorage.getItem(spot('open')); } catch { /* forbidden: it starts closed */ }
+    if (opened) toggle(true, true);
     early.forEach(([verb, value]) => verbs[verb] && verbs[verb](value));
     connect();
     fetch(url('config')).then((answer) => answer.ok && answer.json()).then((config) => {

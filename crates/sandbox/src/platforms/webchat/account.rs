@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::Problem;
 use crate::names::mix;
-use crate::platforms::kit::merged;
+use crate::platforms::kit::{hmac_sha256, merged};
 use crate::world::World;
 
 /// The settings of a widget. What is left out when it is made is made up.
@@ -137,4 +137,20 @@ pub(super) fn client_id(world: &mut World) -> String {
     let digits = format!("{:016x}{:016x}", mix(seed ^ number), mix(seed.rotate_left(17) ^ number));
     let piece = |from, to| digits.get(from..to).unwrap_or_default();
     format!("{}-{}-4{}-a{}-{}", piece(0, 8), piece(8, 12), piece(13, 16), piece(17, 20), piece(20, 32))
+}
+
+/// What a site says who a visitor is with (webchat.md 3): HMAC-SHA256 of its own id of them, in lower-case hexadecimal digits.
+pub fn proof(identity_secret: &str, external_id: &str) -> String {
+    hex::encode(hmac_sha256(identity_secret.as_bytes(), external_id.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proof_is_the_sheets() {
+        let expected = "dcf095e81804485db346fcd83e89b8b97f938355764f19d6627dd6acca78e903";
+        assert_eq!(proof("idsecret", "cust-42"), expected);
+    }
 }

@@ -46,7 +46,13 @@ pub(super) fn act(world: &mut World, key: &ChatKey, action: &Action) -> Result<A
         Act::Other { kind, data } => match kind.as_str() {
             "visit" => Ok(does(world, key, "visit", None)),
             "leave" => Ok(leaves(world, key)),
-            "identify" => Ok(is_identified(world, key)),
+            "identify" => match data.get("text").and_then(Value::as_str) {
+                None => Ok(is_identified(world, key)),
+                Some(text) => {
+                    is_identified(world, key);
+                    Ok(writes(world, key, action, text, Vec::new()))
+                }
+            },
             "forget" => Ok(forgets(world, key)),
             "email" => Ok(does(world, key, "email", Some(json!({ "type": "email", "address": data.get("address") })))),
             other => Err(Problem::invalid(format!("a visitor knows visit, leave, identify, forget and email, not `{other}`"))),

@@ -10,11 +10,10 @@ use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::account::{Outgoing, Upload, browser, site};
+use super::account::{Outgoing, Upload, browser, proof, site};
 use super::message;
 use crate::chats::{ChatKey, Happened, Progress};
 use crate::people::Customer;
-use crate::platforms::kit::hmac_sha256;
 use crate::sandbox::Shared;
 use crate::world::World;
 
@@ -100,7 +99,7 @@ fn prepared(world: &mut World, key: &ChatKey) -> Option<Visit> {
         }
         if browser.identified {
             let id = site_id(&customer);
-            let proof = hex::encode(hmac_sha256(settings.identity_secret.as_bytes(), id.as_bytes()));
+            let proof = proof(&settings.identity_secret, &id);
             hello.insert("identity".to_owned(), json!({ "external_id": id, "user_hash": proof }));
         }
     }
@@ -205,6 +204,10 @@ async fn talk(shared: &Shared, key: &ChatKey, visit: &Visit, mut line: Line) -> 
             _ => false,
         };
         hear(shared, key, &frame).await;
+        if is_answer && matches!(word("code"), Some("rate_limited" | "unavailable")) {
+            // Said again, under the same key, over the next line.
+            return false;
+        }
         if is_answer {
             waits = Waits::Nothing;
             done(&mut shared.world(), key);
@@ -293,7 +296,7 @@ fn is_welcome(world: &mut World, key: &ChatKey, frame: &Value) {
     let Some(browser) = browser(world, &key.account, &key.customer) else { return };
     browser.token = word("token").or(browser.token.take());
     browser.visitor_id = word("visitor_id");
-    browser.conversation = frame.pointer("/conversations/0/id").and_then(Value::as_str).map(str::to_owned);
+    browser.conversation = browser.visitor_id.as_ref().map(|id| format!("c_{id}"));
     if word("resume").as_deref() == Some("reset") {
         browser.seq = frame.get("last_seq").and_then(Value::as_u64).unwrap_or_default();
     }

@@ -13,7 +13,7 @@
 //! | --- | --- |
 //! | `visit` | opens the page; so does everything else that needs it |
 //! | `leave` | closes it |
-//! | `identify` | the site says who the visitor is, with its proof |
+//! | `identify` | the site says who the visitor is, with its proof; they write `{"text"}`, if given |
 //! | `forget` | clears the browser's storage: who was anonymous is nobody then, and somebody new on the next visit |
 //!
 //! `opt_out` ends the chat, and so refuses an invitation.
@@ -24,7 +24,7 @@ mod line;
 mod message;
 mod rules;
 
-pub use self::account::WebchatSettings;
+pub use self::account::{WebchatSettings, proof};
 
 use std::sync::Arc;
 
