@@ -55,6 +55,12 @@ pub trait Host: fmt::Debug + Send + Sync + 'static {
     /// [`HostError::MediaType`], [`HostError::TooLarge`].
     async fn keep(&self, site: &Site, file: NewFile, accepted: &[&str]) -> Result<KeptFile, HostError>;
 
+    /// A file that was kept.
+    ///
+    /// # Errors
+    /// [`HostError`] when that can't be read now.
+    async fn kept(&self, site: &Site, file: AttachmentId) -> Result<Option<KeptFile>, HostError>;
+
     /// Where a file can be read for a while by whoever has the address.
     fn file_url(&self, site: &Site, file: AttachmentId) -> Option<Url>;
 

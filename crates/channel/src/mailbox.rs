@@ -34,9 +34,14 @@ pub trait MailboxPort: fmt::Debug + Send + Sync + 'static {
     /// When it can't be read now.
     async fn event(&self, name: &str, key: &str) -> Result<Option<MailboxEntry>, MailboxError>;
 
-    /// Says that something may have been appended, in this process. What other replicas append is not told: look at least
-    /// every 500 ms, too.
+    /// Says that something may have been appended, by whichever replica: at once by this one, within 500 ms by another.
     fn news(&self, name: &str) -> BoxStream<'static, ()>;
+
+    /// Stores that the visitor's side has every event up to a number.
+    ///
+    /// # Errors
+    /// When it can't be stored now.
+    async fn ack(&self, name: &str, seq: u64) -> Result<(), MailboxError>;
 
     /// Leads a mailbox into another, unless it leads somewhere already; where it leads now.
     ///
@@ -94,6 +99,8 @@ pub struct MailboxPage {
     pub last_seq: u64,
     /// Up to which number events may be gone: who has seen less has missed something.
     pub purged_to: u64,
+    /// Up to which number the visitor's side has them.
+    pub acked_seq: u64,
     /// The mailbox that gets what is appended here, where this one is led elsewhere.
     pub leads_to: Option<String>,
 }
@@ -149,6 +156,10 @@ impl MailboxPort for NoMailbox {
 
     fn news(&self, _: &str) -> BoxStream<'static, ()> {
         stream::pending().boxed()
+    }
+
+    async fn ack(&self, _: &str, _: u64) -> Result<(), MailboxError> {
+        Err(MailboxError::Unavailable(NONE.to_owned()))
     }
 
     async fn lead(&self, _: &str, _: &str) -> Result<String, MailboxError> {

@@ -20,7 +20,7 @@ use transom_domain::{
 use transom_storage::{NewAttachment, Reader, StorageError, StoredMessage, WorkspaceScope};
 use url::Url;
 
-use crate::attachments::{Files, plain_name, sniff_mime};
+use crate::attachments::{Files, mime_of, plain_name, sniff_mime};
 use crate::receive::{self, WebhookRefused};
 use crate::registry::stored_settings;
 use crate::{Desk, DeskError};
@@ -226,6 +226,15 @@ impl Host for Hosting {
         });
         stored.await.map_err(of_storage)?;
         Ok(kept)
+    }
+
+    async fn kept(&self, site: &Site, file: AttachmentId) -> Result<Option<KeptFile>, HostError> {
+        let (scope, _) = self.place(site)?;
+        let stored = self.desk.reader(&scope).attachment(file).await.map_err(of_storage)?;
+        Ok(stored.and_then(|stored| {
+            let size = stored.blob?.size;
+            Some(KeptFile { id: stored.id, mime: mime_of(&stored), file_name: stored.file_name, size })
+        }))
     }
 
     fn file_url(&self, site: &Site, file: AttachmentId) -> Option<Url> {

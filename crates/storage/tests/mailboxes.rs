@@ -58,6 +58,14 @@ both_databases! {
         assert_eq!(desk.seqs("v_1", 1).await, [(2, "b".to_owned()), (3, "c".to_owned())]);
         assert_eq!(desk.append("v_2", &["a"], NOON).await[0].seq, 1, "mailboxes count on their own");
         assert_eq!(desk.mailbox("v_1").await.last_seq, 3);
+
+        let connection = desk.connection;
+        for (seq, acked) in [(2, 2), (1, 2), (4, 2), (3, 3)] {
+            in_tx!(desk, [], tx => tx.ack_mail(connection, "v_1", seq).await).unwrap();
+            assert_eq!(desk.mailbox("v_1").await.acked_seq, acked, "told {seq}");
+        }
+        let heads = desk.storage.reader(&desk.scope).mailbox_heads(connection, ["v_1", "v_2", "v_3"]).await.unwrap();
+        assert_eq!(heads.iter().map(|(_, seq)| *seq).sum::<u64>(), 4);
     }
 
     async fn whoever_appends_at_the_same_time_numbers_have_no_gaps(db: TestDatabase) {

@@ -1,7 +1,8 @@
 //! The mailboxes of a connection, for platforms that the service hosts itself.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -10,26 +11,94 @@ use transom_channel::{MailboxEntry, MailboxError, MailboxEvent, MailboxKey, Mail
 use transom_domain::{Clock, ConnectionId, WorkspaceId};
 use transom_storage::{NewMail, Storage, StorageError, StoredMail, WorkspaceScope};
 
+/// How often it is looked what other replicas have appended.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+/// How many mailboxes one query asks for.
+const AT_ONCE: usize = 500;
+
 /// Who is waiting for news of which mailbox, in this process.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct News {
-    waiting: Arc<Mutex<HashMap<Place, watch::Sender<u64>>>>,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    places: BTreeMap<Place, Waiters>,
+    /// Whether somebody looks what other replicas have appended.
+    looked_after: bool,
+}
+
+#[derive(Debug)]
+struct Waiters {
+    scope: WorkspaceScope,
+    told: watch::Sender<u64>,
+    /// The newest event, as it was seen last.
+    head: Option<u64>,
 }
 
 type Place = (WorkspaceId, ConnectionId, String);
 
 impl News {
-    fn subscribe(&self, place: Place) -> watch::Receiver<u64> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody waits any more for what others left.
-        waiting.retain(|known, sender| *known == place || sender.receiver_count() > 0);
-        waiting.entry(place).or_insert_with(|| watch::Sender::new(0)).subscribe()
+    fn subscribe(&self, storage: &Storage, scope: &WorkspaceScope, place: Place) -> watch::Receiver<u64> {
+        let mut waiting = self.lock();
+        let begin = || Waiters { scope: scope.clone(), told: watch::Sender::new(0), head: None };
+        let receiver = waiting.places.entry(place).or_insert_with(begin).told.subscribe();
+        if !waiting.looked_after {
+            waiting.looked_after = true;
+            tokio::spawn(self.clone().look(storage.clone()));
+        }
+        receiver
     }
 
     fn tell(&self, place: &Place) {
-        if let Some(sender) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).get(place) {
-            sender.send_modify(|count| *count = count.wrapping_add(1));
+        if let Some(waiters) = self.lock().places.get(place) {
+            waiters.told.send_modify(|count| *count = count.wrapping_add(1));
         }
+    }
+
+    /// Looks what other replicas have appended, for all who wait, as long as somebody does.
+    async fn look(self, storage: Storage) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let watched = {
+                let mut waiting = self.lock();
+                waiting.places.retain(|_, waiters| waiters.told.receiver_count() > 0);
+                waiting.looked_after = !waiting.places.is_empty();
+                if !waiting.looked_after {
+                    return;
+                }
+                let mut watched: BTreeMap<(WorkspaceId, ConnectionId), (WorkspaceScope, Vec<String>)> = BTreeMap::new();
+                for ((workspace, connection, name), waiters) in &waiting.places {
+                    let group = watched.entry((*workspace, *connection));
+                    group.or_insert_with(|| (waiters.scope.clone(), Vec::new())).1.push(name.clone());
+                }
+                watched
+            };
+            for ((_, connection), (scope, names)) in watched {
+                let reader = storage.reader(&scope);
+                for names in names.chunks(AT_ONCE) {
+                    match reader.mailbox_heads(connection, names.iter().map(String::as_str)).await {
+                        Ok(heads) => self.seen(&scope, connection, heads),
+                        Err(error) => tracing::debug!(%error, "mailboxes can't be looked at; trying again"),
+                    }
+                }
+            }
+        }
+    }
+
+    fn seen(&self, scope: &WorkspaceScope, connection: ConnectionId, heads: Vec<(String, u64)>) {
+        let mut waiting = self.lock();
+        for (name, head) in heads {
+            let Some(waiters) = waiting.places.get_mut(&(scope.workspace(), connection, name)) else { continue };
+            if waiters.head.replace(head) != Some(head) {
+                waiters.told.send_modify(|count| *count = count.wrapping_add(1));
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,6 +156,7 @@ impl MailboxPort for StoredMailboxes {
             last_seq: mail.last().map_or(stands.last_seq, |newest| newest.seq.max(stands.last_seq)),
             entries: mail.into_iter().map(entry).collect(),
             purged_to: stands.purged_to,
+            acked_seq: stands.acked_seq,
             leads_to: stands.leads_to,
         })
     }
@@ -97,12 +167,21 @@ impl MailboxPort for StoredMailboxes {
     }
 
     fn news(&self, name: &str) -> BoxStream<'static, ()> {
-        let receiver = self.news.subscribe(self.place(name));
+        let receiver = self.news.subscribe(&self.storage, &self.scope, self.place(name));
         stream::unfold(receiver, |mut receiver| async move {
             // The sender stays as long as somebody waits.
             receiver.changed().await.ok().map(|()| ((), receiver))
         })
         .boxed()
+    }
+
+    async fn ack(&self, name: &str, seq: u64) -> Result<(), MailboxError> {
+        let (connection, name) = (self.connection, Arc::new(name.to_owned()));
+        let acked = self.storage.transact::<_, StorageError, _>(&self.scope, move |tx| {
+            let name = Arc::clone(&name);
+            Box::pin(async move { tx.ack_mail(connection, &name, seq).await })
+        });
+        acked.await.map_err(of_write)
     }
 
     async fn lead(&self, name: &str, to: &str) -> Result<String, MailboxError> {

@@ -44,6 +44,8 @@ pub struct Mailbox {
     pub last_seq: u64,
     /// Up to which number events may be gone.
     pub purged_to: u64,
+    /// Up to which number the other side has them.
+    pub acked_seq: u64,
     /// The mailbox that gets what is appended here.
     pub leads_to: Option<String>,
 }
@@ -51,11 +53,32 @@ pub struct Mailbox {
 impl Reader {
     /// How a mailbox stands; an empty one where there is none.
     pub async fn mailbox(&self, connection: ConnectionId, name: &str) -> Result<Mailbox, StorageError> {
-        const STANDS: &str = "SELECT last_seq, purged_to, leads_to FROM mailboxes \
+        const STANDS: &str = "SELECT last_seq, purged_to, acked_seq, leads_to FROM mailboxes \
                               WHERE workspace_id = $1 AND connection_id = $2 AND name = $3";
         let values = [self.ws().into(), connection.uuid().into(), name.into()];
         let row = self.conn.query_one_raw(sql(&self.conn, STANDS, values)).await?;
         row.as_ref().map_or_else(|| Ok(Mailbox::default()), mailbox)
+    }
+
+    /// The numbers of the newest events of several mailboxes; those that are not there are left out.
+    pub async fn mailbox_heads(
+        &self,
+        connection: ConnectionId,
+        names: impl IntoIterator<Item = &str>,
+    ) -> Result<Vec<(String, u64)>, StorageError> {
+        let mut statement = Sql::new("SELECT name, last_seq, leads_to FROM mailboxes WHERE ");
+        statement
+            .with("workspace_id = ", self.ws())
+            .with(" AND connection_id = ", connection.uuid())
+            .push(" AND name IN ")
+            .list(names);
+        let rows = self.conn.query_all_raw(statement.on(&self.conn)).await?;
+        let head = |row: &QueryResult| {
+            let (seq, leads_to): (i64, Option<String>) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+            // Being led elsewhere is news, too.
+            Ok((row.try_get_by_index(0)?, u64::try_from(seq).unwrap_or_default() + u64::from(leads_to.is_some())))
+        };
+        rows.iter().map(head).collect()
     }
 
     /// Up to `limit` events with a number above `seq`, in order.
@@ -174,6 +197,15 @@ impl Tx {
         Ok(())
     }
 
+    /// Stores that the other side has every event up to a number; what it was told before is not taken back.
+    pub async fn ack_mail(&self, connection: ConnectionId, name: &str, seq: u64) -> Result<(), StorageError> {
+        const ACK: &str = "UPDATE mailboxes SET acked_seq = $4 WHERE workspace_id = $1 AND connection_id = $2 AND name = $3 \
+                           AND acked_seq < $4 AND last_seq >= $4";
+        let values = [self.ws().into(), connection.uuid().into(), name.into(), column_of(seq).into()];
+        self.conn.execute_raw(sql(&self.conn, ACK, values)).await?;
+        Ok(())
+    }
+
     /// Leads a mailbox into another, unless it leads somewhere already; where it leads now.
     pub async fn lead_mailbox(
         &self,
@@ -252,8 +284,8 @@ impl Tx {
     }
 
     async fn make_mailbox(&self, connection: ConnectionId, name: &str, now: OffsetDateTime) -> Result<(), StorageError> {
-        const MAKE: &str = "INSERT INTO mailboxes (workspace_id, connection_id, name, last_seq, purged_to, created_at) VALUES ($1, \
-                            $2, $3, 0, 0, $4) ON CONFLICT (workspace_id, connection_id, name) DO NOTHING";
+        const MAKE: &str = "INSERT INTO mailboxes (workspace_id, connection_id, name, last_seq, purged_to, acked_seq, created_at) \
+                            VALUES ($1, $2, $3, 0, 0, 0, $4) ON CONFLICT (workspace_id, connection_id, name) DO NOTHING";
         let values = [self.ws().into(), connection.uuid().into(), name.into(), millis(now)];
         self.conn.execute_raw(sql(&self.conn, MAKE, values)).await?;
         Ok(())
@@ -266,7 +298,7 @@ impl Tx {
         name: &str,
         now: OffsetDateTime,
     ) -> Result<(String, Mailbox), StorageError> {
-        const LOCK: &str = "SELECT last_seq, purged_to, leads_to FROM mailboxes \
+        const LOCK: &str = "SELECT last_seq, purged_to, acked_seq, leads_to FROM mailboxes \
                             WHERE workspace_id = $1 AND connection_id = $2 AND name = $3";
         // SQLite has one writer: nobody else is in a transaction that writes.
         let lock = if on_postgres(self) { format!("{LOCK} FOR UPDATE") } else { LOCK.to_owned() };
@@ -287,7 +319,8 @@ impl Tx {
 
 fn mailbox(row: &QueryResult) -> Result<Mailbox, StorageError> {
     let number = |place| row.try_get_by_index::<i64>(place).map(|number| u64::try_from(number).unwrap_or_default());
-    Ok(Mailbox { last_seq: number(0)?, purged_to: number(1)?, leads_to: row.try_get_by_index(2)? })
+    let leads_to = row.try_get_by_index(3)?;
+    Ok(Mailbox { last_seq: number(0)?, purged_to: number(1)?, acked_seq: number(2)?, leads_to })
 }
 
 fn mail(row: &QueryResult) -> Result<StoredMail, StorageError> {

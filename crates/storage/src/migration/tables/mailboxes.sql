@@ -1,13 +1,14 @@
 -- Mailboxes: what platforms that this service hosts itself leave for their visitors, and the keys that open them.
 
--- last_seq: the number of the newest event. purged_to: up to which number events may be gone. leads_to: the mailbox that gets what
--- is appended here.
+-- last_seq: the number of the newest event. purged_to: up to which number events may be gone. acked_seq: up to which number the
+-- other side has them. leads_to: the mailbox that gets what is appended here.
 CREATE TABLE mailboxes (
     workspace_id uuid NOT NULL,
     connection_id uuid NOT NULL,
     name text NOT NULL,
     last_seq bigint NOT NULL,
     purged_to bigint NOT NULL,
+    acked_seq bigint NOT NULL,
     leads_to text,
     created_at bigint NOT NULL,
     PRIMARY KEY (workspace_id, connection_id, name),
