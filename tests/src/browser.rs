@@ -54,7 +54,13 @@ impl Browser {
             let mut command = Command::new(name);
             // Tests run in containers and as root, where Chromium's own sandbox cannot start. The last two: nothing of the
             // browser's own goes to the network.
-            command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]);
+            command.args([
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+            ]);
             command.args(["--hide-scrollbars", "--force-color-profile=srgb", "--remote-debugging-port=0"]);
             command.args(["--disable-background-networking", "--disable-component-update"]);
             command.arg(format!("--user-data-dir={}", profile.path().display())).arg("about:blank");
@@ -62,7 +68,9 @@ impl Browser {
         });
         let Some(mut process) = spawned else {
             if is_required() {
-                return Err(Trouble::new("Chromium is required and was not found: install Debian's package `chromium`"));
+                return Err(Trouble::new(
+                    "Chromium is required and was not found: install Debian's package `chromium`",
+                ));
             }
             #[expect(clippy::print_stderr, reason = "a skipped test says so")]
             {

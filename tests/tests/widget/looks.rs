@@ -18,8 +18,28 @@ fn folder() -> PathBuf {
 async fn it_looks_cared_for_everywhere() {
     let Some(shop) = Shop::open(TestDatabase::sqlite()).await else { return };
     for (language, lines) in [
-        ("en", ["Hi! The shade of my lamp is broken. Can I get a new one?", "Of course. Which lamp is it?\nYou find the name below the base.", "Nora, in green", "Then it is this one: https://shop.example/parts/nora-shade. Shall I order it for you?", "Yes, please", "No, thanks"]),
-        ("he", ["שלום, האהיל של המנורה נשבר. אפשר להזמין חדש?", "בוודאי. איזו מנורה זו?\nהשם מופיע מתחת לבסיס.", "Nora, בירוק", "אז זה האהיל: https://shop.example/parts/nora-shade. להזמין עבורך?", "כן, בבקשה", "לא, תודה"]),
+        (
+            "en",
+            [
+                "Hi! The shade of my lamp is broken. Can I get a new one?",
+                "Of course. Which lamp is it?\nYou find the name below the base.",
+                "Nora, in green",
+                "Then it is this one: https://shop.example/parts/nora-shade. Shall I order it for you?",
+                "Yes, please",
+                "No, thanks",
+            ],
+        ),
+        (
+            "he",
+            [
+                "שלום, האהיל של המנורה נשבר. אפשר להזמין חדש?",
+                "בוודאי. איזו מנורה זו?\nהשם מופיע מתחת לבסיס.",
+                "Nora, בירוק",
+                "אז זה האהיל: https://shop.example/parts/nora-shade. להזמין עבורך?",
+                "כן, בבקשה",
+                "לא, תודה",
+            ],
+        ),
     ] {
         let page = shop.tab(&shop.visitor().await, &format!("lang={language}")).await;
         open(&page).await;
@@ -50,7 +70,14 @@ async fn it_looks_cared_for_everywhere() {
         shop.answers(id, json!({ "text": lines[3] })).await;
         page.until(&format!("!{}.hidden", ui(".teaser"))).await.unwrap();
         page.screenshot(&folder().join(format!("closed-{language}.png"))).await.unwrap();
-        let boxes = page.eval(&format!("[{}, {}].map((one) => one.getBoundingClientRect().toJSON())", ui(".launcher"), ui(".teaser"))).await.unwrap();
+        let boxes = page
+            .eval(&format!(
+                "[{}, {}].map((one) => one.getBoundingClientRect().toJSON())",
+                ui(".launcher"),
+                ui(".teaser")
+            ))
+            .await
+            .unwrap();
         assert!(boxes[1]["bottom"].as_f64() <= boxes[0]["top"].as_f64(), "{boxes}");
         assert_eq!(problems(&page).await, json!([]), "{language} closed");
     }
@@ -62,10 +89,13 @@ async fn it_looks_cared_for_everywhere() {
 async fn a_sites_own_colours_stay_readable() {
     let Some(shop) = Shop::open(TestDatabase::sqlite()).await else { return };
     let visitor = shop.visitor().await;
-    for (color, locale, position) in [("%23ffd400", "de", "left"), ("%23757575", "fr", "right"), ("rebeccapurple", "ja", "left")] {
+    for (color, locale, position) in
+        [("%23ffd400", "de", "left"), ("%23757575", "fr", "right"), ("rebeccapurple", "ja", "left")]
+    {
         let page = shop.tab(&visitor, &format!("color={color}&locale={locale}&position={position}")).await;
         open(&page).await;
-        let left = page.eval(&format!("{}.getBoundingClientRect().left", ui(".panel"))).await.unwrap().as_f64().unwrap();
+        let left =
+            page.eval(&format!("{}.getBoundingClientRect().left", ui(".panel"))).await.unwrap().as_f64().unwrap();
         assert_eq!(left < 640.0, position == "left", "{left}");
         assert_eq!(page.eval(&format!("{}.lang", ui(".all"))).await.unwrap(), json!(locale));
         is_well_laid_out(&page, color).await;
@@ -83,7 +113,10 @@ async fn is_well_laid_out(page: &Page, what: &str) {
     // The panel settles: a frame of the browser, twice.
     page.eval("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))").await.unwrap();
     assert_eq!(problems(page).await, json!([]), "{what}");
-    let last = format!("{ROOT}.querySelector('ol > :last-child').getBoundingClientRect().bottom <= {}.getBoundingClientRect().bottom + 1", ui("ol"));
+    let last = format!(
+        "{ROOT}.querySelector('ol > :last-child').getBoundingClientRect().bottom <= {}.getBoundingClientRect().bottom + 1",
+        ui("ol")
+    );
     assert_eq!(page.eval(&last).await.unwrap(), json!(true), "{what}: the newest message is not in sight");
 }
 

@@ -33,9 +33,11 @@ impl Shop {
         let (listener, origin) = Site::door().await.unwrap();
         let account = stage.world.account("webchat").unwrap().ours.clone();
         let (desk, caller) = (stage.world.desk(), &stage.world.caller);
-        let settings = BTreeMap::from([("origins".to_owned(), SecretString::from(format!("https://shop.example {origin}")))]);
+        let settings =
+            BTreeMap::from([("origins".to_owned(), SecretString::from(format!("https://shop.example {origin}")))]);
         change(desk, caller, account.id, ChannelPatch { settings, ..ChannelPatch::default() }).await.unwrap();
-        let (service, key) = (stage.world.server.base_url(), desk.storage().public_id(&caller.scope, account.connection));
+        let (service, key) =
+            (stage.world.server.base_url(), desk.storage().public_id(&caller.scope, account.connection));
         let script = include_str!("shop.js").replace("SERVICE", service).replace("KEY", &key);
         let files = vec![
             ("/", "text/html", include_str!("shop.html").to_owned()),
@@ -131,7 +133,8 @@ impl Shop {
 
 /// What stands in the bubbles, the oldest first.
 pub(crate) async fn bubbles(page: &Page) -> Vec<String> {
-    let found = page.eval(&format!("[...{ROOT}.querySelectorAll('.msg .text')].map((one) => one.textContent)")).await.unwrap();
+    let found =
+        page.eval(&format!("[...{ROOT}.querySelectorAll('.msg .text')].map((one) => one.textContent)")).await.unwrap();
     serde_json::from_value(found).unwrap()
 }
 

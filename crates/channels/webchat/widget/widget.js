@@ -125,7 +125,7 @@
     line.token = token;
     const hello = {
       type: 'hello', v: 1, ...(token && { token }), ...(state.identity && { identity: state.identity }),
-      ...(state.profile && { profile: state.profile }), ...(state.seq && { last_seq: state.seq }),
+      ...(state.profile && { profile: state.profile }), last_seq: state.seq,
       device: matchMedia('(max-width: 480px)').matches ? 'phone' : 'desktop', locale,
       page: { url: location.href, title: document.title, referrer: document.referrer },
     };
@@ -252,6 +252,7 @@
       state.loading = false;
       Object.assign(state, { before: frame.before, older: Boolean(frame.before) });
       frame.messages.forEach(add);
+      if (state.seq) send({ type: 'ack', seq: state.seq });
     },
     typing(frame) {
       clearTimeout(state.typingTimer);
@@ -267,7 +268,7 @@
     presence(frame) { state.agents = frame.online; state.expected = frame.expected_reply; },
     error(frame) {
       const out = waiting().find((one) => one.client_id === frame.client_id);
-      line.sending = null;
+      if (out) line.sending = null;
       if (frame.code === 'unauthorized') { forget(); hangUp(); retry(0); }
       else if (/^identity_/.test(frame.code)) {
         // The site has to say anew who this is: nobody is made anonymous in silence.
@@ -276,7 +277,7 @@
         window.dispatchEvent(new CustomEvent(`transom:${frame.code}`, { detail: frame.message }));
       } else if (frame.code === 'blocked') state.blocked = true;
       else if (frame.code === 'rate_limited' || frame.code === 'unavailable') {
-        setTimeout(flush, 1000 * (frame.retry_after || 2));
+        if (out) setTimeout(flush, 1000 * (frame.retry_after || 2));
       } else if (frame.code === 'conversation_closed') { state.conversation = null; flush(); }
       else if (out) { store.put(out.name, { ...store.get(out.name), failed: true }); flush(); }
     },
@@ -330,7 +331,7 @@
   function seen() {
     const last = [...state.messages].reverse().find((one) => one.from.kind !== 'visitor');
     if (!last || !state.open || document.hidden || !atEnd()) return;
-    if (state.readUpTo !== last.id) { state.readUpTo = last.id; keep(); }
+    if (state.readUpTo !== last.id) { state.readUpTo = last.id; keep(); count(); }
     if (state.online && state.readSent !== last.id) {
       state.readSent = last.id;
       send({ type: 'read', conversation_id: state.conversation, up_to: last.id });
@@ -396,6 +397,7 @@ svg { width: 24px; height: 24px; fill: none; stroke: currentColor; stroke-width:
 ol { flex: 1; overflow-y: auto; overscroll-behavior: contain; list-style: none; padding: 16px; display: flex; flex-direction: column; }
 ol:focus-visible { outline-offset: -3px; }
 ol > :first-child { margin-top: auto; }
+.day span { display: inline-block; } .day span::first-letter { text-transform: uppercase; }
 .day { align-self: center; padding: 4px 0 10px; color: var(--mute); font-size: 13px; }
 .msg { max-width: 84%; align-self: flex-start; margin-bottom: 3px; }
 .msg.last { margin-bottom: 12px; }
@@ -525,7 +527,7 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
     ui.files = h('div', { className: 'files' });
     ui.pick = h('input', { type: 'file', multiple: true, hidden: true, onchange: () => { [...ui.pick.files].slice(0, 5 - state.files.length).forEach(upload); ui.pick.value = ''; } });
     ui.attach = push(say('attach'), 'clip', () => ui.pick.click());
-    ui.text = h('textarea', { rows: 1, maxLength: 4000, placeholder: say('write'), 'aria-label': say('write'), dir: 'auto', enterkeyhint: 'send',
+    ui.text = h('textarea', { rows: 1, maxLength: 4000, placeholder: say('write'), 'aria-label': say('write'), enterkeyhint: 'send',
       oninput: () => { typing(true); render(); }, onblur: () => typing(false),
       onpaste: (event) => [...event.clipboardData.files].forEach(upload),
       onkeydown: (event) => { if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) { event.preventDefault(); submit(); } } });
@@ -602,17 +604,13 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
   /** Makes the screen what the state says. Elements stay what they are, so that only what is new is read aloud. */
   function render(last) {
     if (!ui.all) return;
-    const unread = state.messages.slice(state.messages.findIndex((one) => one.id === state.readUpTo) + 1).filter((one) => one.from.kind !== 'visitor').length;
-    ui.badge.hidden = !unread;
-    ui.badge.textContent = unread > 99 ? '99+' : unread;
-    ui.launcher.setAttribute('aria-label', unread ? `${say('open')}, ${say('unread', unread)}` : say('open'));
     ui.launcher.setAttribute('aria-expanded', state.open);
     ui.launcher.hidden = state.open;
     ui.panel.hidden = !state.open;
     tease();
     const agent = plain((state.agent || ([...state.messages].reverse().find((one) => one.from.kind === 'agent') || {}).from || {}).name);
     ui.name.textContent = agent || plain(state.config.title) || say('title');
-    ui.face.textContent = (agent || say('team')).slice(0, 1).toUpperCase();
+    ui.face.textContent = ([...ui.name.textContent][0] || '').toLocaleUpperCase(locale);
     const offline = navigator.onLine === false || (!state.online && line.tries > 2);
     ui.about.textContent = state.online || offline ? (agent && say('team')) || '' : say('connecting');
     ui.end.hidden = !state.conversation || state.closed;
@@ -625,6 +623,7 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
     ui.files.hidden = !state.files.length;
     ui.text.style.height = 'auto';
     ui.text.style.height = `${ui.text.scrollHeight + 2}px`;
+    ui.text.dir = ui.text.value ? 'auto' : ui.all.dir;
     ui.text.disabled = state.blocked;
     const { allowed = true, max_files = 5 } = state.config.uploads || {};
     ui.attach.hidden = !allowed;
@@ -633,6 +632,14 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
     if (last === true) pinned = true;
     messages();
     seen();
+    count();
+  }
+
+  function count() {
+    const unread = state.messages.slice(state.messages.findIndex((one) => one.id === state.readUpTo) + 1).filter((one) => one.from.kind !== 'visitor').length;
+    ui.badge.hidden = !unread;
+    ui.badge.textContent = unread > 99 ? '99+' : unread;
+    ui.launcher.setAttribute('aria-label', unread ? `${say('open')}, ${say('unread', unread)}` : say('open'));
   }
 
   function tease() {

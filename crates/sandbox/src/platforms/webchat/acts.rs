@@ -55,7 +55,9 @@ pub(super) fn act(world: &mut World, key: &ChatKey, action: &Action) -> Result<A
             },
             "forget" => Ok(forgets(world, key)),
             "email" => Ok(does(world, key, "email", Some(json!({ "type": "email", "address": data.get("address") })))),
-            other => Err(Problem::invalid(format!("a visitor knows visit, leave, identify, forget and email, not `{other}`"))),
+            other => Err(Problem::invalid(format!(
+                "a visitor knows visit, leave, identify, forget and email, not `{other}`"
+            ))),
         },
         _ => Err(Problem::invalid("a visitor writes, sends files, taps, reads, ends the chat, comes and goes")),
     }

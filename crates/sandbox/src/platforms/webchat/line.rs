@@ -21,6 +21,8 @@ type Line = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// A sign of life each 25 to 30 seconds.
 const BEAT: Duration = Duration::from_secs(25);
+/// A message that came too fast is said again after so long: the service takes one a second.
+const AGAIN: Duration = Duration::from_secs(1);
 /// The first pause before a new try; it doubles.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -205,8 +207,10 @@ async fn talk(shared: &Shared, key: &ChatKey, visit: &Visit, mut line: Line) -> 
         };
         hear(shared, key, &frame).await;
         if is_answer && matches!(word("code"), Some("rate_limited" | "unavailable")) {
-            // Said again, under the same key, over the next line.
-            return false;
+            // Said again, under the same key.
+            tokio::time::sleep(AGAIN).await;
+            waits = Waits::Nothing;
+            continue;
         }
         if is_answer {
             waits = Waits::Nothing;
@@ -272,7 +276,18 @@ async fn hear(shared: &Shared, key: &ChatKey, frame: &Value) {
     let word = |name: &str| frame.get(name).and_then(Value::as_str);
     match word("type") {
         Some("welcome") => is_welcome(&mut shared.world(), key, frame),
-        Some("message") => message::arrives(shared, key, frame).await,
+        Some("message") => {
+            let seq = frame.get("seq").and_then(Value::as_u64).unwrap_or_default();
+            if let Some(message) = frame.get("message") {
+                message::arrives(shared, key, seq, message).await;
+            }
+        }
+        Some("history") => {
+            let seq = browser(&mut shared.world(), &key.account, &key.customer).map(|browser| browser.seq);
+            for message in frame.get("messages").and_then(Value::as_array).into_iter().flatten() {
+                message::arrives(shared, key, seq.unwrap_or_default(), message).await;
+            }
+        }
         Some("ack") => {
             let mut world = shared.world();
             let (client_id, id) = (word("client_id").unwrap_or_default(), word("message_id").unwrap_or_default());
@@ -297,10 +312,15 @@ fn is_welcome(world: &mut World, key: &ChatKey, frame: &Value) {
     browser.token = word("token").or(browser.token.take());
     browser.visitor_id = word("visitor_id");
     browser.conversation = browser.visitor_id.as_ref().map(|id| format!("c_{id}"));
+    let id = browser.visitor_id.clone().unwrap_or_default();
     if word("resume").as_deref() == Some("reset") {
         browser.seq = frame.get("last_seq").and_then(Value::as_u64).unwrap_or_default();
+        if frame.pointer("/conversations/0").is_some() {
+            let fetch = json!({ "type": "fetch", "conversation_id": format!("c_{id}"), "limit": 50 });
+            browser.out.push_front(Outgoing { frame: fetch, files: Vec::new(), client_id: None });
+            world.under_way += 1;
+        }
     }
-    let id = browser.visitor_id.clone().unwrap_or_default();
     if let Some(customer) = world.customers.get_mut(&key.customer) {
         let address = id.strip_prefix("x:").unwrap_or(&id).to_owned();
         customer.addresses.insert("webchat".to_owned(), address);

@@ -16,9 +16,7 @@ use crate::webhooks;
 use crate::world::{Receipts, World};
 
 /// A message of the business arrives. What a visitor may not be sent is not booked: it shows as a refused call.
-pub(super) async fn arrives(shared: &Shared, key: &ChatKey, frame: &Value) {
-    let seq = frame.get("seq").and_then(Value::as_u64).unwrap_or_default();
-    let Some(message) = frame.get("message") else { return };
+pub(super) async fn arrives(shared: &Shared, key: &ChatKey, seq: u64, message: &Value) {
     let word = |name: &str| message.get(name).and_then(Value::as_str);
     let (id, text) = (word("id").unwrap_or_default().to_owned(), word("text").unwrap_or_default().to_owned());
     let from_us = message.pointer("/from/kind").and_then(Value::as_str) == Some("visitor");

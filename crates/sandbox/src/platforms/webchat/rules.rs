@@ -54,7 +54,8 @@ fn standing(chat: Option<&Chat>, now: OffsetDateTime) -> Standing {
 
 /// Their page is open: the last sign of life is younger than a minute, and they did not leave since.
 fn is_present(chat: &Chat, now: OffsetDateTime) -> bool {
-    let last = chat.history.iter().rev().find(|happened| !matches!(happened.kind.as_str(), "identify" | "end" | "email"));
+    let last =
+        chat.history.iter().rev().find(|happened| !matches!(happened.kind.as_str(), "identify" | "end" | "email"));
     last.is_some_and(|last| !matches!(last.kind.as_str(), "leave" | "forget") && now - last.at < PRESENT)
 }
 
@@ -70,7 +71,10 @@ pub(super) fn would_accept(world: &mut World, key: &ChatKey, ask: &Ask, now: Off
     let ended = chat.and_then(|chat| chat.latest(|kind| kind == "end"));
     let present = chat.is_some_and(|chat| is_present(chat, now));
     let invited = world.ledger.sends.iter().filter(|send| {
-        send.account == key.account && send.customer == key.customer && send.method == INVITATION && now - send.at < Duration::DAY
+        send.account == key.account
+            && send.customer == key.customer
+            && send.method == INVITATION
+            && now - send.at < Duration::DAY
     });
     let used = u32::try_from(invited.count()).unwrap_or(u32::MAX);
     let because = match (invites, known) {
