@@ -238,3 +238,42 @@ both_databases! {
         site.close().await;
     }
 }
+
+both_databases! {
+    async fn whoever_ends_the_chat_wants_no_invitations(db: TestDatabase) {
+        let site = Site::open(&db).await;
+        let (mut socket, welcome) = site.visit(json!({})).await;
+        socket.say(json!({"type": "message", "client_id": client_id(1), "text": "Bye"})).await;
+        socket.next_of("ack").await;
+        let conversation = site.conversation().await;
+        socket.say(json!({"type": "email", "address": "ann@example.test"})).await;
+        let id = format!("c_{}", welcome["visitor_id"].as_str().unwrap());
+        socket.say(json!({"type": "end", "conversation_id": id})).await;
+        assert_eq!(socket.next_of("conversation").await["status"], "closed");
+        let window = format!("/conversations/{conversation}/window");
+        site.until(&window, |window| window.to_string().contains("opted_out").then_some(())).await;
+        // The chat itself goes on.
+        site.writes(&conversation, json!({"text": "Goodbye"})).await;
+        assert_eq!(socket.next_of("message").await["message"]["text"], "Goodbye");
+        let contact = site.until(&format!("/conversations/{conversation}"), |found| found["contact"]["id"].as_str().map(str::to_owned)).await;
+        let email = |found: &Value| (found["profile"]["email"] == "ann@example.test").then_some(());
+        site.until(&format!("/contacts/{contact}"), email).await;
+        site.close().await;
+    }
+
+    async fn a_visitor_who_only_looks_can_be_invited(db: TestDatabase) {
+        let site = Site::with(&db, &[("visits", "yes")]).await;
+        let (mut socket, _) = site.visit(json!({"profile": {"name": "Ann\u{202e}"}})).await;
+        let first = |list: &Value| Some(list["items"].as_array()?.first()?["id"].as_str()?.to_owned());
+        let contact = site.until("/contacts", first).await;
+        let path = format!("/contacts/{contact}/messages");
+        let invitation = json!({"channel": site.channel, "text": "May I help?"});
+        site.api.post(&path, invitation.clone()).await.unwrap().expect(202).unwrap();
+        let invited = socket.next_of("message").await;
+        assert_eq!((&invited["message"]["invitation"], &invited["seq"]), (&json!(true), &json!(1)));
+        // One a day.
+        let refused = site.api.post(&path, invitation).await.unwrap();
+        assert_eq!(refused.status, 409, "{refused:?}");
+        site.close().await;
+    }
+}

@@ -1,7 +1,5 @@
 //! Those who should stay outside.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use transom_storage::both_databases;
@@ -133,7 +131,7 @@ both_databases! {
         assert!((10..40).contains(&acks), "{acks} of 100 were taken");
         let conversation = site.conversation().await;
         site.heard(&conversation, acks).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        site.everything_is_applied().await;
         assert_eq!(site.heard(&conversation, acks).await.len(), acks, "what was acknowledged, and nothing else");
 
         let (mut socket, _) = site.visit(json!({})).await;

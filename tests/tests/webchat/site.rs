@@ -140,6 +140,14 @@ impl Site {
         .await
     }
 
+    /// Waits until everything that was journalled has been applied.
+    pub(crate) async fn everything_is_applied(&self) {
+        let reader = self.server.desk().storage().reader(&self.caller.scope);
+        while reader.oldest_unapplied().await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// An agent writes into a conversation; the message's id.
     pub(crate) async fn writes(&self, conversation: &str, message: Value) -> String {
         let path = format!("/conversations/{conversation}/messages");
