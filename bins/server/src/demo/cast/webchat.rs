@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use time::Duration;
 use transom_desk::channels::NewChannel;
-use transom_sandbox::{Act, NewAccount};
+use transom_sandbox::{Act, NewAccount, NewCustomer};
 
 use super::{Began, Cast, Role, Then};
 use crate::demo::scene::{Scene, check, heading};
@@ -15,7 +15,7 @@ use crate::demo::world::{Account, Trouble, World, text_of};
 
 pub(super) struct Webchat;
 
-const PEOPLE: [Role; 6] = [
+const PEOPLE: [Role; 5] = [
     Role {
         name: "Ivy Chen",
         customer: "ivy",
@@ -25,27 +25,19 @@ const PEOPLE: [Role; 6] = [
         then: Then::Nothing,
     },
     Role {
-        name: "Omar Haddad",
-        customer: "omar",
+        name: "Tarek Haddad",
+        customer: "tarek",
         phone: "+14155550202",
         story: "signed in, asked something and left",
         began: Began::Did(signs_in, Duration::ZERO),
         then: Then::Did(leaves),
     },
     Role {
-        name: "Nora Lind",
-        customer: "nora",
+        name: "Signe Lind",
+        customer: "signe",
         phone: "+14155550203",
         story: "known to the site by an id, never wrote, was written to",
         began: Began::Registered("Your order can be picked up."),
-        then: Then::Nothing,
-    },
-    Role {
-        name: "Piet Bakker",
-        customer: "piet",
-        phone: "+14155550204",
-        story: "looks at the site, and may be invited",
-        began: Began::Did(visits, Duration::ZERO),
         then: Then::Nothing,
     },
     Role {
@@ -124,17 +116,7 @@ impl Cast for Webchat {
     }
 
     async fn play(&self, world: &World) -> Result<(), Trouble> {
-        heading("Vera looks at Acme's web site, and has not written.");
-        let vera = Role {
-            name: "Vera Story",
-            customer: "vera-story",
-            phone: "+14155550210",
-            story: "",
-            began: Began::Did(visits, Duration::ZERO),
-            then: Then::Nothing,
-        };
-        let vera = Scene::set(world, self.platform(), &vera).await?;
-        vera.sends_text("Can we help you find something?", "she is there, so she can be invited, once").await?;
+        let vera = invited(world).await?;
         vera.refuses_text("Hello?", "a second invitation within a day is refused").await?;
         vera.writes("Yes: do you ship to Norway?")?;
         until(world, &vera, "her message arrives", "free_form").await?;
@@ -169,15 +151,39 @@ impl Cast for Webchat {
         vera.sends_text("Welcome back, Vera.", "she is written to as herself").await?;
         vera.does(Act::OptOut)?;
         world
-            .until("the conversation is closed", || async {
-                let now = vera.get("").await?;
-                Ok((now.text("/status") == Some("closed")).then_some(()))
+            .until("she is left alone", || async {
+                let window = vera.get("/window").await?;
+                Ok(window.body.to_string().contains("opted_out").then_some(()))
             })
             .await?;
-        check(true, "she ends the chat, and the conversation is closed", &Value::Null)?;
-        vera.writes("One more thing")?;
-        vera.sends_text("Go ahead.", "she writes, and it is open again").await
+        check(true, "she ends the chat, and is not invited any more", &Value::Null)?;
+        vera.sends_text("Your parcel left today.", "what is about her order still reaches her").await
     }
+}
+
+/// She is a contact as long as her page is open, and one message may go to her.
+async fn invited(world: &World) -> Result<Scene<'_>, Trouble> {
+    heading("Vera looks at Acme's web site, and has not written.");
+    let (api, control, account) = (world.api()?, world.control(), world.account("webchat")?);
+    let (name, customer, at_sandbox) = ("Vera Story", "vera-story", account.at_sandbox.clone());
+    control.create_customer(NewCustomer::named(customer, name, "+14155550210")).map_err(Trouble::new)?;
+    control.act(&at_sandbox, customer, visits()).map_err(Trouble::new)?;
+    let contact = world
+        .until("her visit is known", || async {
+            let found = api.get("/contacts?limit=100").await?.expect(200)?;
+            let all = found.body.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+            let hers = all.iter().find(|contact| contact.pointer("/profile/name") == Some(&json!(name)));
+            Ok(hers.and_then(|contact| contact.get("id")).and_then(Value::as_str).map(str::to_owned))
+        })
+        .await?;
+    let text = "Can we help you find something?";
+    let message = json!({ "channel": account.ours.id, "text": text });
+    api.post(&format!("/contacts/{contact}/messages"), message).await?.expect(202)?;
+    let (_, conversation) = world.conversation_with("webchat", name).await?;
+    let vera = Scene { world, api, control, at_sandbox, customer, conversation };
+    let arrived = vera.in_ledger("the invitation arrives", |send| send.text == text).await?;
+    check(arrived.method == "invitation", "she is there, so she can be invited", &json!(arrived.text))?;
+    Ok(vera)
 }
 
 /// Waits until a person of the team may send on this basis.
