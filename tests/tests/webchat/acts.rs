@@ -114,7 +114,7 @@ both_databases! {
         assert_eq!(again["resume"], "reset");
         // The tab that did not know it has to come again.
         assert_eq!(socket.closed().await.1, 1012);
-        let contact = site.until(&format!("/conversations/{conversation}"), |found| found["contact"]["id"].as_str().map(str::to_owned)).await;
+        let contact = site.until(&format!("/conversations/{conversation}"), |found| found["contact"].as_str().map(str::to_owned)).await;
         let addresses = |found: &Value| found["identities"][0]["addresses"].as_array().map(Vec::len).filter(|count| *count == 2);
         site.until(&format!("/contacts/{contact}"), addresses).await;
         site.writes(&conversation, json!({"text": "You are Ann."})).await;
@@ -135,8 +135,8 @@ both_databases! {
         let contact = site.api.post("/contacts", json!({"display_name": "Ann", "external_id": "cust-42"})).await.unwrap();
         let contact = contact.expect(201).unwrap().body["id"].as_str().unwrap().to_owned();
         let path = format!("/contacts/{contact}/messages");
-        let sent = site.api.post(&path, json!({"channel": site.channel, "text": "Your parcel waits."})).await.unwrap();
-        let message = sent.expect(202).unwrap().body["message"].as_str().unwrap().to_owned();
+        let sent = site.api.post(&path, json!({"channel": site.channel, "message": {"text": "Your parcel waits."}})).await.unwrap();
+        let message = sent.expect(202).unwrap().body["id"].as_str().unwrap().to_owned();
         site.becomes(&message, "sent").await;
         let proof = json!({"external_id": "cust-42", "user_hash": user_hash("cust-42")});
         let (mut socket, welcome) = site.visit(json!({"identity": proof})).await;
@@ -152,7 +152,7 @@ both_databases! {
         site.heard(&conversation, 1).await;
         let nobody = site.api.post("/contacts", json!({"display_name": "Bob"})).await.unwrap().expect(201).unwrap();
         let path = format!("/contacts/{}/messages", nobody.body["id"].as_str().unwrap());
-        let refused = site.api.post(&path, json!({"channel": site.channel, "text": "Hi"})).await.unwrap();
+        let refused = site.api.post(&path, json!({"channel": site.channel, "message": {"text": "Hi"}})).await.unwrap();
         assert_eq!((refused.status, refused.text("/code")), (409, Some("no_address")));
         site.close().await;
     }
@@ -255,7 +255,7 @@ both_databases! {
         // The chat itself goes on.
         site.writes(&conversation, json!({"text": "Goodbye"})).await;
         assert_eq!(socket.next_of("message").await["message"]["text"], "Goodbye");
-        let contact = site.until(&format!("/conversations/{conversation}"), |found| found["contact"]["id"].as_str().map(str::to_owned)).await;
+        let contact = site.until(&format!("/conversations/{conversation}"), |found| found["contact"].as_str().map(str::to_owned)).await;
         let email = |found: &Value| (found["profile"]["email"] == "ann@example.test").then_some(());
         site.until(&format!("/contacts/{contact}"), email).await;
         site.close().await;
@@ -267,7 +267,7 @@ both_databases! {
         let first = |list: &Value| Some(list["items"].as_array()?.first()?["id"].as_str()?.to_owned());
         let contact = site.until("/contacts", first).await;
         let path = format!("/contacts/{contact}/messages");
-        let invitation = json!({"channel": site.channel, "text": "May I help?"});
+        let invitation = json!({"channel": site.channel, "message": {"text": "May I help?"}});
         site.api.post(&path, invitation.clone()).await.unwrap().expect(202).unwrap();
         let invited = socket.next_of("message").await;
         assert_eq!((&invited["message"]["invitation"], &invited["seq"]), (&json!(true), &json!(1)));

@@ -156,7 +156,7 @@ both_databases! {
         tabs[4].say(json!({"type": "message", "client_id": client_id(1), "text": "Hi"})).await;
         tabs[4].next_of("ack").await;
         let conversation = site.conversation().await;
-        let contact = site.until(&format!("/conversations/{conversation}"), |found| found["contact"]["id"].as_str().map(str::to_owned)).await;
+        let contact = site.until(&format!("/conversations/{conversation}"), |found| found["contact"].as_str().map(str::to_owned)).await;
         site.api.post(&format!("/contacts/{contact}/block"), json!({})).await.unwrap().expect(200).unwrap();
         tabs[4].say(json!({"type": "message", "client_id": client_id(2), "text": "Hello?"})).await;
         assert_eq!(tabs[4].closed().await, (json!("blocked"), 4403));
