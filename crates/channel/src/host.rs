@@ -36,8 +36,8 @@ pub trait Host: fmt::Debug + Send + Sync + 'static {
     /// [`HostError`] when that can't be read now.
     async fn acquaintance(&self, site: &Site, addresses: &[Address]) -> Result<Option<Acquaintance>, HostError>;
 
-    /// Up to `limit` of the messages that the person of these addresses and the business have exchanged, the newest first: notes
-    /// and what never left are none of them.
+    /// The newest `limit` messages that the person of these addresses and the business have exchanged, the newest first: notes and
+    /// what never left are none of them. Parts of one message stay together, so there may be a few more.
     ///
     /// # Errors
     /// [`HostError`] when that can't be read now.

@@ -191,12 +191,16 @@ impl Host for Hosting {
                 reader.messages(conversation.conversation.id, from, u32::from(limit)).await.map_err(of_storage)?;
             from = page.last().map(|stored| (stored.message.at, stored.message.id));
             let is_last = page.len() < usize::from(limit);
-            found.extend(page.into_iter().flat_map(exchanged));
+            for stored in page {
+                // The parts of a message stay together: the next page begins with another message.
+                if found.len() < usize::from(limit) {
+                    found.extend(exchanged(stored));
+                }
+            }
             if is_last {
                 break;
             }
         }
-        found.truncate(usize::from(limit));
         Ok(found)
     }
 

@@ -114,7 +114,7 @@ both_databases! {
         assert_eq!(again["resume"], "reset");
         // The tab that did not know it has to come again.
         assert_eq!(socket.closed().await.1, 1012);
-        let contact = site.until(&format!("/conversations/{conversation}"), |found| found["contact"]["id"].as_str().map(str::to_owned)).await;
+        let contact = site.until(&format!("/conversations/{conversation}"), |found| found["contact"].as_str().map(str::to_owned)).await;
         let addresses = |found: &Value| found["identities"][0]["addresses"].as_array().map(Vec::len).filter(|count| *count == 2);
         site.until(&format!("/contacts/{contact}"), addresses).await;
         site.writes(&conversation, json!({"text": "You are Ann."})).await;
@@ -135,8 +135,8 @@ both_databases! {
         let contact = site.api.post("/contacts", json!({"display_name": "Ann", "external_id": "cust-42"})).await.unwrap();
         let contact = contact.expect(201).unwrap().body["id"].as_str().unwrap().to_owned();
         let path = format!("/contacts/{contact}/messages");
-        let sent = site.api.post(&path, json!({"channel": site.channel, "text": "Your parcel waits."})).await.unwrap();
-        let message = sent.expect(202).unwrap().body["message"].as_str().unwrap().to_owned();
+        let sent = site.api.post(&path, json!({"channel": site.channel, "message": {"text": "Your parcel waits."}})).await.unwrap();
+        let message = sent.expect(202).unwrap().body["id"].as_str().unwrap().to_owned();
         site.becomes(&message, "sent").await;
         let proof = json!({"external_id": "cust-42", "user_hash": user_hash("cust-42")});
         let (mut socket, welcome) = site.visit(json!({"identity": proof})).await;
@@ -152,7 +152,7 @@ both_databases! {
         site.heard(&conversation, 1).await;
         let nobody = site.api.post("/contacts", json!({"display_name": "Bob"})).await.unwrap().expect(201).unwrap();
         let path = format!("/contacts/{}/messages", nobody.body["id"].as_str().unwrap());
-        let refused = site.api.post(&path, json!({"channel": site.channel, "text": "Hi"})).await.unwrap();
+        let refused = site.api.post(&path, json!({"channel": site.channel, "message": {"text": "Hi"}})).await.unwrap();
         assert_eq!((refused.status, refused.text("/code")), (409, Some("no_address")));
         site.close().await;
     }
@@ -235,6 +235,45 @@ both_databases! {
         let bytes = http.get(file["url"].as_str().unwrap()).send().await.unwrap();
         assert_eq!(bytes.headers()["x-content-type-options"], "nosniff");
         assert_eq!(&bytes.bytes().await.unwrap()[..], b"%PDF-1.7 an invoice");
+        site.close().await;
+    }
+}
+
+both_databases! {
+    async fn whoever_ends_the_chat_wants_no_invitations(db: TestDatabase) {
+        let site = Site::open(&db).await;
+        let (mut socket, welcome) = site.visit(json!({})).await;
+        socket.say(json!({"type": "message", "client_id": client_id(1), "text": "Bye"})).await;
+        socket.next_of("ack").await;
+        let conversation = site.conversation().await;
+        socket.say(json!({"type": "email", "address": "ann@example.test"})).await;
+        let id = format!("c_{}", welcome["visitor_id"].as_str().unwrap());
+        socket.say(json!({"type": "end", "conversation_id": id})).await;
+        assert_eq!(socket.next_of("conversation").await["status"], "closed");
+        let window = format!("/conversations/{conversation}/window");
+        site.until(&window, |window| window.to_string().contains("opted_out").then_some(())).await;
+        // The chat itself goes on.
+        site.writes(&conversation, json!({"text": "Goodbye"})).await;
+        assert_eq!(socket.next_of("message").await["message"]["text"], "Goodbye");
+        let contact = site.until(&format!("/conversations/{conversation}"), |found| found["contact"].as_str().map(str::to_owned)).await;
+        let email = |found: &Value| (found["profile"]["email"] == "ann@example.test").then_some(());
+        site.until(&format!("/contacts/{contact}"), email).await;
+        site.close().await;
+    }
+
+    async fn a_visitor_who_only_looks_can_be_invited(db: TestDatabase) {
+        let site = Site::with(&db, &[("visits", "yes")]).await;
+        let (mut socket, _) = site.visit(json!({"profile": {"name": "Ann\u{202e}"}})).await;
+        let first = |list: &Value| Some(list["items"].as_array()?.first()?["id"].as_str()?.to_owned());
+        let contact = site.until("/contacts", first).await;
+        let path = format!("/contacts/{contact}/messages");
+        let invitation = json!({"channel": site.channel, "message": {"text": "May I help?"}});
+        site.api.post(&path, invitation.clone()).await.unwrap().expect(202).unwrap();
+        let invited = socket.next_of("message").await;
+        assert_eq!((&invited["message"]["invitation"], &invited["seq"]), (&json!(true), &json!(1)));
+        // One a day.
+        let refused = site.api.post(&path, invitation).await.unwrap();
+        assert_eq!(refused.status, 409, "{refused:?}");
         site.close().await;
     }
 }

@@ -1,7 +1,5 @@
 //! Those who should stay outside.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use transom_storage::both_databases;
@@ -133,7 +131,7 @@ both_databases! {
         assert!((10..40).contains(&acks), "{acks} of 100 were taken");
         let conversation = site.conversation().await;
         site.heard(&conversation, acks).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        site.everything_is_applied().await;
         assert_eq!(site.heard(&conversation, acks).await.len(), acks, "what was acknowledged, and nothing else");
 
         let (mut socket, _) = site.visit(json!({})).await;
@@ -158,7 +156,7 @@ both_databases! {
         tabs[4].say(json!({"type": "message", "client_id": client_id(1), "text": "Hi"})).await;
         tabs[4].next_of("ack").await;
         let conversation = site.conversation().await;
-        let contact = site.until(&format!("/conversations/{conversation}"), |found| found["contact"]["id"].as_str().map(str::to_owned)).await;
+        let contact = site.until(&format!("/conversations/{conversation}"), |found| found["contact"].as_str().map(str::to_owned)).await;
         site.api.post(&format!("/contacts/{contact}/block"), json!({})).await.unwrap().expect(200).unwrap();
         tabs[4].say(json!({"type": "message", "client_id": client_id(2), "text": "Hello?"})).await;
         assert_eq!(tabs[4].closed().await, (json!("blocked"), 4403));

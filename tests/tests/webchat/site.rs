@@ -125,7 +125,7 @@ impl Site {
     /// The one conversation, once it is there.
     pub(crate) async fn conversation(&self) -> String {
         let first = |list: &Value| Some(list["items"].as_array()?.first()?["id"].as_str()?.to_owned());
-        self.until("/conversations?status=all", first).await
+        self.until("/conversations?tab=all", first).await
     }
 
     /// The conversation's messages from visitors, oldest first, once there are so many.
@@ -140,11 +140,19 @@ impl Site {
         .await
     }
 
+    /// Waits until everything that was journalled has been applied.
+    pub(crate) async fn everything_is_applied(&self) {
+        let reader = self.server.desk().storage().reader(&self.caller.scope);
+        while reader.oldest_unapplied().await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// An agent writes into a conversation; the message's id.
     pub(crate) async fn writes(&self, conversation: &str, message: Value) -> String {
         let path = format!("/conversations/{conversation}/messages");
         let reply = self.api.post(&path, message).await.unwrap().expect(202).unwrap();
-        reply.body["message"].as_str().or(reply.body["id"].as_str()).expect("an id").to_owned()
+        reply.body["id"].as_str().unwrap().to_owned()
     }
 
     /// Waits until a message is in that state.

@@ -214,6 +214,10 @@ pub(super) async fn welcome(
 ) -> Result<(Welcome, u64), Refused> {
     let Widget { site, config, .. } = widget;
     let page = site.ports.mailbox.read_after(&session.mailbox, u64::MAX, 0).await?;
+    if page.leads_to.is_some() {
+        // This visitor turned out to be somebody, and the token did not follow.
+        return Err(Refused::unauthorized());
+    }
     let known = last_seq.filter(|seq| !session.moved && *seq <= page.last_seq && *seq >= page.purged_to);
     let stands = hub.host.acquaintance(site, &[session.visitor.address()]).await?;
     let status = stands.and_then(|known| known.conversation).map(acts::status);

@@ -10,10 +10,10 @@ use poem::web::websocket::{CloseCode, Message as WsMessage, WebSocket, WebSocket
 use poem::{FromRequest, IntoResponse, Request, Response};
 use tokio::time::{Instant, timeout};
 
-use super::access::{Widget, parameter};
+use super::access::Widget;
 use super::acts;
 use super::conversation::{acknowledged, act, frames};
-use super::hub::{Hub, Seat};
+use super::hub::Hub;
 use super::refusal::Refused;
 use super::session::{self, Session};
 use crate::error::Code;
@@ -39,7 +39,6 @@ const TOO_LATE: u16 = 4408;
 
 /// `GET ws`.
 pub(super) async fn open(hub: Arc<Hub>, widget: Arc<Widget>, request: Request) -> Result<Response, Refused> {
-    let key = (widget.site.key.clone(), parameter(&request, "widget"));
     let (request, mut body) = request.split();
     let socket = WebSocket::from_request(&request, &mut body).await;
     let socket = socket.map_err(|_| Refused::bad("this is a WebSocket: ask for an upgrade"))?;
@@ -48,7 +47,6 @@ pub(super) async fn open(hub: Arc<Hub>, widget: Arc<Widget>, request: Request) -
         let mut talk = Talk { hub, widget, stream };
         let end = talk.run().await;
         let _ = timeout(SLOW, talk.close(end)).await;
-        drop(key);
     });
     Ok(upgraded.into_response())
 }
@@ -128,7 +126,7 @@ impl Talk {
                     self.pass_on(&session, &mut sent).await?;
                 }
                 Some(()) = news.next() => self.pass_on(&session, &mut sent).await?,
-                _ = look.tick() => self.look(&session, &seat, &mut status).await?,
+                _ = look.tick() => self.look(&session, &mut status).await?,
             }
         }
     }
@@ -192,7 +190,7 @@ impl Talk {
     }
 
     /// Whether the visitor may still be here, and whether their conversation stands differently.
-    async fn look(&mut self, session: &Session, _: &Seat, status: &mut Option<ConversationStatus>) -> Result<(), End> {
+    async fn look(&mut self, session: &Session, status: &mut Option<ConversationStatus>) -> Result<(), End> {
         let site = &self.widget.site;
         let opens = site.ports.mailbox.key(session.key).await.map_err(Refused::from)?;
         if opens.is_none_or(|opens| opens.name != session.mailbox) {

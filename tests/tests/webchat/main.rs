@@ -7,11 +7,7 @@
     reason = "a test stops at the first surprise"
 )]
 
-#[path = "webchat/acts.rs"]
 mod acts;
-#[path = "webchat/outsiders.rs"]
 mod outsiders;
-#[path = "webchat/replicas.rs"]
 mod replicas;
-#[path = "webchat/site.rs"]
 mod site;
