@@ -108,6 +108,53 @@ both_databases! {
         assert_eq!(counts(&db, "monthly").await, (0, 50));
     }
 
+    /// The platform counted 25 of 50 otherwise, and then says of 40 others that they count: no order passes the limit.
+    async fn what_is_booked_anew_keeps_to_the_limit(db: TestDatabase) {
+        let desk = Desk::open(&db).await;
+        let ways = ways(&desk, 120).await;
+        let got_in = take_all(&db, &desk, &ways, &monthly(&desk, 50)).await;
+        for way in &got_in {
+            while desk.begin(way.part(), NOON).await.is_none() {
+                desk.claim_parts(NOON).await;
+            }
+            desk.settle(way.part(), 1, sent(&way.part().to_string()), NOON).await;
+        }
+        assert_eq!(counts(&db, "monthly").await, (50, 0));
+        let twin = desk.replica(&db).await;
+        let storm = |released: usize, booked: usize| {
+            let tasks = (0..released + booked).map(|place| {
+                let desk = if place % 2 == 0 { desk.clone() } else { twin.clone() };
+                tokio::spawn(async move {
+                    let share = vec![monthly(&desk, 50)];
+                    let (free, used) = if place < released { (share, vec![]) } else { (vec![], share) };
+                    in_tx!(desk, [free, used], tx => tx.rebook(&free, &used, NOON).await).unwrap();
+                })
+            });
+            tasks.collect::<Vec<_>>()
+        };
+        for task in storm(25, 0) {
+            task.await.unwrap();
+        }
+        assert_eq!(counts(&db, "monthly").await, (25, 0));
+        for task in storm(0, 40) {
+            task.await.unwrap();
+        }
+        assert_eq!(counts(&db, "monthly").await, (50, 0), "a full row stays full");
+        for task in storm(30, 30) {
+            task.await.unwrap();
+        }
+        let (used, held) = counts(&db, "monthly").await;
+        assert!((20..=50).contains(&used) && held == 0, "{used}");
+        // Somebody who waits has what they hold.
+        desk.reserve(&ways.iter().find(|way| !got_in.iter().any(|other| other.part() == way.part())).unwrap().clone(), &[monthly(&desk, 100)], NOON)
+            .await
+            .unwrap();
+        for task in storm(60, 0) {
+            task.await.unwrap();
+        }
+        assert_eq!(counts(&db, "monthly").await, (0, 1), "nothing is given back twice");
+    }
+
     async fn of_120_takers_50_get_into_a_rolling_span(db: TestDatabase) {
         let desk = Desk::open(&db).await;
         let ways = ways(&desk, 120).await;

@@ -48,6 +48,8 @@ mod inbound;
 mod message_id;
 mod oauth;
 mod outbound;
+#[cfg(test)]
+mod roundtrip;
 mod smtp;
 mod tls;
 mod token;

@@ -12,6 +12,7 @@ use transom_windows::Permit;
 use super::Dispatcher;
 use super::breaker::{Health, Turn};
 use super::schedule::next_try;
+use crate::quota::taken;
 use crate::situation::Situation;
 use crate::{Desk, DeskError, changes, evidence};
 
@@ -21,6 +22,9 @@ const SECOND_LOOK: Duration = Duration::seconds(60);
 /// An answer is too dear to be lost for a database that is away for a moment: it is stored again after these pauses.
 const STORE_AGAIN: [Pause; 4] =
     [Pause::from_millis(100), Pause::from_millis(500), Pause::from_secs(2), Pause::from_secs(5)];
+
+/// For so long it is remembered that a message was booked anew: an answer is stored again within seconds, or never.
+const BILLED_ONCE: Duration = Duration::DAY;
 
 /// So many requests are made with the same key where the platform drops repeats; then people look at it.
 const RESENDS: u32 = 10;
@@ -150,7 +154,7 @@ impl Record {
         let mut account_changed = false;
         match (person, proof) {
             (Some(person), Some(proof)) => account_changed = learn(tx, desk, attempted, person, proof, now).await?,
-            (Some(person), None) => accepted(tx, attempted, person, learned, now).await?,
+            (Some(person), None) => accepted(tx, attempted, person, (learned, settlement), now).await?,
             (None, _) => {}
         }
         let detail = json!({ "message_state": message_state, "error": settlement.error, "attempt": attempted.attempt });
@@ -234,13 +238,17 @@ async fn accepted(
     tx: &Tx,
     attempted: &Attempted,
     person: Identity,
-    learned: &[Address],
+    (learned, settlement): (&[Address], &Settlement),
     now: OffsetDateTime,
 ) -> Result<(), DeskError> {
     let mut situation = attempted.situation.again(tx, person, now).await?;
+    let grant = match &settlement.outcome {
+        Outcome::Sent { billing: Some(word), .. } => book_anew(tx, attempted, &situation, word, now).await?,
+        _ => None,
+    };
     let what = transom_windows::What::Sent {
         id: attempted.claimed.part.uuid().as_u128(),
-        grant: attempted.permit.record().grant,
+        grant: grant.unwrap_or_else(|| attempted.permit.grant().to_owned()),
         reference: attempted.permit.reference().map(Into::into),
         cost: attempted.claimed.cost,
     };
@@ -250,6 +258,27 @@ async fn accepted(
         meet_again(tx, &situation, learned, now).await?;
     }
     Ok(())
+}
+
+/// The platform says how it counted the message: where that is not the grant it was sent by, the ledger follows the platform.
+/// The grant by which it was counted, then.
+async fn book_anew(
+    tx: &Tx,
+    attempted: &Attempted,
+    situation: &Situation,
+    word: &str,
+    now: OffsetDateTime,
+) -> Result<Option<String>, DeskError> {
+    let Some(anew) = situation.policy.rebooking(&situation.facts, &attempted.permit, word) else { return Ok(None) };
+    let claimed = &attempted.claimed;
+    // An answer is stored again when it is not known whether it was.
+    let once = format!("billing {} {}", claimed.part, attempted.attempt);
+    if tx.first_sight(claimed.account, &once, Some(now.saturating_add(BILLED_ONCE)), now).await? {
+        let shares = |spends| taken(situation, spends, claimed.cost);
+        tx.rebook(&shares(&anew.release), &shares(&anew.book), now).await?;
+        tracing::info!(part = %claimed.part, sent_by = attempted.permit.grant(), counted_by = anew.grant, "booked anew");
+    }
+    Ok(Some(anew.grant))
 }
 
 /// The answer named the person in another way: all of it is one person.

@@ -39,7 +39,7 @@ impl Reader {
         if named.is_empty() {
             return Ok(None);
         }
-        let rows = self.conn.query_all_raw(self.select_named(account, named).on(&self.conn)).await?;
+        let rows = self.conn.query_all_raw(self.select_answered(account, named).on(&self.conn)).await?;
         let (mut parts, mut messages) = (BTreeMap::new(), BTreeMap::new());
         for row in rows {
             let (part, provider_id): (Option<Uuid>, Option<String>) =
@@ -60,7 +60,7 @@ impl Reader {
         }))
     }
 
-    pub(super) fn select_named(&self, account: ChannelAccountId, named: &[Earlier<'_>]) -> Sql {
+    pub(super) fn select_answered(&self, account: ChannelAccountId, named: &[Earlier<'_>]) -> Sql {
         let mut statement = Sql::of(self);
         let account = statement.named(account.uuid());
         let parts = named.iter().filter_map(|earlier| match earlier {
