@@ -1,5 +1,7 @@
 //! What the end-to-end tests share: a world of service and sandbox on either database, and patience.
 
+pub mod mail;
+
 use std::time::Duration;
 
 use serde_json::Value;

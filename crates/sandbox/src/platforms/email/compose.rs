@@ -69,8 +69,8 @@ impl Draft {
 
     /// The whole letter.
     pub(super) fn raw(&self) -> String {
-        let head: String = self.fields().iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        format!("{head}{}", self.body())
+        let head: Vec<String> = self.fields().iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        head.concat() + &self.body()
     }
 
     fn body(&self) -> String {
@@ -119,8 +119,8 @@ fn part(mime: &str, bytes: &[u8], file: Option<&str>) -> String {
 
 fn multipart(mime: &str, boundary: &str, parts: &[String]) -> String {
     let mark = format!("=_{boundary}_of_the_sandbox");
-    let all: String = parts.iter().map(|part| format!("--{mark}\r\n{part}\r\n")).collect();
-    format!("Content-Type: {mime}; boundary=\"{mark}\"\r\n\r\n{all}--{mark}--\r\n")
+    let all: Vec<String> = parts.iter().map(|part| format!("--{mark}\r\n{part}\r\n")).collect();
+    format!("Content-Type: {mime}; boundary=\"{mark}\"\r\n\r\n{}--{mark}--\r\n", all.concat())
 }
 
 /// As RFC 2231 has it.

@@ -136,8 +136,8 @@ impl Desk<'_> {
                 "[weekday repr:short], [day padding:none] [month repr:short] [year] at [hour]:[minute]"
             );
             let when = self.at.format(when).unwrap_or_default();
-            let old: String = letter.text.lines().map(|line| format!("> {line}\n")).collect();
-            text = format!("{text}\n\nOn {when}, {} wrote:\n{old}", letter.reply_to);
+            let old: Vec<String> = letter.text.lines().map(|line| format!("> {line}\n")).collect();
+            text = format!("{text}\n\nOn {when}, {} wrote:\n{}", letter.reply_to, old.concat());
         }
         Ok(Draft {
             id,
