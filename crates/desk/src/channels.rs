@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use time::OffsetDateTime;
 use transom_channel::{Platform, Ports, SettingValues};
-use transom_domain::{ChannelAccount, ChannelAccountId, Connection, ConnectionId, Template};
+use transom_domain::{ChannelAccount, ChannelAccountId, Connection, ConnectionId, SenderAddress, Template};
 use transom_storage::{SyncCounts, Tx};
 
 use crate::authorise::{Action, Caller, authorise};
@@ -289,6 +289,17 @@ pub async fn templates(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Re
     let reader = desk.reader(&caller.scope);
     present_account(&reader, id).await?;
     Ok(reader.templates(id).await?)
+}
+
+/// The addresses from which letters can be written over an account.
+///
+/// # Errors
+/// [`DeskError::NotFound`] for an unknown account.
+pub async fn senders(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Result<Vec<SenderAddress>, DeskError> {
+    authorise(caller, Action::ReadChannels)?;
+    present_account(&desk.reader(&caller.scope), id).await?;
+    let (_, channel) = desk.account(&caller.scope, id).await?;
+    Ok(channel.senders().to_vec())
 }
 
 fn known_policy(desk: &Desk, platform: &Arc<dyn Platform>, wished: Option<&str>) -> Result<String, DeskError> {

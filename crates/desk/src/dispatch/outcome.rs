@@ -4,7 +4,7 @@ use std::time::Duration as Pause;
 
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
-use transom_channel::{Evidence, NextStep, Receipt, SendError};
+use transom_channel::{Evidence, NextStep, PlatformReport, Receipt, SendError};
 use transom_domain::{Address, DeliveryState, Identity, Profile};
 use transom_storage::{Claimed, Outcome, PersonSeed, Settled, Settlement, Tx, WorkspaceScope};
 use transom_windows::Permit;
@@ -50,6 +50,8 @@ struct Verdict {
     state: DeliveryState,
     error: Option<SendError>,
     proof: Option<Evidence>,
+    /// Further readers who don't get it.
+    refused: Vec<(String, PlatformReport)>,
     /// What it says about the account; `None`: nothing.
     health: Option<Health>,
 }
@@ -62,6 +64,7 @@ struct Record {
     settlement: Settlement,
     state: DeliveryState,
     proof: Option<Evidence>,
+    refused: Vec<(String, PlatformReport)>,
     learned: Vec<Address>,
     turn: Option<Turn>,
     now: OffsetDateTime,
@@ -93,13 +96,16 @@ pub(super) async fn settle(
     let turn = verdict.health.and_then(|health| dispatcher.breakers.note(account, scope, health, now));
     let settlement = Settlement {
         outcome: verdict.outcome,
-        error: verdict.error.as_ref().map(|error| json!({ "code": error.code(), "error": error })),
+        error: match &verdict.error {
+            Some(error) => Some(json!({ "code": error.code(), "error": error })),
+            None => (!verdict.refused.is_empty()).then(|| json!({ "refused": readers(&verdict.refused) })),
+        },
         phase: phase(verdict.error.as_ref()).to_owned(),
         status: verdict.error.as_ref().and_then(|error| error.report()?.status),
         duration_ms: attempted.duration_ms,
     };
-    let (state, proof) = (verdict.state, verdict.proof);
-    let record = Record { desk, attempted, settlement, state, proof, learned, turn, now };
+    let (state, proof, refused) = (verdict.state, verdict.proof, verdict.refused);
+    let record = Record { desk, attempted, settlement, state, proof, refused, learned, turn, now };
     let mut pauses = STORE_AGAIN.into_iter();
     loop {
         let error = match store(scope, &record).await {
@@ -125,7 +131,7 @@ async fn store(scope: &WorkspaceScope, record: &Record) -> Result<(), DeskError>
 
 impl Record {
     async fn run(&self, tx: &Tx) -> Result<(), DeskError> {
-        let Self { desk, attempted, settlement, state, proof, learned, turn, now } = self;
+        let Self { desk, attempted, settlement, state, proof, refused, learned, turn, now } = self;
         let now = *now;
         let claimed = &attempted.claimed;
         // Before the message and the ledger: the order in which everybody locks.
@@ -143,6 +149,9 @@ impl Record {
         }
         let detail = json!({ "message_state": message_state, "error": settlement.error, "attempt": attempted.attempt });
         tell(tx, desk, claimed, (DeliveryState::Sending, *state), Some(detail), now).await?;
+        if !refused.is_empty() {
+            tell_refused(tx, desk, claimed, refused, now).await?;
+        }
         for receipt in joined {
             tell(tx, desk, claimed, (receipt.from, receipt.to), receipt.detail, now).await?;
         }
@@ -163,6 +172,7 @@ fn verdict(attempted: &Attempted, answer: Answer, now: OffsetDateTime) -> Verdic
                 state: DeliveryState::Sent,
                 error: None,
                 proof: None,
+                refused: receipt.refused,
                 health: Some(Health::Well),
             };
         }
@@ -172,12 +182,15 @@ fn verdict(attempted: &Attempted, answer: Answer, now: OffsetDateTime) -> Verdic
                 state: DeliveryState::Queued,
                 error: Some(SendError::NotConnected { detail }),
                 proof: None,
+                refused: Vec::new(),
                 health: None,
             };
         }
         Answer::Came(Err(error)) => error,
     };
-    let retry = |wish| Outcome::Retry { due_at: next_try(attempted.claimed.priority, attempted.attempt, wish, now) };
+    let patience = attempted.situation.channel.patience();
+    let retry =
+        |wish| Outcome::Retry { due_at: next_try(patience, attempted.claimed.priority, attempted.attempt, wish, now) };
     let proof = error.evidence();
     let (outcome, state, proof, health) = match error.next_step() {
         NextStep::Retry { after } => {
@@ -202,7 +215,7 @@ fn verdict(attempted: &Attempted, answer: Answer, now: OffsetDateTime) -> Verdic
         NextStep::Reconnect => (retry(Some(Duration::MINUTE)), DeliveryState::Queued, proof, Health::Locked),
         NextStep::GiveUp => (Outcome::Failed, DeliveryState::Failed, proof, Health::Well),
     };
-    Verdict { outcome, state, proof, health: Some(health), error: Some(error) }
+    Verdict { outcome, state, proof, refused: Vec::new(), health: Some(health), error: Some(error) }
 }
 
 /// The platform says "closed" and our own facts say "open": worth one more look, once.
@@ -255,6 +268,10 @@ async fn learn(
     proof: &Evidence,
     now: OffsetDateTime,
 ) -> Result<(), DeskError> {
+    if attempted.claimed.content.is_for_further_reader() {
+        // It is no proof about the customer.
+        return Ok(());
+    }
     if let (Evidence::Template(status), Some(template)) = (proof, attempted.claimed.content.as_template()) {
         // The next one of this template is refused before it leaves; the platform's notice or the next sync says more.
         let (account, word) = (attempted.claimed.account, status.as_str());
@@ -289,6 +306,22 @@ pub(super) async fn tell(
     let Some(stored) = tx.conversation(claimed.conversation).await? else { return Ok(()) };
     let data = json!({ "message": claimed.message, "part": claimed.part, "from": from, "to": to, "detail": detail });
     changes::emit(tx, desk.ids(), &stored, "message.state", data, now).await
+}
+
+/// Tells agents that further readers don't get a message that the customer gets.
+async fn tell_refused(
+    tx: &Tx,
+    desk: &Desk,
+    claimed: &Claimed,
+    refused: &[(String, PlatformReport)],
+    now: OffsetDateTime,
+) -> Result<(), DeskError> {
+    let Some(stored) = tx.conversation(claimed.conversation).await? else { return Ok(()) };
+    changes::reader_refused(tx, desk.ids(), &stored, (claimed.message, claimed.part), &readers(refused), now).await
+}
+
+fn readers(refused: &[(String, PlatformReport)]) -> serde_json::Value {
+    refused.iter().map(|(address, report)| json!({ "address": address, "report": report })).collect()
 }
 
 async fn emit_plain(

@@ -1,18 +1,21 @@
 //! Applying what was journalled: in order, up to a hundred calls a transaction.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use transom_channel::{Inbound, RawInbound};
 use transom_domain::{ConnectionId, QuarantineId};
-use transom_storage::{CallOutcome, JournalCall, NewQuarantine, StorageError, Tx, WorkspaceScope};
+use transom_storage::{Blob, CallOutcome, JournalCall, NewQuarantine, StorageError, Tx, WorkspaceScope};
 
 use super::ground::Ground;
 use super::item::{self, Trouble};
 use super::late;
 use super::together::{self, Outcome};
+use crate::attachments::Brought;
 use crate::registry::Hook;
 use crate::{Desk, DeskError};
 
@@ -20,6 +23,8 @@ use crate::{Desk, DeskError};
 const BATCH: u64 = 100;
 /// A call that was in hand at this many crashes is quarantined.
 const POISON: u32 = 3;
+/// Files of so many bytes in calls that are in hand are enough for one transaction.
+const HEAVY: usize = 32 * 1024 * 1024;
 /// How often the journal is looked at when nobody calls: other replicas journal too.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -102,29 +107,92 @@ async fn apply_batch(desk: &Desk, scope: &WorkspaceScope) -> Result<Applied, Des
     Ok(applied)
 }
 
+/// What a transaction came to.
+enum Taken {
+    /// The oldest calls are applied.
+    Applied(Applied),
+    /// Nothing is: the files that they bring must be stored first.
+    Waits(Vec<Bytes>),
+}
+
 async fn take_batch(desk: &Desk, scope: &WorkspaceScope, care: Care) -> Result<Applied, DeskError> {
-    let ground = Arc::new(Ground::new(desk, scope, desk.now()));
-    let here = ground.clone();
-    let applied = desk
-        .storage()
-        .transact(scope, move |tx| {
-            let ground = here.clone();
-            Box::pin(async move { apply_calls(&ground, tx, care).await })
-        })
-        .await?;
-    ground.committed();
-    Ok(applied)
+    let mut stored: Arc<HashSet<Blob>> = Arc::default();
+    loop {
+        let ground = Arc::new(Ground::new(desk, scope, desk.now()));
+        let (here, have) = (ground.clone(), stored.clone());
+        let taken = desk
+            .storage()
+            .transact(scope, move |tx| {
+                let (ground, stored) = (here.clone(), have.clone());
+                Box::pin(async move { apply_calls(&ground, tx, care, &stored).await })
+            })
+            .await?;
+        let files = match taken {
+            Taken::Applied(applied) => {
+                ground.committed();
+                return Ok(applied);
+            }
+            Taken::Waits(files) => files,
+        };
+        let blobs = &desk.require_files()?.blobs;
+        let mut more = HashSet::clone(&stored);
+        for bytes in files {
+            more.insert(blobs.put(scope, bytes).await.map_err(StorageError::from)?);
+        }
+        stored = Arc::new(more);
+    }
+}
+
+/// The oldest calls, as far as they can be applied now.
+#[derive(Default)]
+struct InHand<'c> {
+    calls: Vec<(&'c JournalCall, Result<Vec<Inbound>, Trouble>)>,
+    /// Files of them that are not stored yet.
+    missing: Vec<Bytes>,
+}
+
+/// Reads calls, as long as the files that they bring are not too many at once.
+async fn take_in_hand<'c>(
+    ground: &Ground,
+    tx: &Tx,
+    calls: &'c [JournalCall],
+    stored: &HashSet<Blob>,
+) -> Result<InHand<'c>, DeskError> {
+    let max_bytes = ground.desk.files().map(|files| files.max_bytes);
+    let (mut taken, mut weight) = (InHand::default(), 0);
+    for call in calls {
+        let read = read(&ground.desk, &ground.scope, tx, call).await?;
+        let brought = read.iter().flatten().zip(max_bytes.into_iter().cycle());
+        let brought: Vec<&Bytes> = brought.flat_map(|(item, max_bytes)| Brought::by(item, max_bytes).bytes()).collect();
+        weight += brought.iter().map(|bytes| bytes.len()).sum::<usize>();
+        let missing: Vec<Bytes> =
+            brought.into_iter().filter(|bytes| !stored.contains(&Blob::of(bytes))).cloned().collect();
+        // What others journalled while files were stored waits for the next round: this one comes to its end.
+        if !missing.is_empty() && !stored.is_empty() && taken.missing.is_empty() && !taken.calls.is_empty() {
+            break;
+        }
+        taken.missing.extend(missing);
+        taken.calls.push((call, read));
+        if weight > HEAVY {
+            break;
+        }
+    }
+    Ok(taken)
 }
 
 /// Applies the oldest calls.
-async fn apply_calls(ground: &Arc<Ground>, tx: &Tx, care: Care) -> Result<Applied, DeskError> {
+async fn apply_calls(ground: &Arc<Ground>, tx: &Tx, care: Care, stored: &HashSet<Blob>) -> Result<Taken, DeskError> {
     let calls = tx.lock_unapplied(BATCH).await?;
+    let InHand { calls, missing } = take_in_hand(ground, tx, &calls, stored).await?;
+    if !missing.is_empty() {
+        return Ok(Taken::Waits(missing));
+    }
     let mut items = Vec::with_capacity(calls.len());
     let mut places = Vec::with_capacity(calls.len());
     let mut done = Vec::with_capacity(calls.len());
-    let mut unread = 0;
-    for call in &calls {
-        match read(&ground.desk, &ground.scope, tx, call).await? {
+    let (mut unread, count) = (0, calls.len());
+    for (call, read) in calls {
+        match read {
             Ok(read) => {
                 places.push((call, read.len()));
                 items.extend(read.into_iter().map(|inbound| (call.call.connection, inbound)));
@@ -141,7 +209,7 @@ async fn apply_calls(ground: &Arc<Ground>, tx: &Tx, care: Care) -> Result<Applie
         Care::Together => together::apply(ground, tx, &items, into_trouble).await?,
         Care::OneByOne => one_by_one(ground, tx, &items).await?,
     };
-    let mut applied = Applied { calls: u32::try_from(calls.len()).unwrap_or(u32::MAX), items: 0, quarantined: unread };
+    let mut applied = Applied { calls: u32::try_from(count).unwrap_or(u32::MAX), items: 0, quarantined: unread };
     let mut outcomes = items.iter().zip(outcomes);
     for (call, count) in places {
         let (mut changed, mut bad) = (0, 0);
@@ -159,7 +227,7 @@ async fn apply_calls(ground: &Arc<Ground>, tx: &Tx, care: Care) -> Result<Applie
         (applied.items, applied.quarantined) = (applied.items + changed, applied.quarantined + bad);
     }
     tx.finish_calls(&done, ground.now).await?;
-    Ok(applied)
+    Ok(Taken::Applied(applied))
 }
 
 /// Each item in a savepoint: a bad one undoes only itself.

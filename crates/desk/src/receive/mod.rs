@@ -5,6 +5,7 @@
 //! its own, so that a bad one goes to quarantine and its neighbours go on (reliability.md 3).
 
 mod accept;
+mod answer;
 mod apply;
 mod ground;
 mod item;

@@ -21,7 +21,7 @@ mod tokens;
 mod workspaces;
 
 pub use agents::StoredAgent;
-pub use attachments::{AttachmentState, Fetched, NewAttachment, StoredAttachment, ToFetch};
+pub use attachments::{AttachmentState, Fetched, NewAttachment, ReceivedFile, StoredAttachment, ToFetch};
 pub use connections::{Secrets, StoredConnection};
 pub use dedupe::EventKey;
 pub use events::{NewEvent, NumberedEvent};

@@ -9,6 +9,7 @@ use transom_channel::{Platform, SettingScope};
 use transom_desk::channels::{ChannelPatch, NewChannel};
 use transom_desk::connections::ConnectionPatch;
 use transom_desk::queries::{ChannelDetail, ConnectionDetail, SettingState};
+use transom_domain::SenderAddress;
 use transom_windows::Policy;
 use uuid::Uuid;
 
@@ -362,5 +363,25 @@ impl PolicyView {
     /// With the file itself.
     pub(crate) fn with_text(self, policy: &Policy) -> Self {
         Self { text: Some(policy.text().to_owned()), ..self }
+    }
+}
+
+/// An address from which letters can be written over a channel.
+#[derive(Debug, Object)]
+#[oai(rename = "SenderAddress", skip_serializing_if_is_none)]
+pub(crate) struct SenderView {
+    /// The bare address: what `from` of a message takes.
+    address: String,
+    /// The name that readers see beside it.
+    name: Option<String>,
+    /// Where answers go, if not there.
+    reply_to: Option<String>,
+    /// Whether it is taken where nobody chose.
+    default: bool,
+}
+
+impl From<SenderAddress> for SenderView {
+    fn from(SenderAddress { address, name, reply_to, default }: SenderAddress) -> Self {
+        Self { address, name, reply_to, default }
     }
 }

@@ -206,14 +206,14 @@ impl Reader {
         statement
     }
 
-    fn select_messages(&self) -> Sql {
+    pub(super) fn select_messages(&self) -> Sql {
         let mut statement = Sql::new("SELECT ");
         statement.push(&columns::<messages::Entity>("m")).with(" FROM messages m WHERE m.workspace_id = ", self.ws());
         statement
     }
 
     /// The messages, and in one more query each their parts and reactions.
-    async fn stored_messages(&self, statement: Sql) -> Result<Vec<StoredMessage>, StorageError> {
+    pub(super) async fn stored_messages(&self, statement: Sql) -> Result<Vec<StoredMessage>, StorageError> {
         let rows = messages::Model::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
         let outbound = rows.iter().filter(|row| row.direction == Direction::Outbound.as_str()).map(|row| row.id);
         let mut parts = self.parts_of(outbound.collect()).await?;
