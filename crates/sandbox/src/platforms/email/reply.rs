@@ -54,16 +54,13 @@ pub(super) fn enhanced(code: i64) -> String {
 /// A reply as it goes over the wire; what has no code of SMTP goes as it is.
 pub(super) fn on_the_wire(reply: &Reply) -> Vec<u8> {
     let text = String::from_utf8_lossy(&reply.body);
-    let lines: Vec<&str> = text.lines().collect();
-    let is_smtp = matches!(reply.status, 211..=599);
-    let mut wire = String::new();
-    for (at, line) in lines.iter().enumerate() {
-        let last = at + 1 == lines.len();
-        match is_smtp {
-            true => wire.push_str(&format!("{}{}{line}\r\n", reply.status, if last { ' ' } else { '-' })),
-            false => wire.push_str(&format!("{line}\r\n")),
-        }
-    }
+    let (last, is_smtp) = (text.lines().count().saturating_sub(1), matches!(reply.status, 211..=599));
+    let lines = text.lines().enumerate().map(|(at, line)| match (is_smtp, at == last) {
+        (true, true) => format!("{} {line}\r\n", reply.status),
+        (true, false) => format!("{}-{line}\r\n", reply.status),
+        (false, _) => format!("{line}\r\n"),
+    });
+    let wire = lines.collect::<Vec<_>>().concat();
     match reply.ending {
         Ending::Whole => wire.into_bytes(),
         Ending::Dropped => Vec::new(),

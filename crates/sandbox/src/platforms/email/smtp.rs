@@ -18,7 +18,7 @@ use crate::http::{Call, Ending, Reply};
 use crate::sandbox::{Shared, answered};
 
 /// How long the next line may take (RFC 5321 section 4.5.3.2).
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 /// The longest line of a command: AUTH needs the most (RFC 4954 section 4.5.3).
 const LONGEST_COMMAND: u64 = 12_288;
 /// Beyond this nobody goes on reading.
