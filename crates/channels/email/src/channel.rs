@@ -14,9 +14,11 @@ use crate::address::Mailbox;
 use crate::capabilities::{EMAIL, capabilities};
 use crate::compose::Letter;
 use crate::config::Config;
+use crate::imap::Fetching;
 use crate::error::{DAILY_RECIPIENTS, invalid, own, refused};
 use crate::oauth::Access;
 use crate::smtp::{self, Envelope};
+use crate::token::Reader;
 use crate::{message_id, outbound};
 
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub(crate) struct Email {
     config: Arc<Config>,
     capabilities: Capabilities,
     access: Arc<Access>,
+    fetching: Option<Fetching>,
     media: Arc<dyn MediaPort>,
     clock: Arc<dyn Clock>,
 }
@@ -31,9 +34,12 @@ pub(crate) struct Email {
 impl Email {
     pub(crate) fn new(config: Config, ports: &Ports) -> Self {
         let config = Arc::new(config);
+        let access = Arc::new(Access::new(ports));
+        let fetching = || Fetching::new(Arc::clone(&config), Arc::clone(&access), Arc::clone(&ports.clock));
         Self {
             capabilities: capabilities(&config),
-            access: Arc::new(Access::new(ports)),
+            fetching: config.imap.is_some().then(fetching),
+            access,
             media: Arc::clone(&ports.media),
             clock: Arc::clone(&ports.clock),
             config,
@@ -140,7 +146,8 @@ impl Channel for Email {
             return Err(refused(&format!("the mail has {size} bytes, and at most {max} are sent")));
         }
 
-        let tag = config.tokens.bounce(part.id(), reader.as_str());
+        let role = if blind.is_some() { Reader::Blind(reader.as_str()) } else { Reader::Person(reader.as_str()) };
+        let tag = config.tokens.bounce(part.id(), role);
         let reports_to = match (&config.bounce, &tag) {
             (Some(bounce), Some(tag)) => bounce.tagged(tag),
             (Some(bounce), None) => bounce.as_str().to_owned(),
@@ -172,7 +179,7 @@ impl Channel for Email {
     }
 
     fn pull(&self) -> Option<&dyn Pull> {
-        None
+        self.fetching.as_ref().map(|fetching| fetching as &dyn Pull)
     }
 
     fn senders(&self) -> &[SenderAddress] {
@@ -193,6 +200,9 @@ impl Channel for Email {
         let checked = smtp::check(&config.smtp, &config.tls, &sign_in, config.timeout).await;
         if let Err(error) = checked {
             return Err(self.access.refused(&config.smtp.user, &config.smtp.auth, &sign_in, error).await);
+        }
+        if let Some(fetching) = &self.fetching {
+            fetching.check().await?;
         }
         let name = config.sender(None).and_then(|sender| sender.name.clone());
         Ok(AccountInfo {

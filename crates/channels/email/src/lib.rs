@@ -43,10 +43,13 @@ mod compose;
 mod config;
 mod error;
 mod html;
+mod imap;
 mod inbound;
 mod message_id;
 mod oauth;
 mod outbound;
+#[cfg(test)]
+mod roundtrip;
 mod smtp;
 mod tls;
 mod token;

@@ -49,6 +49,15 @@ const fn length(octets: usize) -> usize {
     (octets * 8).div_ceil(5)
 }
 
+/// For whom a part left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader<'a> {
+    /// The person of the conversation.
+    Person(&'a str),
+    /// Somebody in Bcc.
+    Blind(&'a str),
+}
+
 /// A token that came back with the right proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token {
@@ -78,14 +87,14 @@ impl Tokens {
         self.tag(Purpose::Reply, part, &[])
     }
 
-    /// The tag of an address that reports on a part come to; `reader` is to whom the part went.
-    pub(crate) fn bounce(&self, part: PartId, reader: &str) -> Option<String> {
-        self.tag(Purpose::Bounce, part, &self.mark(reader)?)
+    /// The tag of an address that reports on a part come to.
+    pub(crate) fn bounce(&self, part: PartId, reader: Reader<'_>) -> Option<String> {
+        self.tag(Purpose::Bounce, part, &mark(self.secrets.first()?, reader))
     }
 
     /// The tag of an address to which `reader` writes for no more of this.
     pub(crate) fn unsubscribe(&self, part: PartId, reader: &str) -> Option<String> {
-        self.tag(Purpose::Unsubscribe, part, &self.mark(reader)?)
+        self.tag(Purpose::Unsubscribe, part, &mark(self.secrets.first()?, Reader::Person(reader)))
     }
 
     /// Reads a tag in any case. `None` for what is not ours.
@@ -106,10 +115,11 @@ impl Tokens {
         proved.then(|| Token { purpose, part: PartId::from(Uuid::from_bytes(part)), reader })
     }
 
-    /// Whether a token's part went to this address; `None` where the token does not say.
-    pub(crate) fn went_to(&self, token: &Token, address: &str) -> Option<bool> {
+    /// Who this address is to a token's part: the one for whom it left, or `None` for everybody else.
+    pub(crate) fn reader<'a>(&self, token: &Token, address: &'a str) -> Option<Reader<'a>> {
         let known = token.reader?;
-        Some(self.secrets.iter().any(|secret| mark(secret, address) == known))
+        let either = [Reader::Person(address), Reader::Blind(address)];
+        either.into_iter().find(|reader| self.secrets.iter().any(|secret| mark(secret, *reader) == known))
     }
 
     fn tag(&self, purpose: Purpose, part: PartId, more: &[u8]) -> Option<String> {
@@ -120,18 +130,18 @@ impl Tokens {
         octets.extend_from_slice(&proof);
         Some(format!("{}{}", purpose.prefix(), encode(&octets)))
     }
-
-    fn mark(&self, reader: &str) -> Option<[u8; READER]> {
-        self.secrets.first().map(|secret| mark(secret, reader))
-    }
 }
 
 fn prove(secret: &SecretString, purpose: Purpose, content: &[u8]) -> [u8; PROOF] {
     first(&keyed(secret, &[purpose.prefix().as_bytes(), content]))
 }
 
-fn mark(secret: &SecretString, reader: &str) -> [u8; READER] {
-    first(&keyed(secret, &[b"reader", reader.trim().to_lowercase().as_bytes()]))
+fn mark(secret: &SecretString, reader: Reader<'_>) -> [u8; READER] {
+    let (role, address): (&[u8], _) = match reader {
+        Reader::Person(address) => (b"person", address),
+        Reader::Blind(address) => (b"blind", address),
+    };
+    first(&keyed(secret, &[role, address.trim().to_lowercase().as_bytes()]))
 }
 
 fn keyed(secret: &SecretString, pieces: &[&[u8]]) -> [u8; 32] {
@@ -200,7 +210,7 @@ mod tests {
         let ours = tokens(&["new", "old"]);
         for (tag, purpose) in [
             (ours.reply(part()), Purpose::Reply),
-            (ours.bounce(part(), "ann@example.test"), Purpose::Bounce),
+            (ours.bounce(part(), Reader::Person("ann@example.test")), Purpose::Bounce),
             (ours.unsubscribe(part(), "ann@example.test"), Purpose::Unsubscribe),
             (tokens(&["old"]).reply(part()), Purpose::Reply),
         ] {
@@ -229,11 +239,13 @@ mod tests {
     #[test]
     fn a_report_tells_whether_it_is_about_the_person() {
         let ours = tokens(&["secret"]);
-        let token = ours.read(&ours.bounce(part(), "Ann@example.test").unwrap()).unwrap();
-        assert_eq!(ours.went_to(&token, "ann@Example.test"), Some(true));
-        assert_eq!(ours.went_to(&token, "bob@example.test"), Some(false));
+        let token = ours.read(&ours.bounce(part(), Reader::Person("Ann@example.test")).unwrap()).unwrap();
+        assert_eq!(ours.reader(&token, "ann@Example.test"), Some(Reader::Person("ann@Example.test")));
+        assert_eq!(ours.reader(&token, "bob@example.test"), None);
+        let token = ours.read(&ours.bounce(part(), Reader::Blind("eve@example.test")).unwrap()).unwrap();
+        assert_eq!(ours.reader(&token, "eve@example.test"), Some(Reader::Blind("eve@example.test")));
         let token = ours.read(&ours.reply(part()).unwrap()).unwrap();
-        assert_eq!(ours.went_to(&token, "ann@example.test"), None);
+        assert_eq!(ours.reader(&token, "ann@example.test"), None);
     }
 
     #[test]
@@ -241,7 +253,7 @@ mod tests {
         let ours = tokens(&["secret"]);
         let longest = |purpose: Purpose, tag: String| purpose.longest_local() + 1 + tag.len();
         assert_eq!(longest(Purpose::Reply, ours.reply(part()).unwrap()), 64);
-        assert_eq!(longest(Purpose::Bounce, ours.bounce(part(), "a@b.c").unwrap()), 64);
+        assert_eq!(longest(Purpose::Bounce, ours.bounce(part(), Reader::Blind("a@b.c")).unwrap()), 64);
     }
 
     proptest! {

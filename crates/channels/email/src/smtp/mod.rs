@@ -10,12 +10,12 @@ use transom_channel::{PlatformReport, SendError};
 
 use crate::address::Mailbox;
 use crate::config::Server;
-use crate::error::{broken, own, refusal, refused};
-use crate::error::Stage;
+use crate::error::{Stage, broken, own, refusal, refused};
 use crate::oauth::SignIn;
 use crate::tls::Tls;
 use reply::Reply;
 use session::Session;
+pub(crate) use session::{bearer, connected};
 
 /// Who gets a mail, and who hears of trouble.
 #[derive(Debug)]
