@@ -166,7 +166,8 @@ impl MailServers {
                 fs::remove_file(file.path()).map_err(Trouble::new)?;
             }
         }
-        fs::write(&list, format!("3 V{} N1 G0123456789abcdef0123456789abcdef\n", validity + 1)).map_err(Trouble::new)?;
+        fs::write(&list, format!("3 V{} N1 G0123456789abcdef0123456789abcdef\n", validity + 1))
+            .map_err(Trouble::new)?;
         self.owner.takes(&list)
     }
 
@@ -346,7 +347,8 @@ impl Owner {
             _ => fields.get(2).and_then(|id| id.parse().ok()) == Some(uid),
         };
         let fields = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
-        let found = users.lines().map(fields).find(|fields| wanted(&fields.iter().map(String::as_str).collect::<Vec<_>>()));
+        let found =
+            users.lines().map(fields).find(|fields| wanted(&fields.iter().map(String::as_str).collect::<Vec<_>>()));
         let found = found.ok_or_else(|| Trouble("the user that runs the mail servers has no name".to_owned()))?;
         let number = |at: usize| found.get(at).and_then(|id| id.parse::<u32>().ok());
         let (uid, gid) = if uid == 0 { (number(2).unwrap_or(65_534), number(3).unwrap_or(65_534)) } else { (uid, gid) };
@@ -402,7 +404,8 @@ fn certificates() -> Result<(String, String, String), rcgen::Error> {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
     let key = KeyPair::generate()?;
-    let server = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()])?.signed_by(&key, &authority)?;
+    let server =
+        CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()])?.signed_by(&key, &authority)?;
     Ok((authority.pem(), server.pem(), key.serialize_pem()))
 }
 

@@ -117,7 +117,8 @@ impl Scene {
     async fn received(&self) -> Result<Vec<(String, String)>, Trouble> {
         let world = &self.stage.world;
         let reader = world.desk().storage().reader(&world.caller.scope);
-        let query = ConversationQuery { accounts: vec![self.ours.id], limit: 50, ..ConversationQuery::new(world.now()) };
+        let query =
+            ConversationQuery { accounts: vec![self.ours.id], limit: 50, ..ConversationQuery::new(world.now()) };
         let mut all = Vec::new();
         for stored in reader.conversations(&query).await.map_err(Trouble::new)? {
             let id = stored.conversation.id.to_string();
@@ -268,7 +269,8 @@ async fn nothing_is_marked_before_it_is_stored() {
     let Some(scene) = Scene::set(Security::Tls).await else { return };
     scene.ann_writes("first", "So the mailbox is open").await;
     scene.until_marked(1).await;
-    let (held, release) = (std::sync::Arc::new(tokio::sync::Notify::new()), std::sync::Arc::new(tokio::sync::Notify::new()));
+    let (held, release) =
+        (std::sync::Arc::new(tokio::sync::Notify::new()), std::sync::Arc::new(tokio::sync::Notify::new()));
     let blocker = {
         let (held, release) = (held.clone(), release.clone());
         let (storage, scope) = (scene.stage.world.desk().storage().clone(), scene.stage.world.caller.scope.clone());
@@ -349,7 +351,8 @@ async fn a_wrong_password_is_told_and_mended() {
     assert_eq!(refused.code(), "account_stopped", "{refused}");
     let mut untrusting = right.clone();
     untrusting.remove("ca_certificate");
-    let refused = channels::connect(stage.world.desk(), &stage.world.caller, channel(untrusting), None).await.unwrap_err();
+    let refused =
+        channels::connect(stage.world.desk(), &stage.world.caller, channel(untrusting), None).await.unwrap_err();
     assert!(refused.to_string().contains("TLS"), "an unknown authority is not trusted: {refused}");
 
     // The mailbox has another password than the door to SMTP.

@@ -399,7 +399,9 @@ async fn what_only_mail_has() {
 #[tokio::test]
 async fn who_unsubscribed_is_only_answered() {
     let shop = Shop::open(json!({})).await;
-    assert!(shop.letter("m1", "").await.starts_with("250 "));
+    let nowhere = shop.bench.control.act(SHOP, "mara", Act::OptOut);
+    assert!(nowhere.is_err(), "no letter says where to");
+    assert!(shop.letter("m1", "List-Unsubscribe: <mailto:support+u_1@shop.test>\r\n").await.starts_with("250 "));
     shop.writes(Act::OptOut);
     let said = shop.letter("m2", "").await;
     assert!(said.starts_with("550 5.7.1"), "{said}");

@@ -14,15 +14,14 @@ static PART: Part = Part {
     refuses: true,
 };
 
-/// Letters of people and of machines, new threads and answers, and now and then an end to everything unasked.
+/// Letters of people and of machines, new threads and answers.
 fn writes_or_lets_write(random: &mut StdRng, who: &str) -> Act {
     let other = |kind: &str, data| Act::Other { kind: kind.to_owned(), data };
     match random.random_range(0..12) {
         0 => other("auto_reply", json!({})),
         1 => other("list", json!({ "subject": "News" })),
         2..4 => other("mail", json!({ "subject": format!("{who} asks"), "text": "A new thread" })),
-        4 => Act::OptOut,
-        5 => other("third_party", json!({ "address": "third@example.test", "text": "I know" })),
+        4 => other("third_party", json!({ "address": "third@example.test", "text": "I know" })),
         _ => Act::Text { text: format!("hello from {who}") },
     }
 }

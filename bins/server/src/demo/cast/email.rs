@@ -36,9 +36,9 @@ const PEOPLE: [Role; 5] = [
         name: "Pia Holm",
         customer: "pia",
         phone: "+46700000003",
-        story: "unsubscribed: answers only",
+        story: "called a letter spam, as good as unsubscribed: answers only",
         began: Began::Wrote("Where is my invoice?", Duration::hours(3)),
-        then: Then::Answered("It is attached to your order.", || Act::OptOut),
+        then: Then::Answered("It is attached to your order.", || Act::Block),
     },
     Role {
         name: "Rolf Ek",
@@ -109,7 +109,7 @@ impl Cast for Email {
     async fn play(&self, world: &World) -> Result<(), Trouble> {
         hugo_is_answered(world).await?;
         let ines = a_new_thread(world).await?;
-        she_unsubscribes(world, ines).await?;
+        she_complains(world, ines).await?;
         a_letter_comes_back(world).await
     }
 }
@@ -130,12 +130,19 @@ async fn hugo_is_answered(world: &World) -> Result<(), Trouble> {
     hugo.sends_text("It left today.", "a person of the team answers, whenever").await?;
     let ours = hugo.in_ledger("the answer arrives", |send| send.text == "It left today.").await?;
     check(at(&ours, "/subject") == "Re: Order 7", "the subject stays", &at(&ours, "/subject"))?;
-    check(at(&ours, "/in_reply_to/0") == at(&ours, "/references/0"), "it names the mail that it answers", &at(&ours, "/in_reply_to"))?;
-    check(at(&ours, "/from/0") == format!("Acme Support <{MAILBOX}>"), "under the address that he wrote to", &at(&ours, "/from/0"))?;
+    check(
+        at(&ours, "/in_reply_to/0") == at(&ours, "/references/0"),
+        "it names the mail that it answers",
+        &at(&ours, "/in_reply_to"),
+    )?;
+    check(
+        at(&ours, "/from/0") == format!("Acme Support <{MAILBOX}>"),
+        "under the address that he wrote to",
+        &at(&ours, "/from/0"),
+    )?;
     hugo.writes("Thank you!")?;
-    let words = world
-        .until("his answer arrives", || async { Ok(latest(&hugo, "inbound", "Thank you!").await?) })
-        .await?;
+    let words =
+        world.until("his answer arrives", || async { Ok(latest(&hugo, "inbound", "Thank you!").await?) }).await?;
     check(true, "his answer comes back into the thread, without the words that it quotes", &words)
 }
 
@@ -143,9 +150,11 @@ async fn hugo_is_answered(world: &World) -> Result<(), Trouble> {
 async fn a_new_thread(world: &World) -> Result<Scene<'_>, Trouble> {
     heading("Nobody has heard of Ines yet, but for her address.");
     let (api, control, account) = (world.api()?, world.control(), world.account("email")?);
-    for (customer, name, phone) in
-        [("ines-story", "Ines Story", "+46700000102"), ("kim-story", "Kim Story", "+46700000103"), ("lena-story", "Lena Story", "+46700000104")]
-    {
+    for (customer, name, phone) in [
+        ("ines-story", "Ines Story", "+46700000102"),
+        ("kim-story", "Kim Story", "+46700000103"),
+        ("lena-story", "Lena Story", "+46700000104"),
+    ] {
         control.create_customer(NewCustomer::named(customer, name, phone)).map_err(Trouble::new)?;
     }
     let contact = json!({ "display_name": "Ines Story", "email": "ines-story@example.test" });
@@ -154,24 +163,38 @@ async fn a_new_thread(world: &World) -> Result<Scene<'_>, Trouble> {
     let letter = |message: Value| json!({ "channel": account.ours.id, "message": message });
     let text = "Your offer is ready.";
     let refused = api.post(&path, letter(json!({ "text": text }))).await?.expect(422)?;
-    check(refused.text("/code") == Some("subject_required"), "a new thread needs a subject", refused.body.get("code").unwrap_or(&Value::Null))?;
+    check(
+        refused.text("/code") == Some("subject_required"),
+        "a new thread needs a subject",
+        refused.body.get("code").unwrap_or(&Value::Null),
+    )?;
     let message = json!({
         "text": text, "subject": "Your offer", "from": "sales@acme.test",
         "cc": ["kim-story@example.test"], "bcc": ["lena-story@example.test"],
     });
     let sent = api.post(&path, letter(message)).await?.expect(202)?;
     let conversation = sent.text("/conversation").or(sent.text("/conversation/id")).unwrap_or_default();
-    let conversation: ConversationId = conversation.parse().map_err(|_| Trouble(format!("no conversation in {}", sent.body)))?;
-    let scene = Scene { world, api, control, at_sandbox: account.at_sandbox.clone(), customer: "ines-story", conversation };
+    let conversation: ConversationId =
+        conversation.parse().map_err(|_| Trouble(format!("no conversation in {}", sent.body)))?;
+    let scene =
+        Scene { world, api, control, at_sandbox: account.at_sandbox.clone(), customer: "ines-story", conversation };
 
     let hers = scene.in_ledger("it arrives", |send| send.text == text).await?;
-    check(hers.recipient == "ines-story@example.test, kim-story@example.test", "she and Kim share an envelope", &json!(hers.recipient))?;
+    check(
+        hers.recipient == "ines-story@example.test, kim-story@example.test",
+        "she and Kim share an envelope",
+        &json!(hers.recipient),
+    )?;
     let hidden = scene.world.until("the hidden copy leaves", || async {
         Ok(scene.control.ledger().into_iter().find(|send| send.customer == "lena-story"))
     });
     let hidden = hidden.await?;
     let alike = hidden.provider_ids == hers.provider_ids && at(&hidden, "/headers") == at(&hers, "/headers");
-    check(alike && !at(&hers, "/headers").to_string().contains("lena"), "Lena gets the same, and nobody can see it", &json!(hidden.recipient))?;
+    check(
+        alike && !at(&hers, "/headers").to_string().contains("lena"),
+        "Lena gets the same, and nobody can see it",
+        &json!(hidden.recipient),
+    )?;
     let path = format!("/messages/{}", sent.text("/id").unwrap_or_default());
     let shown = scene.api.get(&path).await?.expect(200)?;
     let bcc = shown.body.pointer("/content/bcc").cloned().unwrap_or_default();
@@ -187,10 +210,10 @@ async fn a_new_thread(world: &World) -> Result<Scene<'_>, Trouble> {
     Ok(scene)
 }
 
-/// Who unsubscribed gets nothing that she did not ask for, and an answer if she asks.
-async fn she_unsubscribes(world: &World, ines: Scene<'_>) -> Result<(), Trouble> {
-    heading("Ines unsubscribes.");
-    ines.does(Act::OptOut)?;
+/// Who complained or unsubscribed gets nothing that she did not ask for, and an answer if she asks.
+async fn she_complains(world: &World, ines: Scene<'_>) -> Result<(), Trouble> {
+    heading("Ines calls the offer spam; her provider reports it.");
+    ines.does(Act::Block)?;
     world
         .until("it is known", || async {
             let window = ines.get("/window").await?;
@@ -200,7 +223,9 @@ async fn she_unsubscribes(world: &World, ines: Scene<'_>) -> Result<(), Trouble>
         .await?;
     ines.refuses_text("One more offer!", "nothing leaves that she did not ask for").await?;
     ines.writes("I have a question after all.")?;
-    world.until("her mail arrives", || async { Ok(latest(&ines, "inbound", "I have a question after all.").await?) }).await?;
+    world
+        .until("her mail arrives", || async { Ok(latest(&ines, "inbound", "I have a question after all.").await?) })
+        .await?;
     ines.sends_text("What is it?", "a later mail of hers is answered").await
 }
 

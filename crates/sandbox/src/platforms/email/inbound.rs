@@ -200,12 +200,13 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// Mail to the address that the last letter names for it, else a letter that says so.
+    /// Mail to the address that one of the letters names for it (RFC 2369).
     fn unsubscribes(&mut self) -> Result<Acted, Problem> {
         let found = mailbox(self.world, &self.key.account)?;
-        let listed =
-            found.latest(&self.customer.id, |letter| letter.ours).and_then(|letter| letter.unsubscribe.clone());
-        let to = listed.unwrap_or_else(|| found.settings.mailbox.clone());
+        let listed = found.latest(&self.customer.id, |letter| letter.unsubscribe.is_some());
+        let to = listed.and_then(|letter| letter.unsubscribe.clone());
+        let to =
+            to.ok_or_else(|| Problem::conflict("no letter says in List-Unsubscribe where to; `block` calls it spam"))?;
         let address = self.customer.address("email").to_owned();
         let words = Words { subject: Some("unsubscribe".to_owned()), ..Words::text("unsubscribe") };
         let draft = self.draft(None, words, (self.customer.name.clone(), address.clone()), address)?;
