@@ -20,7 +20,6 @@ use transom_desk::messages::{Settle, settle};
 use transom_desk::status::{self, NewStatus};
 use transom_desk::{DeskError, Draft, Sent, Target, attachments, send};
 use transom_domain::{Author, ContactId, ConversationId, DeliveryState, MediaSource, MessageId, Profile, Status, Tab};
-use transom_storage::test_support::{NOON, TestDatabase};
 use transom_storage::{AttachmentState, ContactQuery, both_databases};
 
 const ANN: &str = "ann@a.test";
@@ -84,6 +83,7 @@ both_databases! {
             ..about("Hello\r\nBcc: x", "hi")
         };
         let first = write(&world, ann, draft).await.unwrap();
+        world.dispatch().await;
         let second = write(&world, ann, about("Something else", "hi again")).await.unwrap();
         assert_ne!(first.conversation, second.conversation);
         world.dispatch().await;
@@ -208,12 +208,12 @@ both_databases! {
         let sent = write(&world, ann, Draft { cc: all(&[BOB]), ..about("Order 7", "hi") }).await.unwrap();
         world.dispatch().await;
         let ours = world.left().pop().unwrap();
-        world.comes(&[letter("<1@b>", BOB, &[&ours.id], "I agree")]).await;
+        world.comes(&[with(letter("<1@b>", BOB, &[&ours.id], "I agree"), json!({ "at": 60 }))]).await;
         let theirs = world.received("<1@b>").await;
         assert_eq!(theirs.message.author, Author::ThirdParty { address: BOB.into() });
         assert_eq!((theirs.message.conversation, theirs.reply_to), (sent.conversation, Some(sent.message)));
         let stored = world.conversation(sent.conversation).await;
-        assert_eq!(stored.waiting_since, Some(NOON), "somebody waits for an answer");
+        assert_eq!(stored.waiting_since, Some(later(Duration::MINUTE)), "somebody waits for an answer");
         let facts = world.reader().person_facts(stored.conversation.identity).await.unwrap();
         assert!(!facts.wrote_before, "{facts:?}");
         assert_eq!(how_many_contacts(&world).await, 1);
@@ -311,7 +311,7 @@ both_databases! {
         assert_eq!(attempt.detail.unwrap()["refused"][0]["address"], BOB);
 
         // Bounced in copy: the same, by the bounce's own reader.
-        let [ours, eves, fays] = world.left().try_into().unwrap_or_else(|left| panic!("{left:?}"));
+        let [ours, eves, fays] = <[Left; 3]>::try_from(world.left()).unwrap_or_else(|left| panic!("{left:?}"));
         let in_copy = json!({ "id": "b1", "bounce": ours.id, "part": ours.part, "from": "cee@c.test" });
         world.comes(&[in_copy]).await;
         assert_eq!(state(&world, sent.message).await, DeliveryState::Sent);
@@ -339,7 +339,9 @@ both_databases! {
         assert_eq!(states, [DeliveryState::Delivered, DeliveryState::Failed, DeliveryState::Delivered]);
 
         // The customer's own bounce is proof.
-        world.comes(&[json!({ "id": "b3", "bounce": ours.id, "part": ours.part, "from": ANN })]).await;
+        world.dispatch().await;
+        let last = world.left().pop().unwrap();
+        world.comes(&[json!({ "id": "b3", "bounce": last.id, "part": last.part, "from": ANN })]).await;
         assert!(world.reader().person_facts(identity).await.unwrap().unreachable.is_some());
     }
 }
@@ -401,6 +403,30 @@ both_databases! {
 }
 
 both_databases! {
+    /// A mailbox is one person's however it is written, and a name that somebody took keeps no letter away.
+    async fn spellings_and_names_lose_no_letter(db: TestDatabase) {
+        let world = World::open(&db).await;
+        let ann = contact(&world, Some("Ann@A.test")).await;
+        let sent = write(&world, ann, about("Order 7", "hi")).await.unwrap();
+        world.dispatch().await;
+        let ours = world.left().pop().unwrap();
+        world.comes(&[letter("<1@a>", "ANN@a.TEST", &[&ours.id], "yes")]).await;
+        let hers = world.received("<1@a>").await;
+        assert_eq!((hers.message.conversation, how_many_contacts(&world).await), (sent.conversation, 1));
+        assert!(!matches!(hers.message.author, Author::ThirdParty { .. }));
+
+        // By somebody else, alone and in one batch with another of that name.
+        world.comes(&[letter("<1@a>", "eve@e.test", &[], "mine")]).await;
+        world.comes(&[letter("<2@a>", "eve@e.test", &[], "first"), letter("<2@a>", ANN, &[], "second")]).await;
+        assert_eq!(how_many_contacts(&world).await, 2);
+        assert_eq!(world.received("<1@a>").await.message.id, hers.message.id);
+        let previews: Vec<_> = world.conversations().await.into_iter().map(|stored| stored.contact).collect();
+        assert_eq!(previews.iter().filter(|contact| **contact == ann).count(), 2);
+        assert_eq!(previews.len(), 4);
+    }
+}
+
+both_databases! {
     /// one active conversation per contact does not hold up letters.
     async fn letters_are_exempt_from_one_conversation_a_contact(db: TestDatabase) {
         let world = World::open(&db).await;
@@ -411,7 +437,7 @@ both_databases! {
             .storage()
             .transact(&world.caller.scope, move |tx| {
                 let settings = settings.clone();
-                Box::pin(async move { tx.put_settings(&settings, NOON).await })
+                Box::pin(async move { tx.update_settings(&settings, None).await })
             })
             .await;
         stored.unwrap();

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use transom_channel::{Platform, Ports, SettingValues};
 use transom_domain::{ChannelAccount, ChannelAccountId, Connection, ConnectionId, SenderAddress, Template};
 use transom_storage::{SyncCounts, Tx};
+use transom_windows::{Policy, Quota};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::tell;
@@ -195,6 +196,11 @@ pub async fn change(
                 let known = tx.lock_account(id).await?.filter(|account| account.removed_at.is_none());
                 let account = patch.onto(known.ok_or(DeskError::NotFound { what: "channel" })?);
                 given.onto_connection(tx, account.connection, None, now).await?;
+                if patch.limits.is_some() {
+                    // A person's word counts from here on, also where it takes a limit away.
+                    let quotas = desk.policies().get(&account.policy).map(Policy::quotas).unwrap_or_default();
+                    tx.forget_limit_evidence(id, quotas.iter().map(Quota::name)).await?;
+                }
                 stored(&desk, &caller, tx, &given, account, now).await
             })
         })

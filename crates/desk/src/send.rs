@@ -15,13 +15,14 @@ use transom_domain::{
     Message, MessageId, MessageKind, Part, PartId, Profile, Status, TemplateParameters,
 };
 use transom_storage::{NewMessage, NewOutbox, PersonSeed, Priority, StoredConversation, Touch, Tx};
-use transom_windows::{Permit, PermitRecord, Policy};
+use transom_windows::{Ask, Blocker, Event, Permit, PermitRecord, Policy, What};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::{self, Change};
 use crate::house::HouseRules;
 use crate::idempotency::Once;
-use crate::may_send::{ask_for, may_send, sender_of};
+use crate::may_send::{Verdict, ask_for, may_send, sender_of};
+use crate::outbound::{self, Person};
 use crate::quota::reservations;
 use crate::situation::{Situation, wires};
 use crate::{Desk, DeskError, attachments, letter};
@@ -35,7 +36,7 @@ pub(crate) const fn worth_sending_for(patience: Patience) -> Duration {
 }
 
 /// Where a message goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Target {
     /// Into a conversation that is there.
     Conversation(ConversationId),
@@ -44,6 +45,13 @@ pub enum Target {
     Contact {
         /// To whom.
         contact: ContactId,
+        /// Over which account.
+        account: ChannelAccountId,
+    },
+    /// To somebody who need not be a contact yet.
+    Person {
+        /// To whom.
+        person: Box<Person>,
         /// Over which account.
         account: ChannelAccountId,
     },
@@ -109,6 +117,10 @@ pub struct Sent {
     pub permit: PermitRecord,
     /// Whether it opened the conversation.
     pub opened: bool,
+    /// To whom it goes.
+    pub contact: ContactId,
+    /// Whether the contact was made for it.
+    pub contact_made: bool,
 }
 
 /// Sends a reply.
@@ -123,37 +135,7 @@ pub async fn send(
     draft: Draft,
     once: Option<Once<Sent>>,
 ) -> Result<Sent, DeskError> {
-    authorise(caller, Action::SendMessages)?;
-    let reader = desk.reader(&caller.scope);
-    let (to, account) = match target {
-        Target::Conversation(id) => {
-            let found = reader.conversation(id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
-            (To::Conversation { id, identity: found.conversation.identity }, found.account)
-        }
-        Target::Contact { contact, account } => {
-            let found = reader.contact(contact).await?.ok_or(DeskError::NotFound { what: "contact" })?;
-            match found.identities.iter().find(|identity| identity.account == account) {
-                Some(identity) => (To::Identity { id: identity.id, contact }, account),
-                None => (To::Stranger { contact, profile: found.contact.profile }, account),
-            }
-        }
-    };
-    let (account, channel, policy) = wires(desk, &caller.scope, account).await?;
-    if account.removed_at.is_some() {
-        let detail = format!("the channel `{}` was removed: write over another one", account.name);
-        return Err(DeskError::conflict("channel_removed", detail));
-    }
-    let job = Arc::new(Job {
-        desk: desk.clone(),
-        caller: caller.clone(),
-        to,
-        draft,
-        once,
-        account,
-        channel,
-        policy,
-        now: desk.now(),
-    });
+    let job = Job::of(desk, caller, target, draft, once).await?;
     let sent = desk
         .storage()
         .transact(&caller.scope, move |tx| {
@@ -181,9 +163,19 @@ enum To {
         contact: ContactId,
         profile: Profile,
     },
+    /// Perhaps not known at all yet.
+    Person(Box<Person>),
 }
 
-struct Job {
+/// Where the message goes, locked until the end of the transaction.
+struct Thread {
+    identity: Identity,
+    stored: StoredConversation,
+    contact_made: bool,
+}
+
+/// Everything about a message that is known before its transaction.
+pub(crate) struct Job {
     desk: Desk,
     caller: Caller,
     to: To,
@@ -195,24 +187,71 @@ struct Job {
     now: OffsetDateTime,
 }
 
+/// A message that is ready to be stored, and whether it may be sent.
+pub(crate) struct Ready {
+    id: MessageId,
+    situation: Situation,
+    stored: StoredConversation,
+    contact_made: bool,
+    content: Content,
+    /// The message that it quotes or answers.
+    answers: Option<MessageId>,
+    ask: Ask,
+    pub(crate) plan: Vec<PlannedPart>,
+    pub(crate) cost: u32,
+    pub(crate) verdict: Verdict,
+}
+
 impl Job {
+    pub(crate) async fn of(
+        desk: &Desk,
+        caller: &Caller,
+        target: Target,
+        draft: Draft,
+        once: Option<Once<Sent>>,
+    ) -> Result<Arc<Self>, DeskError> {
+        authorise(caller, Action::SendMessages)?;
+        let reader = desk.reader(&caller.scope);
+        let (to, account) = match target {
+            Target::Conversation(id) => {
+                let found = reader.conversation(id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
+                (To::Conversation { id, identity: found.conversation.identity }, found.account)
+            }
+            Target::Contact { contact, account } => {
+                let found = reader.contact(contact).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+                match found.identities.iter().find(|identity| identity.account == account) {
+                    Some(identity) => (To::Identity { id: identity.id, contact }, account),
+                    None => (To::Stranger { contact, profile: found.contact.profile }, account),
+                }
+            }
+            Target::Person { person, account } => (To::Person(Box::new(person.checked()?)), account),
+        };
+        let (account, channel, policy) = wires(desk, &caller.scope, account).await?;
+        if account.removed_at.is_some() {
+            let detail = format!("the channel `{}` was removed: write over another one", account.name);
+            return Err(DeskError::conflict("channel_removed", detail));
+        }
+        Ok(Arc::new(Self {
+            desk: desk.clone(),
+            caller: caller.clone(),
+            to,
+            draft,
+            once,
+            account,
+            channel,
+            policy,
+            now: desk.now(),
+        }))
+    }
+
     async fn run(&self, tx: &Tx) -> Result<Sent, DeskError> {
         if let Some(once) = &self.once {
             once.begin(tx, self.now).await?;
         }
-        let id = MessageId::new(self.desk.ids());
-        let (identity, stored) = self.open_thread(tx, id).await?;
-        let (mut content, answers) = self.content(tx, &stored, &identity).await?;
-        let plan = self.channel.plan(&content)?;
-        keep_as_planned(&mut content, &plan);
-        let cost = plan.iter().map(|part| part.cost).fold(0, u32::saturating_add);
-
-        let wires = (self.account.clone(), self.channel.clone(), self.policy.clone());
-        let situation = Situation::load(tx, identity, wires, self.now).await?;
-        let house = self.house(tx, &stored).await?;
-        let ask = ask_for(sender_of(self.caller.agent.role), &content, cost)?;
+        let ready = self.ready(tx).await?;
+        let Ready { id, situation, stored, contact_made, content, answers, ask, plan, verdict, .. } = ready;
+        let permit = verdict.into_permit()?;
         let tag = self.draft.message_tag.as_deref();
-        let permit = may_send(&situation, &house, ask, &content, tag, self.now).into_permit()?;
 
         if stored.window.policy_version.is_empty() {
             tx.save_window(situation.identity.id, &situation.columns(self.now)).await?;
@@ -261,6 +300,8 @@ impl Job {
             state: DeliveryState::Queued,
             permit: record,
             opened,
+            contact: stored.contact,
+            contact_made,
         };
         if let Some(once) = &self.once {
             once.finish(tx, &sent).await?;
@@ -268,8 +309,27 @@ impl Job {
         Ok(sent)
     }
 
+    /// Everything up to the verdict; nothing of the message is stored.
+    pub(crate) async fn ready(&self, tx: &Tx) -> Result<Ready, DeskError> {
+        let id = MessageId::new(self.desk.ids());
+        let Thread { identity, stored, contact_made } = self.open_thread(tx, id).await?;
+        let (mut content, answers) = self.content(tx, &stored, &identity).await?;
+        let plan = self.channel.plan(&content)?;
+        keep_as_planned(&mut content, &plan);
+        let cost = plan.iter().map(|part| part.cost).fold(0, u32::saturating_add);
+
+        let wires = (self.account.clone(), self.channel.clone(), self.policy.clone());
+        let situation = Situation::load(tx, identity, wires, self.now).await?;
+        let house = self.house(tx, &stored).await?;
+        let ask = ask_for(sender_of(self.caller.agent.role), &content, cost)?;
+        let tag = self.draft.message_tag.as_deref();
+        let verdict = may_send(&situation, &house, ask, &content, tag, self.now);
+        Ok(Ready { id, situation, stored, contact_made, content, answers, ask, plan, cost, verdict })
+    }
+
     /// Locks the identity, then its conversation, and makes what is missing.
-    async fn open_thread(&self, tx: &Tx, id: MessageId) -> Result<(Identity, StoredConversation), DeskError> {
+    async fn open_thread(&self, tx: &Tx, id: MessageId) -> Result<Thread, DeskError> {
+        let there = |identity, stored| Thread { identity, stored, contact_made: false };
         // Answers are matched by what they answer: the thread's own name has only to be like no other.
         let thread = if self.channel.capabilities().threads { id.to_string() } else { String::new() };
         match &self.to {
@@ -277,12 +337,12 @@ impl Job {
                 let identity =
                     tx.lock_identity(*identity).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
                 let stored = tx.lock_conversation(*id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
-                Ok((identity, stored))
+                Ok(there(identity, stored))
             }
             To::Identity { id, contact } => {
                 let identity = tx.lock_identity(*id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
                 let stored = self.conversation_of(tx, &identity, *contact, &thread).await?;
-                Ok((identity, stored))
+                Ok(there(identity, stored))
             }
             To::Stranger { contact, profile } => {
                 let seed = PersonSeed {
@@ -294,10 +354,33 @@ impl Job {
                     at: self.now,
                 };
                 let met = tx.meet(&seed, self.now).await?;
+                if met.new_identity {
+                    self.keep_blocked(tx, &met.identity, met.contact).await?;
+                }
                 let stored = self.conversation_of(tx, &met.identity, met.contact, &thread).await?;
-                Ok((met.identity, stored))
+                Ok(there(met.identity, stored))
+            }
+            To::Person(person) => {
+                let over = (self.account.id, self.channel.as_ref());
+                let reached = outbound::reach(tx, &self.desk, over, person, self.now).await?;
+                if reached.new_here && !reached.made {
+                    self.keep_blocked(tx, &reached.identity, reached.contact).await?;
+                }
+                let stored = self.conversation_of(tx, &reached.identity, reached.contact, &thread).await?;
+                Ok(Thread { contact_made: reached.made, ..there(reached.identity, stored) })
             }
         }
+    }
+
+    /// A block is of the contact: it counts on a channel that is new to them as well.
+    async fn keep_blocked(&self, tx: &Tx, identity: &Identity, contact: ContactId) -> Result<(), DeskError> {
+        if !tx.contact(contact).await?.is_some_and(|stored| stored.contact.blocked) {
+            return Ok(());
+        }
+        let wires = (self.account.clone(), self.channel.clone(), self.policy.clone());
+        let mut situation = Situation::load(tx, identity.clone(), wires, self.now).await?;
+        situation.apply(&Event { at: self.now, what: What::Blocked { by: Blocker::Us } });
+        situation.save(tx, self.now).await
     }
 
     async fn conversation_of(
@@ -340,10 +423,7 @@ impl Job {
             }
         }
         if wanted.is_empty() {
-            return Err(DeskError::conflict(
-                "cannot_start",
-                "on this channel only the customer can start a conversation",
-            ));
+            return Err(outbound::cannot_start());
         }
         let code = if wanted == [ContactField::Email] { "no_email_address" } else { "no_address" };
         let wanted: Vec<&str> = wanted.into_iter().map(ContactField::label).collect();

@@ -1,6 +1,5 @@
 //! A small post office: a channel of letters whose mail is JSON, and a desk on it that acts only when it is told to.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
@@ -47,21 +46,21 @@ basis  = "free_form"
 
 /// What left: whose envelope it was, and what it said.
 #[derive(Debug, Clone)]
-pub struct Left {
-    pub to: String,
-    pub part: String,
-    pub id: String,
-    pub mail: Mail,
-    pub reply_to: Option<String>,
+pub(crate) struct Left {
+    pub(crate) to: String,
+    pub(crate) part: String,
+    pub(crate) id: String,
+    pub(crate) mail: Mail,
+    pub(crate) reply_to: Option<String>,
 }
 
 /// What the post office does, shared with the test.
 #[derive(Debug, Default)]
-pub struct Office {
-    pub left: Mutex<Vec<Left>>,
+pub(crate) struct Office {
+    pub(crate) left: Mutex<Vec<Left>>,
     /// Addresses that it refuses for now, and those in copy that it refuses for good.
-    pub busy: Mutex<Vec<String>>,
-    pub gone: Mutex<Vec<String>>,
+    pub(crate) busy: Mutex<Vec<String>>,
+    pub(crate) gone: Mutex<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -183,7 +182,7 @@ impl Channel for Counter {
         let reply_to = part.content().reply_to.clone();
         let left = Left { to, part: part.correlation(), id: id.clone(), mail: mail.clone(), reply_to };
         self.office.left.lock().unwrap().push(left);
-        let refused = mail.cc.iter().filter(|reader| gone.contains(reader));
+        let refused = mail.cc.iter().filter(|reader| mail.bcc.is_empty() && gone.contains(reader));
         let refused = refused.map(|reader| (reader.clone(), report("no such box"))).collect();
         Ok(Receipt { refused, ..Receipt::with_id(id) })
     }
@@ -198,7 +197,7 @@ impl Channel for Counter {
     }
 
     async fn check(&self) -> Result<AccountInfo, SendError> {
-        Ok(AccountInfo { name: None, external_key: None, limits: BTreeMap::new(), at: None })
+        Ok(AccountInfo { name: None, external_key: None, limits: Vec::new(), at: None })
     }
 }
 
@@ -211,7 +210,7 @@ fn inbound(call: &Value) -> Inbound {
         .then(|| Person { addresses: vec![Address::new("mailbox", text("from"))], profile: Profile::default() });
     let mut inbound = Inbound {
         account: "box-1".into(),
-        event_key: text("id"),
+        event_key: format!("{} {}", text("id"), text("from").to_lowercase()),
         at: NOON + Duration::seconds(call["at"].as_i64().unwrap_or_default()),
         person,
         openings: Vec::new(),
@@ -271,23 +270,23 @@ fn inbound(call: &Value) -> Inbound {
 }
 
 /// A desk with one mailbox.
-pub struct World {
-    pub desk: Desk,
-    pub caller: Caller,
-    pub account: ChannelAccount,
-    pub office: Arc<Office>,
-    pub clock: SettableClock,
-    pub folder: TempDir,
+pub(crate) struct World {
+    pub(crate) desk: Desk,
+    pub(crate) caller: Caller,
+    pub(crate) account: ChannelAccount,
+    pub(crate) office: Arc<Office>,
+    pub(crate) clock: SettableClock,
+    pub(crate) folder: TempDir,
     dispatcher: Dispatcher,
 }
 
 impl World {
-    pub async fn open(db: &TestDatabase) -> Self {
+    pub(crate) async fn open(db: &TestDatabase) -> Self {
         Self::with_files(db, Some(1_000)).await
     }
 
     /// With a place for files of at most so many bytes, or without one.
-    pub async fn with_files(db: &TestDatabase, max_bytes: Option<u64>) -> Self {
+    pub(crate) async fn with_files(db: &TestDatabase, max_bytes: Option<u64>) -> Self {
         let (folder, clock, office) =
             (tempfile::tempdir().unwrap(), SettableClock::frozen(NOON), Arc::new(Office::default()));
         let mut policies = Policies::builtin().unwrap();
@@ -312,12 +311,12 @@ impl World {
         Self { desk, caller, account, office, clock, folder, dispatcher }
     }
 
-    pub fn reader(&self) -> Reader {
+    pub(crate) fn reader(&self) -> Reader {
         self.desk.storage().reader(&self.caller.scope)
     }
 
     /// Puts what came into the journal, a call each.
-    pub async fn journal(&self, calls: &[Value]) {
+    pub(crate) async fn journal(&self, calls: &[Value]) {
         for call in calls {
             let call = NewCall {
                 id: transom_domain::JournalId::new(&UuidV7),
@@ -332,51 +331,51 @@ impl World {
         }
     }
 
-    pub async fn apply(&self) -> Applied {
+    pub(crate) async fn apply(&self) -> Applied {
         receive::apply_waiting(&self.desk).await.unwrap()
     }
 
     /// What came, applied.
-    pub async fn comes(&self, calls: &[Value]) {
+    pub(crate) async fn comes(&self, calls: &[Value]) {
         self.journal(calls).await;
         let applied = self.apply().await;
         assert_eq!((applied.calls as usize, applied.quarantined), (calls.len(), 0));
     }
 
-    pub async fn answer(&self, conversation: ConversationId, draft: Draft) -> Result<Sent, DeskError> {
+    pub(crate) async fn answer(&self, conversation: ConversationId, draft: Draft) -> Result<Sent, DeskError> {
         send(&self.desk, &self.caller, Target::Conversation(conversation), draft, None).await
     }
 
     /// Sends until nothing is due.
-    pub async fn dispatch(&self) {
+    pub(crate) async fn dispatch(&self) {
         while self.dispatcher.run_once().await.unwrap() > 0 {}
     }
 
-    pub fn left(&self) -> Vec<Left> {
+    pub(crate) fn left(&self) -> Vec<Left> {
         self.office.left.lock().unwrap().clone()
     }
 
-    pub async fn conversations(&self) -> Vec<StoredConversation> {
+    pub(crate) async fn conversations(&self) -> Vec<StoredConversation> {
         let query = ConversationQuery { limit: 100, ..ConversationQuery::new(self.clock.now()) };
         self.reader().conversations(&query).await.unwrap()
     }
 
-    pub async fn conversation(&self, id: ConversationId) -> StoredConversation {
+    pub(crate) async fn conversation(&self, id: ConversationId) -> StoredConversation {
         self.reader().conversation(id).await.unwrap().unwrap()
     }
 
-    pub async fn message(&self, id: MessageId) -> StoredMessage {
+    pub(crate) async fn message(&self, id: MessageId) -> StoredMessage {
         self.reader().message(id).await.unwrap().unwrap()
     }
 
     /// The message that came with this id.
-    pub async fn received(&self, provider_id: &str) -> StoredMessage {
+    pub(crate) async fn received(&self, provider_id: &str) -> StoredMessage {
         let (id, _) = self.reader().message_by_provider_id(self.account.id, provider_id).await.unwrap().unwrap();
         self.message(id).await
     }
 
     /// What happened in a conversation, in the words of its activities.
-    pub async fn activities(&self, conversation: ConversationId) -> Vec<String> {
+    pub(crate) async fn activities(&self, conversation: ConversationId) -> Vec<String> {
         let messages = self.reader().messages(conversation, None, 100).await.unwrap();
         let told = messages.iter().filter_map(|message| message.extra["activity"].as_str().map(str::to_owned));
         told.collect()
@@ -384,27 +383,27 @@ impl World {
 }
 
 /// A letter of somebody's, answering others.
-pub fn letter(id: &str, from: &str, references: &[&str], text: &str) -> Value {
+pub(crate) fn letter(id: &str, from: &str, references: &[&str], text: &str) -> Value {
     json!({ "id": id, "from": from, "to": ["help@shop.test"], "subject": "Order 7", "references": references, "text": text })
 }
 
 /// The same with more to it.
-pub fn with(mut call: Value, more: Value) -> Value {
+pub(crate) fn with(mut call: Value, more: Value) -> Value {
     call.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     call
 }
 
-pub fn words(text: &str) -> Draft {
+pub(crate) fn words(text: &str) -> Draft {
     Draft { text: Some(text.into()), ..Draft::default() }
 }
 
-pub fn mail(message: &StoredMessage) -> &Mail {
+pub(crate) fn mail(message: &StoredMessage) -> &Mail {
     match &message.message.content.body {
         Body::Mail(mail) => mail,
         other => panic!("no letter: {other:?}"),
     }
 }
 
-pub fn later(by: Duration) -> OffsetDateTime {
+pub(crate) fn later(by: Duration) -> OffsetDateTime {
     NOON + by
 }

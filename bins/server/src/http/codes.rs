@@ -107,6 +107,8 @@ codes! {
     422 unknown_grant "The policy has no such grant" "`GET /v1/policies/{name}` lists them.";
     422 malformed "The question can't be read" "`detail` says where it differs from the document at `/openapi.json`.";
     422 invalid_value "A value makes no sense" "`detail` says what is expected.";
+    422 idempotency_key_missing "The request takes an Idempotency-Key" "Send a new one with each request, and the same one when you repeat it.";
+    422 recipient_ambiguous "None or several ways to name the person" "Give exactly one of `contact`, `phone`, `email`, `external_id`, `platform_id`.";
     422 idempotency_key_reused "The key was used with another body" "Use a new key for a new request.";
     422 window_closed "The platform holds the window shut" "Wait for the customer.";
     422 quota_reached "The platform says that a quota is used up" "Wait for its next period.";

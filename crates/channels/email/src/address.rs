@@ -35,7 +35,10 @@ impl Mailbox {
             return Err("letters outside ASCII before the @ are not supported");
         }
         let lower = local.to_ascii_lowercase();
-        if local.len() > MAX_LOCAL || !is_dot_atom(local) || ["%0a", "%0d", "%00"].iter().any(|code| lower.contains(code)) {
+        if local.len() > MAX_LOCAL
+            || !is_dot_atom(local)
+            || ["%0a", "%0d", "%00"].iter().any(|code| lower.contains(code))
+        {
             return Err("the part before the @ is malformed");
         }
         let Ok(Host::Domain(domain)) = Host::parse(domain) else { return Err("the domain is malformed") };

@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 
 use time::Duration;
-use transom_channel::{AddressRule, Capabilities, ContactField, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit};
+use transom_channel::{
+    AddressRule, Capabilities, ContactField, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit,
+};
 use transom_domain::MediaKind;
 
 use crate::config::Config;

@@ -75,8 +75,8 @@ impl Letter<'_> {
         }
         // The envelope is the session's; the builder wants one that the headers need not name.
         let own = address_of(from)?;
-        message = message
-            .envelope(lettre::address::Envelope::new(None, vec![own]).map_err(|_| Unwritable("the envelope"))?);
+        message =
+            message.envelope(lettre::address::Envelope::new(None, vec![own]).map_err(|_| Unwritable("the envelope"))?);
         let whole = if self.files.is_empty() {
             message.header(MIME_VERSION_1_0).multipart(self.words())
         } else {
@@ -127,7 +127,8 @@ fn enclosed(file: &MediaBytes) -> SinglePart {
     // A mail within a mail must not be in base 64 (RFC 2046 section 5.2.1), and servers take such apart: it goes as a file.
     let whole = !kind.starts_with("message/") && !kind.starts_with("multipart/");
     let kind = if sound && whole { kind.as_str() } else { "application/octet-stream" };
-    let kind = ContentType::parse(kind).unwrap_or(ContentType::parse("application/octet-stream").unwrap_or(ContentType::TEXT_PLAIN));
+    let kind = ContentType::parse(kind)
+        .unwrap_or(ContentType::parse("application/octet-stream").unwrap_or(ContentType::TEXT_PLAIN));
     SinglePart::builder()
         .header(kind)
         .header(ContentDisposition::attachment(&name))

@@ -53,7 +53,11 @@ pub(crate) struct Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let imap = self.imap.as_ref().map(|imap| &imap.server);
-        f.debug_struct("Config").field("smtp", &self.smtp).field("imap", &imap).field("tls", &self.tls).finish_non_exhaustive()
+        f.debug_struct("Config")
+            .field("smtp", &self.smtp)
+            .field("imap", &imap)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
     }
 }
 
@@ -106,6 +110,8 @@ pub(crate) struct Imap {
     pub(crate) server: Server,
     pub(crate) folder: String,
     pub(crate) move_to: Option<String>,
+    /// Between two looks at a server without IDLE.
+    pub(crate) poll: std::time::Duration,
 }
 
 /// Whose webhook brings mail, and what proves it.
@@ -279,7 +285,9 @@ fn imap(
     if move_to.as_ref() == Some(&folder) {
         return Err(wrong(IMAP_MOVE_TO, "another folder is expected than the one that is fetched"));
     }
-    Ok(Some(Imap { server, folder, move_to }))
+    // Every 20 to 60 seconds (sheet 4).
+    let poll = std::time::Duration::from_secs(number(settings, IMAP_POLL_SECONDS, 1..=300)?.unwrap_or(30));
+    Ok(Some(Imap { server, folder, move_to, poll }))
 }
 
 fn auth(
@@ -303,7 +311,8 @@ fn auth(
 
 fn oauth(settings: &SettingValues) -> Result<Oauth, SettingsError> {
     let token_url = Url::parse(settings.require(OAUTH_TOKEN_URL)?.trim()).ok();
-    let is_safe = |url: &Url| url.scheme() == "https" || (url.scheme() == "http" && url.host_str().is_some_and(is_loopback));
+    let is_safe =
+        |url: &Url| url.scheme() == "https" || (url.scheme() == "http" && url.host_str().is_some_and(is_loopback));
     let token_url = token_url.filter(is_safe).ok_or_else(|| wrong(OAUTH_TOKEN_URL, "an https address is expected"))?;
     let client_secret = settings.secret(OAUTH_CLIENT_SECRET).ok();
     let refresh_token = settings.secret(OAUTH_REFRESH_TOKEN).ok();
@@ -401,7 +410,9 @@ fn room(setting: &str, text: &str, purpose: Purpose) -> Result<(), SettingsError
     match local.len() > longest || local.contains('+') {
         true => Err(wrong(
             setting,
-            &format!("with a token secret, at most {longest} characters stand before the @, and no plus sign among them"),
+            &format!(
+                "with a token secret, at most {longest} characters stand before the @, and no plus sign among them"
+            ),
         )),
         false => Ok(()),
     }
@@ -460,11 +471,13 @@ mod tests {
     #[test]
     fn senders_are_ours_and_one_is_the_default() {
         let list = r#"[{"address": "Sales@Shop.test", "name": "Sales"}, {"address": "help@shop.test", "reply_to": "h+1@shop.test"}]"#;
-        let config = Config::read(&settings().with(SENDERS, list).with(ALIASES, "abc@inbound.example, B@x.example")).unwrap();
+        let config =
+            Config::read(&settings().with(SENDERS, list).with(ALIASES, "abc@inbound.example, B@x.example")).unwrap();
         assert_eq!(config.sender(None).unwrap().address, "Sales@shop.test");
         assert_eq!(config.sender(Some("sales@SHOP.test")).unwrap().name.as_deref(), Some("Sales"));
         assert!(config.sender(Some("support@shop.test")).is_none());
-        for ours in ["SUPPORT+x@shop.test", "sales@shop.test", "h@shop.test", "abc+hash@inbound.example", "b@x.example"] {
+        for ours in ["SUPPORT+x@shop.test", "sales@shop.test", "h@shop.test", "abc+hash@inbound.example", "b@x.example"]
+        {
             assert!(config.is_ours(ours), "{ours}");
         }
         assert!(!config.is_ours("ann@example.test"));
@@ -535,7 +548,9 @@ mod tests {
 
     #[test]
     fn a_token_must_fit_before_the_at() {
-        let long = settings().with(TOKEN_SECRET, "sixteen-characters-and-more").with(MAILBOX, "a-name-of-thirty-characters-xx@shop.test");
+        let long = settings()
+            .with(TOKEN_SECRET, "sixteen-characters-and-more")
+            .with(MAILBOX, "a-name-of-thirty-characters-xx@shop.test");
         assert!(Config::read(&long.clone().with(TOKEN_SECRET, "")).is_ok());
         assert!(Config::read(&long).unwrap_err().to_string().contains("before the @"));
     }

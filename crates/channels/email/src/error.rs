@@ -124,9 +124,18 @@ fn is_full(words: &str) -> bool {
 }
 
 fn is_nobody(words: &str) -> bool {
-    ["user unknown", "unknown user", "no such user", "no such recipient", "no such mailbox", "does not exist", "mailbox not found", "invalid mailbox"]
-        .iter()
-        .any(|known| words.contains(known))
+    [
+        "user unknown",
+        "unknown user",
+        "no such user",
+        "no such recipient",
+        "no such mailbox",
+        "does not exist",
+        "mailbox not found",
+        "invalid mailbox",
+    ]
+    .iter()
+    .any(|known| words.contains(known))
 }
 
 /// What the server said, without what it may quote of ours.

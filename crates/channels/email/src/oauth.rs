@@ -86,7 +86,12 @@ impl Access {
         }
     }
 
-    async fn token(&self, user: &str, oauth: &Oauth, rejected: Option<&SecretString>) -> Result<SecretString, SendError> {
+    async fn token(
+        &self,
+        user: &str,
+        oauth: &Oauth,
+        rejected: Option<&SecretString>,
+    ) -> Result<SecretString, SendError> {
         // The port speaks of its own trouble only; what the provider said is kept here.
         let said = Arc::new(Mutex::new(None));
         let note = Arc::clone(&said);
@@ -123,7 +128,9 @@ impl Access {
         let request = self.http.request(Method::POST, oauth.token_url.as_str()).form(&form);
         let away = |what: &str| SendError::Temporary { report: own(what) };
         let answer = self.http.execute(request).await.map_err(|_| away("the provider's tokens can't be had now"))?;
-        if let Some(denied) = answer.json::<Denied>().filter(|_| (400..500).contains(&answer.status) && answer.status != 429) {
+        if let Some(denied) =
+            answer.json::<Denied>().filter(|_| (400..500).contains(&answer.status) && answer.status != 429)
+        {
             let mut report = own(&format!("no access token: {}", scrubbed(&denied.error)));
             report.status = Some(answer.status);
             return Err(SendError::AuthFailed { report });

@@ -138,7 +138,9 @@ fn check_file(file: &Attachment, known: &Capabilities) -> Result<(), Unsendable>
     }
     match &file.source {
         MediaSource::Stored { .. } => Ok(()),
-        MediaSource::Url { .. } => Err(not_supported("files at an address; send the link in the text, or a stored copy")),
+        MediaSource::Url { .. } => {
+            Err(not_supported("files at an address; send the link in the text, or a stored copy"))
+        }
         MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => {
             Err(not_supported("files of another message; send them from your own store"))
         }

@@ -44,7 +44,8 @@ impl Tls {
     /// # Errors
     /// What went wrong, without addresses.
     pub(crate) async fn protect(&self, tcp: TcpStream, host: &str) -> Result<TlsStream<TcpStream>, String> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| "no host name to check a certificate by".to_owned())?;
+        let name =
+            ServerName::try_from(host.to_owned()).map_err(|_| "no host name to check a certificate by".to_owned())?;
         let config = self.config.get_or_init(|| client_config(&self.extra)).clone()?;
         TlsConnector::from(config).connect(name, tcp).await.map_err(|error| format!("TLS failed: {}", why(&error)))
     }

@@ -12,6 +12,7 @@ use transom_windows::Permit;
 use super::Dispatcher;
 use super::breaker::{Health, Turn};
 use super::schedule::next_try;
+use crate::quota::taken;
 use crate::situation::Situation;
 use crate::{Desk, DeskError, changes, evidence};
 
@@ -21,6 +22,9 @@ const SECOND_LOOK: Duration = Duration::seconds(60);
 /// An answer is too dear to be lost for a database that is away for a moment: it is stored again after these pauses.
 const STORE_AGAIN: [Pause; 4] =
     [Pause::from_millis(100), Pause::from_millis(500), Pause::from_secs(2), Pause::from_secs(5)];
+
+/// For so long it is remembered that a message was booked anew: an answer is stored again within seconds, or never.
+const BILLED_ONCE: Duration = Duration::DAY;
 
 /// So many requests are made with the same key where the platform drops repeats; then people look at it.
 const RESENDS: u32 = 10;
@@ -110,7 +114,12 @@ pub(super) async fn settle(
     loop {
         let error = match store(scope, &record).await {
             Err(error @ DeskError::Storage(_)) => error,
-            done => return done,
+            done => {
+                if done? {
+                    record.desk.channels().forget(scope);
+                }
+                return Ok(());
+            }
         };
         let Some(pause) = pauses.next() else { return Err(error) };
         tracing::warn!(part = %record.attempted.claimed.part, %error, "an answer could not be stored; trying again");
@@ -118,8 +127,8 @@ pub(super) async fn settle(
     }
 }
 
-/// The fence makes it safe to repeat, also when the answer to a commit was lost.
-async fn store(scope: &WorkspaceScope, record: &Record) -> Result<(), DeskError> {
+/// The fence makes it safe to repeat, also when the answer to a commit was lost. Whether the account is another one now.
+async fn store(scope: &WorkspaceScope, record: &Record) -> Result<bool, DeskError> {
     let (storage, record) = (record.desk.storage().clone(), record.clone());
     storage
         .transact(scope, move |tx| {
@@ -130,7 +139,7 @@ async fn store(scope: &WorkspaceScope, record: &Record) -> Result<(), DeskError>
 }
 
 impl Record {
-    async fn run(&self, tx: &Tx) -> Result<(), DeskError> {
+    async fn run(&self, tx: &Tx) -> Result<bool, DeskError> {
         let Self { desk, attempted, settlement, state, proof, refused, learned, turn, now } = self;
         let now = *now;
         let claimed = &attempted.claimed;
@@ -141,10 +150,11 @@ impl Record {
         };
         let settled = tx.settle(claimed.part, attempted.attempt, settlement, now).await?;
         // A lease that was lost meanwhile: the answer stays as evidence, and whoever recovered the part decides.
-        let Settled::Done { message_state, joined } = settled else { return Ok(()) };
+        let Settled::Done { message_state, joined } = settled else { return Ok(false) };
+        let mut account_changed = false;
         match (person, proof) {
-            (Some(person), Some(proof)) => learn(tx, attempted, person, proof, now).await?,
-            (Some(person), None) => accepted(tx, attempted, person, learned, now).await?,
+            (Some(person), Some(proof)) => account_changed = learn(tx, desk, attempted, person, proof, now).await?,
+            (Some(person), None) => accepted(tx, attempted, person, (learned, settlement), now).await?,
             (None, _) => {}
         }
         let detail = json!({ "message_state": message_state, "error": settlement.error, "attempt": attempted.attempt });
@@ -158,9 +168,9 @@ impl Record {
         if let Some(turn) = turn {
             let kind = if *turn == Turn::Opened { "channel.paused" } else { "channel.resumed" };
             let data = json!({ "account": claimed.account, "error": settlement.error });
-            emit_plain(tx, desk, kind, data, now).await?;
+            changes::tell(tx, desk.ids(), None, kind, data, now).await?;
         }
-        Ok(())
+        Ok(account_changed)
     }
 }
 
@@ -228,13 +238,17 @@ async fn accepted(
     tx: &Tx,
     attempted: &Attempted,
     person: Identity,
-    learned: &[Address],
+    (learned, settlement): (&[Address], &Settlement),
     now: OffsetDateTime,
 ) -> Result<(), DeskError> {
     let mut situation = attempted.situation.again(tx, person, now).await?;
+    let grant = match &settlement.outcome {
+        Outcome::Sent { billing: Some(word), .. } => book_anew(tx, attempted, &situation, word, now).await?,
+        _ => None,
+    };
     let what = transom_windows::What::Sent {
         id: attempted.claimed.part.uuid().as_u128(),
-        grant: attempted.permit.record().grant,
+        grant: grant.unwrap_or_else(|| attempted.permit.grant().to_owned()),
         reference: attempted.permit.reference().map(Into::into),
         cost: attempted.claimed.cost,
     };
@@ -244,6 +258,27 @@ async fn accepted(
         meet_again(tx, &situation, learned, now).await?;
     }
     Ok(())
+}
+
+/// The platform says how it counted the message: where that is not the grant it was sent by, the ledger follows the platform.
+/// The grant by which it was counted, then.
+async fn book_anew(
+    tx: &Tx,
+    attempted: &Attempted,
+    situation: &Situation,
+    word: &str,
+    now: OffsetDateTime,
+) -> Result<Option<String>, DeskError> {
+    let Some(anew) = situation.policy.rebooking(&situation.facts, &attempted.permit, word) else { return Ok(None) };
+    let claimed = &attempted.claimed;
+    // An answer is stored again when it is not known whether it was.
+    let once = format!("billing {} {}", claimed.part, attempted.attempt);
+    if tx.first_sight(claimed.account, &once, Some(now.saturating_add(BILLED_ONCE)), now).await? {
+        let shares = |spends| taken(situation, spends, claimed.cost);
+        tx.rebook(&shares(&anew.release), &shares(&anew.book), now).await?;
+        tracing::info!(part = %claimed.part, sent_by = attempted.permit.grant(), counted_by = anew.grant, "booked anew");
+    }
+    Ok(Some(anew.grant))
 }
 
 /// The answer named the person in another way: all of it is one person.
@@ -260,29 +295,31 @@ async fn meet_again(tx: &Tx, situation: &Situation, learned: &[Address], now: Of
     Ok(())
 }
 
-/// What the refusal proves goes into the facts before anything is decided again.
+/// What the refusal proves goes into the facts before anything is decided again. Whether the account is another one now.
 async fn learn(
     tx: &Tx,
+    desk: &Desk,
     attempted: &Attempted,
     person: Identity,
     proof: &Evidence,
     now: OffsetDateTime,
-) -> Result<(), DeskError> {
+) -> Result<bool, DeskError> {
     if attempted.claimed.content.is_for_further_reader() {
         // It is no proof about the customer.
-        return Ok(());
+        return Ok(false);
     }
     if let (Evidence::Template(status), Some(template)) = (proof, attempted.claimed.content.as_template()) {
         // The next one of this template is refused before it leaves; the platform's notice or the next sync says more.
         let (account, word) = (attempted.claimed.account, status.as_str());
         tx.set_template_status(account, &template.name, &template.language, *status, word, None, now).await?;
-        return Ok(());
+        return Ok(false);
     }
     let mut situation = attempted.situation.again(tx, person, now).await?;
-    let record = attempted.permit.record();
-    evidence::record(tx, &mut situation, Some(&record), &attempted.permit.spends(), proof, attempted.started_at, now)
-        .await?;
-    situation.save(tx, now).await
+    let (record, spends) = (attempted.permit.record(), attempted.permit.spends());
+    let sent_at = attempted.started_at;
+    let learnt = evidence::record(tx, desk.ids(), &mut situation, Some(&record), &spends, proof, sent_at, now).await?;
+    situation.save(tx, now).await?;
+    Ok(learnt)
 }
 
 fn phase(error: Option<&SendError>) -> &'static str {
@@ -322,16 +359,4 @@ async fn tell_refused(
 
 fn readers(refused: &[(String, PlatformReport)]) -> serde_json::Value {
     refused.iter().map(|(address, report)| json!({ "address": address, "report": report })).collect()
-}
-
-async fn emit_plain(
-    tx: &Tx,
-    desk: &Desk,
-    kind: &str,
-    data: serde_json::Value,
-    at: OffsetDateTime,
-) -> Result<(), DeskError> {
-    let id = transom_domain::EventId::new(desk.ids());
-    let event = transom_storage::NewEvent { id, kind: kind.to_owned(), conversation: None, contact: None, data, at };
-    Ok(tx.emit(&event).await?)
 }

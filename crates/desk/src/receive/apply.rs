@@ -7,22 +7,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use transom_channel::{Inbound, RawInbound};
+use transom_channel::{Channel, ContactField, Inbound, RawInbound};
 use transom_domain::{ConnectionId, QuarantineId};
 use transom_storage::{Blob, CallOutcome, JournalCall, NewQuarantine, StorageError, Tx, WorkspaceScope};
 
 use super::ground::Ground;
 use super::item::{self, Trouble};
 use super::late;
+use super::leftover::{Next, is_poison};
 use super::together::{self, Outcome};
 use crate::attachments::Brought;
 use crate::registry::Hook;
 use crate::{Desk, DeskError};
 
 /// How many calls are applied in one transaction.
-const BATCH: u64 = 100;
-/// A call that was in hand at this many crashes is quarantined.
-const POISON: u32 = 3;
+pub(super) const BATCH: u64 = 100;
 /// Files of so many bytes in calls that are in hand are enough for one transaction.
 const HEAVY: usize = 32 * 1024 * 1024;
 /// How often the journal is looked at when nobody calls: other replicas journal too.
@@ -61,6 +60,7 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
 /// # Errors
 /// When the database fails; nothing is lost, the next call goes on.
 pub async fn apply_waiting(desk: &Desk) -> Result<Applied, DeskError> {
+    desk.leftovers().look(desk).await?;
     let (mut total, mut failed) = (Applied::default(), None);
     for scope in desk.storage().scopes_with_unapplied_journal().await? {
         match apply_batch(desk, &scope).await {
@@ -92,14 +92,16 @@ enum Care {
 }
 
 async fn apply_batch(desk: &Desk, scope: &WorkspaceScope) -> Result<Applied, DeskError> {
-    let applied = match take_batch(desk, scope, Care::Together).await {
+    let next = desk.leftovers().next(desk, scope).await?;
+    let applied = match take_batch(desk, scope, &next, Care::Together).await {
         Err(error) => {
             let trouble = into_trouble(error)?;
             tracing::info!(reason = trouble.reason, "an item failed; its batch is applied item by item");
-            take_batch(desk, scope, Care::OneByOne).await?
+            take_batch(desk, scope, &next, Care::OneByOne).await?
         }
         Ok(applied) => applied,
     };
+    desk.leftovers().done(scope, &next);
     if applied.calls > 0 {
         desk.work().outbound.notify_one();
         metrics::counter!("transom_inbound_items_total").increment(u64::from(applied.items));
@@ -115,16 +117,16 @@ enum Taken {
     Waits(Vec<Bytes>),
 }
 
-async fn take_batch(desk: &Desk, scope: &WorkspaceScope, care: Care) -> Result<Applied, DeskError> {
-    let mut stored: Arc<HashSet<Blob>> = Arc::default();
+async fn take_batch(desk: &Desk, scope: &WorkspaceScope, next: &Next, care: Care) -> Result<Applied, DeskError> {
+    let (next, mut stored) = (Arc::new(next.clone()), Arc::<HashSet<Blob>>::default());
     loop {
         let ground = Arc::new(Ground::new(desk, scope, desk.now()));
-        let (here, have) = (ground.clone(), stored.clone());
+        let (here, next, have) = (ground.clone(), next.clone(), stored.clone());
         let taken = desk
             .storage()
             .transact(scope, move |tx| {
-                let (ground, stored) = (here.clone(), have.clone());
-                Box::pin(async move { apply_calls(&ground, tx, care, &stored).await })
+                let (ground, next, stored) = (here.clone(), next.clone(), have.clone());
+                Box::pin(async move { apply_calls(&ground, tx, &next, care, &stored).await })
             })
             .await?;
         let files = match taken {
@@ -180,9 +182,15 @@ async fn take_in_hand<'c>(
     Ok(taken)
 }
 
-/// Applies the oldest calls.
-async fn apply_calls(ground: &Arc<Ground>, tx: &Tx, care: Care, stored: &HashSet<Blob>) -> Result<Taken, DeskError> {
-    let calls = tx.lock_unapplied(BATCH).await?;
+/// Applies the calls whose turn it is.
+async fn apply_calls(
+    ground: &Arc<Ground>,
+    tx: &Tx,
+    next: &Next,
+    care: Care,
+    stored: &HashSet<Blob>,
+) -> Result<Taken, DeskError> {
+    let calls = tx.lock_unapplied(next.waiting(), BATCH).await?;
     let InHand { calls, missing } = take_in_hand(ground, tx, &calls, stored).await?;
     if !missing.is_empty() {
         return Ok(Taken::Waits(missing));
@@ -265,8 +273,8 @@ async fn read(
     tx: &Tx,
     call: &JournalCall,
 ) -> Result<Result<Vec<Inbound>, Trouble>, DeskError> {
-    if call.crashes >= POISON {
-        return Ok(Err(Trouble::new("poison", "this call was in hand each time the service crashed")));
+    if is_poison(call) {
+        return Ok(Err(Trouble::new("poison", "the service died each time it had this call in hand")));
     }
     let channel = match call.call.account {
         // Fetched for one account: its own settings say how it is read.
@@ -291,7 +299,20 @@ async fn read(
         body: call.call.body.clone(),
         received_at: call.call.received_at,
     };
-    Ok(channel.parse(&raw).map_err(|error| Trouble::new("unreadable", error.to_string())))
+    let mut items = channel.parse(&raw).map_err(|error| Trouble::new("unreadable", error.to_string()));
+    items.iter_mut().flatten().for_each(|item| spell_alike(channel.as_ref(), item));
+    Ok(items)
+}
+
+/// However a mailbox is written, it is one person's.
+fn spell_alike(channel: &dyn Channel, item: &mut Inbound) {
+    let rules = &channel.capabilities().addresses;
+    let is_mailbox = |kind: &str| rules.iter().any(|rule| rule.kind == kind && rule.from == Some(ContactField::Email));
+    for address in item.person.iter_mut().flat_map(|person| &mut person.addresses) {
+        if is_mailbox(&address.kind) {
+            address.value = address.value.to_lowercase();
+        }
+    }
 }
 
 /// A fault that belongs to the item; what belongs to the database is passed on and the whole batch runs again.

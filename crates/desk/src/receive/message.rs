@@ -146,6 +146,9 @@ pub(super) async fn filed(
         None => None,
         Some(provider_id) => case.tx.message_by_provider_id(case.account.id, provider_id).await?,
     };
+    // Letters are named by whoever writes them: of two with one name the second is kept without.
+    let is_taken = case.channel.capabilities().threads
+        && case.tx.message_by_provider_id(case.account.id, &message.provider_id).await?.is_some();
     let id = MessageId::new(case.desk.ids());
     let mut extra = json!({ "group": message.group });
     if let (true, Some(extra)) = (message.automatic, extra.as_object_mut()) {
@@ -164,7 +167,7 @@ pub(super) async fn filed(
         },
         account: case.account.id,
         identity: stored.conversation.identity,
-        provider_id: Some(message.provider_id.clone()),
+        provider_id: (!is_taken).then(|| message.provider_id.clone()),
         reply_to: quoted.map(|(id, _)| id).or(answers),
         payload: message.payload.clone(),
         permit: None,

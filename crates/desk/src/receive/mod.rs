@@ -10,11 +10,14 @@ mod apply;
 mod ground;
 mod item;
 mod late;
+mod leftover;
 mod message;
 mod notice;
 mod receipt;
 mod standing;
 mod together;
+
+pub(crate) use leftover::Leftovers;
 
 pub use accept::{Heard, WebhookRefused, accept};
 pub use apply::{Applied, apply_waiting, run};

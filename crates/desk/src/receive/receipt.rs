@@ -61,10 +61,12 @@ async fn further_reader_failed(
     let Some(message) = case.tx.message(known.message).await? else { return Ok(false) };
     let part = message.parts.iter().find(|part| Some(part.part.id) == correlation).or(message.parts.first());
     let Some(part) = part else { return Ok(false) };
-    let in_copy = matches!(&part.part.content.body, Body::Mail(mail) if mail.bcc.is_empty() && !mail.cc.is_empty());
-    let identity = case.tx.identity(message.identity).await?;
-    let is_customer = |address| identity.as_ref().is_none_or(|identity| identity.addresses.contains(address));
-    if !in_copy || person.addresses.iter().any(is_customer) {
+    let cc = match &part.part.content.body {
+        Body::Mail(mail) if mail.bcc.is_empty() => mail.cc.as_slice(),
+        _ => &[],
+    };
+    let is_in_copy = |value: &str| cc.iter().any(|reader| reader.eq_ignore_ascii_case(value));
+    if !person.addresses.iter().any(|address| is_in_copy(&address.value)) {
         return Ok(false);
     }
     let Some(stored) = case.tx.conversation(known.conversation).await? else { return Ok(true) };
@@ -94,6 +96,8 @@ async fn learn(case: &Case<'_>, change: &Changed, error: &SendError) -> Result<(
     let mut situation = Situation::load(case.tx, identity, case.wires(), case.now).await?;
     // The send, not the later receipt, refutes openings: what the customer wrote meanwhile still counts.
     let sent_at = message.message.at.min(case.at);
-    evidence::record(case.tx, &mut situation, message.permit.as_ref(), &[], &proof, sent_at, case.now).await?;
+    let (tx, ids, permit) = (case.tx, case.desk.ids(), message.permit.as_ref());
+    // What it took from which count is known no more: no limit is learnt from it.
+    evidence::record(tx, ids, &mut situation, permit, &[], &proof, sent_at, case.now).await?;
     situation.save(case.tx, case.now).await
 }

@@ -27,7 +27,7 @@ pub use dedupe::EventKey;
 pub use events::{NewEvent, NumberedEvent};
 pub(crate) use events::{number_events, unnumbered_workspaces};
 pub use idempotency::{Idempotency, IdempotencyKey, StoredAnswer};
-pub use journal::{CallOutcome, CallSource, JournalCall, NewCall, StoredCall};
+pub use journal::{CallOutcome, CallSource, JournalCall, Left, NewCall, StoredCall, Waiting};
 pub(crate) use journal::{CallRow, insert_calls};
 pub use leases::Lease;
 pub(crate) use people::statement::run_of;

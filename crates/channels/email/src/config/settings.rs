@@ -16,6 +16,7 @@ pub(super) const IMAP_USER: &str = "imap_user";
 pub(super) const IMAP_PASSWORD: &str = "imap_password";
 pub(super) const IMAP_FOLDER: &str = "imap_folder";
 pub(super) const IMAP_MOVE_TO: &str = "imap_move_to";
+pub(super) const IMAP_POLL_SECONDS: &str = "imap_poll_seconds";
 pub(super) const OAUTH_TOKEN_URL: &str = "oauth_token_url";
 pub(super) const OAUTH_CLIENT_ID: &str = "oauth_client_id";
 pub(super) const OAUTH_CLIENT_SECRET: &str = "oauth_client_secret";
@@ -68,7 +69,11 @@ pub(crate) const SETTINGS: &[SettingField] = &[
         "SMTP security",
         "tls (the default), starttls, or plain; plain is for a server on this machine and no other.",
     ),
-    field(SMTP_AUTH, "SMTP sign-in", "plain (the default), login, xoauth2, or none for a server that knows us by our address."),
+    field(
+        SMTP_AUTH,
+        "SMTP sign-in",
+        "plain (the default), login, xoauth2, or none for a server that knows us by our address.",
+    ),
     own(SMTP_USER, "SMTP user", "The mailbox's address unless set."),
     SettingField {
         secret: true,
@@ -89,6 +94,11 @@ pub(crate) const SETTINGS: &[SettingField] = &[
         IMAP_MOVE_TO,
         "IMAP folder for mail that was taken",
         "Mail is moved there once it is stored; left out, it stays and is marked as read.",
+    ),
+    field(
+        IMAP_POLL_SECONDS,
+        "IMAP pause",
+        "Seconds between two looks at a server that can't tell of new mail by itself (IDLE); 30 unless set.",
     ),
     field(
         OAUTH_TOKEN_URL,
@@ -150,7 +160,11 @@ pub(crate) const SETTINGS: &[SettingField] = &[
              the old one with a comma between them.",
         )
     },
-    field(MAX_BYTES, "Largest mail", "In bytes, encoded; 26214400 unless set. A lower limit of the server is followed."),
+    field(
+        MAX_BYTES,
+        "Largest mail",
+        "In bytes, encoded; 26214400 unless set. A lower limit of the server is followed.",
+    ),
     field(MAX_INBOUND_BYTES, "Largest mail that is read", "In bytes; 36700160 unless set."),
     field(PER_MINUTE, "Mails a minute", "How fast the provider lets the mailbox send; 30 unless set."),
     field(
@@ -187,5 +201,9 @@ pub(crate) const SETTINGS: &[SettingField] = &[
         "Where reports of failed delivery go; it must lead to this mailbox. With a token secret each mail gets a sub-address \
          of it. Left out, reports go to the sender.",
     ),
-    own(DEFAULT_SUBJECT, "Subject", "Of a mail that has none, such as a bot's answer; \"Message from\" and the name unless set."),
+    own(
+        DEFAULT_SUBJECT,
+        "Subject",
+        "Of a mail that has none, such as a bot's answer; \"Message from\" and the name unless set.",
+    ),
 ];

@@ -1,6 +1,6 @@
 //! A signed-in IMAP connection (RFC 9051, 3501): every command has an end, whatever the server does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 
@@ -91,29 +91,56 @@ impl Connection {
     /// The mails after a UID, in order. `n:*` always gives the newest one, also an old one (sheet 4).
     pub(super) async fn list(&mut self, after: u32) -> Result<BTreeMap<u32, Listed>, SendError> {
         let set = format!("{}:*", after.saturating_add(1));
-        let fetched = self.fetch(&set, "(UID INTERNALDATE RFC822.SIZE)", BODIES).await?;
-        let listed = fetched.iter().filter_map(|mail| {
+        // One line holds all UIDs or none; the answers to a FETCH may break off amid them.
+        let uids = in_time(self.session.uid_search(format!("UID {set}"))).await?;
+        let uids: BTreeSet<u32> = uids.into_iter().filter(|uid| *uid > after).collect();
+        if uids.is_empty() {
+            self.noop().await?;
+            return Ok(BTreeMap::new());
+        }
+        let fetched = self.fetch(&set, "(UID INTERNALDATE RFC822.SIZE)").await?;
+        let told = fetched.iter().filter_map(|mail| {
             let arrived = mail.internal_date().map(|at| at.timestamp());
             Some((mail.uid?, Listed { size: mail.size.map_or(0, u64::from), arrived }))
         });
-        Ok(listed.filter(|(uid, _)| *uid > after).collect())
+        let told: BTreeMap<u32, Listed> = told.collect();
+        let unknown = Listed { size: 0, arrived: None };
+        Ok(uids.into_iter().map(|uid| (uid, told.get(&uid).copied().unwrap_or(unknown))).collect())
     }
 
     /// Mails whole, or their headers alone; none is marked as read by it.
-    pub(super) async fn bodies(&mut self, uids: &[u32], headers_only: bool) -> Result<BTreeMap<u32, Vec<u8>>, SendError> {
+    pub(super) async fn bodies(
+        &mut self,
+        uids: &[u32],
+        headers_only: bool,
+    ) -> Result<BTreeMap<u32, Vec<u8>>, SendError> {
         if uids.is_empty() {
             return Ok(BTreeMap::new());
         }
         let set = uids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let what = if headers_only { "(UID BODY.PEEK[HEADER])" } else { "(UID BODY.PEEK[])" };
-        let fetched = self.fetch(&set, what, BODIES).await?;
+        let fetched = self.fetch(&set, what).await?;
         let body = |mail: &Fetch| if headers_only { mail.header() } else { mail.body() }.map(<[u8]>::to_vec);
-        Ok(fetched.iter().filter_map(|mail| Some((mail.uid?, body(mail)?))).collect())
+        let bodies: BTreeMap<u32, Vec<u8>> = fetched.iter().filter_map(|mail| Some((mail.uid?, body(mail)?))).collect();
+        let missing: Vec<u32> = uids.iter().copied().filter(|uid| !bodies.contains_key(uid)).collect();
+        if let Some(first) = missing.first() {
+            // Deleted meanwhile, or the server did not give it: only one of them may be passed over.
+            let there = self.list(first.saturating_sub(1)).await?;
+            if missing.iter().any(|uid| there.contains_key(uid)) {
+                return Err(SendError::Temporary {
+                    report: crate::error::own("the IMAP server did not give a mail that is there"),
+                });
+            }
+        }
+        Ok(bodies)
     }
 
-    async fn fetch(&mut self, set: &str, what: &str, limit: Duration) -> Result<Vec<Fetch>, SendError> {
+    /// The answers end alike where the server is done and where the connection ends: a word more tells.
+    async fn fetch(&mut self, set: &str, what: &str) -> Result<Vec<Fetch>, SendError> {
         let all = async { self.session.uid_fetch(set, what).await?.try_collect::<Vec<_>>().await };
-        tokio::time::timeout(limit, all).await.map_err(|_| too_late())?.map_err(|error| of_imap(&error))
+        let all = tokio::time::timeout(BODIES, all).await.map_err(|_| too_late())?.map_err(|error| of_imap(&error))?;
+        self.noop().await?;
+        Ok(all)
     }
 
     /// Marks mails as read.
@@ -123,7 +150,8 @@ impl Connection {
             let answers = self.session.uid_store(&set, "+FLAGS.SILENT (\\Seen)").await?;
             answers.try_collect::<Vec<_>>().await
         };
-        in_time(all).await.map(drop)
+        in_time(all).await?;
+        self.noop().await
     }
 
     /// Moves mails to another folder (RFC 6851).

@@ -37,7 +37,9 @@ pub(super) fn of_imap(error: &Error) -> SendError {
         Error::Io(_) | Error::ConnectionLost => {
             SendError::NotConnected { detail: "the IMAP connection ended".to_owned() }
         }
-        Error::Validate(_) => SendError::Invalid { report: own("a name or password holds a character that IMAP can't carry") },
+        Error::Validate(_) => {
+            SendError::Invalid { report: own("a name or password holds a character that IMAP can't carry") }
+        }
         _ => SendError::Temporary { report: own("the IMAP server's answer can't be read") },
     }
 }

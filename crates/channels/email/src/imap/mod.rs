@@ -22,8 +22,6 @@ use connection::{Connection, Listed};
 
 /// IDLE is said again well before the 29 minutes of RFC 2177, and before a NAT forgets the connection.
 const IDLE: Duration = Duration::from_mins(12);
-/// Between two looks at a server without IDLE (sheet 4).
-const POLL: Duration = Duration::from_secs(30);
 /// Mails and bytes that are stored together.
 const BATCH: usize = 50;
 const BATCH_BYTES: u64 = 32 * 1024 * 1024;
@@ -118,7 +116,11 @@ impl Fetching {
     }
 
     /// The next mails after a cursor, at most a batch of them.
-    async fn batch(&self, connection: &mut Connection, cursor: &Cursor) -> Result<(Vec<RawInbound>, Cursor), SendError> {
+    async fn batch(
+        &self,
+        connection: &mut Connection,
+        cursor: &Cursor,
+    ) -> Result<(Vec<RawInbound>, Cursor), SendError> {
         let same = cursor.validity == connection.validity && cursor.folder == self.imap()?.folder;
         // Other UIDs: all of them are looked at again, and what is known is recognised by its Message-ID.
         let after = if same { cursor.uid } else { 0 };
@@ -143,9 +145,7 @@ impl Fetching {
         let mut bodies = connection.bodies(&whole, false).await?;
         let headers = connection.bodies(&large, true).await?;
         bodies.extend(headers);
-        let raw = bodies.into_iter().map(|(uid, body)| {
-            self.raw(body, listed.get(&uid).copied(), large.contains(&uid))
-        });
+        let raw = bodies.into_iter().map(|(uid, body)| self.raw(body, listed.get(&uid).copied(), large.contains(&uid)));
         let next = Cursor {
             folder: self.imap()?.folder.clone(),
             validity: connection.validity,
@@ -175,7 +175,7 @@ impl Fetching {
         if connection.idles {
             return connection.idle(IDLE).await;
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(self.imap()?.poll).await;
         connection.noop().await?;
         Ok(connection)
     }

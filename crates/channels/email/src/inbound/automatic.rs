@@ -5,8 +5,18 @@ use crate::config::Config;
 use crate::message_id;
 
 /// Local parts that machines write from.
-const MACHINES: &[&str] =
-    &["mailer-daemon", "postmaster", "noreply", "no-reply", "no_reply", "donotreply", "do-not-reply", "do_not_reply", "bounce", "bounces"];
+const MACHINES: &[&str] = &[
+    "mailer-daemon",
+    "postmaster",
+    "noreply",
+    "no-reply",
+    "no_reply",
+    "donotreply",
+    "do-not-reply",
+    "do_not_reply",
+    "bounce",
+    "bounces",
+];
 /// Subjects of absence. People write them too: they count beside another mark only.
 const AWAY: &[&str] = &[
     "out of office",
@@ -28,7 +38,8 @@ const AWAY: &[&str] = &[
 pub(crate) fn is_automatic(letter: &Letter) -> bool {
     let lower = |name: &str| letter.header(name).map(str::to_lowercase);
     let submitted = lower("auto-submitted").is_some_and(|how| how.split([';', ' ']).next() != Some("no"));
-    let precedence = lower("precedence").is_some_and(|how| ["bulk", "junk", "list", "auto_reply"].contains(&how.trim()));
+    let precedence =
+        lower("precedence").is_some_and(|how| ["bulk", "junk", "list", "auto_reply"].contains(&how.trim()));
     let marked = ["list-id", "list-unsubscribe", "x-autoreply", "x-autorespond", "x-auto-reply-from"]
         .iter()
         .any(|name| letter.header(name).is_some());
@@ -51,10 +62,7 @@ fn is_machine(letter: &Letter) -> bool {
 
 /// Whether a mail server itself writes.
 pub(crate) fn is_daemon(letter: &Letter) -> bool {
-    letter
-        .from
-        .as_ref()
-        .is_some_and(|from| ["mailer-daemon", "postmaster"].contains(&local(&from.address).as_str()))
+    letter.from.as_ref().is_some_and(|from| ["mailer-daemon", "postmaster"].contains(&local(&from.address).as_str()))
 }
 
 fn local(address: &str) -> String {
@@ -73,7 +81,8 @@ pub(crate) fn is_our_id(id: &str, config: &Config) -> bool {
         return false;
     }
     let Some((local, domain)) = id.trim_matches(['<', '>']).rsplit_once('@') else { return false };
-    let of_sender = |address: &str| address.rsplit_once('@').is_some_and(|(_, known)| known.eq_ignore_ascii_case(domain));
+    let of_sender =
+        |address: &str| address.rsplit_once('@').is_some_and(|(_, known)| known.eq_ignore_ascii_case(domain));
     uuid::Uuid::try_parse(local).is_ok_and(|id| id.hyphenated().to_string() == local)
         && config.senders.iter().any(|sender| of_sender(&sender.address))
 }

@@ -33,7 +33,8 @@ fn family(mime: &str) -> &str {
 pub(crate) fn name_of(stated: Option<&str>, mime: &str) -> String {
     let stated = stated.unwrap_or_default();
     let last = stated.rsplit(['/', '\\']).next().unwrap_or_default();
-    let is_bidi = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_bidi =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let kept = |c: &char| !c.is_control() && !is_bidi(*c) && !"<>:\"|?*\u{2028}\u{2029}\u{feff}".contains(*c);
     let name: String = last.chars().filter(kept).collect();
     let name = name.trim().trim_start_matches('.').trim_end_matches(['.', ' ']);

@@ -25,7 +25,8 @@ pub(crate) fn read(body: &[u8]) -> Option<Vec<Field<'_>>> {
 fn urlencoded(body: &[u8]) -> Option<Vec<Field<'_>>> {
     // No line ends, no blanks: nothing else that comes looks like this.
     let first = body.split(|byte| *byte == b'=').next()?;
-    let is_name = !first.is_empty() && first.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.%[]".contains(byte));
+    let is_name =
+        !first.is_empty() && first.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.%[]".contains(byte));
     if !is_name || !body.contains(&b'=') || body.iter().any(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'<')) {
         return None;
     }
@@ -135,7 +136,16 @@ mod tests {
 
     #[test]
     fn what_is_no_form_is_none() {
-        for other in [&b""[..], b" ", b"no such format", b"From: a@b\r\n\r\nx=1", b"<html>a=1</html>", b"--", b"--x\r\n", b"--xyz\r\n\r\n--xyz--"] {
+        for other in [
+            &b""[..],
+            b" ",
+            b"no such format",
+            b"From: a@b\r\n\r\nx=1",
+            b"<html>a=1</html>",
+            b"--",
+            b"--x\r\n",
+            b"--xyz\r\n\r\n--xyz--",
+        ] {
             assert_eq!(read(other), None, "{}", other.escape_ascii());
         }
     }

@@ -86,7 +86,7 @@ impl Letter {
         let parser = MessageParser::default();
         // A fault of the parser is one mail's trouble.
         let parse = || if whole { parser.parse(&*mended) } else { parser.parse_headers(&*mended) };
-        let read = catch_unwind(AssertUnwindSafe(|| parse().map(|message| Self::of(&message, whole))));
+        let read = catch_unwind(AssertUnwindSafe(|| parse().map(|message| Self::of(&message, &mended, whole))));
         let letter = read.map_err(|_| ParseError::new("a mail that can't be taken apart"))?;
         letter.filter(Self::is_mail).ok_or_else(|| ParseError::new("not a mail: it has none of a mail's headers"))
     }
@@ -102,7 +102,11 @@ impl Letter {
             }
         }
         block.push_str("\r\n");
-        let parse = || MessageParser::default().parse_headers(block.as_bytes()).map(|message| Self::of(&message, false));
+        let parse = || {
+            MessageParser::default()
+                .parse_headers(block.as_bytes())
+                .map(|message| Self::of(&message, block.as_bytes(), false))
+        };
         catch_unwind(AssertUnwindSafe(parse)).ok().flatten().unwrap_or_default()
     }
 
@@ -120,8 +124,9 @@ impl Letter {
         self.headers.iter().filter(|(name, _)| known.contains(&name.as_str())).count() > 1
     }
 
-    fn of(message: &Message<'_>, whole: bool) -> Self {
-        let mut letter = Self { headers: raw_headers(message), ..Self::default() };
+    /// Of a mail within `raw`, which need not begin with it.
+    fn of(message: &Message<'_>, raw: &[u8], whole: bool) -> Self {
+        let mut letter = Self { headers: raw_headers(message, raw), ..Self::default() };
         letter.message_id = letter.header("message-id").and_then(|id| message_id::read(id).into_iter().next());
         letter.in_reply_to = letter.header("in-reply-to").map(message_id::read).unwrap_or_default();
         letter.references = letter.header("references").map(message_id::read).unwrap_or_default();
@@ -153,8 +158,7 @@ impl Letter {
 }
 
 /// Header values as they stand in the source, unfolded; bytes that are no UTF-8 are mended.
-fn raw_headers(message: &Message<'_>) -> Vec<(String, String)> {
-    let raw = message.raw_message();
+fn raw_headers(message: &Message<'_>, raw: &[u8]) -> Vec<(String, String)> {
     let value = |header: &mail_parser::Header<'_>| {
         let (start, end) = (header.offset_start() as usize, header.offset_end() as usize);
         let bytes = raw.get(start..end).unwrap_or_default();
@@ -201,10 +205,12 @@ fn words(message: &Message<'_>, part: &MessagePart<'_>) -> Option<(String, bool)
     let known = declared.and_then(|label| Encoding::for_label(label.trim().as_bytes()));
     let text = match known {
         // UTF-16 in mail is wrong and seen; a label that lies shows by its replacement characters.
-        Some(encoding) if encoding != encoding_rs::UTF_8 || !decoded.contains('\u{fffd}') => match octets(message, part) {
-            Some(octets) if encoding != encoding_rs::UTF_8 => encoding.decode(&octets).0.into_owned(),
-            _ => decoded.to_string(),
-        },
+        Some(encoding) if encoding != encoding_rs::UTF_8 || !decoded.contains('\u{fffd}') => {
+            match octets(message, part) {
+                Some(octets) if encoding != encoding_rs::UTF_8 => encoding.decode(&octets).0.into_owned(),
+                _ => decoded.to_string(),
+            }
+        }
         None if declared.is_some_and(|label| label.to_ascii_lowercase().starts_with("utf-7")) => decoded.to_string(),
         _ => octets(message, part).map_or_else(|| decoded.to_string(), |octets| guessed(&octets)),
     };
@@ -241,9 +247,9 @@ fn cut(text: String, max: usize) -> String {
 
 /// A file of the mail.
 fn enclosed(message: &Message<'_>, part: &MessagePart<'_>) -> Option<MediaBytes> {
-    let stated = part.content_type().map(|kind| {
-        format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or("octet-stream")).to_ascii_lowercase()
-    });
+    let stated = part
+        .content_type()
+        .map(|kind| format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or("octet-stream")).to_ascii_lowercase());
     let (bytes, stated) = match &part.body {
         PartType::Text(_) | PartType::Html(_) => {
             (Bytes::from(octets(message, part)?), stated.or_else(|| Some("text/plain".to_owned())))
@@ -275,7 +281,9 @@ fn report(message: &Message<'_>) -> Option<Report> {
             continue;
         };
         match (&part.body, mime.1.as_str()) {
-            (PartType::Message(about), _) => report.about = Some(Box::new(Letter::of(about, false))),
+            (PartType::Message(about), _) => {
+                report.about = Some(Box::new(Letter::of(about, message.raw_message(), false)))
+            }
             (body, "rfc822-headers") => {
                 let text = body_text(body);
                 let fields = blocks(&text).into_iter().next().unwrap_or_default();
@@ -358,9 +366,9 @@ fn joined(source: &[u8]) -> Vec<u8> {
         let name = before.get(..at).unwrap_or_default();
         let name = name.strip_suffix(b"*").unwrap_or(name);
         let lower = name.get(name.len().saturating_sub(200)..).unwrap_or_default().to_ascii_lowercase();
-        let is_parameter = NAMES.iter().any(|known| {
-            lower.strip_suffix(*known).is_some_and(|rest| rest.trim_ascii_end().ends_with(b";"))
-        });
+        let is_parameter = NAMES
+            .iter()
+            .any(|known| lower.strip_suffix(*known).is_some_and(|rest| rest.trim_ascii_end().ends_with(b";")));
         let line_end = if after.starts_with(b"\r\n") { 2 } else { usize::from(after.starts_with(b"\n")) };
         let folded = after.get(line_end..).unwrap_or_default();
         rest = match is_parameter && line_end > 0 && folded.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {

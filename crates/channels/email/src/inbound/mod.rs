@@ -75,7 +75,8 @@ pub(super) struct Ground<'g> {
 
 impl<'g> Ground<'g> {
     fn of(config: &'g Config, raw: &RawInbound, letter: Option<&Letter>) -> Self {
-        let arrived = raw.header(ARRIVED).and_then(|at| OffsetDateTime::parse(at, &Rfc3339).ok()).unwrap_or(raw.received_at);
+        let arrived =
+            raw.header(ARRIVED).and_then(|at| OffsetDateTime::parse(at, &Rfc3339).ok()).unwrap_or(raw.received_at);
         Self {
             config,
             account: letter.map_or_else(|| config.account.clone(), |letter| account(config, letter)),
@@ -227,7 +228,8 @@ fn message(
 
     let mut enclosed = letter.files.clone();
     let attachments = enclosed.iter().enumerate().map(|(n, file)| files::attachment(n, file)).collect();
-    let source = MediaBytes { bytes: source, mime: "message/rfc822".to_owned(), file_name: Some("mail.eml".to_owned()) };
+    let source =
+        MediaBytes { bytes: source, mime: "message/rfc822".to_owned(), file_name: Some("mail.eml".to_owned()) };
     let kept = Attachment {
         kind: MediaKind::Document,
         source: MediaSource::Enclosed { index: u32::try_from(enclosed.len()).unwrap_or(u32::MAX) },

@@ -32,7 +32,8 @@ pub(crate) fn mailgun(fields: &[Field<'_>]) -> Result<Brought, ParseError> {
         Value::Text(text) => text.as_bytes(),
         Value::File { bytes, .. } => bytes,
     });
-    let delivered_to: Vec<String> = text("recipient").into_iter().flat_map(|list| list.split(',')).filter_map(canonical).collect();
+    let delivered_to: Vec<String> =
+        text("recipient").into_iter().flat_map(|list| list.split(',')).filter_map(canonical).collect();
     if let Some(raw) = raw {
         let letter = Letter { delivered_to, ..Letter::read(raw)? };
         return Ok(Brought::Mail(Box::new(letter), Bytes::copy_from_slice(raw)));
@@ -40,7 +41,8 @@ pub(crate) fn mailgun(fields: &[Field<'_>]) -> Result<Brought, ParseError> {
     if text("from").or_else(|| text("sender")).is_none() {
         return Ok(Brought::Other(text("event").unwrap_or("a form that is no mail").to_owned()));
     }
-    let listed: Vec<(String, String)> = text("message-headers").and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
+    let listed: Vec<(String, String)> =
+        text("message-headers").and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
     let named = ["From", "To", "Cc", "Subject", "Date", "Message-Id", "In-Reply-To", "References"];
     let missing = named.iter().filter(|name| !listed.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)));
     let missing = missing.filter_map(|name| Some(((*name).to_owned(), text(name)?.to_owned())));
@@ -78,7 +80,8 @@ pub(crate) fn postmark(body: &[u8]) -> Result<Brought, ParseError> {
     let listed = call.get("Headers").and_then(Json::as_array).into_iter().flatten();
     let listed = listed.filter_map(|one| Some((one.get("Name")?.as_str()?, one.get("Value")?.as_str()?)));
     let mut headers: Vec<(String, String)> = listed.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let has = |headers: &[(String, String)], name: &str| headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+    let has =
+        |headers: &[(String, String)], name: &str| headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
     for name in ["From", "To", "Cc", "Subject", "Date"] {
         if let Some(value) = text(name).filter(|value| !value.is_empty() && !has(&headers, name)) {
             headers.push((name.to_owned(), value.to_owned()));
@@ -92,7 +95,9 @@ pub(crate) fn postmark(body: &[u8]) -> Result<Brought, ParseError> {
     let name = call.get("FromFull").and_then(|from| from.get("Name")).and_then(Json::as_str);
     letter.from = letter.from.or_else(|| sole(from)).map(|from| match &from.name {
         Some(_) => from,
-        None => super::mime::Correspondent { name: name.map(crate::outbound::one_line).filter(|n| !n.is_empty()), ..from },
+        None => {
+            super::mime::Correspondent { name: name.map(crate::outbound::one_line).filter(|n| !n.is_empty()), ..from }
+        }
     });
     let blind = call.get("BccFull").and_then(Json::as_array).into_iter().flatten();
     let blind = blind.filter_map(|one| one.get("Email").and_then(Json::as_str).and_then(canonical));
@@ -133,7 +138,9 @@ fn with_source(letter: Letter) -> Brought {
         (Some(html), _) => ("text/html", html.as_str()),
         (None, text) => ("text/plain", text.as_deref().unwrap_or_default()),
     };
-    source.push_str(&format!("mime-version: 1.0\r\ncontent-type: {kind}; charset=utf-8\r\ncontent-transfer-encoding: 8bit\r\n\r\n"));
+    source.push_str(&format!(
+        "mime-version: 1.0\r\ncontent-type: {kind}; charset=utf-8\r\ncontent-transfer-encoding: 8bit\r\n\r\n"
+    ));
     source.push_str(&words.replace('\n', "\r\n"));
     Brought::Mail(Box::new(letter), Bytes::from(source))
 }

@@ -40,10 +40,31 @@ const ORIGINAL: &[&str] = &[
 /// The block of Outlook: who, when or to whom, what about; in lower case.
 const WHO: &[&str] = &["from:", "von:", "de :", "de:", "от:", "da:", "van:"];
 const WHEN: &[&str] = &[
-    "sent:", "date:", "gesendet:", "datum:", "envoyé :", "envoyé:", "date :", "enviado:", "enviado el:", "fecha:", "отправлено:",
-    "дата:", "inviato:", "verzonden:", "to:", "an:", "à :", "à:", "para:", "кому:", "a:", "aan:",
+    "sent:",
+    "date:",
+    "gesendet:",
+    "datum:",
+    "envoyé :",
+    "envoyé:",
+    "date :",
+    "enviado:",
+    "enviado el:",
+    "fecha:",
+    "отправлено:",
+    "дата:",
+    "inviato:",
+    "verzonden:",
+    "to:",
+    "an:",
+    "à :",
+    "à:",
+    "para:",
+    "кому:",
+    "a:",
+    "aan:",
 ];
-const ABOUT: &[&str] = &["subject:", "betreff:", "objet :", "objet:", "asunto:", "assunto:", "тема:", "oggetto:", "onderwerp:"];
+const ABOUT: &[&str] =
+    &["subject:", "betreff:", "objet :", "objet:", "asunto:", "assunto:", "тема:", "oggetto:", "onderwerp:"];
 
 /// A line that other help desks put above their mails.
 const REPLY_MARK: &str = "reply above this line";
@@ -74,7 +95,11 @@ fn cuts(lines: &[&str], at: usize) -> bool {
     let is_original = line.starts_with("---") && ORIGINAL.contains(&lower.trim_matches(['-', ' ']));
     let is_rule = line.len() >= 10 && line.bytes().all(|byte| byte == b'_');
     let is_mark = lower.contains(REPLY_MARK);
-    is_original || is_rule || is_mark || is_outlook(rest) || is_quote(line) && rest.iter().all(|line| is_quote(line) || line.trim().is_empty())
+    is_original
+        || is_rule
+        || is_mark
+        || is_outlook(rest)
+        || is_quote(line) && rest.iter().all(|line| is_quote(line) || line.trim().is_empty())
 }
 
 /// How many lines an introduction takes here: it may be wrapped over three.
@@ -277,7 +302,9 @@ mod tests {
     #[case("Yes\n\n-----Ursprüngliche Nachricht-----\nVon: Shop\nalt")]
     #[case("Yes\n\n-----Message d'origine-----\nvieux")]
     #[case("Yes\n\n-----Исходное сообщение-----\nстарое")]
-    #[case("Yes\n\nFrom: Shop <s@shop.test>\nSent: Thursday, October 9, 2025 8:53 AM\nTo: Ann\nSubject: Order 7\n\nold")]
+    #[case(
+        "Yes\n\nFrom: Shop <s@shop.test>\nSent: Thursday, October 9, 2025 8:53 AM\nTo: Ann\nSubject: Order 7\n\nold"
+    )]
     #[case("Yes\n\nVon: Shop\nGesendet: Donnerstag, 9. Oktober 2025\nAn: Ann\nBetreff: Order 7\n\nalt")]
     #[case("Yes\n\nDe : Shop\nEnvoyé : jeudi 9 octobre 2025\nÀ : Ann\nObjet : Order 7\n\nvieux")]
     #[case("Yes\n\nОт: Shop\nОтправлено: 9 октября 2025 г.\nКому: Ann\nТема: Order 7\n\nстарое")]
@@ -311,7 +338,9 @@ mod tests {
     }
 
     #[rstest]
-    #[case(r#"<p>Yes</p><div class="gmail_quote"><div>On … wrote:</div><blockquote>old<div>x</div></blockquote></div>"#)]
+    #[case(
+        r#"<p>Yes</p><div class="gmail_quote"><div>On … wrote:</div><blockquote>old<div>x</div></blockquote></div>"#
+    )]
     #[case(r#"<p>Yes</p><blockquote type="cite"><p>old</p><blockquote type="cite">older</blockquote></blockquote>"#)]
     #[case(r#"<p>Yes</p><div id="divRplyFwdMsg">From: Shop</div><div>old</div>"#)]
     #[case(r#"<p>Yes</p><div class="moz-cite-prefix">Am 9.10. schrieb</div> <blockquote>old</blockquote>"#)]
@@ -322,7 +351,9 @@ mod tests {
 
     #[test]
     fn other_html_stays() {
-        for html in ["<p class=\"a>b\">1 < 2</p>", "<blockquote>mine</blockquote>", "a <", "<", "<div", "</div><!-- x -->"] {
+        for html in
+            ["<p class=\"a>b\">1 < 2</p>", "<blockquote>mine</blockquote>", "a <", "<", "<div", "</div><!-- x -->"]
+        {
             assert_eq!(stripped_html(html), html);
         }
     }

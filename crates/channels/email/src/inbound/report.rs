@@ -28,7 +28,11 @@ pub(crate) fn items(letter: &Letter, ground: &Ground<'_>) -> Option<Vec<Inbound>
         None => freely_worded(letter, ground)?,
     };
     // Kept, whatever it was.
-    Some(if told.is_empty() { vec![ground.unsupported("a report that is about no mail of this account")] } else { told })
+    Some(if told.is_empty() {
+        vec![ground.unsupported("a report that is about no mail of this account")]
+    } else {
+        told
+    })
 }
 
 /// Which mail of ours a report is about.
@@ -69,14 +73,21 @@ impl<'r> Subject<'r> {
         };
         if let Some(token) = &self.token {
             let known = addresses.iter().find_map(|address| ground.config.tokens.reader(token, address));
-            return match known {
-                Some(Reader::Person(_)) => Role::Person,
-                Some(Reader::Blind(_)) => Role::Blind,
-                None => Role::Other,
-            };
+            match known {
+                Some(Reader::Person(_)) => return Role::Person,
+                Some(Reader::Blind(_)) => return Role::Blind,
+                None if is_in(self.cc) => return Role::Copied,
+                None => return Role::Unknown,
+            }
         }
         // The same headers go to blind readers: whoever stands in none of them may be anybody.
-        if is_in(self.to) { Role::Person } else if is_in(self.cc) { Role::Other } else { Role::Unknown }
+        if is_in(self.to) {
+            Role::Person
+        } else if is_in(self.cc) {
+            Role::Copied
+        } else {
+            Role::Unknown
+        }
     }
 
     fn answered(&self) -> Vec<Answered> {
@@ -90,7 +101,7 @@ enum Role {
     Person,
     Blind,
     /// In Cc.
-    Other,
+    Copied,
     Unknown,
 }
 
@@ -104,7 +115,16 @@ fn statuses(letter: &Letter, report: &Report, ground: &Ground<'_>) -> Vec<Inboun
         let action = field(block, "action").unwrap_or_default().to_lowercase();
         let role = subject.role(ground, &addresses);
         let error = failure(field(block, "status"), field(block, "diagnostic-code"));
-        told(&mut items, letter, ground, &subject, role, &addresses, action.split(' ').next().unwrap_or_default(), error);
+        told(
+            &mut items,
+            letter,
+            ground,
+            &subject,
+            role,
+            &addresses,
+            action.split(' ').next().unwrap_or_default(),
+            error,
+        );
     }
     items
 }
@@ -126,9 +146,16 @@ fn told(
     match (action, role) {
         ("failed", Role::Person) => {
             let state = ReceiptState::Failed(error);
-            items.push(Inbound { person: about.clone(), ..ground.item(items.len(), Item::Receipt { of: subject.receipt_for(), state }) });
+            items.push(Inbound {
+                person: about.clone(),
+                ..ground.item(items.len(), Item::Receipt { of: subject.receipt_for(), state })
+            });
             let item = Item::Opening { what: BOUNCE.to_owned() };
-            items.push(Inbound { person: about, openings: vec![ground.opening(BOUNCE)], ..ground.item(items.len(), item) });
+            items.push(Inbound {
+                person: about,
+                openings: vec![ground.opening(BOUNCE)],
+                ..ground.item(items.len(), item)
+            });
         }
         ("failed", Role::Blind) => {
             // That somebody in Bcc can't be reached says nothing about the person.
@@ -138,6 +165,11 @@ fn told(
             };
             let item = Item::Receipt { of: subject.receipt_for(), state: ReceiptState::Failed(error) };
             items.push(ground.item(items.len(), item));
+        }
+        ("failed", Role::Copied) => {
+            // The receipt's person says that it is about somebody else than the customer.
+            let item = Item::Receipt { of: subject.receipt_for(), state: ReceiptState::Failed(error) };
+            items.push(Inbound { person: about, ..ground.item(items.len(), item) });
         }
         ("delivered", Role::Person | Role::Blind) => {
             let item = Item::Receipt { of: subject.receipt_for(), state: ReceiptState::Delivered };
@@ -162,7 +194,8 @@ fn notice(letter: &Letter, ground: &Ground<'_>, subject: &Subject<'_>, text: Str
         references: subject.message_id.map(str::to_owned).into_iter().collect(),
         ..Mail::default()
     };
-    let mut message = InboundMessage::new(ground.provider_id(letter, n), Content { body: Body::Mail(mail), reply_to: None });
+    let mut message =
+        InboundMessage::new(ground.provider_id(letter, n), Content { body: Body::Mail(mail), reply_to: None });
     message.automatic = true;
     message.answers = subject.answered();
     message.thread = subject.message_id.unwrap_or_default().to_owned();
@@ -177,8 +210,10 @@ fn read_receipt(report: &Report, ground: &Ground<'_>) -> Vec<Inbound> {
     let Some(block) = report.blocks.first() else { return Vec::new() };
     let shown = field(block, "disposition").is_some_and(|how| how.to_lowercase().contains("displayed"));
     let id = field(block, "original-message-id").and_then(|id| crate::message_id::read(id).into_iter().next());
-    let reader = ["original-recipient", "final-recipient"].iter().find_map(|name| field(block, name).and_then(typed_address));
-    let among = |list: &[String]| reader.as_ref().is_some_and(|one| list.iter().any(|known| known.eq_ignore_ascii_case(one)));
+    let reader =
+        ["original-recipient", "final-recipient"].iter().find_map(|name| field(block, name).and_then(typed_address));
+    let among =
+        |list: &[String]| reader.as_ref().is_some_and(|one| list.iter().any(|known| known.eq_ignore_ascii_case(one)));
     let by_person = report.about.as_deref().is_none_or(|about| about.to.is_empty() || among(&about.to));
     match id.filter(|id| shown && by_person && is_our_id(id, ground.config)) {
         None => Vec::new(),
@@ -193,22 +228,21 @@ fn read_receipt(report: &Report, ground: &Ground<'_>) -> Vec<Inbound> {
 /// A complaint is an opt-out from what nobody asked for.
 fn complaint(letter: &Letter, report: &Report, ground: &Ground<'_>) -> Vec<Inbound> {
     let Some(subject) = Subject::of(letter, report, ground) else { return Vec::new() };
-    let named = report.blocks.iter().flatten().filter(|(name, _)| {
-        ["original-rcpt-to", "removal-recipient", "original-recipient"].contains(&name.as_str())
-    });
+    let named =
+        report.blocks.iter().flatten().filter(|(name, _)| {
+            ["original-rcpt-to", "removal-recipient", "original-recipient"].contains(&name.as_str())
+        });
     let named = named.filter_map(|(_, value)| typed_address(value)).next();
     let reader = named.or_else(|| if let [one] = subject.to { Some(one.clone()) } else { None });
     let item = Item::Standing(Standing::OptedOut(OptOutScope::Marketing));
-    reader
-        .map(|address| Inbound { person: Some(person(&address, None)), ..ground.item(0, item) })
-        .into_iter()
-        .collect()
+    reader.map(|address| Inbound { person: Some(person(&address, None)), ..ground.item(0, item) }).into_iter().collect()
 }
 
 /// Bounces that follow no standard: from nobody or a server, with the recipients in a header of their own.
 fn freely_worded(letter: &Letter, ground: &Ground<'_>) -> Option<Vec<Inbound>> {
     let token = ground.token(letter, Purpose::Bounce);
-    let failed: Vec<String> = letter.all("x-failed-recipients").flat_map(|list| list.split(',')).filter_map(canonical).collect();
+    let failed: Vec<String> =
+        letter.all("x-failed-recipients").flat_map(|list| list.split(',')).filter_map(canonical).collect();
     let is_bounce = token.is_some() || (has_no_return(letter) || is_daemon(letter)) && !failed.is_empty();
     if !is_bounce {
         // A server's mail that tells nothing that we can use.
@@ -251,13 +285,16 @@ fn diagnostic_in(text: &str) -> Option<String> {
 
 /// Status and diagnostic code as a server's refusal of a reader.
 fn failure(status: Option<&str>, diagnostic: Option<&str>) -> SendError {
-    let said = diagnostic.map(|text| text.split_once(';').filter(|(kind, _)| !kind.contains(' ')).map_or(text, |(_, rest)| rest));
+    let said = diagnostic
+        .map(|text| text.split_once(';').filter(|(kind, _)| !kind.contains(' ')).map_or(text, |(_, rest)| rest));
     let reply = said.and_then(parse_diagnostic).filter(|reply| matches!(reply.code, 400..=599));
     let status = status.and_then(|status| parse_enhanced(status.split_whitespace().next()?));
     let reply = match (reply, status) {
         // The status is what the reporting server made of it; 5.0.0 is what it says when it made nothing of it.
         (Some(reply), Some(Enhanced(_, 0, 0)) | None) => reply,
-        (Some(reply), Some(status)) if reply.code / 100 == status.0 => Reply { enhanced: reply.enhanced.or(Some(status)), ..reply },
+        (Some(reply), Some(status)) if reply.code / 100 == status.0 => {
+            Reply { enhanced: reply.enhanced.or(Some(status)), ..reply }
+        }
         (reply, Some(status)) => {
             let lines = reply.map(|reply| reply.lines).unwrap_or_default();
             Reply { code: if status.0 == 4 { 450 } else { 550 }, enhanced: Some(status), lines }

@@ -33,7 +33,8 @@ pub(crate) fn verify(parse: Option<&InboundParse>, call: &WebhookCall<'_>) -> Re
                     Value::File { .. } => None,
                 })
             };
-            let (Some(timestamp), Some(token), Some(signature)) = (text("timestamp"), text("token"), text("signature")) else {
+            let (Some(timestamp), Some(token), Some(signature)) = (text("timestamp"), text("token"), text("signature"))
+            else {
                 return Err(VerifyError::Missing);
             };
             // A form that states a field twice is read as whoever comes first.
@@ -94,8 +95,11 @@ mod tests {
         let token = "t".repeat(50);
         let form = format!("timestamp={timestamp}&token={token}&signature={signature}&from=ann%40example.test");
         assert_eq!(mailgun(form, at).map(drop), expected);
-        let part = |name: &str, value: &str| format!("--b0\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
-        let parts = part("timestamp", timestamp) + &part("token", &token) + &part("signature", signature) + "--b0--\r\n";
+        let part = |name: &str, value: &str| {
+            format!("--b0\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let parts =
+            part("timestamp", timestamp) + &part("token", &token) + &part("signature", signature) + "--b0--\r\n";
         assert_eq!(mailgun(parts, at).map(drop), expected);
     }
 

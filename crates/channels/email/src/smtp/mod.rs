@@ -58,7 +58,9 @@ impl Progress {
     fn given_up(&self) -> SendError {
         match self.0.load(Ordering::SeqCst) {
             SILENT => SendError::NotConnected { detail: "connecting took too long".to_owned() },
-            TALKING => SendError::Temporary { report: own("the server took too long, and the mail was not handed over") },
+            TALKING => {
+                SendError::Temporary { report: own("the server took too long, and the mail was not handed over") }
+            }
             _ => SendError::OutcomeUnknown { detail: "no answer after the mail, within the time limit".to_owned() },
         }
     }
@@ -103,12 +105,7 @@ pub(crate) async fn check(
     tokio::time::timeout(limit, dialogue).await.unwrap_or_else(|_| Err(progress.given_up()))
 }
 
-async fn opened(
-    server: &Server,
-    tls: &Tls,
-    sign_in: &SignIn<'_>,
-    progress: &Progress,
-) -> Result<Session, SendError> {
+async fn opened(server: &Server, tls: &Tls, sign_in: &SignIn<'_>, progress: &Progress) -> Result<Session, SendError> {
     let mut session = Session::open(server, tls).await?;
     progress.reach(TALKING);
     session.sign_in(&server.user, sign_in).await?;

@@ -153,7 +153,16 @@ mod tests {
         }
         let endless = format!("250 {}\r\n", "x".repeat(5_000));
         let many = "250-x\r\n".repeat(200);
-        for garbled in ["hello\r\n", "25\r\n", "250x\r\n", "250-a\r\n251 b\r\n", "HTTP/1.1 502 Bad Gateway\r\n", "099 x\r\n", &endless, &many] {
+        for garbled in [
+            "hello\r\n",
+            "25\r\n",
+            "250x\r\n",
+            "250-a\r\n251 b\r\n",
+            "HTTP/1.1 502 Bad Gateway\r\n",
+            "099 x\r\n",
+            &endless,
+            &many,
+        ] {
             assert_eq!(read(garbled).await, Err(NoReply::Garbled), "{garbled}");
         }
     }

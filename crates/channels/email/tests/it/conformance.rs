@@ -15,7 +15,8 @@ use crate::world::{HOOK_PASSWORD, MAILBOX, TOKEN_SECRET, World};
 transom_channel::conformance!(harness);
 
 async fn harness() -> Harness {
-    let world = World::new(PATIENCE).await.with("token_secret", TOKEN_SECRET).with("bounce_address", "bounces@shop.test");
+    let world =
+        World::new(PATIENCE).await.with("token_secret", TOKEN_SECRET).with("bounce_address", "bounces@shop.test");
     let (events, unknown) = (samples::events(&world), samples::unknown());
     Harness {
         platform: Arc::new(Email),

@@ -21,16 +21,56 @@ static CHANNEL: LazyLock<Arc<dyn Channel>> = LazyLock::new(|| {
 
 /// Words and lines that parsers look for, so that chance finds their corners.
 const PIECES: &[&str] = &[
-    "From: ann@example.test", "From: =?utf-8?q?=C3=A9?= <a@b.test>", "To: support@shop.test", "Cc: x@y.test, ", "Subject: =?utf-8?b?w6k=?=",
-    "Message-ID: <m@example.test>", "In-Reply-To: <a@b>", "References: <a@b> <c@d>", "Date: Thu, 9 Oct 2025 08:53:20 +0000",
-    "MIME-Version: 1.0", "Content-Type: text/plain", "Content-Type: text/html; charset=iso-2022-jp", "Content-Type: text/plain; charset=utf-16",
-    "Content-Type: multipart/mixed; boundary=b", "Content-Type: multipart/alternative;\r\n boundary=\r\n\t\"b\"", "Content-Type: multipart/digest; boundary=b",
-    "Content-Type: message/rfc822", "Content-Type: multipart/report; report-type=delivery-status; boundary=b",
-    "Content-Type: message/delivery-status", "Content-Type: text/rfc822-headers", "Content-Transfer-Encoding: base64",
-    "Content-Transfer-Encoding: quoted-printable", "Content-Disposition: attachment; filename*=utf-8''a%2e", "Content-Disposition: inline; filename=\"",
-    "Return-Path: <>", "Auto-Submitted: auto-replied", "X-Failed-Recipients: a@b.test", "Final-Recipient: rfc822; a@b.test", "Action: failed",
-    "Status: 5.1.1", "Diagnostic-Code: smtp; 550 5.1.1 no", "Reply-To: z@z.test", "--b", "--b--", "", "", " folded", "=", "=3D", "SGVsbG8=", "> quoted",
-    "On 9 Oct 2025, a@b wrote:", "-- ", "<blockquote type=cite>", "</div", "<div class=gmail_quote>", "\u{0}", "\u{ff}", "=E9", "From: ",
+    "From: ann@example.test",
+    "From: =?utf-8?q?=C3=A9?= <a@b.test>",
+    "To: support@shop.test",
+    "Cc: x@y.test, ",
+    "Subject: =?utf-8?b?w6k=?=",
+    "Message-ID: <m@example.test>",
+    "In-Reply-To: <a@b>",
+    "References: <a@b> <c@d>",
+    "Date: Thu, 9 Oct 2025 08:53:20 +0000",
+    "MIME-Version: 1.0",
+    "Content-Type: text/plain",
+    "Content-Type: text/html; charset=iso-2022-jp",
+    "Content-Type: text/plain; charset=utf-16",
+    "Content-Type: multipart/mixed; boundary=b",
+    "Content-Type: multipart/alternative;\r\n boundary=\r\n\t\"b\"",
+    "Content-Type: multipart/digest; boundary=b",
+    "Content-Type: message/rfc822",
+    "Content-Type: multipart/report; report-type=delivery-status; boundary=b",
+    "Content-Type: message/delivery-status",
+    "Content-Type: text/rfc822-headers",
+    "Content-Transfer-Encoding: base64",
+    "Content-Transfer-Encoding: quoted-printable",
+    "Content-Disposition: attachment; filename*=utf-8''a%2e",
+    "Content-Disposition: inline; filename=\"",
+    "Return-Path: <>",
+    "Auto-Submitted: auto-replied",
+    "X-Failed-Recipients: a@b.test",
+    "Final-Recipient: rfc822; a@b.test",
+    "Action: failed",
+    "Status: 5.1.1",
+    "Diagnostic-Code: smtp; 550 5.1.1 no",
+    "Reply-To: z@z.test",
+    "--b",
+    "--b--",
+    "",
+    "",
+    " folded",
+    "=",
+    "=3D",
+    "SGVsbG8=",
+    "> quoted",
+    "On 9 Oct 2025, a@b wrote:",
+    "-- ",
+    "<blockquote type=cite>",
+    "</div",
+    "<div class=gmail_quote>",
+    "\u{0}",
+    "\u{ff}",
+    "=E9",
+    "From: ",
 ];
 
 fn lines() -> impl Strategy<Value = Vec<u8>> {
@@ -100,8 +140,12 @@ proptest! {
 fn hostile_shapes_are_read_in_bounded_space() {
     let head = "From: ann@example.test\r\nTo: support@shop.test\r\nMIME-Version: 1.0\r\n";
     let nested = head.to_owned() + &"Content-Type: message/rfc822\r\n\r\n".repeat(50_000) + "end";
-    let digests = head.to_owned() + &"Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\n".repeat(400) + "end";
-    let many = head.to_owned() + "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + &"--b\r\n\r\nx\r\n".repeat(50_000) + "--b--";
+    let digests =
+        head.to_owned() + &"Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\n".repeat(400) + "end";
+    let many = head.to_owned()
+        + "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+        + &"--b\r\n\r\nx\r\n".repeat(50_000)
+        + "--b--";
     let encoded = {
         use base64::Engine as _;
         let inner = "Content-Type: message/rfc822\r\n\r\n".repeat(50_000);

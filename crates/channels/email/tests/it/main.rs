@@ -5,6 +5,7 @@
 
 mod conformance;
 mod fetching;
+mod folder;
 mod fuzz;
 mod samples;
 mod sending;

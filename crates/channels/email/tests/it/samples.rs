@@ -71,7 +71,8 @@ pub(crate) fn events(world: &World) -> Vec<Sample> {
         "--b0\nContent-Type: text/plain\n\nRead.\n--b0\nContent-Type: message/disposition-notification\n\nFinal-Recipient: rfc822;{ANN}\n\
         Original-Message-ID: {ours}\nDisposition: manual-action/MDN-sent-manually; displayed\n\n--b0--\n"
     );
-    let complaint = "From: <fbl@isp.example>\nContent-Type: multipart/report; report-type=feedback-report; boundary=b0\n";
+    let complaint =
+        "From: <fbl@isp.example>\nContent-Type: multipart/report; report-type=feedback-report; boundary=b0\n";
     let feedback = format!(
         "--b0\nContent-Type: text/plain\n\nA complaint.\n--b0\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\n\
         Original-Rcpt-To: {ANN}\n\n--b0\nContent-Type: message/rfc822\n\nMessage-ID: {ours}\nTo: {ANN}\nSubject: Order 7\n\nwords\n--b0--\n"
@@ -79,10 +80,18 @@ pub(crate) fn events(world: &World) -> Vec<Sample> {
     vec![
         Sample::at("a mail by Postmark", at, postmark("p1", at, json!({}))),
         Sample::at("a mail with a file by Postmark", at, postmark("p2", at, json!({"Attachments": file}))),
-        Sample::at("a mail whole by Postmark", at, postmark("p3", at, json!({"RawEmail": source("p3", at, "", "Hello")}))),
+        Sample::at(
+            "a mail whole by Postmark",
+            at,
+            postmark("p3", at, json!({"RawEmail": source("p3", at, "", "Hello")})),
+        ),
         Sample::at("a mail by Mailgun", at, mailgun),
         Sample::at("a mail", at, source("m1", at, "", "Where is it?\n")),
-        Sample::at("an answer", at, source("m2", at, &format!("In-Reply-To: {ours}\nReferences: <r@x.test> {ours}\n"), "Yes\n")),
+        Sample::at(
+            "an answer",
+            at,
+            source("m2", at, &format!("In-Reply-To: {ours}\nReferences: <r@x.test> {ours}\n"), "Yes\n"),
+        ),
         Sample::at("a mail of parts", at, source("m3", at, mixed, parts)),
         Sample::at("an answer of absence", at, source("m4", at, "Auto-Submitted: auto-replied\n", "I am away.\n")),
         Sample::at("a list's mail", at, source("m5", at, "List-Id: <news.example.test>\n", "News.\n")),
@@ -101,6 +110,9 @@ pub(crate) fn unknown() -> Vec<Sample> {
         Sample::timeless("a record of tomorrow", json!({"RecordType": "TimeTravel", "To": 1}).to_string()),
         Sample::timeless("a mail without a sender", json!({"MessageID": "a", "Subject": "x"}).to_string()),
         Sample::timeless("a form of tomorrow", "event=hologram&token=1"),
-        Sample::timeless("a mail from nobody", "Date: Thu, 9 Oct 2025 08:53:20 +0000\r\nSubject: hello\r\n\r\nwords\r\n"),
+        Sample::timeless(
+            "a mail from nobody",
+            "Date: Thu, 9 Oct 2025 08:53:20 +0000\r\nSubject: hello\r\n\r\nwords\r\n",
+        ),
     ]
 }

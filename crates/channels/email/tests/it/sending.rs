@@ -28,25 +28,40 @@ async fn blind_readers_have_envelopes_of_their_own_and_stand_in_no_header() {
     }
     let taken = world.server.taken();
     let envelopes: Vec<Vec<String>> = taken.iter().map(|mail| mail.to.clone()).collect();
-    assert_eq!(envelopes, [strings(&[ANN, "Bob@example.test"]), strings(&["eve@example.net"]), strings(&["mallory@example.net"])]);
+    assert_eq!(
+        envelopes,
+        [strings(&[ANN, "Bob@example.test"]), strings(&["eve@example.net"]), strings(&["mallory@example.net"])]
+    );
     for mail in &taken {
         let text = String::from_utf8(mail.data.clone()).unwrap();
         for word in ["eve@", "mallory@", "Bcc", "bcc"] {
             assert!(!text.contains(word), "{word} in:\n{text}");
         }
         assert_eq!(mail.parsed().message_id(), taken[0].parsed().message_id());
-        assert!(mail.head().contains("To: ann@example.test") && mail.head().contains("Cc: Bob@example.test"), "{}", mail.head());
+        assert!(
+            mail.head().contains("To: ann@example.test") && mail.head().contains("Cc: Bob@example.test"),
+            "{}",
+            mail.head()
+        );
     }
     // Without tokens the copies differ in nothing but their date.
-    let undated = |head: String| head.lines().filter(|line| !line.starts_with("Date:")).map(str::to_owned).collect::<Vec<_>>();
+    let undated =
+        |head: String| head.lines().filter(|line| !line.starts_with("Date:")).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(undated(taken[0].head()), undated(taken[1].head()));
 }
 
 #[tokio::test]
 async fn a_reader_in_cc_who_is_refused_stops_nobody() {
     let world = World::new(PATIENCE).await;
-    world.server.state.lock().unwrap().readers.insert("bob@example.test".into(), "550 5.1.1 <bob@example.test> unknown".into());
-    let [part] = world.parts(Mail { cc: strings(&["bob@example.test", "carl@example.test"]), ..letter() }).try_into().unwrap();
+    world
+        .server
+        .state
+        .lock()
+        .unwrap()
+        .readers
+        .insert("bob@example.test".into(), "550 5.1.1 <bob@example.test> unknown".into());
+    let [part] =
+        world.parts(Mail { cc: strings(&["bob@example.test", "carl@example.test"]), ..letter() }).try_into().unwrap();
     let receipt = world.channel().send(&part).await.unwrap();
     let [(address, report)] = receipt.refused.as_slice() else { panic!("{receipt:?}") };
     assert_eq!((address.as_str(), report.code.as_deref()), ("bob@example.test", Some("5.1.1")));
@@ -141,13 +156,17 @@ async fn nothing_is_sent_without_tls_where_tls_was_asked_for() {
 
 #[tokio::test]
 async fn what_the_server_can_is_used_and_its_limit_kept() {
-    let world = World::new(PATIENCE).await.with("token_secret", TOKEN_SECRET).with("bounce_address", "bounces@shop.test");
+    let world =
+        World::new(PATIENCE).await.with("token_secret", TOKEN_SECRET).with("bounce_address", "bounces@shop.test");
     let [part] = world.parts(Mail { from: Some("Sales@shop.test".into()), ..letter() }).try_into().unwrap();
     let channel = world.channel();
     channel.send(&part).await.unwrap();
     let commands = world.server.commands();
     let mail = commands.iter().find(|line| line.starts_with("MAIL")).unwrap();
-    assert!(mail.starts_with("MAIL FROM:<bounces+b_") && mail.contains(" SIZE=") && mail.contains(" RET=HDRS ENVID=b_"), "{mail}");
+    assert!(
+        mail.starts_with("MAIL FROM:<bounces+b_") && mail.contains(" SIZE=") && mail.contains(" RET=HDRS ENVID=b_"),
+        "{mail}"
+    );
     let rcpt = commands.iter().find(|line| line.starts_with("RCPT")).unwrap();
     assert_eq!(rcpt, "RCPT TO:<ann@example.test> NOTIFY=FAILURE,DELAY ORCPT=rfc822;ann@example.test");
     let head = world.server.taken()[0].head();

@@ -6,7 +6,7 @@ use sea_orm::ConnectionTrait;
 use transom_domain::{Actor, Author, ChannelAccountId, ConversationId, MessageId, PartId};
 use uuid::Uuid;
 
-use super::messages::StoredMessage;
+use super::messages::{StoredMessage, reached};
 use super::statement::Sql;
 use crate::query::to_json;
 use crate::{Reader, StorageError};
@@ -39,7 +39,7 @@ impl Reader {
         if named.is_empty() {
             return Ok(None);
         }
-        let rows = self.conn.query_all_raw(self.select_named(account, named).on(&self.conn)).await?;
+        let rows = self.conn.query_all_raw(self.select_answered(account, named).on(&self.conn)).await?;
         let (mut parts, mut messages) = (BTreeMap::new(), BTreeMap::new());
         for row in rows {
             let (part, provider_id): (Option<Uuid>, Option<String>) =
@@ -60,7 +60,7 @@ impl Reader {
         }))
     }
 
-    pub(super) fn select_named(&self, account: ChannelAccountId, named: &[Earlier<'_>]) -> Sql {
+    pub(super) fn select_answered(&self, account: ChannelAccountId, named: &[Earlier<'_>]) -> Sql {
         let mut statement = Sql::of(self);
         let account = statement.named(account.uuid());
         let parts = named.iter().filter_map(|earlier| match earlier {
@@ -111,7 +111,7 @@ impl Reader {
             let customer = to_json(&Author::Actor(Actor::Customer))?;
             statement.with(" AND m.direction = 'inbound' AND m.author = ", customer);
         } else {
-            statement.push(" AND (m.state IS NULL OR m.state NOT IN ('failed', 'not_sent', 'canceled'))");
+            statement.push(&format!(" AND (m.state IS NULL OR {})", reached("m")));
         }
         statement.push(" ORDER BY m.at DESC, m.id DESC LIMIT 1");
         Ok(statement)

@@ -101,6 +101,15 @@ pub struct StoredReaction {
     pub at: OffsetDateTime,
 }
 
+/// Whether a message of ours reached the platform, in SQL: one of its parts did, or still may.
+pub(super) fn reached(table: &str) -> String {
+    const NOT: &str = "state NOT IN ('failed', 'not_sent', 'canceled')";
+    format!(
+        "({table}.{NOT} OR EXISTS (SELECT 1 FROM parts p WHERE p.workspace_id = {table}.workspace_id AND p.message_id = \
+         {table}.id AND p.{NOT}))"
+    )
+}
+
 fn state(name: &str, place: (&'static str, &'static str, Uuid)) -> Result<DeliveryState, StorageError> {
     DeliveryState::parse(name).ok_or_else(|| unreadable(place, format!("`{name}` is no state")))
 }
@@ -302,7 +311,7 @@ impl Reader {
         statement
             .push("SELECT id, agent_id, at FROM messages WHERE workspace_id = $1")
             .with(" AND conversation_id = ", conversation.uuid())
-            .push(" AND agent_id IS NOT NULL AND state NOT IN ('failed', 'not_sent', 'canceled')")
+            .push(&format!(" AND agent_id IS NOT NULL AND {}", reached("messages")))
             .push(" ORDER BY at DESC, id DESC LIMIT 1");
         statement
     }

@@ -379,7 +379,7 @@ both_databases! {
             ("message by the platform's id".to_owned(), reader.select_by_provider_id(crowd.account, "p17")),
             (
                 "earlier messages".to_owned(),
-                reader.select_named(crowd.account, &[Earlier::Part(UuidV7.next().into()), Earlier::Message("p17")]),
+                reader.select_answered(crowd.account, &[Earlier::Part(UuidV7.next().into()), Earlier::Message("p17")]),
             ),
             ("customer's last message".to_owned(), reader.select_last_to_answer(crowd.conversation, true).unwrap()),
             ("last message".to_owned(), reader.select_last_to_answer(crowd.conversation, false).unwrap()),
@@ -387,6 +387,8 @@ both_databases! {
             ("snoozes".to_owned(), reader.select_snoozed_due(NOON, 100)),
             ("windows".to_owned(), reader.select_windows_due(NOON, 100)),
             ("other active".to_owned(), reader.select_other_active(UuidV7.next().into(), crowd.conversation)),
+            ("somebody of a number".to_owned(), reader.select_named(&Address::new("phone", "+49170000017"))),
+            ("somebody of an id".to_owned(), reader.select_named(&Address::new("user_id", "user-17"))),
             ("one person".to_owned(), reader.select_known(&one, &one.addresses).unwrap()),
             ("many people".to_owned(), reader.select_known_by_address(&seeds)),
             ("threads".to_owned(), reader.select_threads(&seeds.each_ref().map(|seed| (seed.identity, "")))),
