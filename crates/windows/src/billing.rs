@@ -47,8 +47,7 @@ impl Policy {
         if sent_by == counted_by {
             return None;
         }
-        let facts = facts.at_home(self);
-        let (ledger, limits) = (&facts.ledger, &facts.ledger.limits);
+        let limits = &facts.at_home(self).ledger.limits;
         let spends = |of: &Grant, but: &Grant| {
             let own = positions(of.spends & !but.spends).filter_map(|position| {
                 let quota = rules.quotas.get(position)?;
@@ -56,7 +55,7 @@ impl Policy {
                     quota: quota.name.to_string(),
                     scope: quota.scope,
                     period: period(quota, permit.decided())?,
-                    used: ledger.usage(position, quota, &facts.rows).map_or(0, |usage| usage.used),
+                    used: None,
                     cost: permit.cost(),
                     limit: limits.get(position).copied().flatten(),
                 })

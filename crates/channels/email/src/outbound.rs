@@ -57,7 +57,7 @@ fn letters(
         Content { body: Body::Mail(mail), reply_to: content.reply_to.clone() }
     };
     let recipients = u32::try_from(cc.len() + 1).unwrap_or(u32::MAX);
-    let open = PlannedPart { content: written(Vec::new()), cost: recipients };
+    let open = PlannedPart { cost: recipients, ..PlannedPart::one(written(Vec::new())) };
     Ok([open].into_iter().chain(bcc.into_iter().map(|one| PlannedPart::one(written(vec![one])))).collect())
 }
 

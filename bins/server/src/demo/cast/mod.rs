@@ -9,6 +9,7 @@ mod sms;
 mod telegram;
 mod tiktok;
 mod viber;
+mod webchat;
 mod wechat;
 mod whatsapp;
 
@@ -64,6 +65,7 @@ pub fn cast() -> Vec<&'static dyn Cast> {
         &sms::Sms,
         &wechat::WeChat,
         &email::Email,
+        &webchat::Webchat,
     ];
     all
 }
@@ -94,6 +96,8 @@ pub enum Began {
     Wrote(&'static str, Duration),
     /// Did something else, so long ago.
     Did(fn() -> Act, Duration),
+    /// Nothing: our own systems know them by an id, and this was written to them.
+    Registered(&'static str),
 }
 
 /// What happened then.
@@ -109,4 +113,6 @@ pub enum Then {
     Refuses(fn() -> Act),
     /// An agent answered this, and then they did something.
     Answered(&'static str, fn() -> Act),
+    /// They did something more.
+    Did(fn() -> Act),
 }
