@@ -261,7 +261,13 @@ both_databases! {
             assert_eq!((conversation.waiting_since, conversation.last_inbound_at), (None, None));
         }
         assert_eq!(world.conversations().await.len(), 2);
-        assert_eq!(world.conversation(sent.conversation).await.preview.as_deref(), Some("Order 7"));
+        // What a person wrote is what is answered, also after a machine's.
+        let note = with(letter("<2@a>", ANN, &[&ours.id], "I am back"), json!({ "at": 1 }));
+        let away = with(letter("<3@a>", ANN, &[&ours.id], "I am away"), json!({ "at": 2, "automatic": true }));
+        world.comes(&[note, away]).await;
+        world.answer(sent.conversation, words("welcome")).await.unwrap();
+        world.dispatch().await;
+        assert_eq!(world.left().pop().unwrap().reply_to.as_deref(), Some("<2@a>"));
     }
 }
 

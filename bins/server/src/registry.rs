@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use transom::channel::Platform;
+use poem::endpoint::BoxEndpoint;
+use poem::{EndpointExt, Response};
+use transom::channel::{Host, Platform};
 use transom_desk::Registry;
 
 macro_rules! platforms {
@@ -28,8 +30,14 @@ platforms! {
     "telegram" transom::telegram::Telegram;
     "tiktok" transom::tiktok::TikTok;
     "viber" transom::viber::Viber;
+    "webchat" transom::webchat::WebChat;
     "wechat" transom::wechat::WeChat;
     "whatsapp" transom::whatsapp::WhatsApp;
+}
+
+/// The routes of the platforms that this service hosts itself, each with its path.
+pub(crate) fn hosted(host: Arc<dyn Host>) -> Vec<(&'static str, BoxEndpoint<'static, Response>)> {
+    vec![(transom::webchat::server::PATH, transom::webchat::server::routes(host).boxed())]
 }
 
 #[cfg(test)]

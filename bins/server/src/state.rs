@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use transom_desk::Desk;
+use transom_channel::Host;
+use transom_desk::{Desk, Hosting};
 use transom_domain::{AttachmentId, Ids, UuidV7};
 use transom_storage::WorkspaceScope;
 use url::Url;
@@ -53,6 +54,11 @@ impl State {
     pub(crate) fn file_url(&self, scope: &WorkspaceScope, id: AttachmentId) -> Option<Url> {
         let public_id = self.desk.storage().public_file_id(scope, id);
         Some(self.desk.files()?.links.url(&self.public_url, &public_id, self.desk.now()))
+    }
+
+    /// What platforms that this service hosts itself may ask of it.
+    pub(crate) fn hosting(&self) -> Arc<dyn Host> {
+        Arc::new(Hosting::new(self.desk.clone(), self.public_url.clone(), self.stopping.clone()))
     }
 
     /// An id for a request.

@@ -202,6 +202,8 @@ pub enum ContactField {
     Phone,
     /// The email address.
     Email,
+    /// The id by which the business's own systems know the person.
+    ExternalId,
 }
 
 impl ContactField {
@@ -210,6 +212,7 @@ impl ContactField {
         match self {
             ContactField::Phone => profile.phone.as_deref(),
             ContactField::Email => profile.email.as_deref(),
+            ContactField::ExternalId => profile.external_id.as_deref(),
         }
     }
 
@@ -218,6 +221,7 @@ impl ContactField {
         match self {
             ContactField::Phone => "phone number",
             ContactField::Email => "email address",
+            ContactField::ExternalId => "external id",
         }
     }
 }

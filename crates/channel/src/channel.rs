@@ -86,6 +86,11 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
         &[]
     }
 
+    /// The kinds of opening that it is to write first to an address of this kind, where the policy knows one for that.
+    fn opens_by_starting(&self, _address_kind: &str) -> &'static [&'static str] {
+        &[]
+    }
+
     /// How patiently a part is tried again that the platform did not take for now.
     fn patience(&self) -> Patience {
         Patience::Prompt

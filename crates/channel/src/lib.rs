@@ -11,9 +11,11 @@ mod channel;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod host;
 pub mod http;
 mod inbound;
 pub mod json;
+mod mailbox;
 mod outbound;
 mod platform;
 mod ports;
@@ -25,10 +27,12 @@ pub use capabilities::{
 };
 pub use channel::{AccountInfo, Channel, MediaSourceOf, Patience, Profiles, Pull, TemplateCatalog};
 pub use error::{Evidence, NextStep, NotPermitted, ParseError, PlatformReport, SendError, Unsendable, VerifyError};
+pub use host::{Acquaintance, Exchanged, Exchanger, Host, HostError, KeptFile, NewFile, Site};
 pub use inbound::{
     AccountEffect, AccountNotice, Answered, Inbound, InboundMessage, Item, Opening, Person, RawInbound, ReceiptFor,
     ReceiptState, Standing, TemplateNotice,
 };
+pub use mailbox::{MailboxEntry, MailboxError, MailboxEvent, MailboxKey, MailboxPage, MailboxPort, NoMailbox};
 pub use outbound::{OutboundPart, PlannedPart, Receipt, subject_of};
 pub use platform::{Platform, SettingField, SettingScope, SettingValues, SettingsError};
 pub use ports::{

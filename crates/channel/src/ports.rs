@@ -12,6 +12,7 @@ use transom_domain::{AttachmentId, Clock, Ids, SystemClock, UuidV7};
 use url::Url;
 
 use crate::http::HttpClient;
+use crate::mailbox::{MailboxPort, NoMailbox};
 
 /// What a channel gets from outside. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct Ports {
     pub media: Arc<dyn MediaPort>,
     /// Tokens that must be renewed.
     pub tokens: Arc<dyn TokenPort>,
+    /// Mailboxes, for platforms that the service hosts itself.
+    pub mailbox: Arc<dyn MailboxPort>,
     /// Platform name to the address that stands in for its own; from the service's configuration only.
     pub endpoints: Arc<BTreeMap<String, Url>>,
 }
@@ -42,6 +45,7 @@ impl Ports {
             http: HttpClient::new()?,
             media: Arc::new(NoMedia),
             tokens: Arc::new(NoTokens),
+            mailbox: Arc::new(NoMailbox),
             endpoints: Arc::default(),
         })
     }

@@ -31,6 +31,8 @@ pub struct ContactPatch {
     pub first_name: Option<String>,
     /// Family name.
     pub last_name: Option<String>,
+    /// The id by which the business's own systems know the person.
+    pub external_id: Option<String>,
     /// Email address.
     pub email: Option<String>,
     /// Phone number.
@@ -41,8 +43,9 @@ pub struct ContactPatch {
 
 impl From<ContactPatch> for NewContact {
     fn from(patch: ContactPatch) -> Self {
-        let ContactPatch { display_name, first_name, last_name, email, phone, language } = patch;
-        Self { display_name, profile: Profile { first_name, last_name, email, phone, language, ..Profile::default() } }
+        let ContactPatch { display_name, first_name, last_name, external_id, email, phone, language } = patch;
+        let profile = Profile { first_name, last_name, external_id, email, phone, language, ..Profile::default() };
+        Self { display_name, profile }
     }
 }
 
@@ -111,6 +114,7 @@ pub async fn change(
                 set(&mut contact.display_name, &patch.display_name);
                 set(&mut contact.profile.first_name, &patch.first_name);
                 set(&mut contact.profile.last_name, &patch.last_name);
+                set(&mut contact.profile.external_id, &patch.external_id);
                 set(&mut contact.profile.email, &patch.email);
                 set(&mut contact.profile.phone, &patch.phone);
                 set(&mut contact.profile.language, &patch.language);
@@ -241,6 +245,7 @@ pub(crate) fn checked(profile: Profile) -> Result<Profile, DeskError> {
         first_name: said(profile.first_name),
         last_name: said(profile.last_name),
         username: said(profile.username),
+        external_id: said(profile.external_id),
         email: said(profile.email),
         phone: said(profile.phone),
         language: said(profile.language),

@@ -68,8 +68,9 @@ async fn learn_limit(
     spend: &Spend,
     now: OffsetDateTime,
 ) -> Result<bool, DeskError> {
-    let possible = situation.policy.quota(&spend.quota).is_some_and(|quota| quota.possible().contains(&spend.used));
-    let (account, limit) = (situation.account.id, spend.used);
+    let Some(limit) = spend.used else { return Ok(false) };
+    let possible = situation.policy.quota(&spend.quota).is_some_and(|quota| quota.possible().contains(&limit));
+    let account = situation.account.id;
     if !possible || !tx.note_limit_evidence(account, &spend.quota, situation.identity.id, limit, now).await? {
         return Ok(false);
     }

@@ -10,7 +10,7 @@ use transom_storage::{Reader, Storage, WorkspaceScope};
 
 use crate::DeskError;
 use crate::attachments::Files;
-use crate::ports::of_connection;
+use crate::ports::{News, of_connection};
 use crate::removed::Removed;
 
 /// How long a live channel is used before its settings are looked at again: the longest that a change made by another
@@ -65,6 +65,7 @@ pub(crate) struct LiveChannels {
     registry: Registry,
     storage: Storage,
     files: Option<Files>,
+    news: News,
     ports: Ports,
     accounts: Mutex<HashMap<(WorkspaceId, ChannelAccountId), Live>>,
     hooks: Mutex<HashMap<(WorkspaceId, ConnectionId), LiveHook>>,
@@ -102,7 +103,8 @@ pub(crate) struct Hook {
 impl LiveChannels {
     pub(crate) fn new(registry: Registry, storage: Storage, files: Option<Files>, ports: Ports) -> Self {
         let (accounts, hooks, addresses) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { registry, storage, files, ports, accounts, hooks, addresses }
+        let news = News::default();
+        Self { registry, storage, files, news, ports, accounts, hooks, addresses }
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -119,7 +121,7 @@ impl LiveChannels {
 
     /// What the channels of a connection get.
     pub(crate) fn ports_of(&self, scope: &WorkspaceScope, connection: ConnectionId) -> Ports {
-        of_connection(&self.ports, &self.storage, self.files.as_ref(), scope, connection)
+        of_connection(&self.ports, &self.storage, (self.files.as_ref(), &self.news), scope, connection)
     }
 
     /// The account and its channel.
@@ -211,7 +213,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// The connection's settings and secrets with the account's own, as the platform wants them.
-async fn stored_settings(
+pub(crate) async fn stored_settings(
     reader: &Reader,
     connection: ConnectionId,
     account: Option<&ChannelAccount>,

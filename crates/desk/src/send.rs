@@ -172,6 +172,8 @@ struct Thread {
     identity: Identity,
     stored: StoredConversation,
     contact_made: bool,
+    /// They are written to here for the first time, by an address that we were told.
+    begins: bool,
 }
 
 /// Everything about a message that is known before its transaction.
@@ -312,14 +314,17 @@ impl Job {
     /// Everything up to the verdict; nothing of the message is stored.
     pub(crate) async fn ready(&self, tx: &Tx) -> Result<Ready, DeskError> {
         let id = MessageId::new(self.desk.ids());
-        let Thread { identity, stored, contact_made } = self.open_thread(tx, id).await?;
+        let Thread { identity, stored, contact_made, begins } = self.open_thread(tx, id).await?;
         let (mut content, answers) = self.content(tx, &stored, &identity).await?;
         let plan = self.channel.plan(&content)?;
         keep_as_planned(&mut content, &plan);
         let cost = plan.iter().map(|part| part.cost).fold(0, u32::saturating_add);
 
         let wires = (self.account.clone(), self.channel.clone(), self.policy.clone());
-        let situation = Situation::load(tx, identity, wires, self.now).await?;
+        let mut situation = Situation::load(tx, identity, wires, self.now).await?;
+        if begins {
+            self.begin_with(tx, &mut situation).await?;
+        }
         let house = self.house(tx, &stored).await?;
         let ask = ask_for(sender_of(self.caller.agent.role), &content, cost)?;
         let tag = self.draft.message_tag.as_deref();
@@ -329,7 +334,7 @@ impl Job {
 
     /// Locks the identity, then its conversation, and makes what is missing.
     async fn open_thread(&self, tx: &Tx, id: MessageId) -> Result<Thread, DeskError> {
-        let there = |identity, stored| Thread { identity, stored, contact_made: false };
+        let there = |identity, stored| Thread { identity, stored, contact_made: false, begins: false };
         // Answers are matched by what they answer: the thread's own name has only to be like no other.
         let thread = if self.channel.capabilities().threads { id.to_string() } else { String::new() };
         match &self.to {
@@ -358,7 +363,7 @@ impl Job {
                     self.keep_blocked(tx, &met.identity, met.contact).await?;
                 }
                 let stored = self.conversation_of(tx, &met.identity, met.contact, &thread).await?;
-                Ok(there(met.identity, stored))
+                Ok(Thread { begins: true, ..there(met.identity, stored) })
             }
             To::Person(person) => {
                 let over = (self.account.id, self.channel.as_ref());
@@ -367,7 +372,7 @@ impl Job {
                     self.keep_blocked(tx, &reached.identity, reached.contact).await?;
                 }
                 let stored = self.conversation_of(tx, &reached.identity, reached.contact, &thread).await?;
-                Ok(Thread { contact_made: reached.made, ..there(reached.identity, stored) })
+                Ok(Thread { contact_made: reached.made, begins: reached.new_here, ..there(reached.identity, stored) })
             }
         }
     }
@@ -431,6 +436,17 @@ impl Job {
             code,
             format!("the contact has no {} to write to: add it to the contact first", wanted.join(" or ")),
         ))
+    }
+
+    /// Takes into the facts what it opens to write first to somebody by this address.
+    async fn begin_with(&self, tx: &Tx, situation: &mut Situation) -> Result<(), DeskError> {
+        let address = situation.identity.addresses.first();
+        let kinds = address.map_or(&[][..], |address| self.channel.opens_by_starting(&address.kind));
+        for kind in kinds {
+            let what = What::Opening { kind: (*kind).to_owned(), reference: None };
+            situation.apply(&Event { at: self.now, what });
+        }
+        if kinds.is_empty() { Ok(()) } else { situation.save(tx, self.now).await }
     }
 
     /// What it says, and the message that it answers or quotes.

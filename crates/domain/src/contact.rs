@@ -50,6 +50,9 @@ pub struct Profile {
     /// User name without the `@`; changeable on every platform, so never a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
+    /// The id by which the business's own systems know the person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
     /// Email address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
@@ -73,6 +76,7 @@ impl Profile {
             first_name: newer.first_name.or(self.first_name),
             last_name: newer.last_name.or(self.last_name),
             username: newer.username.or(self.username),
+            external_id: newer.external_id.or(self.external_id),
             email: newer.email.or(self.email),
             phone: newer.phone.or(self.phone),
             language: newer.language.or(self.language),

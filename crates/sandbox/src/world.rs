@@ -1,6 +1,7 @@
 //! Everything the sandbox knows, behind one lock.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -169,6 +170,8 @@ type Job = Box<dyn FnOnce(&mut World) + std::marker::Send>;
 pub(crate) struct World {
     /// Where the platforms answer, for addresses of files in webhooks.
     pub(crate) base_url: String,
+    /// Where platforms answer that speak another protocol than HTTP, by their names.
+    pub(crate) ports: BTreeMap<&'static str, SocketAddr>,
     pub(crate) clock: SettableClock,
     pub(crate) names: Names,
     pub(crate) accepting: bool,
@@ -180,6 +183,8 @@ pub(crate) struct World {
     pub(crate) deliveries: Deliveries,
     pub(crate) files: Files,
     pub(crate) shelves: Shelves,
+    /// What customers do over lines of their own, and the service has not answered yet.
+    pub(crate) under_way: usize,
     agenda: BTreeMap<(Instant, u64), Job>,
     agenda_bell: std::sync::Arc<tokio::sync::Notify>,
 }
@@ -193,6 +198,7 @@ impl World {
     ) -> Self {
         Self {
             base_url,
+            ports: BTreeMap::new(),
             clock,
             names: Names::new(seed),
             accepting: true,
@@ -204,6 +210,7 @@ impl World {
             deliveries: Deliveries::default(),
             files: Files::default(),
             shelves: Shelves::default(),
+            under_way: 0,
             agenda: BTreeMap::new(),
             agenda_bell,
         }
@@ -298,6 +305,6 @@ impl World {
     pub(crate) fn is_idle(&self) -> bool {
         let quiet =
             |account: &Account| account.queue.held || account.webhook_url.is_none() || account.queue.waiting.is_empty();
-        self.agenda.is_empty() && self.accounts.values().all(quiet)
+        self.agenda.is_empty() && self.under_way == 0 && self.accounts.values().all(quiet)
     }
 }

@@ -174,7 +174,7 @@ both_databases! {
             blob: Blob { sha256: [9; 32], size: 12 },
             mime: "text/plain".into(),
             file_name: Some("notes.txt".into()),
-            uploaded_by: agent.id,
+            uploaded_by: Some(agent.id),
         };
         let id = new.id;
         storage

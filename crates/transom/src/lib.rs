@@ -20,6 +20,8 @@ pub use transom_telegram as telegram;
 pub use transom_tiktok as tiktok;
 #[cfg(feature = "viber")]
 pub use transom_viber as viber;
+#[cfg(feature = "webchat")]
+pub use transom_webchat as webchat;
 #[cfg(feature = "wechat")]
 pub use transom_wechat as wechat;
 #[cfg(feature = "whatsapp")]
@@ -60,6 +62,8 @@ pub fn platforms() -> Vec<std::sync::Arc<dyn channel::Platform>> {
         std::sync::Arc::new(tiktok::TikTok),
         #[cfg(feature = "viber")]
         std::sync::Arc::new(viber::Viber),
+        #[cfg(feature = "webchat")]
+        std::sync::Arc::new(webchat::WebChat),
         #[cfg(feature = "wechat")]
         std::sync::Arc::new(wechat::WeChat),
         #[cfg(feature = "whatsapp")]

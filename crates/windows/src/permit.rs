@@ -63,8 +63,8 @@ pub struct Spend {
     /// Names the stretch in which it is counted: `2026-11`, `2026-11-20`, `rolling`, or the opening, such as
     /// `since 2026-11-20T10:00:00Z` or `ref 4711`.
     pub period: String,
-    /// How much was taken before it, by what the decision was made from.
-    pub used: u32,
+    /// How much was taken before it, where the decision counted that.
+    pub used: Option<u32>,
     /// How much it takes.
     pub cost: u32,
     /// The limit, where there is one.
@@ -137,7 +137,7 @@ impl Permit {
                     Per::Opening => self.opening(),
                     _ => "rolling".to_owned(),
                 }),
-                used: taking.used,
+                used: Some(taking.used),
                 cost: taking.cost,
                 limit: taking.limit,
             })

@@ -15,6 +15,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod email;
 mod http;
 mod instagram;
 mod line;
@@ -23,6 +24,7 @@ mod sms;
 mod telegram;
 mod tiktok;
 mod viber;
+mod webchat;
 mod wechat;
 mod whatsapp;
 

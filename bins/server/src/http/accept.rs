@@ -9,7 +9,6 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use poem::Endpoint;
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
@@ -34,7 +33,6 @@ pub(crate) async fn serve<E>(
 {
     let endpoint = Arc::new(endpoint);
     let slots = Arc::new(Semaphore::new(limits.connections));
-    let graceful = GracefulShutdown::new();
     loop {
         // A slot first: beyond the cap, connections wait in the kernel's queue.
         let slot = tokio::select! {
@@ -47,9 +45,9 @@ pub(crate) async fn serve<E>(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (endpoint, limits, watcher) = (endpoint.clone(), limits.clone(), graceful.watcher());
+                let (endpoint, limits, stop) = (endpoint.clone(), limits.clone(), stop.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = talk(stream, peer, endpoint, &limits, watcher).await {
+                    if let Err(error) = talk(stream, peer, endpoint, &limits, stop).await {
                         tracing::debug!(%peer, %error, "a connection ended early");
                     }
                     drop(slot);
@@ -63,7 +61,9 @@ pub(crate) async fn serve<E>(
         }
     }
     drop(listener);
-    if tokio::time::timeout(patience, graceful.shutdown()).await.is_err() {
+    // All slots are free once the last connection has ended.
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    if tokio::time::timeout(patience, slots.acquire_many(all)).await.is_err() {
         tracing::warn!("some requests did not end in time and are cut off");
     }
 }
@@ -74,7 +74,7 @@ async fn talk<E>(
     peer: SocketAddr,
     endpoint: Arc<E>,
     limits: &Limits,
-    watcher: Watcher,
+    stop: CancellationToken,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
 where
     E: Endpoint<Output = poem::Response> + 'static,
@@ -94,7 +94,14 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_time())
         .max_buf_size(limits.headers.max(MIN_BUFFER));
-    Ok(watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await?)
+    let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return Ok(ended?),
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    // The request in hand is finished; what was upgraded to something else has ended here.
+    Ok(connection.await?)
 }
 
 /// Hyper panics below this.

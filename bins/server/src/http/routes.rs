@@ -24,6 +24,9 @@ pub(crate) fn routes(state: Arc<State>) -> impl Endpoint<Output = Response> + 's
         .at("/health/ready", get(with_state(&state, |state, _| async move { Ok(health::ready(&state).await) })))
         .at("/metrics", get(with_state(&state, |state, _| async move { Ok(metrics_page(&state).await) })))
         .at("/openapi.json", get(poem::endpoint::make_sync(|_| docs::json())));
+    for (path, endpoint) in crate::registry::hosted(state.hosting()) {
+        routes = routes.nest(path, endpoint);
+    }
     if state.config.docs {
         routes = routes.at("/docs", get(poem::endpoint::make_sync(|_| docs::page())));
     }

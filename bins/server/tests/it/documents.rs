@@ -196,6 +196,7 @@ fn the_page_of_coverage_names_tests_that_exist() {
         ("whatsapp", "crates/channels/whatsapp/tests"),
         ("viber", "crates/channels/viber/tests/it"),
         ("http", "crates/channels/http/tests/it"),
+        ("webchat", "crates/channels/webchat/tests/it"),
         ("sandbox", "crates/sandbox/tests"),
     ]
     .into();

@@ -11,7 +11,7 @@ const ANN: &str = "ann@example.test";
 async fn mailbox(bench: &Bench) -> (String, String) {
     let settings = json!({
         "mailbox": "help@shop.test",
-        "senders": "Shop <help@shop.test>, Sales <sales@shop.test>",
+        "senders": r#"[{ "address": "help@shop.test", "name": "Shop", "default": true }, { "address": "sales@shop.test" }]"#,
         "smtp_host": "127.0.0.1",
         "smtp_port": "1",
         "smtp_security": "plain",
@@ -122,7 +122,7 @@ async fn a_letter_that_came_is_shown_with_its_files_and_answered() {
         "MessageStream": "inbound", "MessageID": "a1b2", "From": ANN, "FromFull": { "Email": ANN, "Name": "Ann", "MailboxHash": "" },
         "ToFull": [{ "Email": "sales@shop.test", "Name": "", "MailboxHash": "" }],
         "CcFull": [{ "Email": "bob@b.test", "Name": "", "MailboxHash": "" }], "BccFull": [],
-        "OriginalRecipient": "sales@shop.test", "Subject": "Order 7", "Date": "Thu, 9 Oct 2025 08:53:20 +0000",
+        "To": "sales@shop.test", "Cc": "bob@b.test", "OriginalRecipient": "sales@shop.test", "Subject": "Order 7", "Date": "Thu, 9 Oct 2025 08:53:20 +0000",
         "TextBody": "Where is it?", "HtmlBody": "", "StrippedTextReply": "",
         "Headers": [{ "Name": "Message-ID", "Value": "<m1@example.test>" }],
         "Attachments": [{ "Name": "list.csv", "Content": "YTtiCjE7Mgo=", "ContentType": "text/csv", "ContentLength": 8, "ContentID": "" }],

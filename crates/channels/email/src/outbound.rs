@@ -67,9 +67,11 @@ fn letters(
 pub(crate) fn check_part(content: &Content, known: &Capabilities, config: &Config) -> Result<(), Unsendable> {
     let alone = match &content.body {
         Body::Mail(mail) if mail.bcc.len() == 1 => {
-            let mail = Mail { bcc: Vec::new(), ..mail.clone() };
-            readers("bcc", mail.bcc.as_slice(), &mut BTreeSet::new(), config)?;
-            Content { body: Body::Mail(mail), reply_to: content.reply_to.clone() }
+            if readers("bcc", &mail.bcc, &mut BTreeSet::new(), config)?.is_empty() {
+                return Err(malformed("bcc", "one of this mailbox's own addresses reads along already"));
+            }
+            let open = Mail { bcc: Vec::new(), ..mail.clone() };
+            Content { body: Body::Mail(open), reply_to: content.reply_to.clone() }
         }
         _ => content.clone(),
     };

@@ -26,6 +26,7 @@ use crate::{Desk, DeskError, Once};
 pub(crate) use brought::Brought;
 pub(crate) use fetch::run;
 pub use link::Links;
+pub(crate) use sniff::mime as sniff_mime;
 
 /// The longest name of a file, in characters.
 const LONGEST_NAME: usize = 255;
@@ -101,7 +102,7 @@ pub async fn upload(
         blob,
         mime: sniff::mime(&head, mime.as_deref()),
         file_name: file_name.as_deref().and_then(plain_name),
-        uploaded_by: caller.agent.id,
+        uploaded_by: Some(caller.agent.id),
     };
     let (id, now) = (new.id, desk.now());
     desk.storage()

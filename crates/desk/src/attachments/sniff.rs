@@ -4,7 +4,7 @@
 pub(super) const UNKNOWN: &str = "application/octet-stream";
 
 /// The MIME type of a file that begins with `head`. What was announced counts only where it makes plain text more exact.
-pub(super) fn mime(head: &[u8], announced: Option<&str>) -> String {
+pub(crate) fn mime(head: &[u8], announced: Option<&str>) -> String {
     if let Some(found) = infer::get(head) {
         return usual(found.mime_type()).to_owned();
     }

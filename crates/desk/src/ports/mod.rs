@@ -1,5 +1,6 @@
 //! What channels get from outside, with storage behind it: each connection has ports of its own.
 
+mod mailbox;
 mod media;
 mod tokens;
 
@@ -10,6 +11,8 @@ use transom_domain::ConnectionId;
 use transom_storage::{Storage, WorkspaceScope};
 
 use crate::attachments::Files;
+pub(crate) use mailbox::News;
+use mailbox::StoredMailboxes;
 use media::StoredMedia;
 pub(crate) use tokens::NewTokens;
 use tokens::StoredTokens;
@@ -18,7 +21,7 @@ use tokens::StoredTokens;
 pub(crate) fn of_connection(
     ports: &Ports,
     storage: &Storage,
-    files: Option<&Files>,
+    (files, news): (Option<&Files>, &News),
     scope: &WorkspaceScope,
     connection: ConnectionId,
 ) -> Ports {
@@ -38,5 +41,12 @@ pub(crate) fn of_connection(
             clock: Arc::clone(&ports.clock),
         }),
     };
-    Ports { tokens: Arc::new(tokens), media, ..ports.clone() }
+    let mailbox = StoredMailboxes {
+        storage: storage.clone(),
+        scope: scope.clone(),
+        connection,
+        clock: Arc::clone(&ports.clock),
+        news: news.clone(),
+    };
+    Ports { tokens: Arc::new(tokens), mailbox: Arc::new(mailbox), media, ..ports.clone() }
 }

@@ -112,8 +112,8 @@ pub struct NewAttachment {
     pub mime: String,
     /// The file's name, where it has one.
     pub file_name: Option<String>,
-    /// Who uploaded it.
-    pub uploaded_by: AgentId,
+    /// Who uploaded it; `None` for a visitor.
+    pub uploaded_by: Option<AgentId>,
 }
 
 /// A file that came in together with its message; its bytes, if they are kept, are in the blob store.
@@ -268,7 +268,7 @@ impl Tx {
             size: Set(Some(column_of(new.blob.size))),
             mime: Set(Some(new.mime.clone())),
             file_name: Set(new.file_name.clone()),
-            agent_id: Set(Some(new.uploaded_by.uuid())),
+            agent_id: Set(new.uploaded_by.map(AgentId::uuid)),
             message_id: Set(None),
             account_id: Set(None),
             source: Set(None),

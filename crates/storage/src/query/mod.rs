@@ -11,6 +11,7 @@ mod events;
 mod idempotency;
 mod journal;
 mod leases;
+mod mailboxes;
 mod people;
 mod provider_tokens;
 mod pull;
@@ -30,6 +31,7 @@ pub use idempotency::{Idempotency, IdempotencyKey, StoredAnswer};
 pub use journal::{CallOutcome, CallSource, JournalCall, Left, NewCall, StoredCall, Waiting};
 pub(crate) use journal::{CallRow, insert_calls};
 pub use leases::Lease;
+pub use mailboxes::{Mailbox, NewMail, StoredMail};
 pub(crate) use people::statement::run_of;
 #[allow(unused_imports, unreachable_pub, reason = "filled by its own files")]
 pub use people::*;

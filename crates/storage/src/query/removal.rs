@@ -54,6 +54,7 @@ impl Tx {
                               = '{}' WHERE workspace_id = $1 AND id = $2 AND removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM \
                               channel_accounts AS a WHERE a.workspace_id = $1 AND a.connection_id = $2 AND a.removed_at IS NULL)";
         const TOKENS: &str = "DELETE FROM provider_tokens WHERE workspace_id = $1 AND connection_id = $2";
+        const KEYS: &str = "DELETE FROM mailbox_keys WHERE workspace_id = $1 AND connection_id = $2";
         // Locked, so that no account is put onto it meanwhile.
         if !self.lock_connection(id).await? {
             return Ok(false);
@@ -64,6 +65,7 @@ impl Tx {
             return Ok(false);
         }
         self.conn.execute_raw(sql(&self.conn, TOKENS, ids())).await?;
+        self.conn.execute_raw(sql(&self.conn, KEYS, ids())).await?;
         Ok(true)
     }
 }

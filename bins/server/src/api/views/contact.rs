@@ -45,6 +45,8 @@ struct ProfileView {
     last_name: Option<String>,
     /// User name without the `@`.
     username: Option<String>,
+    /// The id by which the business's own systems know the person.
+    external_id: Option<String>,
     /// Email address.
     email: Option<String>,
     /// Phone number.
@@ -97,8 +99,9 @@ impl From<&StoredContact> for ContactView {
 
 impl From<&Profile> for ProfileView {
     fn from(profile: &Profile) -> Self {
-        let Profile { name, first_name, last_name, username, email, phone, language, picture_url } = profile.clone();
-        Self { name, first_name, last_name, username, email, phone, language, picture_url }
+        let Profile { name, first_name, last_name, username, external_id, email, phone, language, picture_url } =
+            profile.clone();
+        Self { name, first_name, last_name, username, external_id, email, phone, language, picture_url }
     }
 }
 
@@ -139,6 +142,9 @@ pub(crate) struct ContactFields {
     /// Family name.
     #[oai(validator(max_length = 200))]
     last_name: Option<String>,
+    /// The id by which the business's own systems know the person: they can be written to by it where a channel knows such ids.
+    #[oai(validator(max_length = 200))]
+    external_id: Option<String>,
     /// Email address.
     #[oai(validator(max_length = 254))]
     email: Option<String>,
@@ -152,7 +158,7 @@ pub(crate) struct ContactFields {
 
 impl From<ContactFields> for ContactPatch {
     fn from(fields: ContactFields) -> Self {
-        let ContactFields { display_name, first_name, last_name, email, phone, language } = fields;
-        Self { display_name, first_name, last_name, email, phone, language }
+        let ContactFields { display_name, first_name, last_name, external_id, email, phone, language } = fields;
+        Self { display_name, first_name, last_name, external_id, email, phone, language }
     }
 }

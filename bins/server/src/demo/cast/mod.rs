@@ -1,5 +1,6 @@
 //! Who is in the demo: one file a platform, with its account, its people and its scene of the story.
 
+mod email;
 mod http;
 mod instagram;
 mod line;
@@ -8,6 +9,7 @@ mod sms;
 mod telegram;
 mod tiktok;
 mod viber;
+mod webchat;
 mod wechat;
 mod whatsapp;
 
@@ -62,6 +64,8 @@ pub fn cast() -> Vec<&'static dyn Cast> {
         &instagram::Instagram,
         &sms::Sms,
         &wechat::WeChat,
+        &email::Email,
+        &webchat::Webchat,
     ];
     all
 }
@@ -92,6 +96,8 @@ pub enum Began {
     Wrote(&'static str, Duration),
     /// Did something else, so long ago.
     Did(fn() -> Act, Duration),
+    /// Nothing: our own systems know them by an id, and this was written to them.
+    Registered(&'static str),
 }
 
 /// What happened then.
@@ -105,4 +111,8 @@ pub enum Then {
     Snoozed,
     /// They did something after which nothing may be sent.
     Refuses(fn() -> Act),
+    /// An agent answered this, and then they did something.
+    Answered(&'static str, fn() -> Act),
+    /// They did something more.
+    Did(fn() -> Act),
 }

@@ -8,8 +8,8 @@ use serde_json::json;
 use transom_channel::conformance::SampleFiles;
 use transom_channel::http::HttpClient;
 use transom_channel::{
-    Channel, MediaBytes, MediaError, MediaPort, NoTokens, OutboundPart, Platform, Ports, RawInbound, SettingValues,
-    subject_of,
+    Channel, MediaBytes, MediaError, MediaPort, NoMailbox, NoTokens, OutboundPart, Platform, Ports, RawInbound,
+    SettingValues, subject_of,
 };
 use transom_domain::{
     Address, AttachmentId, ChannelAccountId, ContactId, Content, Identity, IdentityId, PartId, SettableClock, UuidV7,
@@ -68,6 +68,7 @@ impl World {
             http: HttpClient::with_total_timeout(patience).unwrap(),
             media: Arc::new(PublicFiles),
             tokens: Arc::new(NoTokens),
+            mailbox: Arc::new(NoMailbox),
             endpoints: Arc::new([("line".to_owned(), format!("{}/line", sandbox.base_url()).parse().unwrap())].into()),
         };
         let settings = SettingValues::default()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use transom_channel::conformance::SampleFiles;
 use transom_channel::http::HttpClient;
-use transom_channel::{Channel, NoTokens, OutboundPart, Platform, Ports, SettingValues, subject_of};
+use transom_channel::{Channel, NoMailbox, NoTokens, OutboundPart, Platform, Ports, SettingValues, subject_of};
 use transom_domain::{
     Address, ChannelAccountId, ContactId, Content, Identity, IdentityId, PartId, SettableClock, UuidV7,
 };
@@ -65,6 +65,7 @@ impl World {
             http: HttpClient::with_total_timeout(patience).unwrap(),
             media: Arc::new(SampleFiles),
             tokens: Arc::new(NoTokens),
+            mailbox: Arc::new(NoMailbox),
             endpoints: Arc::new(
                 [("telegram".to_owned(), format!("{}/telegram", sandbox.base_url()).parse().unwrap())].into(),
             ),

@@ -88,8 +88,8 @@ impl Reader {
         statement
     }
 
-    /// The message that the next one of ours answers: the customer's last one, else the last that was written at all. What
-    /// never reached the platform doesn't count.
+    /// The message that the next one of ours answers: the last that the customer wrote, not a machine of theirs, else the last
+    /// one at all. What never reached the platform doesn't count.
     pub async fn last_to_answer(&self, conversation: ConversationId) -> Result<Option<StoredMessage>, StorageError> {
         for by_customer in [true, false] {
             let found = self.stored_messages(self.select_last_to_answer(conversation, by_customer)?).await?.pop();
@@ -109,7 +109,9 @@ impl Reader {
         statement.with(" AND m.conversation_id = ", conversation.uuid()).push(" AND m.kind = 'reply'");
         if by_customer {
             let customer = to_json(&Author::Actor(Actor::Customer))?;
-            statement.with(" AND m.direction = 'inbound' AND m.author = ", customer);
+            statement
+                .with(" AND m.direction = 'inbound' AND m.author = ", customer)
+                .push(" AND m.extra ->> 'automatic' IS NULL");
         } else {
             statement.push(&format!(" AND (m.state IS NULL OR {})", reached("m")));
         }

@@ -251,6 +251,17 @@ impl Reader {
         self.conversation_or_alias(id.uuid(), false).await
     }
 
+    /// The identity's conversation of that thread.
+    pub async fn conversation_of(
+        &self,
+        identity: IdentityId,
+        thread: &str,
+    ) -> Result<Option<StoredConversation>, StorageError> {
+        let mut statement = self.select_conversations();
+        statement.with(" AND c.identity_id = ", identity.uuid()).with(" AND c.thread = ", thread);
+        self.one_conversation(statement, false).await
+    }
+
     /// Another conversation of the contact, over any account, that is open or snoozed: the newest.
     pub async fn other_active_conversation(
         &self,

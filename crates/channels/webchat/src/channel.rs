@@ -1,0 +1,85 @@
+//! A connected widget.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use transom_channel::{
+    AccountInfo, Answer, Capabilities, Channel, Inbound, MailboxError, MailboxEvent, MailboxPort, OutboundPart,
+    ParseError, PlannedPart, Ports, RawInbound, Receipt, SendError, Unsendable, VerifyError, WebhookCall,
+};
+use transom_domain::{Clock, Content};
+
+use crate::capabilities::capabilities;
+use crate::config::Config;
+use crate::visitor::{EXTERNAL_ID, Visitor};
+use crate::{error, inbound, outbound, signing};
+
+#[derive(Debug)]
+pub(crate) struct WebChat {
+    config: Config,
+    capabilities: Capabilities,
+    mailbox: Arc<dyn MailboxPort>,
+    clock: Arc<dyn Clock>,
+}
+
+impl WebChat {
+    pub(crate) fn new(config: Config, ports: &Ports) -> Self {
+        let (mailbox, clock) = (Arc::clone(&ports.mailbox), Arc::clone(&ports.clock));
+        Self { config, capabilities: capabilities(), mailbox, clock }
+    }
+}
+
+#[async_trait]
+impl Channel for WebChat {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn plan(&self, content: &Content) -> Result<Vec<PlannedPart>, Unsendable> {
+        outbound::plan(content, &self.capabilities)
+    }
+
+    async fn send(&self, part: &OutboundPart) -> Result<Receipt, SendError> {
+        let planned = self.plan(part.content()).map_err(|refused| error::invalid(refused.code()))?;
+        let [_] = planned.as_slice() else { return Err(error::invalid("more than one message")) };
+        let visitor = Visitor::of(part.to()).ok_or_else(error::unreachable)?;
+        let frame = outbound::event(part, &visitor, self.clock.now());
+        let data = frame.and_then(|frame| serde_json::to_value(frame).ok());
+        let id = outbound::message_id(part.id());
+        let event = MailboxEvent { key: id.clone(), data: data.ok_or_else(|| error::invalid("not a part of a plan"))? };
+        let mailbox = visitor.mailbox(&self.config.widget);
+        self.mailbox.append(&mailbox, vec![event]).await.map_err(error::of_mailbox)?;
+        Ok(Receipt::with_id(id))
+    }
+
+    fn verify(&self, call: &WebhookCall<'_>) -> Result<Answer, VerifyError> {
+        signing::verify(&self.config.event_secrets, call)?;
+        Ok(Answer::accepted())
+    }
+
+    fn parse(&self, raw: &RawInbound) -> Result<Vec<Inbound>, ParseError> {
+        inbound::parse(raw)
+    }
+
+    fn external_key(&self) -> Option<String> {
+        Some(self.config.widget.clone())
+    }
+
+    /// The business vouches for an id of its own: the site has registered the visitor (policy `webchat`, kind `follow`).
+    fn opens_by_starting(&self, address_kind: &str) -> &'static [&'static str] {
+        if address_kind == EXTERNAL_ID { &["follow"] } else { &[] }
+    }
+
+    /// There are no credentials to check: only a connection that is gone takes nothing.
+    async fn check(&self) -> Result<AccountInfo, SendError> {
+        match self.mailbox.read_after(&format!("{}/", self.config.widget), 0, 0).await {
+            Err(closed @ MailboxError::Closed) => Err(error::of_mailbox(closed)),
+            Ok(_) | Err(_) => Ok(AccountInfo {
+                name: self.config.title.clone(),
+                external_key: Some(self.config.widget.clone()),
+                limits: Vec::new(),
+                at: Some(self.clock.now()),
+            }),
+        }
+    }
+}
