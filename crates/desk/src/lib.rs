@@ -21,6 +21,7 @@ mod evidence;
 mod house;
 pub mod housekeeping;
 mod idempotency;
+mod letter;
 mod may_send;
 pub mod messages;
 mod note;

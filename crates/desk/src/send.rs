@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
-use transom_channel::{Channel, ContactField, PlannedPart};
+use transom_channel::{Channel, ContactField, Patience, PlannedPart};
 use transom_domain::{
     Actor, Address, Attachment, Author, Body, ChannelAccount, ChannelAccountId, Choices, ContactCard, ContactId,
     Content, Conversation, ConversationId, DeliveryState, Direction, EpisodeId, Identity, IdentityId, Location,
@@ -25,17 +25,23 @@ use crate::may_send::{Verdict, ask_for, may_send, sender_of};
 use crate::outbound::{self, Person};
 use crate::quota::reservations;
 use crate::situation::{Situation, wires};
-use crate::{Desk, DeskError, attachments};
+use crate::{Desk, DeskError, attachments, letter};
 
 /// After this long a person's reply is no longer worth sending (reliability.md 7).
-const REPLY_EXPIRES_AFTER: Duration = Duration::hours(4);
+pub(crate) const fn worth_sending_for(patience: Patience) -> Duration {
+    match patience {
+        Patience::Prompt => Duration::hours(4),
+        Patience::Postal => Duration::hours(72),
+    }
+}
 
 /// Where a message goes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {
     /// Into a conversation that is there.
     Conversation(ConversationId),
-    /// To a contact, over a channel account of the sender's choice.
+    /// To a contact, over a channel account of the sender's choice: into the conversation there, or, where there are threads,
+    /// into a new one.
     Contact {
         /// To whom.
         contact: ContactId,
@@ -67,8 +73,18 @@ pub struct Draft {
     pub location: Option<Location>,
     /// Contact cards.
     pub contacts: Vec<ContactCard>,
-    /// The message that this one quotes.
+    /// The message that this one quotes; for a letter the one that it answers, if not the customer's last.
     pub reply_to: Option<MessageId>,
+    /// Of a letter: its subject. Another one than the thread's stays in the conversation; mail programs may show it apart.
+    pub subject: Option<String>,
+    /// Of a letter: from which of the account's senders, if not the one that was written to.
+    pub from: Option<String>,
+    /// Of a letter: readers that everybody sees.
+    pub cc: Vec<String>,
+    /// Of a letter: readers that only we see.
+    pub bcc: Vec<String>,
+    /// Of a letter: the words as HTML, beside the text.
+    pub html: Option<String>,
     /// The platform's message tag, if the sender insists on one.
     pub message_tag: Option<String>,
     /// Tags for the conversation that this message opens.
@@ -173,10 +189,13 @@ pub(crate) struct Job {
 
 /// A message that is ready to be stored, and whether it may be sent.
 pub(crate) struct Ready {
+    id: MessageId,
     situation: Situation,
     stored: StoredConversation,
     contact_made: bool,
     content: Content,
+    /// The message that it quotes or answers.
+    answers: Option<MessageId>,
     ask: Ask,
     pub(crate) plan: Vec<PlannedPart>,
     pub(crate) cost: u32,
@@ -229,11 +248,15 @@ impl Job {
         if let Some(once) = &self.once {
             once.begin(tx, self.now).await?;
         }
-        let Ready { situation, stored, contact_made, content, ask, plan, verdict, .. } = self.ready(tx).await?;
+        let ready = self.ready(tx).await?;
+        let Ready { id, situation, stored, contact_made, content, answers, ask, plan, verdict, .. } = ready;
         let permit = verdict.into_permit()?;
         let tag = self.draft.message_tag.as_deref();
 
-        let message = self.message(&stored, content);
+        if stored.window.policy_version.is_empty() {
+            tx.save_window(situation.identity.id, &situation.columns(self.now)).await?;
+        }
+        let message = self.message(id, &stored, content);
         let record = permit.record();
         let extra = json!({ "ask": { "sender": ask.sender(), "tag": tag } });
         tx.insert_message(
@@ -242,7 +265,7 @@ impl Job {
                 account: self.account.id,
                 identity: situation.identity.id,
                 provider_id: None,
-                reply_to: self.draft.reply_to,
+                reply_to: answers,
                 payload: None,
                 permit: Some(record.clone()),
                 extra,
@@ -288,9 +311,11 @@ impl Job {
 
     /// Everything up to the verdict; nothing of the message is stored.
     pub(crate) async fn ready(&self, tx: &Tx) -> Result<Ready, DeskError> {
-        let Thread { identity, stored, contact_made } = self.open_thread(tx).await?;
-        let content = self.content(tx, &stored).await?;
+        let id = MessageId::new(self.desk.ids());
+        let Thread { identity, stored, contact_made } = self.open_thread(tx, id).await?;
+        let (mut content, answers) = self.content(tx, &stored, &identity).await?;
         let plan = self.channel.plan(&content)?;
+        keep_as_planned(&mut content, &plan);
         let cost = plan.iter().map(|part| part.cost).fold(0, u32::saturating_add);
 
         let wires = (self.account.clone(), self.channel.clone(), self.policy.clone());
@@ -299,12 +324,14 @@ impl Job {
         let ask = ask_for(sender_of(self.caller.agent.role), &content, cost)?;
         let tag = self.draft.message_tag.as_deref();
         let verdict = may_send(&situation, &house, ask, &content, tag, self.now);
-        Ok(Ready { situation, stored, contact_made, content, ask, plan, cost, verdict })
+        Ok(Ready { id, situation, stored, contact_made, content, answers, ask, plan, cost, verdict })
     }
 
     /// Locks the identity, then its conversation, and makes what is missing.
-    async fn open_thread(&self, tx: &Tx) -> Result<Thread, DeskError> {
+    async fn open_thread(&self, tx: &Tx, id: MessageId) -> Result<Thread, DeskError> {
         let there = |identity, stored| Thread { identity, stored, contact_made: false };
+        // Answers are matched by what they answer: the thread's own name has only to be like no other.
+        let thread = if self.channel.capabilities().threads { id.to_string() } else { String::new() };
         match &self.to {
             To::Conversation { id, identity } => {
                 let identity =
@@ -314,7 +341,7 @@ impl Job {
             }
             To::Identity { id, contact } => {
                 let identity = tx.lock_identity(*id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
-                let stored = self.conversation_of(tx, &identity, *contact).await?;
+                let stored = self.conversation_of(tx, &identity, *contact, &thread).await?;
                 Ok(there(identity, stored))
             }
             To::Stranger { contact, profile } => {
@@ -330,7 +357,7 @@ impl Job {
                 if met.new_identity {
                     self.keep_blocked(tx, &met.identity, met.contact).await?;
                 }
-                let stored = self.conversation_of(tx, &met.identity, met.contact).await?;
+                let stored = self.conversation_of(tx, &met.identity, met.contact, &thread).await?;
                 Ok(there(met.identity, stored))
             }
             To::Person(person) => {
@@ -339,7 +366,7 @@ impl Job {
                 if reached.new_here && !reached.made {
                     self.keep_blocked(tx, &reached.identity, reached.contact).await?;
                 }
-                let stored = self.conversation_of(tx, &reached.identity, reached.contact).await?;
+                let stored = self.conversation_of(tx, &reached.identity, reached.contact, &thread).await?;
                 Ok(Thread { contact_made: reached.made, ..there(reached.identity, stored) })
             }
         }
@@ -361,14 +388,15 @@ impl Job {
         tx: &Tx,
         identity: &Identity,
         contact: ContactId,
+        thread: &str,
     ) -> Result<StoredConversation, DeskError> {
-        if let Some(stored) = tx.lock_conversation_of(identity.id, "").await? {
+        if let Some(stored) = tx.lock_conversation_of(identity.id, thread).await? {
             return Ok(stored);
         }
         let fresh = Conversation {
             id: ConversationId::new(self.desk.ids()),
             identity: identity.id,
-            thread: String::new(),
+            thread: thread.to_owned(),
             // A conversation begins closed: what opens it makes its first episode.
             status: Status::Closed,
             assignment: transom_domain::Assignment::NONE,
@@ -377,7 +405,7 @@ impl Job {
             status_since: self.now,
         };
         tx.insert_conversation(&fresh, contact, self.account.id, self.now).await?;
-        tx.lock_conversation_of(identity.id, "").await?.ok_or(DeskError::NotFound { what: "conversation" })
+        tx.lock_conversation_of(identity.id, thread).await?.ok_or(DeskError::NotFound { what: "conversation" })
     }
 
     /// The address under which a person can be written to who never wrote.
@@ -386,6 +414,10 @@ impl Job {
         let mut wanted = Vec::new();
         for (rule, field) in rules.filter_map(|rule| Some((rule, rule.from?))) {
             match field.of(profile) {
+                // However it is written, it is one mailbox.
+                Some(value) if field == ContactField::Email => {
+                    return Ok(Address::new(rule.kind, value.to_lowercase()));
+                }
                 Some(value) => return Ok(Address::new(rule.kind, value)),
                 None => wanted.push(field),
             }
@@ -401,8 +433,19 @@ impl Job {
         ))
     }
 
-    async fn content(&self, tx: &Tx, stored: &StoredConversation) -> Result<Content, DeskError> {
+    /// What it says, and the message that it answers or quotes.
+    async fn content(
+        &self,
+        tx: &Tx,
+        stored: &StoredConversation,
+        identity: &Identity,
+    ) -> Result<(Content, Option<MessageId>), DeskError> {
         let draft = &self.draft;
+        let (letters, of_letters) = (self.channel.capabilities().threads, letter::field_of(draft));
+        if let Some(field) = of_letters.filter(|_| !letters) {
+            let detail = format!("this channel carries no letters: leave `{field}` out");
+            return Err(DeskError::invalid("no_letters", field, detail));
+        }
         // What is named must be there, whatever else is wrong with the message.
         let mut attachments = draft.attachments.clone();
         attachments::resolve(tx, &mut attachments).await?;
@@ -422,6 +465,11 @@ impl Job {
             (None, Some(choices), None, true) => Body::Choices(choices.clone()),
             (None, None, Some(place), true) => Body::Location(place.clone()),
             (None, None, None, false) => Body::Contacts { contacts: draft.contacts.clone() },
+            (None, None, None, true) if letters => {
+                let place = (stored, identity);
+                let letter = letter::compose(tx, self.channel.as_ref(), place, draft, attachments).await?;
+                return Ok((letter.content, letter.answers));
+            }
             (None, None, None, true) => Body::Text { text: draft.text.clone().unwrap_or_default(), attachments },
             _ => {
                 return Err(DeskError::invalid(
@@ -431,11 +479,15 @@ impl Job {
                 ));
             }
         };
+        if let Some(field) = of_letters {
+            let detail = format!("only text and attachments make a letter: leave `{field}` out, or the rest");
+            return Err(DeskError::invalid("content_ambiguous", field, detail));
+        }
         let reply_to = match draft.reply_to {
             None => None,
             Some(id) => Some(quoted_provider_id(tx, stored, id).await?),
         };
-        Ok(Content { body, reply_to })
+        Ok((Content { body, reply_to }, draft.reply_to))
     }
 
     async fn fill(&self, tx: &Tx, choice: &TemplateChoice) -> Result<transom_domain::TemplateMessage, DeskError> {
@@ -484,9 +536,9 @@ impl Job {
         }
     }
 
-    fn message(&self, stored: &StoredConversation, content: Content) -> Message {
+    fn message(&self, id: MessageId, stored: &StoredConversation, content: Content) -> Message {
         Message {
-            id: MessageId::new(self.desk.ids()),
+            id,
             conversation: stored.conversation.id,
             kind: MessageKind::Reply,
             direction: Direction::Outbound,
@@ -504,7 +556,7 @@ impl Job {
         parts: &[Part],
         permit: &Permit,
     ) -> Vec<NewOutbox> {
-        let latest = self.now.saturating_add(REPLY_EXPIRES_AFTER);
+        let latest = self.now.saturating_add(worth_sending_for(self.channel.patience()));
         let expires_at = permit.send_before().map_or(latest, |end| end.min(latest));
         let row = |part: &Part| NewOutbox {
             part: part.id,
@@ -552,13 +604,26 @@ impl Job {
     }
 }
 
+/// Keeps what goes out where the channel changed it: harmless HTML, and copies without our own addresses.
+fn keep_as_planned(content: &mut Content, plan: &[PlannedPart]) {
+    let planned = plan.first().map(|part| &part.content.body);
+    if let (Body::Mail(mail), Some(Body::Mail(planned))) = (&mut content.body, planned) {
+        mail.html.clone_from(&planned.html);
+        mail.cc.clone_from(&planned.cc);
+    }
+}
+
 /// The first line of a message, for lists.
 pub(crate) fn preview(content: &Content) -> String {
     content.preview().chars().take(160).collect()
 }
 
 /// The platform's id of a message of the same conversation, for quoting it.
-async fn quoted_provider_id(tx: &Tx, stored: &StoredConversation, id: MessageId) -> Result<String, DeskError> {
+pub(crate) async fn quoted_provider_id(
+    tx: &Tx,
+    stored: &StoredConversation,
+    id: MessageId,
+) -> Result<String, DeskError> {
     let quoted = tx.message(id).await?.ok_or(DeskError::NotFound { what: "message to quote" })?;
     if quoted.message.conversation != stored.conversation.id {
         let detail = "the message to quote belongs to another conversation";

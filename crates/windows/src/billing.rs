@@ -4,6 +4,7 @@ use crate::facts::Facts;
 use crate::grant::Grant;
 use crate::permit::{Permit, Spend, period};
 use crate::policy::{Policy, positions};
+use crate::room::Meter;
 
 /// What changes in the ledger when the platform counted a message by another grant than the one it was sent by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,16 +48,18 @@ impl Policy {
         if sent_by == counted_by {
             return None;
         }
-        let limits = &facts.at_home(self).ledger.limits;
+        let facts = facts.at_home(self);
         let spends = |of: &Grant, but: &Grant| {
             let own = positions(of.spends & !but.spends).filter_map(|position| {
                 let quota = rules.quotas.get(position)?;
+                let meter = Meter { facts, position, quota, grant: of, opened: None };
                 Some(Spend {
                     quota: quota.name.to_string(),
                     scope: quota.scope,
                     period: period(quota, permit.decided())?,
+                    used: meter.used(permit.decided()),
                     cost: permit.cost(),
-                    limit: limits.get(position).copied().flatten(),
+                    limit: meter.limit(),
                 })
             });
             own.collect::<Vec<_>>()

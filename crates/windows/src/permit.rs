@@ -48,6 +48,7 @@ pub struct Permit {
 #[derive(Debug, Clone, Copy)]
 struct Taking {
     quota: usize,
+    used: u32,
     cost: u32,
     limit: Option<u32>,
 }
@@ -62,6 +63,8 @@ pub struct Spend {
     /// Names the stretch in which it is counted: `2026-11`, `2026-11-20`, `rolling`, or the opening, such as
     /// `since 2026-11-20T10:00:00Z` or `ref 4711`.
     pub period: String,
+    /// How much was taken before it, by what the decision was made from.
+    pub used: u32,
     /// How much it takes.
     pub cost: u32,
     /// The limit, where there is one.
@@ -108,7 +111,7 @@ impl Permit {
         let Case { policy, facts, ask, now, position, opened, .. } = *case;
         let spends = positions(held.counted).filter_map(|quota| {
             let meter = case.meter(quota, opened)?;
-            Some(Taking { quota, cost: meter.counted(ask.costs()), limit: meter.limit() })
+            Some(Taking { quota, used: meter.used(now), cost: meter.counted(ask.costs()), limit: meter.limit() })
         });
         Self {
             policy: policy.clone(),
@@ -134,6 +137,7 @@ impl Permit {
                     Per::Opening => self.opening(),
                     _ => "rolling".to_owned(),
                 }),
+                used: taking.used,
                 cost: taking.cost,
                 limit: taking.limit,
             })

@@ -34,6 +34,7 @@ pub const OPERATIONS: &[Row] = &[
     ("getChannel", Some(Action::ReadChannels)),
     ("changeChannel", Some(Action::ManageChannels)),
     ("removeChannel", Some(Action::ManageChannels)),
+    ("listSenders", Some(Action::ReadChannels)),
     ("listTemplates", Some(Action::ReadChannels)),
     ("syncTemplates", Some(Action::SyncTemplates)),
     ("listContacts", Some(Action::ReadContacts)),
