@@ -51,16 +51,12 @@ impl Site {
         let server = Server::start(config(&folder, database), Arc::new(SystemClock)).await.unwrap();
         let (caller, token) = workspaces::create(server.desk(), "Acme", "Ada").await.unwrap();
         let token = token.expose_secret().to_owned();
-        let mut settings: BTreeMap<String, SecretString> = [
-            ("widget_id", "wgt_1"),
-            ("event_secret", EVENT_SECRET),
-            ("origins", ORIGIN),
-            ("identity_secrets", SECRET),
-        ]
-        .into_iter()
-        .chain(more.iter().copied())
-        .map(|(name, value)| (name.to_owned(), SecretString::from(value)))
-        .collect();
+        let mut settings: BTreeMap<String, SecretString> =
+            [("widget_id", "wgt_1"), ("event_secret", EVENT_SECRET), ("origins", ORIGIN), ("identity_secrets", SECRET)]
+                .into_iter()
+                .chain(more.iter().copied())
+                .map(|(name, value)| (name.to_owned(), SecretString::from(value)))
+                .collect();
         settings.retain(|_, value| !value.expose_secret().is_empty());
         let new = NewChannel {
             platform: "webchat".into(),
