@@ -1,5 +1,8 @@
 //! What the end-to-end tests share: a world of service and sandbox on either database, and patience.
 
+pub mod browser;
+pub mod site;
+
 use std::time::Duration;
 
 use serde_json::Value;

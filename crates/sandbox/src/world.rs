@@ -180,6 +180,8 @@ pub(crate) struct World {
     pub(crate) deliveries: Deliveries,
     pub(crate) files: Files,
     pub(crate) shelves: Shelves,
+    /// What customers do over lines of their own, and the service has not answered yet.
+    pub(crate) under_way: usize,
     agenda: BTreeMap<(Instant, u64), Job>,
     agenda_bell: std::sync::Arc<tokio::sync::Notify>,
 }
@@ -204,6 +206,7 @@ impl World {
             deliveries: Deliveries::default(),
             files: Files::default(),
             shelves: Shelves::default(),
+            under_way: 0,
             agenda: BTreeMap::new(),
             agenda_bell,
         }
@@ -298,6 +301,6 @@ impl World {
     pub(crate) fn is_idle(&self) -> bool {
         let quiet =
             |account: &Account| account.queue.held || account.webhook_url.is_none() || account.queue.waiting.is_empty();
-        self.agenda.is_empty() && self.accounts.values().all(quiet)
+        self.agenda.is_empty() && self.under_way == 0 && self.accounts.values().all(quiet)
     }
 }

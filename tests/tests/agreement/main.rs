@@ -23,6 +23,7 @@ mod sms;
 mod telegram;
 mod tiktok;
 mod viber;
+mod webchat;
 mod wechat;
 mod whatsapp;
 

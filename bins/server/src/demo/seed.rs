@@ -1,5 +1,6 @@
 //! Contacts in every interesting state.
 
+use serde_json::json;
 use time::Duration;
 use transom_desk::contacts;
 use transom_desk::status::{NewStatus, set_status};
@@ -53,6 +54,7 @@ pub async fn enter(world: &World, platform: &'static str, role: &Role) -> Result
         Began::Never => (only_a_number(world, role).await?, None),
         Began::Wrote(text, ago) => began(world, platform, role, Act::Text { text: text.to_owned() }, ago).await?,
         Began::Did(act, ago) => began(world, platform, role, act(), ago).await?,
+        Began::Registered(text) => registered(world, platform, role, text).await?,
     };
     if let Some(conversation) = conversation {
         then(world, platform, role, conversation).await?;
@@ -95,6 +97,24 @@ async fn only_a_number(world: &World, role: &Role) -> Result<ContactId, Trouble>
     Ok(contacts::add(world.desk(), &world.caller, new, None).await.map_err(Trouble::new)?.contact.id)
 }
 
+/// The customer's id is the one that our own systems know them by; an agent writes first.
+async fn registered(
+    world: &World,
+    platform: &str,
+    role: &Role,
+    text: &str,
+) -> Result<(ContactId, Option<ConversationId>), Trouble> {
+    let external_id = Some(role.customer.to_owned());
+    let profile = Profile { external_id, ..Profile::default() };
+    let new = contacts::NewContact { display_name: Some(role.name.to_owned()), profile };
+    let contact = contacts::add(world.desk(), &world.caller, new, None).await.map_err(Trouble::new)?.contact.id;
+    let channel = world.account(platform)?.ours.id;
+    let message = json!({ "channel": channel, "text": text });
+    world.api()?.post(&format!("/contacts/{contact}/messages"), message).await?.expect(202)?;
+    let (_, conversation) = world.conversation_with(platform, role.name).await?;
+    Ok((contact, Some(conversation)))
+}
+
 async fn then(world: &World, platform: &str, role: &Role, conversation: ConversationId) -> Result<(), Trouble> {
     let status = match role.then {
         Then::Nothing => return Ok(()),
@@ -104,6 +124,11 @@ async fn then(world: &World, platform: &str, role: &Role, conversation: Conversa
             let account = world.account(platform)?;
             world.control().act(&account.at_sandbox, role.customer, act()).map_err(Trouble::new)?;
             return world.until("nothing may be sent", || is_refused(world, conversation)).await;
+        }
+        Then::Did(act) => {
+            let account = world.account(platform)?;
+            world.control().act(&account.at_sandbox, role.customer, act()).map_err(Trouble::new)?;
+            return Ok(());
         }
     };
     set_status(world.desk(), &world.caller, conversation, status, None).await.map_err(Trouble::new)?;

@@ -151,10 +151,10 @@ impl World {
     /// [`Trouble`] if it does not come.
     pub async fn conversation_with(&self, platform: &str, name: &str) -> Result<(ContactId, ConversationId), Trouble> {
         let account = self.account(platform)?.ours.id;
-        // Some platforms tell no names: then it is the address.
-        let customer = self.control().customers().into_iter().find(|customer| customer.name == name);
-        let address = customer.and_then(|customer| customer.addresses.get(platform).cloned());
         self.until(&format!("{name}'s message arrives"), || async {
+            // Some platforms tell no names: then it is the address, which some give when the customer comes.
+            let customer = self.control().customers().into_iter().find(|customer| customer.name == name);
+            let address = customer.and_then(|customer| customer.addresses.get(platform).cloned());
             let reader = self.desk().storage().reader(&self.caller.scope);
             let query = transom_storage::ConversationQuery {
                 accounts: vec![account],

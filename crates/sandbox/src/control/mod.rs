@@ -82,6 +82,9 @@ impl Control {
             id
         };
         self.shared.spawn(webhooks::deliver(Arc::clone(&self.shared), id.clone()));
+        if let Some(company) = personality.accompany(Arc::clone(&self.shared), id.clone()) {
+            self.shared.spawn(company);
+        }
         self.account(&id)
     }
 

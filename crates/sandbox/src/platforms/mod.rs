@@ -11,13 +11,17 @@ pub mod sms;
 pub mod telegram;
 pub mod tiktok;
 pub mod viber;
+pub mod webchat;
 pub mod wechat;
 pub mod whatsapp;
 
 pub(crate) mod kit;
 mod pages;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -46,6 +50,7 @@ pub(crate) fn all() -> Vec<Box<dyn Personality>> {
         Box::new(wechat::WeChat),
         Box::new(messenger::personality()),
         Box::new(instagram::personality()),
+        Box::new(webchat::Webchat),
     ];
     all
 }
@@ -129,6 +134,11 @@ pub(crate) trait Personality: Send + Sync + 'static {
     /// The same with its proof, where that stands in the address, or where the body is encrypted.
     fn seal(&self, _world: &mut World, _account: &Account, wire: Wire, _url: &str, _badly: bool) -> Wire {
         wire
+    }
+
+    /// What this side does by itself for as long as an account exists, where customers call the service.
+    fn accompany(&self, _shared: Arc<Shared>, _account: String) -> Option<BoxFuture<'static, ()>> {
+        None
     }
 
     /// A control verb of this platform alone.

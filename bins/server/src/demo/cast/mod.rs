@@ -8,6 +8,7 @@ mod sms;
 mod telegram;
 mod tiktok;
 mod viber;
+mod webchat;
 mod wechat;
 mod whatsapp;
 
@@ -62,6 +63,7 @@ pub fn cast() -> Vec<&'static dyn Cast> {
         &instagram::Instagram,
         &sms::Sms,
         &wechat::WeChat,
+        &webchat::Webchat,
     ];
     all
 }
@@ -92,6 +94,8 @@ pub enum Began {
     Wrote(&'static str, Duration),
     /// Did something else, so long ago.
     Did(fn() -> Act, Duration),
+    /// Nothing: our own systems know them by an id, and this was written to them.
+    Registered(&'static str),
 }
 
 /// What happened then.
@@ -105,4 +109,6 @@ pub enum Then {
     Snoozed,
     /// They did something after which nothing may be sent.
     Refuses(fn() -> Act),
+    /// They did something more.
+    Did(fn() -> Act),
 }

@@ -1,0 +1,15 @@
+'use strict';
+const asked = new URLSearchParams(location.search);
+document.documentElement.lang = asked.get('lang') || 'en';
+window.told = [];
+addEventListener('securitypolicyviolation', (event) => told.push(`${event.violatedDirective} ${event.blockedURI}`));
+addEventListener('transom:identity_invalid', () => told.push('identity_invalid'));
+if (asked.get('line') === 'stream') window.WebSocket = undefined;
+window.Transom = function () { (Transom.q = Transom.q || []).push(arguments); };
+if (asked.get('as')) Transom('identify', { external_id: asked.get('as'), user_hash: asked.get('proof'), name: asked.get('name') });
+const script = document.createElement('script');
+script.async = true;
+script.src = 'SERVICE/widget/v1/widget.js';
+script.dataset.widget = 'KEY';
+for (const name of ['locale', 'position', 'color']) if (asked.get(name)) script.dataset[name] = asked.get(name);
+document.head.append(script);
