@@ -11,7 +11,7 @@ use transom_channel::{Ports, SettingValues};
 use transom_domain::{Address, ChannelAccountId, ContactId, Identity, IdentityId, UuidV7};
 use transom_webchat::WebChat;
 
-use crate::mailboxes::{GONE, Mailboxes};
+use crate::mailboxes::{Behind, GONE, Mailboxes};
 
 const SECRET: &str = "an-event-secret-of-the-shop";
 
@@ -51,7 +51,7 @@ async fn harness() -> Harness {
             unknown: unknown(),
             states_retry_after: true,
         },
-        double: Arc::new(mailboxes),
+        double: Arc::new(Behind(mailboxes)),
     }
 }
 
