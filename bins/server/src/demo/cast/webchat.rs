@@ -122,8 +122,10 @@ impl Cast for Webchat {
         until(world, &vera, "her message arrives", "free_form").await?;
         let sent = vera.post("messages", json!({ "type": "reply", "text": "We do." })).await?.expect(202)?;
         vera.in_ledger("the answer is on her screen", |send| send.text == "We do.").await?;
+        let sent = sent.text("/id").unwrap_or_default();
+        vera.wait_state(sent, &["delivered"]).await?;
         vera.does(Act::Read)?;
-        vera.wait_state(sent.text("/id").unwrap_or_default(), &["read"]).await?;
+        vera.wait_state(sent, &["read"]).await?;
 
         heading("She closes the page, and a month goes by.");
         vera.does(leaves())?;
@@ -177,7 +179,7 @@ async fn invited(world: &World) -> Result<Scene<'_>, Trouble> {
         })
         .await?;
     let text = "Can we help you find something?";
-    let message = json!({ "channel": account.ours.id, "text": text });
+    let message = json!({ "channel": account.ours.id, "message": { "text": text } });
     api.post(&format!("/contacts/{contact}/messages"), message).await?.expect(202)?;
     let (_, conversation) = world.conversation_with("webchat", name).await?;
     let vera = Scene { world, api, control, at_sandbox, customer, conversation };
