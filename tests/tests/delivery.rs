@@ -272,3 +272,75 @@ both_databases! {
         scene.stage.strike().await;
     }
 }
+
+both_databases! {
+    /// the platform says how it counted each message, and the ledger follows, whoever sends at once.
+    async fn the_platforms_own_count_is_booked(db: TestDatabase) {
+        let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+        let account = stage.world.account("viber").unwrap().clone();
+        let control = stage.world.control();
+        let channel = format!("/channels/{}", account.ours.id);
+        let limited = json!({ "limits": { "monthly_free": 40 } });
+        stage.api.patch(&channel, limited).await.unwrap().expect(200).unwrap();
+        let sessions = |kind: &str| {
+            let settings = Some(json!({ "session": kind, "free_messages": 40 }));
+            control.patch_account(&account.at_sandbox, AccountPatch { settings, ..AccountPatch::default() }).unwrap();
+        };
+        let names: Vec<String> = (0..8).map(|n| format!("Person {n}")).collect();
+        for (n, name) in names.iter().enumerate() {
+            control.create_customer(NewCustomer::named(name, name, &format!("+49155501030{n:02}"))).unwrap();
+        }
+        let all_write = async || {
+            for name in &names {
+                control.writes(&account.at_sandbox, name, "hello").unwrap();
+            }
+            stage.quiet().await.unwrap();
+        };
+        all_write().await;
+        let mut conversations = Vec::new();
+        for name in &names {
+            conversations.push(stage.world.conversation_with("viber", name).await.unwrap().1);
+        }
+        // The second message, after 20 hours, prolongs a session only where sessions slide.
+        let later = async || {
+            stage.world.clock.advance(Duration::hours(20));
+            all_write().await;
+            stage.world.clock.advance(Duration::hours(6));
+        };
+        let answered = async |grant: &str| {
+            let sends = conversations.iter().map(async |conversation| {
+                let path = format!("/conversations/{conversation}/messages");
+                let sent = stage.api.post(&path, json!({ "text": "an answer" })).await.unwrap().expect(202).unwrap();
+                assert_eq!(sent.text("/permit/grant"), Some(grant), "{}", sent.body);
+                stage.settled(sent.text("/id").unwrap()).await.unwrap()
+            });
+            futures_util::future::join_all(sends).await
+        };
+        let left = async || {
+            let path = format!("/conversations/{}/window", conversations[0]);
+            let window = stage.api.get(&path).await.unwrap().expect(200).unwrap().body;
+            let permits = window["human"]["permits"].as_array().unwrap().clone();
+            permits.into_iter().find(|permit| permit["grant"] == "initiated").map(|permit| permit["remaining"].clone())
+        };
+
+        sessions("sliding");
+        later().await;
+        for message in answered("initiated").await {
+            assert_eq!(message["parts"][0]["attempts"][0]["billing"], "in session");
+        }
+        assert_eq!(left().await, Some(json!(40)), "none of the month's was used");
+
+        sessions("fixed");
+        stage.api.patch(&channel, json!({ "policy": "viber_sliding" })).await.unwrap().expect(200).unwrap();
+        stage.world.clock.advance(Duration::days(2));
+        all_write().await;
+        later().await;
+        for message in answered("session").await {
+            assert_eq!(message["parts"][0]["attempts"][0]["billing"], "out of session, free");
+        }
+        assert_eq!(left().await, Some(json!(32)), "each was one of the month's");
+        let seen = stage.platform_says(&account.at_sandbox, &names[0], &transom_sandbox::Ask::default()).unwrap();
+        assert_eq!(seen["quota"]["used"], 8, "{seen}");
+        stage.strike().await;
+    }
+}

@@ -226,3 +226,61 @@ both_databases! {
         stage.strike().await;
     }
 }
+
+both_databases! {
+    /// What a message would become is shown as it would be sent, and nothing of it is stored.
+    async fn a_preview_says_parts_cost_and_right_and_stores_nothing(db: TestDatabase) {
+        let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+        stage.world.add_templates().await.unwrap();
+        stage.world.control().create_customer(NewCustomer::named("nora", "Nora Lind", "+46700000007")).unwrap();
+        let contact = json!({ "display_name": "Nora Lind", "phone": "+46700000007" });
+        let contact = stage.api.post("/contacts", contact).await.unwrap().expect(201).unwrap();
+        let contact = format!("/contacts/{}", contact.text("/id").unwrap());
+        let over = |platform: &str, message: &Value| {
+            json!({ "channel": stage.world.account(platform).unwrap().ours.id, "message": message })
+        };
+        let previewed = async |platform: &str, message: Value| {
+            let path = format!("{contact}/messages/preview");
+            stage.api.post(&path, over(platform, &message)).await.unwrap().expect(200).unwrap().body
+        };
+
+        let plain = previewed("sms", json!({ "text": "a".repeat(161) })).await;
+        assert_eq!((&plain["allowed"], &plain["cost"]), (&json!(true), &json!(2)), "{plain}");
+        assert_eq!(plain["parts"][0]["note"], "2 segments in GSM-7, 161 of 306 units");
+        let wide = previewed("sms", json!({ "text": format!("{}—", "a".repeat(70)) })).await;
+        assert_eq!(wide["parts"][0]["note"], "2 segments in UCS-2, 71 of 134 units: `—` is not in GSM-7");
+        let words = previewed("whatsapp", json!({ "text": "Hello!" })).await;
+        assert_eq!((&words["allowed"], &words["code"]), (&json!(false), &json!("template_required")), "{words}");
+        assert!(words["permit"].is_null() && words["decision"]["refusals"][0]["because"].is_array(), "{words}");
+        let parameters = json!({ "body": ["Nora", "B-7"] });
+        let template =
+            previewed("whatsapp", json!({ "template": { "name": "order_update", "language": "en_US", "parameters": parameters } }))
+                .await;
+        assert_eq!((&template["allowed"], &template["permit"]["basis"]), (&json!(true), &json!("template")), "{template}");
+        let path = format!("{contact}/messages/preview");
+        for (platform, message, code) in [
+            ("sms", json!({ "text": "x".repeat(1_601) }), "text_too_long"),
+            ("telegram", json!({ "text": "Hello!" }), "cannot_start"),
+            ("sms", json!({ "type": "note", "text": "x" }), "invalid_value"),
+        ] {
+            let refused = stage.api.post(&path, over(platform, &message)).await.unwrap();
+            assert_eq!(refused.text("/code"), Some(code), "{}", refused.body);
+        }
+        assert_eq!(get(&stage.api, &contact).await["identities"], json!([]));
+        assert_eq!(get(&stage.api, "/conversations").await["items"], json!([]));
+
+        // What was shown is what is sent.
+        let text = json!({ "text": "я".repeat(71) });
+        let seen = previewed("sms", text.clone()).await;
+        let sent = stage.api.post(&format!("{contact}/messages"), over("sms", &text)).await.unwrap().expect(202).unwrap();
+        assert_eq!(sent.body["permit"]["grant"], seen["permit"]["grant"]);
+        let message = stage.settled(sent.text("/id").unwrap()).await.unwrap();
+        assert_eq!(message["parts"].as_array().unwrap().len(), seen["parts"].as_array().unwrap().len());
+        let conversation = sent.text("/conversation").unwrap().to_owned();
+        let path = format!("/conversations/{conversation}/messages");
+        let again = stage.api.post(&format!("{path}/preview"), text).await.unwrap().expect(200).unwrap().body;
+        assert_eq!((&again["cost"], &again["parts"]), (&seen["cost"], &seen["parts"]));
+        assert_eq!(get(&stage.api, &path).await["items"].as_array().unwrap().iter().filter(|m| m["type"] == "reply").count(), 1);
+        stage.strike().await;
+    }
+}

@@ -21,6 +21,7 @@ macro_rules! platforms {
 }
 
 platforms! {
+    "email" transom::email::Email;
     "http" transom::http::Http;
     "instagram" transom::instagram::Instagram;
     "line" transom::line::Line;

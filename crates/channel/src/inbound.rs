@@ -42,7 +42,8 @@ pub struct Inbound {
     pub event_key: String,
     /// When it happened, by the platform's clock; the time of receipt where the platform states none.
     pub at: OffsetDateTime,
-    /// Whom it is about: the customer, also for receipts and echoes; `None` where the account itself is meant.
+    /// Whom it is about: the customer, also for receipts and echoes; `None` where the account itself is meant. A receipt about
+    /// somebody in copy of a letter names that reader: it says nothing about the customer's own.
     pub person: Option<Person>,
     /// Rights that it gives us, by the kinds that policies know.
     pub openings: Vec<Opening>,

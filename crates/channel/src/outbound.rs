@@ -13,12 +13,21 @@ pub struct PlannedPart {
     pub content: Content,
     /// What it takes from a quota that counts requests.
     pub cost: u32,
+    /// How the platform counts or carries it, in words for the sender, where that is worth knowing before it leaves: the
+    /// segments of a text, say.
+    pub note: Option<String>,
 }
 
 impl PlannedPart {
     /// A part that counts as one.
     pub fn one(content: Content) -> Self {
-        Self { content, cost: 1 }
+        Self { content, cost: 1, note: None }
+    }
+
+    /// With what its sender should know of it.
+    #[must_use]
+    pub fn noted(self, note: impl Into<String>) -> Self {
+        Self { note: Some(note.into()), ..self }
     }
 }
 

@@ -3,8 +3,8 @@
 use serde_json::json;
 use time::OffsetDateTime;
 use transom_domain::{
-    Actor, Author, ContactId, Content, Conversation, Direction, EventId, Ids, Message, MessageId, MessageKind, Status,
-    Transition,
+    Actor, Author, ContactId, Content, Conversation, Direction, EventId, Ids, Message, MessageId, MessageKind, PartId,
+    Status, Transition,
 };
 use transom_storage::{EpisodeEnd, EpisodeStart, NewEvent, NewMessage, StoredConversation, Tx};
 
@@ -149,6 +149,22 @@ pub(crate) async fn tell(
 ) -> Result<(), DeskError> {
     let event = NewEvent { id: EventId::new(ids), kind: kind.to_owned(), conversation: None, contact, data, at };
     Ok(tx.emit(&event).await?)
+}
+
+/// Tells that further readers don't get a message, though the customer may: an event, and a line in the history.
+pub(crate) async fn reader_refused(
+    tx: &Tx,
+    ids: &dyn Ids,
+    stored: &StoredConversation,
+    (message, part): (MessageId, PartId),
+    readers: &serde_json::Value,
+    now: OffsetDateTime,
+) -> Result<(), DeskError> {
+    const KIND: &str = "message.reader_refused";
+    let data = json!({ "message": message, "part": part, "readers": readers });
+    let change = Change::new(&Actor::Platform, KIND, now).by_message(message);
+    tx.insert_message(&activity(ids, stored, KIND, &data, &change), now).await?;
+    emit(tx, ids, stored, KIND, data, now).await
 }
 
 /// A line in the conversation's history.

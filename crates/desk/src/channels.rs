@@ -7,8 +7,9 @@ use secrecy::SecretString;
 use serde_json::json;
 use time::OffsetDateTime;
 use transom_channel::{Platform, Ports, SettingValues};
-use transom_domain::{ChannelAccount, ChannelAccountId, Connection, ConnectionId, Template};
+use transom_domain::{ChannelAccount, ChannelAccountId, Connection, ConnectionId, SenderAddress, Template};
 use transom_storage::{SyncCounts, Tx};
+use transom_windows::{Policy, Quota};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::tell;
@@ -195,6 +196,11 @@ pub async fn change(
                 let known = tx.lock_account(id).await?.filter(|account| account.removed_at.is_none());
                 let account = patch.onto(known.ok_or(DeskError::NotFound { what: "channel" })?);
                 given.onto_connection(tx, account.connection, None, now).await?;
+                if patch.limits.is_some() {
+                    // A person's word counts from here on, also where it takes a limit away.
+                    let quotas = desk.policies().get(&account.policy).map(Policy::quotas).unwrap_or_default();
+                    tx.forget_limit_evidence(id, quotas.iter().map(Quota::name)).await?;
+                }
                 stored(&desk, &caller, tx, &given, account, now).await
             })
         })
@@ -289,6 +295,17 @@ pub async fn templates(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Re
     let reader = desk.reader(&caller.scope);
     present_account(&reader, id).await?;
     Ok(reader.templates(id).await?)
+}
+
+/// The addresses from which letters can be written over an account.
+///
+/// # Errors
+/// [`DeskError::NotFound`] for an unknown account.
+pub async fn senders(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Result<Vec<SenderAddress>, DeskError> {
+    authorise(caller, Action::ReadChannels)?;
+    present_account(&desk.reader(&caller.scope), id).await?;
+    let (_, channel) = desk.account(&caller.scope, id).await?;
+    Ok(channel.senders().to_vec())
 }
 
 fn known_policy(desk: &Desk, platform: &Arc<dyn Platform>, wished: Option<&str>) -> Result<String, DeskError> {

@@ -14,7 +14,7 @@ use crate::situation::{Situation, wires};
 use crate::{Desk, DeskError};
 
 /// A contact to add: an account is chosen when the first message is written.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct NewContact {
     /// The name that agents see.
     pub display_name: Option<String>,
@@ -237,7 +237,8 @@ fn somebody(contact: &Contact) -> Result<(), DeskError> {
     Ok(())
 }
 
-fn checked(profile: Profile) -> Result<Profile, DeskError> {
+/// A profile as it may be stored: without blanks, the number in E.164.
+pub(crate) fn checked(profile: Profile) -> Result<Profile, DeskError> {
     let said = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     let mut profile = Profile {
         name: said(profile.name),
@@ -253,19 +254,23 @@ fn checked(profile: Profile) -> Result<Profile, DeskError> {
     if let Some(phone) = &profile.phone {
         profile.phone = Some(e164(phone)?);
     }
-    if let Some(email) = &profile.email {
-        let (local, domain) = email.rsplit_once('@').unwrap_or_default();
-        let plain = !email.contains(|c: char| c.is_whitespace() || c.is_control());
-        if local.is_empty() || !domain.contains('.') || !plain {
-            let detail = format!("`{email}` is no email address");
-            return Err(DeskError::invalid("email_invalid", "email", detail));
-        }
-    }
+    profile.email.as_deref().map(email).transpose()?;
     Ok(profile)
 }
 
+/// Somebody at some domain.
+pub(crate) fn email(address: &str) -> Result<(), DeskError> {
+    let (local, domain) = address.rsplit_once('@').unwrap_or_default();
+    let plain = !address.contains(|c: char| c.is_whitespace() || c.is_control());
+    if local.is_empty() || !domain.contains('.') || !plain {
+        let detail = format!("`{address}` is no email address");
+        return Err(DeskError::invalid("email_invalid", "email", detail));
+    }
+    Ok(())
+}
+
 /// `+` and 7 to 15 digits, after the usual separators are taken away (ITU-T E.164).
-fn e164(phone: &str) -> Result<String, DeskError> {
+pub(crate) fn e164(phone: &str) -> Result<String, DeskError> {
     let bare: String = phone.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/')).collect();
     let digits = bare.strip_prefix('+').unwrap_or_default();
     let valid =

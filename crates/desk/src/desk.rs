@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::DeskError;
 use crate::attachments::Files;
 use crate::housekeeping::Retention;
+use crate::receive::Leftovers;
 use crate::registry::{LiveChannels, Registry};
 
 /// Everything a use case needs. Cheap to clone.
@@ -46,6 +47,7 @@ struct Inner {
     /// This process, as leases know it.
     owner: Uuid,
     work: Work,
+    leftovers: Leftovers,
 }
 
 /// Told when there is something to do, so that nobody has to wait for the next look.
@@ -84,7 +86,17 @@ impl Desk {
     ) -> Self {
         let owner = ports.ids.next();
         let channels = LiveChannels::new(registry, storage.clone(), files, ports);
-        Self { inner: Arc::new(Inner { config, storage, policies, channels, owner, work: Work::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                config,
+                storage,
+                policies,
+                channels,
+                owner,
+                work: Work::default(),
+                leftovers: Leftovers::default(),
+            }),
+        }
     }
 
     /// Where everything is kept.
@@ -131,6 +143,10 @@ impl Desk {
 
     pub(crate) fn require_files(&self) -> Result<&Files, DeskError> {
         self.files().ok_or_else(|| DeskError::conflict("no_file_store", "this service keeps no files"))
+    }
+
+    pub(crate) fn leftovers(&self) -> &Leftovers {
+        &self.inner.leftovers
     }
 
     pub(crate) fn owner(&self) -> Uuid {

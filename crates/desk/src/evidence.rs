@@ -1,25 +1,30 @@
-//! What a refusal proves, taken into facts, ledger and catalogue before anything is decided again.
+//! What a refusal proves, taken into facts and ledger before anything is decided again.
 
+use serde_json::json;
 use time::OffsetDateTime;
 use transom_channel::Evidence;
+use transom_domain::Ids;
 use transom_storage::Tx;
 use transom_windows::{Blocker, Event, PermitRecord, PlatformRefusal, Spend, What};
 
-use crate::DeskError;
 use crate::quota::scope_of;
 use crate::situation::Situation;
+use crate::{DeskError, changes};
 
 /// Records a proof. `permit` is the right by which the refused message went, `spends` what it took from the ledger where that
-/// is still known, `sent_at` when it went.
+/// is still known, `sent_at` when it went. Whether the account is another one now: what is kept of it in memory is outdated
+/// after the commit.
 pub(crate) async fn record(
     tx: &Tx,
+    ids: &dyn Ids,
     situation: &mut Situation,
     permit: Option<&PermitRecord>,
     spends: &[Spend],
     proof: &Evidence,
     sent_at: OffsetDateTime,
     now: OffsetDateTime,
-) -> Result<(), DeskError> {
+) -> Result<bool, DeskError> {
+    let mut learnt = false;
     let refused = |cause| {
         permit.map(|permit| What::Refused {
             grant: permit.grant.clone(),
@@ -35,6 +40,7 @@ pub(crate) async fn record(
             // The period's row counts as full, for everybody who shares it.
             for spend in spends.iter().filter(|spend| quota.as_deref() == Some(&*spend.quota)) {
                 tx.use_up(&scope_of(situation, spend.scope), &spend.quota, &spend.period, now).await?;
+                learnt |= learn_limit(tx, ids, situation, spend, now).await?;
             }
             quota.and_then(|quota| refused(PlatformRefusal::QuotaReached { quota }))
         }
@@ -51,7 +57,32 @@ pub(crate) async fn record(
     if let Some(what) = what {
         situation.apply(&Event { at: now, what });
     }
-    Ok(())
+    Ok(learnt)
+}
+
+/// The account's own limit, once two people were refused at the same count, where the policy lists that as possible.
+async fn learn_limit(
+    tx: &Tx,
+    ids: &dyn Ids,
+    situation: &Situation,
+    spend: &Spend,
+    now: OffsetDateTime,
+) -> Result<bool, DeskError> {
+    let Some(limit) = spend.used else { return Ok(false) };
+    let possible = situation.policy.quota(&spend.quota).is_some_and(|quota| quota.possible().contains(&limit));
+    let account = situation.account.id;
+    if !possible || !tx.note_limit_evidence(account, &spend.quota, situation.identity.id, limit, now).await? {
+        return Ok(false);
+    }
+    // Not the one that is kept in memory: what was changed meanwhile must stay.
+    let Some(mut account) = tx.lock_account(account).await? else { return Ok(false) };
+    if account.limits.insert(spend.quota.clone(), Some(limit)) == Some(Some(limit)) {
+        return Ok(false);
+    }
+    tx.put_account(&account, now).await?;
+    let data = json!({ "account": account.id, "quota": spend.quota, "limit": limit });
+    changes::tell(tx, ids, None, "channel.limit_learnt", data, now).await?;
+    Ok(true)
 }
 
 /// The quota that the grant spends, where the platform's code does not tell which.

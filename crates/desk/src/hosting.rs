@@ -11,9 +11,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method};
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
-use transom_channel::{
-    Acquaintance, Exchanged, Exchanger, Host, HostError, KeptFile, NewFile, Site,
-};
+use transom_channel::{Acquaintance, Exchanged, Exchanger, Host, HostError, KeptFile, NewFile, Site};
 use transom_domain::{
     Actor, Address, AttachmentId, Author, ChannelAccount, ChannelAccountId, Direction, Identity, MessageId, MessageKind,
 };
@@ -61,9 +59,13 @@ impl Hosting {
         let Some(platform) = desk.registry().get(platform) else { return Ok(None) };
         let reader = desk.reader(&scope);
         let usable = |found: &ChannelAccount| {
-            found.platform == platform.name() && found.enabled && found.suspended.is_none() && found.removed_at.is_none()
+            found.platform == platform.name()
+                && found.enabled
+                && found.suspended.is_none()
+                && found.removed_at.is_none()
         };
-        let mut accounts: Vec<ChannelAccount> = reader.accounts_of(connection).await?.into_iter().filter(usable).collect();
+        let mut accounts: Vec<ChannelAccount> =
+            reader.accounts_of(connection).await?.into_iter().filter(usable).collect();
         if let Some(account) = account {
             accounts.retain(|found| found.external_key == account);
         }
@@ -185,10 +187,8 @@ impl Host for Hosting {
         let (mut found, mut from) = (Vec::new(), before);
         // Notes and what never left are skipped: a page of them has to be followed by the next.
         while found.len() < usize::from(limit) {
-            let page = reader
-                .messages(conversation.conversation.id, from, u32::from(limit))
-                .await
-                .map_err(of_storage)?;
+            let page =
+                reader.messages(conversation.conversation.id, from, u32::from(limit)).await.map_err(of_storage)?;
             from = page.last().map(|stored| (stored.message.at, stored.message.id));
             let is_last = page.len() < usize::from(limit);
             for stored in page {
@@ -273,11 +273,9 @@ fn exchanged(stored: StoredMessage) -> Vec<Exchanged> {
         Direction::Internal => Vec::new(),
         Direction::Inbound => provider_id.map(|provider_id| one(provider_id, message.content)).into_iter().collect(),
         // The newest first, so the last part comes first. One that the platform never took has no name there.
-        Direction::Outbound => parts
-            .into_iter()
-            .rev()
-            .filter_map(|part| Some(one(part.part.provider_id?, part.part.content)))
-            .collect(),
+        Direction::Outbound => {
+            parts.into_iter().rev().filter_map(|part| Some(one(part.part.provider_id?, part.part.content))).collect()
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! Messages that need a person: unknown outcomes, retries, withdrawals.
 
 use serde_json::json;
-use time::Duration;
 use transom_domain::{Actor, DeliveryState, MessageId};
 use transom_storage::{Choice, StoredMessage, Tx};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes;
+use crate::send::worth_sending_for;
 use crate::{Desk, DeskError};
 
 /// What to do with a message whose outcome nobody knows, or that did not go out.
@@ -37,6 +37,10 @@ pub async fn settle(
 ) -> Result<StoredMessage, DeskError> {
     authorise(caller, Action::SettleMessages)?;
     let (desk_in, caller_in, now) = (desk.clone(), caller.clone(), desk.now());
+    let known = desk.reader(&caller.scope).message(message).await?.ok_or(DeskError::NotFound { what: "message" })?;
+    // A channel that can't be connected now sends nothing either way.
+    let patience = desk.account(&caller.scope, known.account).await.map(|(_, channel)| channel.patience());
+    let expires_at = now.saturating_add(worth_sending_for(patience.unwrap_or_default()));
     let settled = desk
         .storage()
         .transact(&caller.scope, move |tx| {
@@ -44,7 +48,6 @@ pub async fn settle(
             Box::pin(async move {
                 let stored = tx.message(message).await?.ok_or(DeskError::NotFound { what: "message" })?;
                 let by = Actor::from(&caller.agent);
-                let expires_at = now.saturating_add(Duration::hours(4));
                 let mut changed = 0_u32;
                 for part in &stored.parts {
                     let id = part.part.id;

@@ -9,8 +9,8 @@ use transom_domain::{
     Settings, Team,
 };
 use transom_storage::{
-    Attempt, ContactQuery, ConversationQuery, Episode, NumberedEvent, Reader, StoredAgent, StoredConnection,
-    StoredContact, StoredConversation, StoredMessage, StoredQuarantine, StoredToken, TabCounts,
+    Attempt, ContactQuery, ConversationQuery, Episode, LimitEvidence, NumberedEvent, Reader, StoredAgent,
+    StoredConnection, StoredContact, StoredConversation, StoredMessage, StoredQuarantine, StoredToken, TabCounts,
 };
 use transom_windows::{Decision, Policy, Question, QuestionError};
 
@@ -199,6 +199,8 @@ pub struct ChannelDetail {
     pub settings: BTreeMap<String, SettingState>,
     /// When its templates were last synced.
     pub templates_synced_at: Option<OffsetDateTime>,
+    /// The refusals from which its limits are learnt.
+    pub limit_evidence: Vec<LimitEvidence>,
 }
 
 /// A setting as it may be shown.
@@ -268,7 +270,8 @@ pub(crate) async fn detail(
     }
     let public_id = desk.storage().public_id(&caller.scope, account.connection);
     let templates_synced_at = reader.templates_synced_at(account.id).await?;
-    Ok(ChannelDetail { account, public_id, settings, templates_synced_at })
+    let limit_evidence = reader.limit_evidence(account.id).await?;
+    Ok(ChannelDetail { account, public_id, settings, templates_synced_at, limit_evidence })
 }
 
 /// A connection with everything that may be shown of it.

@@ -7,6 +7,11 @@ use crate::situation::Situation;
 
 /// What a part takes from which ledger row, as the permit says it.
 pub(crate) fn reservations(situation: &Situation, permit: &Permit, cost: u32) -> Vec<Reservation> {
+    taken(situation, &permit.spends(), cost)
+}
+
+/// The same for what is to be taken, whoever says so.
+pub(crate) fn taken(situation: &Situation, spends: &[Spend], cost: u32) -> Vec<Reservation> {
     let reservation = |spend: &Spend| {
         let quota = situation.policy.quota(&spend.quota);
         Reservation {
@@ -19,7 +24,7 @@ pub(crate) fn reservations(situation: &Situation, permit: &Permit, cost: u32) ->
             cost: if spend.cost == 0 { 0 } else { cost },
         }
     };
-    permit.spends().iter().map(reservation).collect()
+    spends.iter().map(reservation).collect()
 }
 
 /// Whose row it is. An account without a group is a group of its own.

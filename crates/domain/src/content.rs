@@ -37,6 +37,11 @@ impl Content {
         }
     }
 
+    /// Whether a part that says this is for a further reader of a letter, not for the customer.
+    pub fn is_for_further_reader(&self) -> bool {
+        matches!(&self.body, Body::Mail(mail) if !mail.bcc.is_empty())
+    }
+
     /// A line for lists and searches: the words, or what stands for them.
     pub fn preview(&self) -> String {
         match &self.body {

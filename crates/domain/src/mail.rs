@@ -33,7 +33,7 @@ pub struct Mail {
     /// Readers that everybody sees.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cc: Vec<String>,
-    /// Readers that only we see.
+    /// Readers that only we see. In a part of a letter: the one whom it is for, instead of the customer and those in `cc`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub bcc: Vec<String>,
     /// Ids of the thread's earlier mails, oldest first; the last is the one answered (RFC 5322 section 3.6.4).

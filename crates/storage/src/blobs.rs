@@ -32,6 +32,11 @@ pub struct Blob {
 }
 
 impl Blob {
+    /// What these bytes are stored as.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { sha256: Sha256::digest(bytes).into(), size: bytes.len() as u64 }
+    }
+
     /// The SHA-256 in hexadecimal digits.
     pub fn sha256_hex(self) -> String {
         hex::encode(self.sha256)
@@ -121,7 +126,7 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::Failed`].
     pub async fn put(&self, scope: &WorkspaceScope, bytes: Bytes) -> Result<Blob, BlobError> {
-        let blob = Blob { sha256: Sha256::digest(&bytes).into(), size: bytes.len() as u64 };
+        let blob = Blob::of(&bytes);
         if !self.has(scope, blob).await? {
             self.store.put(&path(scope, &blob.sha256), bytes.into()).await?;
         }

@@ -100,6 +100,11 @@ impl Storage {
         }
     }
 
+    /// Whether several processes may share it: a file belongs to one.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.inner.engine, Engine::Postgres(_))
+    }
+
     /// Finishes what is waiting and closes every connection.
     pub async fn close(&self) -> Result<(), StorageError> {
         match &self.inner.engine {

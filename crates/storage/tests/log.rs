@@ -71,15 +71,12 @@ both_databases! {
         }
         assert_eq!(storage.scopes_with_unapplied_journal().await.unwrap(), std::slice::from_ref(&scope));
         let first = calls[0].clone();
-        storage.count_crash(&scope, &[first.id]).await.unwrap();
         storage
             .transact::<(), StorageError, _>(&scope, move |tx| {
                 let calls = calls.clone();
                 Box::pin(async move {
-                    let waiting = tx.lock_unapplied(100).await?;
+                    let waiting = tx.lock_unapplied(Waiting::All, 100).await?;
                     assert_eq!(waiting.iter().map(|w| &w.call).collect::<Vec<_>>(), calls.iter().collect::<Vec<_>>());
-                    assert_eq!(waiting.iter().map(|w| w.crashes).sum::<u32>(), 1);
-                    assert_eq!(waiting[0].crashes, 1);
                     for call in &calls {
                         assert!(tx.finish_call(call.id, CallOutcome::Applied, &json!({"items": 1}), NOON).await?);
                         assert!(!tx.finish_call(call.id, CallOutcome::Quarantined, &json!({}), NOON).await?);
@@ -96,6 +93,48 @@ both_databases! {
         assert_eq!(kept.summary, Some(json!({"items": 1})));
     }
 
+    async fn what_was_left_is_taken_together_once_and_then_alone(db: TestDatabase) {
+        let storage = db.open().await;
+        let scope = db.workspace(&storage, "Acme").await;
+        let calls: Vec<NewCall> = (0..4).map(|n| call(&n.to_string(), NOON)).collect();
+        for call in &calls {
+            storage.append_call(&scope, call).await.unwrap();
+        }
+        let ids: Vec<JournalId> = calls.iter().map(|call| call.id).collect();
+        let take = async |last: JournalId, ttl: Duration| {
+            storage
+                .transact::<_, StorageError, _>(&scope, move |tx| Box::pin(async move { tx.take_left(last, 100, ttl).await }))
+                .await
+                .unwrap()
+        };
+        let minute = Duration::MINUTE;
+        assert_eq!(take(ids[2], Duration::ZERO).await, Left { taken: ids[..3].to_vec(), others: false });
+        // Whoever took them died: now one by one, and nobody else gets that one meanwhile.
+        assert_eq!(take(ids[2], minute).await, Left { taken: vec![ids[0]], others: false });
+        assert_eq!(take(ids[2], minute).await, Left { taken: vec![ids[1]], others: false });
+        assert_eq!(take(ids[2], minute).await, Left { taken: vec![ids[2]], others: false });
+        assert_eq!(take(ids[2], minute).await, Left { taken: vec![], others: true });
+        assert_eq!(take(ids[3], minute).await, Left { taken: vec![ids[3]], others: false });
+        let counts = async |which: Option<JournalId>| {
+            storage
+                .transact::<_, StorageError, _>(&scope, move |tx| {
+                    Box::pin(async move {
+                        let which = which.map_or(Waiting::All, Waiting::After);
+                        let waiting = tx.lock_unapplied(which, 100).await?;
+                        Ok(waiting.iter().map(|call| call.crashes).collect::<Vec<_>>())
+                    })
+                })
+                .await
+                .unwrap()
+        };
+        assert_eq!(counts(None).await, [2, 2, 2, 1]);
+        assert_eq!(counts(Some(ids[2])).await, [1]);
+        let last = storage
+            .transact::<_, StorageError, _>(&scope, |tx| Box::pin(async move { tx.last_unapplied().await }))
+            .await;
+        assert_eq!(last.unwrap(), Some(ids[3]));
+    }
+
     async fn many_webhooks_at_once_are_all_journalled(db: TestDatabase) {
         let storage = db.open().await;
         let scope = db.workspace(&storage, "Acme").await;
@@ -109,7 +148,7 @@ both_databases! {
             appending.await.unwrap().unwrap();
         }
         let waiting = storage
-            .transact::<_, StorageError, _>(&scope, |tx| Box::pin(async move { tx.lock_unapplied(1_000).await }))
+            .transact::<_, StorageError, _>(&scope, |tx| Box::pin(async move { tx.lock_unapplied(Waiting::All, 1_000).await }))
             .await
             .unwrap();
         assert_eq!(waiting.len(), 500);
@@ -128,7 +167,7 @@ both_databases! {
                 let batch = storage
                     .transact::<_, StorageError, _>(&scope, |tx| {
                         Box::pin(async move {
-                            let batch = tx.lock_unapplied(5).await?;
+                            let batch = tx.lock_unapplied(Waiting::All, 5).await?;
                             for waiting in &batch {
                                 let summary = json!({});
                                 assert!(tx.finish_call(waiting.call.id, CallOutcome::Applied, &summary, NOON).await?);

@@ -81,6 +81,37 @@ transom_storage::both_databases! {
         assert_eq!(stored.identities, [met.identity]);
     }
 
+    async fn a_contact_is_found_by_the_very_address(db: TestDatabase) {
+        let desk = Desk::open(&db).await;
+        let contact = |profile: Profile, blocked: bool, at| {
+            Contact { id: id(), display_name: None, profile, blocked, created_at: at }
+        };
+        let number = |phone: &str| Profile { phone: Some(phone.into()), ..Profile::default() };
+        let older = contact(number("+491555010001"), false, NOON);
+        let newer = contact(number("+491555010001"), false, NOON + Duration::MINUTE);
+        let longer = contact(number("+4915550100012"), false, NOON);
+        let long = format!("{}@shop.example", "x".repeat(60));
+        let mail = contact(Profile { email: Some(long.clone()), ..Profile::default() }, false, NOON);
+        for contact in [&older, &newer, &longer, &mail] {
+            let contact = contact.clone();
+            in_tx!(desk, [contact], tx => tx.insert_contact(&contact, NOON).await).unwrap();
+        }
+        let met = desk.meet(&desk.named(&[("user_id", "u1"), ("phone", "491555010009")], "Mara")).await;
+        let named = async |kind: &str, value: &str| {
+            desk.reader().contact_named(&Address::new(kind, value)).await.unwrap()
+        };
+        assert_eq!(named("phone", "+491555010001").await, Some(older.id), "the oldest of two");
+        assert_eq!(named("phone", "+49155501000").await, None, "no beginning will do");
+        assert_eq!(named("phone", "+491555010009").await, Some(met.contact), "whichever channel knows it");
+        assert_eq!(named("user_id", "u1").await, Some(met.contact));
+        assert_eq!(named("user_id", "u").await, None);
+        assert_eq!(named("email", &long.to_uppercase()).await, Some(mail.id));
+        assert_eq!(named("email", &long.replace("@shop", "@other")).await, None, "terms end early, addresses do not");
+        let blocked = Contact { blocked: true, ..newer };
+        in_tx!(desk, [blocked], tx => tx.update_contact(&blocked, None, NOON).await).unwrap();
+        assert_eq!(named("phone", "+491555010001").await, Some(blocked.id), "a block goes first");
+    }
+
     async fn nobody_is_without_an_address(db: TestDatabase) {
         let desk = Desk::open(&db).await;
         let seed = desk.seed(&[]);

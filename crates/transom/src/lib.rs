@@ -2,6 +2,8 @@
 
 pub use transom_channel as channel;
 pub use transom_domain as domain;
+#[cfg(feature = "email")]
+pub use transom_email as email;
 #[cfg(feature = "http")]
 pub use transom_http as http;
 #[cfg(feature = "instagram")]
@@ -42,6 +44,8 @@ pub mod prelude {
 /// ```
 pub fn platforms() -> Vec<std::sync::Arc<dyn channel::Platform>> {
     vec![
+        #[cfg(feature = "email")]
+        std::sync::Arc::new(email::Email),
         #[cfg(feature = "http")]
         std::sync::Arc::new(http::Http),
         #[cfg(feature = "instagram")]

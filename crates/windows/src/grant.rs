@@ -72,6 +72,8 @@ pub struct Grant {
     pub(crate) unless: Condition,
     pub(crate) countries: Option<Countries>,
     pub(crate) spends: Bits,
+    /// The platform's words for a message that it counted by this grant.
+    pub(crate) billed_as: Vec<Box<str>>,
     pub(crate) promotional: bool,
     pub(crate) from: Option<Moment>,
     pub(crate) until: Option<Moment>,
@@ -101,6 +103,11 @@ impl Grant {
     /// How long it lasts after the event that opens it; `None` if it does not end by itself.
     pub fn within(&self) -> Option<Duration> {
         self.within
+    }
+
+    /// The platform's own words for a message that it counted by this grant, where it says so of each message.
+    pub fn billed_as(&self) -> impl Iterator<Item = &str> {
+        self.billed_as.iter().map(AsRef::as_ref)
     }
 
     /// How long before its end sending stops.

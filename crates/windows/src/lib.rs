@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod billing;
 mod decide;
 mod event;
 mod facts;
@@ -29,6 +30,7 @@ mod table;
 mod vocabulary;
 mod window;
 
+pub use billing::Rebooking;
 pub use decide::{Decision, Interval};
 pub use event::{Event, PlatformRefusal, UnknownName, What};
 pub use facts::Facts;

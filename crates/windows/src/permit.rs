@@ -10,7 +10,7 @@ use crate::grant::{Basis, Grant};
 use crate::judge::{Case, Held};
 use crate::moment::{Moment, day_name, month_name};
 use crate::policy::{Policy, positions};
-use crate::quota::{Per, Scope};
+use crate::quota::{Per, Quota, Scope};
 use crate::vocabulary::{Ask, CategorySet, Sender, Subject};
 
 /// How far a clock may run backwards between a decision and the use of its permit.
@@ -48,6 +48,7 @@ pub struct Permit {
 #[derive(Debug, Clone, Copy)]
 struct Taking {
     quota: usize,
+    used: u32,
     cost: u32,
     limit: Option<u32>,
 }
@@ -62,6 +63,8 @@ pub struct Spend {
     /// Names the stretch in which it is counted: `2026-11`, `2026-11-20`, `rolling`, or the opening, such as
     /// `since 2026-11-20T10:00:00Z` or `ref 4711`.
     pub period: String,
+    /// How much was taken before it, where the decision counted that.
+    pub used: Option<u32>,
     /// How much it takes.
     pub cost: u32,
     /// The limit, where there is one.
@@ -108,7 +111,7 @@ impl Permit {
         let Case { policy, facts, ask, now, position, opened, .. } = *case;
         let spends = positions(held.counted).filter_map(|quota| {
             let meter = case.meter(quota, opened)?;
-            Some(Taking { quota, cost: meter.counted(ask.costs()), limit: meter.limit() })
+            Some(Taking { quota, used: meter.used(now), cost: meter.counted(ask.costs()), limit: meter.limit() })
         });
         Self {
             policy: policy.clone(),
@@ -130,12 +133,11 @@ impl Permit {
             Some(Spend {
                 quota: quota.name.to_string(),
                 scope: quota.scope,
-                period: match quota.per {
+                period: period(quota, self.decided).unwrap_or_else(|| match quota.per {
                     Per::Opening => self.opening(),
-                    Per::Month => month_name(self.decided.month(quota.zone)),
-                    Per::Day => day_name(self.decided.day(quota.zone)),
-                    Per::Rolling(_) | Per::RollingSinceOpening(_) => "rolling".to_owned(),
-                },
+                    _ => "rolling".to_owned(),
+                }),
+                used: Some(taking.used),
                 cost: taking.cost,
                 limit: taking.limit,
             })
@@ -149,6 +151,15 @@ impl Permit {
             (None, Some(start)) => format!("since {}", rfc3339(start.into())),
             (None, None) => String::new(),
         }
+    }
+
+    pub(crate) fn decided(&self) -> Moment {
+        self.decided
+    }
+
+    /// What the message that was asked for costs.
+    pub(crate) fn cost(&self) -> u32 {
+        self.ask.costs()
     }
 
     fn rule(&self) -> Option<&Grant> {
@@ -252,6 +263,15 @@ impl Permit {
             send_before: self.send_before(),
             remaining: self.remaining(),
         }
+    }
+}
+
+/// The stretch of the calendar in which a quota counts an instant; `None` for quotas that no calendar turns.
+pub(crate) fn period(quota: &Quota, at: Moment) -> Option<String> {
+    match quota.per {
+        Per::Month => Some(month_name(at.month(quota.zone))),
+        Per::Day => Some(day_name(at.day(quota.zone))),
+        Per::Opening | Per::Rolling(_) | Per::RollingSinceOpening(_) => None,
     }
 }
 

@@ -172,7 +172,7 @@ impl Meter<'_> {
     }
 
     #[inline]
-    fn used(&self, at: Moment) -> u32 {
+    pub(crate) fn used(&self, at: Moment) -> u32 {
         let reported = self.usage().map_or(0, |usage| match self.quota.per {
             Per::Month | Per::Day if usage.period.is_some() && usage.period != self.period_number(at) => 0,
             Per::Month | Per::Day => usage.used,

@@ -147,6 +147,24 @@ fn what_comes_with_the_crate_loads() {
     17,
     "`answer` is counted from the first event, so it needs `within`"
 )]
+#[case::billed_as_nothing(
+    "within = \"24h\"",
+    "within = \"24h\"\nbilled_as = [\" \"]",
+    22,
+    "`billed_as` lists an empty word"
+)]
+#[case::billed_as_either(
+    "spends = [\"seeds\"]",
+    "spends = [\"seeds\"]\nbilled_as = [\"free\"]\n[[grant]]\nname = \"gift\"\nbasis = \"initiated\"\nbilled_as = [\"free\"]",
+    17,
+    "`billed_as` of `answer` and `gift` share a word"
+)]
+#[case::billed_by_opening(
+    "spends = [\"seeds\"]",
+    "spends = [\"seeds\"]\nbilled_as = [\"free\"]\n[[grant]]\nname = \"gift\"\nbasis = \"initiated\"\nbilled_as = [\"paid\"]",
+    12,
+    "quota `seeds` is spent by only some of the grants with `billed_as`"
+)]
 #[case::nobody(
     "basis = \"free_form\"",
     "basis = \"free_form\"\nby = []",

@@ -15,7 +15,7 @@ use super::body::Body;
 use super::idempotency::{Idempotent, answered};
 use super::version::{Gone, Made};
 use super::views::account::{
-    ChannelPatchBody, ChannelView, ConnectionPatchBody, ConnectionView, NewChannelBody, PlatformView,
+    ChannelPatchBody, ChannelView, ConnectionPatchBody, ConnectionView, NewChannelBody, PlatformView, SenderView,
 };
 use super::views::template::{SyncView, TemplateView};
 use crate::http::problem::{Asking, Listing, Making, Reading, Refused};
@@ -42,6 +42,13 @@ struct ConnectionList {
 struct ChannelList {
     /// The channels.
     items: Vec<ChannelView>,
+}
+
+/// A channel's senders.
+#[derive(Debug, Object)]
+struct SenderList {
+    /// The senders, in the order of the channel's settings.
+    items: Vec<SenderView>,
 }
 
 /// A channel's templates.
@@ -175,6 +182,15 @@ impl ChannelsApi {
     async fn remove(&self, signed: Signed, id: Path<Uuid>) -> Result<Gone, Refused<Making>> {
         channels::remove(&self.0.desk, signed.caller(), id.0.into()).await?;
         Ok(Gone::Gone)
+    }
+
+    /// List a channel's senders
+    ///
+    /// The addresses from which letters can be written over it; none where messages are no letters.
+    #[oai(path = "/channels/:id/senders", method = "get", operation_id = "listSenders")]
+    async fn senders(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<SenderList>, Refused<Reading>> {
+        let senders = channels::senders(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Json(SenderList { items: senders.into_iter().map(Into::into).collect() }))
     }
 
     /// List a channel's templates

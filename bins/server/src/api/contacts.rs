@@ -7,7 +7,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use time::OffsetDateTime;
 use transom_desk::contacts::{self, ContactPatch, NewContact};
-use transom_desk::{Target, queries, send, window};
+use transom_desk::{Target, preview, queries, send, window};
 use transom_storage::ContactQuery;
 use uuid::Uuid;
 
@@ -21,6 +21,7 @@ use super::version::{Accepted, IfMatch, Made, Versioned};
 use super::views::contact::{ContactFields, ContactPage, ContactView};
 use super::views::conversation::ReachabilityView;
 use super::views::message::{NewContactMessageBody, SentView};
+use super::views::preview::PreviewView;
 use super::{MAX_PAGE, PAGE, Tag, cut};
 use crate::http::problem::{Asking, Changing, Listing, Making, Problem, Reading, Refused};
 use crate::state::State;
@@ -180,6 +181,23 @@ impl ContactsApi {
         let sent = send(&self.0.desk, signed.caller(), target, draft, once).await;
         let (view, replayed) = answered(sent, |sent| SentView::from(sent))?;
         Ok(Accepted::Accepted(view, replayed))
+    }
+
+    /// See what a message to a contact would become
+    ///
+    /// As for a conversation, over a channel of your choice.
+    #[oai(path = "/contacts/:id/messages/preview", method = "post", operation_id = "previewToContact")]
+    async fn preview(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+        body: Body<NewContactMessageBody>,
+    ) -> Result<Json<PreviewView>, Refused<Making>> {
+        let NewContactMessageBody { channel, message } = body.0;
+        let target = Target::Contact { contact: id.0.into(), account: channel.into() };
+        let draft = reply_only(message)?.into_draft()?;
+        let preview = preview(&self.0.desk, signed.caller(), target, draft).await?;
+        Ok(Json((&preview).into()))
     }
 }
 

@@ -55,6 +55,19 @@ impl Idempotent {
         self.0.is_some()
     }
 
+    /// For what must not be done without one.
+    ///
+    /// # Errors
+    /// `idempotency_key_missing`.
+    pub(crate) fn required(self) -> Result<Self, Problem> {
+        if self.is_given() {
+            return Ok(self);
+        }
+        let detail =
+            "this request takes an Idempotency-Key: 1 to 255 visible ASCII characters, a new one for each message";
+        Err(Problem::new("idempotency_key_missing", detail).at(NAME))
+    }
+
     /// The same for a request that says `what`, where its bytes alone don't tell.
     pub(crate) fn saying(self, what: &[u8]) -> Self {
         let digest =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
-use transom_desk::{Target, messages, note, queries, send};
+use transom_desk::{Target, messages, note, preview, queries, send};
 use uuid::Uuid;
 
 use super::auth::Signed;
@@ -16,6 +16,7 @@ use super::idempotency::{Idempotent, answered};
 use super::version::Accepted;
 use super::views::file;
 use super::views::message::{MessagePage, MessageType, MessageView, NewMessageBody, SentView, SettleBody};
+use super::views::preview::PreviewView;
 use super::{MAX_PAGE, PAGE, Tag, cut};
 use crate::http::problem::{Changing, Making, Problem, Reading, Refused};
 use crate::state::State;
@@ -87,6 +88,22 @@ impl MessagesApi {
         Ok(Accepted::Accepted(view, replayed))
     }
 
+    /// See what a message would become
+    ///
+    /// The parts in which it would leave, what each costs and how the platform counts it, and whether it may be sent now.
+    /// Nothing is stored.
+    #[oai(path = "/conversations/:id/messages/preview", method = "post", operation_id = "previewMessage")]
+    async fn preview(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+        body: Body<NewMessageBody>,
+    ) -> Result<Json<PreviewView>, Refused<Making>> {
+        let draft = reply_only(body.0)?.into_draft()?;
+        let preview = preview(&self.0.desk, signed.caller(), Target::Conversation(id.0.into()), draft).await?;
+        Ok(Json((&preview).into()))
+    }
+
     /// Read a message
     ///
     /// With its parts and every try to send them.
@@ -112,12 +129,12 @@ impl MessagesApi {
     }
 }
 
-/// A message to a contact is a reply: notes belong to a conversation.
+/// Only a reply goes anywhere: notes are written to a conversation and stay there.
 pub(super) fn reply_only(message: NewMessageBody) -> Result<NewMessageBody, Problem> {
     match message.kind {
         MessageType::Reply => Ok(message),
         MessageType::Note => {
-            let detail = "a note belongs to a conversation: POST /v1/conversations/{id}/messages";
+            let detail = "a note goes to nobody: write it with POST /v1/conversations/{id}/messages";
             Err(Problem::with_status(422, "invalid_value", detail).at("message.type"))
         }
     }

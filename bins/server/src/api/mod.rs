@@ -11,6 +11,7 @@ pub(crate) mod cursor;
 pub(crate) mod events;
 pub(crate) mod idempotency;
 mod messages;
+mod outbound;
 pub mod roles;
 mod version;
 mod views;
@@ -57,6 +58,7 @@ type Apis = (
     contacts::ContactsApi,
     conversations::ConversationsApi,
     messages::MessagesApi,
+    outbound::OutboundApi,
     attachments::AttachmentsApi,
     events::EventsApi,
 );
@@ -82,6 +84,7 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         contacts::ContactsApi(state()),
         conversations::ConversationsApi(state()),
         messages::MessagesApi(state()),
+        outbound::OutboundApi(state()),
         attachments::AttachmentsApi(state()),
         events::EventsApi(state()),
     ))

@@ -130,6 +130,12 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
             }
             let (name, id) = (&detail.account.name, detail.account.id);
             eprintln!("channel {name} ({id}); enter this webhook address on the platform:");
+            if config.public_url.is_none() {
+                eprintln!(
+                    "(the service's public address is not known here: put `public_url` into the configuration file, or set \
+                     TRANSOM_PUBLIC_URL, for all commands)"
+                );
+            }
             print(&format!("{}\n", webhook_url(&config, &detail)))
         }
         Command::Remove { id, workspace, flags } => {

@@ -57,7 +57,7 @@ impl Api {
     /// # Errors
     /// [`Trouble`] when there is no answer.
     pub async fn get(&self, path: &str) -> Result<Reply, Trouble> {
-        self.call(Method::GET, path, None).await
+        self.call(Method::GET, path, None, None).await
     }
 
     /// `POST /v1{path}` with JSON.
@@ -65,7 +65,23 @@ impl Api {
     /// # Errors
     /// [`Trouble`] when there is no answer.
     pub async fn post(&self, path: &str, body: Value) -> Result<Reply, Trouble> {
-        self.call(Method::POST, path, Some(body)).await
+        self.call(Method::POST, path, Some(body), None).await
+    }
+
+    /// The same with an `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// [`Trouble`] when there is no answer.
+    pub async fn post_once(&self, path: &str, key: &str, body: Value) -> Result<Reply, Trouble> {
+        self.call(Method::POST, path, Some(body), Some(key)).await
+    }
+
+    /// `PATCH /v1{path}` with JSON.
+    ///
+    /// # Errors
+    /// [`Trouble`] when there is no answer.
+    pub async fn patch(&self, path: &str, body: Value) -> Result<Reply, Trouble> {
+        self.call(Method::PATCH, path, Some(body), None).await
     }
 
     /// `POST /v1{path}` with a form.
@@ -78,8 +94,11 @@ impl Api {
         Ok(Reply { status: answer.status, body: answer.json().unwrap_or(Value::Null) })
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Reply, Trouble> {
-        let request = self.http.request(method, &format!("{}/v1{path}", self.base)).bearer_auth(&self.token);
+    async fn call(&self, method: Method, path: &str, body: Option<Value>, key: Option<&str>) -> Result<Reply, Trouble> {
+        let mut request = self.http.request(method, &format!("{}/v1{path}", self.base)).bearer_auth(&self.token);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
         let request = match body {
             Some(body) => request.json(&body),
             None => request,

@@ -80,6 +80,13 @@ codes! {
     422 template_parameters "The parameters do not fit the template" "`detail` says what is missing or too much.";
     422 unknown_template_category "The template has a category that no policy knows" "Sync the templates; replace the policy if the platform has a new category.";
     422 reply_to_unknown "The quoted message is not of this conversation" "Quote a message of the same conversation.";
+    422 no_letters "The channel carries no letters" "Leave out what only a letter has: `subject`, `from`, `cc`, `bcc`, `html`.";
+    422 subject_required "A letter that begins a thread needs a subject" "Give a `subject`; an answer keeps the thread's.";
+    422 subject_too_long "The subject is too long" "At most 255 characters.";
+    422 sender_unknown "The channel can't write from that address" "`GET /v1/channels/{id}/senders` lists its senders; leave `from` out for the usual one.";
+    422 reader_invalid "A reader is no address" "Give one bare address an entry, such as `ann@example.com`.";
+    422 too_many_readers "The letter has too many readers" "At most 100 with the customer, `cc` and `bcc` together.";
+    422 text_missing "HTML without its text" "Give the same words as `text`: some readers see no HTML.";
     422 tag_unknown "The workspace has no such tag" "`GET /v1/tags` lists them; an administrator adds new ones.";
     422 saved_reply_fields_missing "Fields of the saved reply have no value" "Fill them in on the contact, or edit the text.";
     422 close_note_required "Closing needs a category and a note" "Give both; the setting `close_note_required` asks for them.";
@@ -100,6 +107,8 @@ codes! {
     422 unknown_grant "The policy has no such grant" "`GET /v1/policies/{name}` lists them.";
     422 malformed "The question can't be read" "`detail` says where it differs from the document at `/openapi.json`.";
     422 invalid_value "A value makes no sense" "`detail` says what is expected.";
+    422 idempotency_key_missing "The request takes an Idempotency-Key" "Send a new one with each request, and the same one when you repeat it.";
+    422 recipient_ambiguous "None or several ways to name the person" "Give exactly one of `contact`, `phone`, `email`, `external_id`, `platform_id`.";
     422 idempotency_key_reused "The key was used with another body" "Use a new key for a new request.";
     422 window_closed "The platform holds the window shut" "Wait for the customer.";
     422 quota_reached "The platform says that a quota is used up" "Wait for its next period.";

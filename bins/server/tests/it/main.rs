@@ -18,6 +18,7 @@ mod documents;
 mod events;
 mod idempotency;
 mod lists;
+mod mail;
 mod matrix;
 mod operations;
 mod support;

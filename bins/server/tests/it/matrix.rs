@@ -1,6 +1,8 @@
 //! Generated from the document: every operation asks for a token, for its role, and for ids of its own workspace, wherever
 //! they stand; every one that makes something makes it once for each `Idempotency-Key`.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use transom_domain::Role;
@@ -9,11 +11,27 @@ use transom_server::http::schema::Document;
 
 use super::support::{Account, Bench, Client};
 
+#[derive(Clone)]
 struct Operation {
     id: &'static str,
     method: Method,
     path: &'static str,
     body: Option<Value>,
+    /// It is refused without an `Idempotency-Key`.
+    needs_key: bool,
+}
+
+impl Operation {
+    /// The headers that it can't do without: a key of this request alone.
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let key = || ("idempotency-key", format!("matrix-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
+        self.needs_key.then(key).into_iter().collect()
+    }
+}
+
+fn is_key(parameter: &Value) -> bool {
+    parameter["name"].as_str().unwrap().eq_ignore_ascii_case("Idempotency-Key")
 }
 
 /// Every operation with the smallest body that it reads.
@@ -26,6 +44,11 @@ fn operations() -> Vec<Operation> {
             method: method.to_uppercase().parse().unwrap(),
             path,
             body: document.body_of(operation).map(|schema| smallest(document, schema)),
+            needs_key: operation["parameters"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(|one| is_key(one) && one["required"] == true),
         })
         .collect()
 }
@@ -63,8 +86,14 @@ fn filled(path: &str, id: &str) -> String {
 }
 
 async fn ask(client: &Client, operation: &Operation, id: &str) -> super::support::Reply {
+    ask_at(client, operation, &filled(operation.path, id)).await
+}
+
+async fn ask_at(client: &Client, operation: &Operation, path: &str) -> super::support::Reply {
     let body = operation.body.as_ref().map(|body| body.to_string().into_bytes());
-    client.call(operation.method.clone(), &filled(operation.path, id), body, &[]).await
+    let headers = operation.headers();
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    client.call(operation.method.clone(), path, body, &headers).await
 }
 
 #[test]
@@ -163,8 +192,13 @@ fn sound(operation: &Operation, ours: &Owned) -> Value {
         "addContact" => json!({ "display_name": "Nora" }),
         "connectChannel" => json!({ "platform": "telegram", "check": false,
             "settings": { "bot_token": "77:AAinvented", "webhook_secret": "also-invented" } }),
-        "sendMessage" => json!({ "text": "hello" }),
-        "sendToContact" => json!({ "channel": ours.id("/channels/"), "message": { "text": "hello" } }),
+        "sendMessage" | "previewMessage" => json!({ "text": "hello" }),
+        "reachPerson" => {
+            json!({ "channel": ours.id("/channels/"), "to": { "contact": ours.id("/contacts/") }, "message": { "text": "hello" } })
+        }
+        "sendToContact" | "previewToContact" => {
+            json!({ "channel": ours.id("/channels/"), "message": { "text": "hello" } })
+        }
         _ => json!({}),
     };
     let mut body = operation.body.clone().unwrap_or_default();
@@ -219,6 +253,7 @@ async fn foreign_ids_in_paths_are_unknown_ids() {
             method: operation.method.clone(),
             path: operation.path,
             body: operation.body.as_ref().map(|_| sound(operation, &ours)),
+            needs_key: operation.needs_key,
         };
         ask(&eve, &asked, ours.named_in(operation.path)).await.refused(404, "not_found");
         checked += 1;
@@ -258,8 +293,8 @@ async fn foreign_and_unknown_ids_in_bodies_and_filters_are_404() {
         for place in places {
             for id in theirs.iter().map(String::as_str).chain([UNKNOWN]) {
                 let body = with(document, schema.unwrap(), sound(&operation, &ours), &place, id);
-                let body = Some(body.to_string().into_bytes());
-                bench.admin.call(operation.method.clone(), &path, body, &[]).await.refused(404, "not_found");
+                let asked = Operation { body: Some(body), ..operation.clone() };
+                ask_at(&bench.admin, &asked, &path).await.refused(404, "not_found");
             }
             checked.push(format!("{}{place}", operation.id));
         }
@@ -278,6 +313,7 @@ async fn foreign_and_unknown_ids_in_bodies_and_filters_are_404() {
         "sendMessage/reply_to",
         "sendMessage/attachments/0/id",
         "sendToContact/channel",
+        "reachPerson/to/contact",
         "addTeam/members/0",
         "listConversations?assignee",
     ] {
@@ -300,7 +336,6 @@ async fn whatever_makes_something_makes_it_once_for_each_key() {
         if !makes {
             continue;
         }
-        let is_key = |one: &Value| one["name"].as_str().unwrap().eq_ignore_ascii_case("Idempotency-Key");
         assert!(described["parameters"].as_array().unwrap().iter().any(is_key), "{} takes no key", operation.id);
         if operation.body.is_none() {
             continue; // A form: attachments.rs repeats it.
@@ -350,6 +385,7 @@ async fn no_smallest_body_is_a_fault_of_ours() {
                     method: operation.method.clone(),
                     path: operation.path,
                     body: Some(wrong),
+                    needs_key: operation.needs_key,
                 };
                 let reply = ask(&bench.admin, &odd, UNKNOWN).await;
                 assert_eq!(reply.status, 400, "{}: {}", operation.id, reply.body);

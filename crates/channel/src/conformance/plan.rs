@@ -220,9 +220,10 @@ pub async fn plans_keep_to_the_limits(harness: &Harness) -> Verdict {
     let known = trial.channel.capabilities();
     let captioned = |file: &Attachment| known.media.iter().any(|rule| rule.kind == file.kind && rule.caption);
     for_each_mixture(harness, |_, parts, what| {
-        for PlannedPart { content, cost } in parts {
+        for PlannedPart { content, cost, note } in parts {
             let (text, files) = (text_of(content), files_of(content));
             must!(*cost > 0, "{what}: a part costs nothing");
+            must!(note.as_ref().is_none_or(|note| !note.trim().is_empty()), "{what}: a note that says nothing");
             must!(files.len() <= usize::from(known.files_per_part), "{what}: a part of {} files", files.len());
             must!(!text.trim().is_empty() || !files.is_empty(), "{what}: a part with nothing in it");
             must!(known.text.fits(text), "{what}: a text that is too long");

@@ -18,9 +18,9 @@ use transom_channel::conformance::{
 use transom_channel::http::{HttpAnswer, HttpClient, Phase};
 use transom_channel::{
     AccountInfo, AddressRule, Answer, Capabilities, Channel, ChoiceRule, Inbound, InboundMessage, Item, MediaRule,
-    NoMailbox, NoTokens, Opening, OutboundPart, Pacing, ParseError, Person, PlannedPart, Platform, PlatformReport, Ports, Rate,
-    RawInbound, Receipt, Receipts, SendError, SettingField, SettingScope, SettingValues, SettingsError, Settling,
-    TextLimit, Unsendable, VerifyError, WebhookCall, json, signature,
+    NoMailbox, NoTokens, Opening, OutboundPart, Pacing, ParseError, Person, PlannedPart, Platform, PlatformReport,
+    Ports, Rate, RawInbound, Receipt, Receipts, SendError, SettingField, SettingScope, SettingValues, SettingsError,
+    Settling, TextLimit, Unsendable, VerifyError, WebhookCall, json, signature,
 };
 use transom_domain::{
     Address, Attachment, Body, ChannelAccountId, Choices, ContactId, Content, Identity, IdentityId, MediaKind,
@@ -626,7 +626,7 @@ pub(crate) async fn harness(parrots: Parrots, http: HttpClient) -> Harness {
         http,
         media: Arc::new(SampleFiles),
         tokens: Arc::new(NoTokens),
-            mailbox: Arc::new(NoMailbox),
+        mailbox: Arc::new(NoMailbox),
         endpoints: Arc::new([("parrot".to_owned(), server.address.parse().unwrap())].into()),
     };
     let settings =

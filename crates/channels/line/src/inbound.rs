@@ -124,7 +124,7 @@ impl<'r> Reader<'r> {
         let picked = postback.params.and_then(|params| params.into_values().next());
         Item::Message(InboundMessage {
             payload: Some(postback.data.clone()),
-            ..InboundMessage::new(self.key.clone(), Content::text(picked.unwrap_or_else(|| postback.data)))
+            ..InboundMessage::new(self.key.clone(), Content::text(picked.unwrap_or(postback.data)))
         })
     }
 

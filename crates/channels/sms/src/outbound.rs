@@ -49,9 +49,14 @@ fn split(text: &str, files: &[Attachment], known: &Capabilities) -> Result<Vec<P
 
 /// A text costs its segments; a message with files is one, whatever it says.
 fn part(text: &str, files: &[Attachment]) -> PlannedPart {
-    let cost = if files.is_empty() { Segments::of(text).count } else { 1 };
     let body = Body::Text { text: text.to_owned(), attachments: files.to_vec() };
-    PlannedPart { content: Content { body, reply_to: None }, cost }
+    let whole = PlannedPart::one(Content { body, reply_to: None });
+    if files.is_empty() {
+        let segments = Segments::of(text);
+        PlannedPart { cost: segments.count, ..whole.noted(segments.note(text)) }
+    } else {
+        whole.noted("one MMS")
+    }
 }
 
 /// Files in their order, as many to a message as it takes by number and by size.
@@ -132,6 +137,8 @@ mod tests {
         assert_eq!(costs(&Content::text("a".repeat(161))), [2]);
         assert_eq!(costs(&Content::text("я".repeat(1_600))), [24]);
         assert_eq!(costs(&with_files(&"я".repeat(200), vec![picture(None)])), [1]);
+        let planned = plan(&with_files("Look:", vec![picture(None)]), &capabilities(true, false)).unwrap();
+        assert_eq!(planned[0].note.as_deref(), Some("one MMS"));
         assert_eq!(costs(&with_files("", vec![picture(None); 11])), [1, 1]);
         // Each fits, and two of them together do not.
         assert_eq!(costs(&with_files("", vec![picture(Some(MAX_TOTAL)), picture(Some(1)), picture(Some(1))])), [1, 1]);

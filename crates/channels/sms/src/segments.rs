@@ -28,6 +28,14 @@ impl Encoding {
         }
     }
 
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Encoding::Gsm7 => "GSM-7",
+            Encoding::Ucs2 => "UCS-2",
+        }
+    }
+
     fn width(self, character: char) -> u32 {
         match self {
             Encoding::Gsm7 => gsm::septets(character).unwrap_or_default(),
@@ -72,6 +80,18 @@ impl Segments {
         let count = if units <= encoding.single() { 1 } else { joined(widths(), encoding.joined()) };
         Self { encoding, units, count }
     }
+
+    /// The count in words for whoever writes the text, with the character that makes it dearer.
+    pub(crate) fn note(self, text: &str) -> String {
+        let Self { encoding, units, count } = self;
+        let room = if count == 1 { encoding.single() } else { encoding.joined().saturating_mul(count) };
+        let segments = if count == 1 { "segment" } else { "segments" };
+        let counted = format!("{count} {segments} in {}, {units} of {room} units", encoding.name());
+        match text.chars().find(|character| gsm::septets(*character).is_none()) {
+            Some(odd) if !odd.is_control() => format!("{counted}: `{odd}` is not in GSM-7"),
+            _ => counted,
+        }
+    }
 }
 
 /// Packs characters into segments; a wide one that no longer fits goes whole into the next.
@@ -104,5 +124,14 @@ mod tests {
     #[case(String::new(), 1)]
     fn segments_are_counted(#[case] text: String, #[case] count: u32) {
         assert_eq!(Segments::of(&text).count, count);
+    }
+
+    #[rstest]
+    #[case("Hello".to_owned(), "1 segment in GSM-7, 5 of 160 units")]
+    #[case("a".repeat(159) + "€", "2 segments in GSM-7, 161 of 306 units")]
+    #[case("a".repeat(70) + "ç", "2 segments in UCS-2, 71 of 134 units: `ç` is not in GSM-7")]
+    #[case("a\tb".to_owned(), "1 segment in UCS-2, 3 of 70 units")]
+    fn the_writer_is_told(#[case] text: String, #[case] note: &str) {
+        assert_eq!(Segments::of(&text).note(&text), note);
     }
 }

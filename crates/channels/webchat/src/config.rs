@@ -122,7 +122,10 @@ impl Config {
         }
         let event_secrets = secrets(settings.require(EVENT_SECRET)?, EVENT_SECRET)?;
         let origins: Vec<Origin> = words(settings, ORIGINS)
-            .map(|text| Origin::parse(text).ok_or_else(|| wrong(ORIGINS, "each is `https://` and a host name, nothing after it")))
+            .map(|text| {
+                Origin::parse(text)
+                    .ok_or_else(|| wrong(ORIGINS, "each is `https://` and a host name, nothing after it"))
+            })
             .collect::<Result<_, _>>()?;
         let app_keys = secrets(settings.get(APP_KEYS).unwrap_or_default(), APP_KEYS)?;
         if origins.is_empty() && app_keys.is_empty() {
@@ -130,7 +133,9 @@ impl Config {
         }
         let color = settings.get(COLOR).map(|color| color.trim().to_ascii_lowercase());
         let is_color = |color: &String| {
-            color.strip_prefix('#').is_some_and(|hex| hex.len() == 6 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            color
+                .strip_prefix('#')
+                .is_some_and(|hex| hex.len() == 6 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
         };
         if !color.as_ref().is_none_or(is_color) {
             return Err(wrong(COLOR, "`#` and six hexadecimal digits are expected"));

@@ -95,12 +95,7 @@ mod tests {
     #[case(Code::RateLimited, "rate_limited", 429, Some(4429))]
     #[case(Code::VisitorGone, "visitor_gone", 410, None)]
     #[case(Code::Unavailable, "unavailable", 503, Some(1012))]
-    fn every_code_has_its_row(
-        #[case] code: Code,
-        #[case] name: &str,
-        #[case] status: u16,
-        #[case] close: Option<u16>,
-    ) {
+    fn every_code_has_its_row(#[case] code: Code, #[case] name: &str, #[case] status: u16, #[case] close: Option<u16>) {
         assert_eq!(code.row(), (name, status, close));
     }
 

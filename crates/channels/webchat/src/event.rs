@@ -55,9 +55,7 @@ pub(crate) enum Act {
         payload: String,
     },
     /// A message of ours is on their device.
-    Delivered {
-        message_id: String,
-    },
+    Delivered { message_id: String },
     /// They saw every message up to one, which was sent then.
     Read {
         up_to: String,

@@ -1,7 +1,7 @@
 //! From journalled acts of visitors to what happened.
 
 use transom_channel::{
-    Inbound, InboundMessage, Item, OptOutScope, Opening, ParseError, Person, RawInbound, ReceiptFor, ReceiptState,
+    Inbound, InboundMessage, Item, Opening, OptOutScope, ParseError, Person, RawInbound, ReceiptFor, ReceiptState,
     Standing, json,
 };
 use transom_domain::{Attachment, Body, Content, MediaKind, MediaSource, Profile};

@@ -13,9 +13,9 @@
 //!
 //! let settings = SettingValues::default()
 //!     .with("widget_id", "wgt_1")
-//!     .with("event_secret", "an invented secret of 32 letters or more")
+//!     .with("event_secret", "an-invented-secret-of-32-letters-or-more")
 //!     .with("origins", "https://shop.example https://*.shop.example")
-//!     .with("identity_secrets", "an invented secret for identities");
+//!     .with("identity_secrets", "an-invented-secret-for-identities");
 //! let channel = WebChat.connect(&settings, &Ports::system()?)?;
 //! assert_eq!(channel.plan(&Content::text("Your parcel left today."))?.len(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

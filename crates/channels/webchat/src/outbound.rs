@@ -131,9 +131,7 @@ pub(crate) fn event(part: &OutboundPart, visitor: &Visitor, at: OffsetDateTime) 
 pub(crate) fn shown(content: &Content) -> Option<(String, Vec<File>, Vec<Button>)> {
     match &content.body {
         Body::Text { text, attachments } => Some((text.clone(), attachments.iter().map(file).collect(), Vec::new())),
-        Body::Choices(choices) => {
-            Some((words_of(choices), Vec::new(), choices.buttons.iter().map(button).collect()))
-        }
+        Body::Choices(choices) => Some((words_of(choices), Vec::new(), choices.buttons.iter().map(button).collect())),
         _ => None,
     }
 }

@@ -175,7 +175,8 @@ mod tests {
     const ISSUED: i64 = 1_760_000_000;
 
     fn secrets() -> Vec<IdentitySecret> {
-        let secret = |kid: Option<&str>, text: &str| IdentitySecret { kid: kid.map(str::to_owned), secret: text.into() };
+        let secret =
+            |kid: Option<&str>, text: &str| IdentitySecret { kid: kid.map(str::to_owned), secret: text.into() };
         vec![secret(None, "another"), secret(Some("2"), "idsecret")]
     }
 

@@ -1,5 +1,6 @@
 //! Files: uploaded, shown, handed out by signed links; what customers sent is fetched behind their messages.
 
+mod brought;
 mod fetch;
 mod link;
 mod sniff;
@@ -22,6 +23,7 @@ use crate::authorise::{Action, Caller, authorise};
 use crate::idempotency::only_once;
 use crate::{Desk, DeskError, Once};
 
+pub(crate) use brought::Brought;
 pub(crate) use fetch::run;
 pub use link::Links;
 pub(crate) use sniff::mime as sniff_mime;
@@ -230,6 +232,15 @@ fn files_of(content: &Content) -> Vec<&Attachment> {
     }
 }
 
+/// Every file that a customer's message can have, to be changed.
+fn received_files(content: &mut Content) -> Vec<&mut Attachment> {
+    match &mut content.body {
+        Body::Text { attachments, .. } => attachments.iter_mut().collect(),
+        Body::Mail(mail) => mail.attachments.iter_mut().chain(&mut mail.source).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// Takes a message's files over: from now on they are ours, and those that its platform keeps are to be fetched.
 pub(crate) async fn adopt(
     tx: &Tx,
@@ -239,8 +250,10 @@ pub(crate) async fn adopt(
     now: time::OffsetDateTime,
 ) -> Result<Content, StorageError> {
     let mut content = content.clone();
-    let Body::Text { attachments, .. } = &mut content.body else { return Ok(content) };
-    for file in attachments.iter_mut().filter(|file| matches!(file.source, MediaSource::Platform { .. })) {
+    for file in received_files(&mut content) {
+        if !matches!(file.source, MediaSource::Platform { .. }) {
+            continue;
+        }
         let id = tx.expect_attachment(AttachmentId::new(ids), of, file, now).await?;
         file.source = MediaSource::Stored { id };
     }

@@ -12,7 +12,15 @@ pub(crate) fn mime(head: &[u8], announced: Option<&str>) -> String {
         return UNKNOWN.to_owned();
     }
     let announced = announced.and_then(|mime| mime.split(';').next()).unwrap_or_default().trim().to_ascii_lowercase();
-    let exact = ["text/csv", "text/calendar", "text/vcard", "text/x-vcard", "text/markdown", "application/json"];
+    let exact = [
+        "text/csv",
+        "text/calendar",
+        "text/vcard",
+        "text/x-vcard",
+        "text/markdown",
+        "application/json",
+        "message/rfc822",
+    ];
     exact.iter().find(|known| **known == announced).map_or_else(|| "text/plain".to_owned(), |known| (*known).to_owned())
 }
 

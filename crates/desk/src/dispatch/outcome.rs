@@ -4,7 +4,7 @@ use std::time::Duration as Pause;
 
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
-use transom_channel::{Evidence, NextStep, Receipt, SendError};
+use transom_channel::{Evidence, NextStep, PlatformReport, Receipt, SendError};
 use transom_domain::{Address, DeliveryState, Identity, Profile};
 use transom_storage::{Claimed, Outcome, PersonSeed, Settled, Settlement, Tx, WorkspaceScope};
 use transom_windows::Permit;
@@ -12,6 +12,7 @@ use transom_windows::Permit;
 use super::Dispatcher;
 use super::breaker::{Health, Turn};
 use super::schedule::next_try;
+use crate::quota::taken;
 use crate::situation::Situation;
 use crate::{Desk, DeskError, changes, evidence};
 
@@ -21,6 +22,9 @@ const SECOND_LOOK: Duration = Duration::seconds(60);
 /// An answer is too dear to be lost for a database that is away for a moment: it is stored again after these pauses.
 const STORE_AGAIN: [Pause; 4] =
     [Pause::from_millis(100), Pause::from_millis(500), Pause::from_secs(2), Pause::from_secs(5)];
+
+/// For so long it is remembered that a message was booked anew: an answer is stored again within seconds, or never.
+const BILLED_ONCE: Duration = Duration::DAY;
 
 /// So many requests are made with the same key where the platform drops repeats; then people look at it.
 const RESENDS: u32 = 10;
@@ -50,6 +54,8 @@ struct Verdict {
     state: DeliveryState,
     error: Option<SendError>,
     proof: Option<Evidence>,
+    /// Further readers who don't get it.
+    refused: Vec<(String, PlatformReport)>,
     /// What it says about the account; `None`: nothing.
     health: Option<Health>,
 }
@@ -62,6 +68,7 @@ struct Record {
     settlement: Settlement,
     state: DeliveryState,
     proof: Option<Evidence>,
+    refused: Vec<(String, PlatformReport)>,
     learned: Vec<Address>,
     turn: Option<Turn>,
     now: OffsetDateTime,
@@ -93,18 +100,26 @@ pub(super) async fn settle(
     let turn = verdict.health.and_then(|health| dispatcher.breakers.note(account, scope, health, now));
     let settlement = Settlement {
         outcome: verdict.outcome,
-        error: verdict.error.as_ref().map(|error| json!({ "code": error.code(), "error": error })),
+        error: match &verdict.error {
+            Some(error) => Some(json!({ "code": error.code(), "error": error })),
+            None => (!verdict.refused.is_empty()).then(|| json!({ "refused": readers(&verdict.refused) })),
+        },
         phase: phase(verdict.error.as_ref()).to_owned(),
         status: verdict.error.as_ref().and_then(|error| error.report()?.status),
         duration_ms: attempted.duration_ms,
     };
-    let (state, proof) = (verdict.state, verdict.proof);
-    let record = Record { desk, attempted, settlement, state, proof, learned, turn, now };
+    let (state, proof, refused) = (verdict.state, verdict.proof, verdict.refused);
+    let record = Record { desk, attempted, settlement, state, proof, refused, learned, turn, now };
     let mut pauses = STORE_AGAIN.into_iter();
     loop {
         let error = match store(scope, &record).await {
             Err(error @ DeskError::Storage(_)) => error,
-            done => return done,
+            done => {
+                if done? {
+                    record.desk.channels().forget(scope);
+                }
+                return Ok(());
+            }
         };
         let Some(pause) = pauses.next() else { return Err(error) };
         tracing::warn!(part = %record.attempted.claimed.part, %error, "an answer could not be stored; trying again");
@@ -112,8 +127,8 @@ pub(super) async fn settle(
     }
 }
 
-/// The fence makes it safe to repeat, also when the answer to a commit was lost.
-async fn store(scope: &WorkspaceScope, record: &Record) -> Result<(), DeskError> {
+/// The fence makes it safe to repeat, also when the answer to a commit was lost. Whether the account is another one now.
+async fn store(scope: &WorkspaceScope, record: &Record) -> Result<bool, DeskError> {
     let (storage, record) = (record.desk.storage().clone(), record.clone());
     storage
         .transact(scope, move |tx| {
@@ -124,8 +139,8 @@ async fn store(scope: &WorkspaceScope, record: &Record) -> Result<(), DeskError>
 }
 
 impl Record {
-    async fn run(&self, tx: &Tx) -> Result<(), DeskError> {
-        let Self { desk, attempted, settlement, state, proof, learned, turn, now } = self;
+    async fn run(&self, tx: &Tx) -> Result<bool, DeskError> {
+        let Self { desk, attempted, settlement, state, proof, refused, learned, turn, now } = self;
         let now = *now;
         let claimed = &attempted.claimed;
         // Before the message and the ledger: the order in which everybody locks.
@@ -135,23 +150,27 @@ impl Record {
         };
         let settled = tx.settle(claimed.part, attempted.attempt, settlement, now).await?;
         // A lease that was lost meanwhile: the answer stays as evidence, and whoever recovered the part decides.
-        let Settled::Done { message_state, joined } = settled else { return Ok(()) };
+        let Settled::Done { message_state, joined } = settled else { return Ok(false) };
+        let mut account_changed = false;
         match (person, proof) {
-            (Some(person), Some(proof)) => learn(tx, attempted, person, proof, now).await?,
-            (Some(person), None) => accepted(tx, attempted, person, learned, now).await?,
+            (Some(person), Some(proof)) => account_changed = learn(tx, desk, attempted, person, proof, now).await?,
+            (Some(person), None) => accepted(tx, attempted, person, (learned, settlement), now).await?,
             (None, _) => {}
         }
         let detail = json!({ "message_state": message_state, "error": settlement.error, "attempt": attempted.attempt });
         tell(tx, desk, claimed, (DeliveryState::Sending, *state), Some(detail), now).await?;
+        if !refused.is_empty() {
+            tell_refused(tx, desk, claimed, refused, now).await?;
+        }
         for receipt in joined {
             tell(tx, desk, claimed, (receipt.from, receipt.to), receipt.detail, now).await?;
         }
         if let Some(turn) = turn {
             let kind = if *turn == Turn::Opened { "channel.paused" } else { "channel.resumed" };
             let data = json!({ "account": claimed.account, "error": settlement.error });
-            emit_plain(tx, desk, kind, data, now).await?;
+            changes::tell(tx, desk.ids(), None, kind, data, now).await?;
         }
-        Ok(())
+        Ok(account_changed)
     }
 }
 
@@ -163,6 +182,7 @@ fn verdict(attempted: &Attempted, answer: Answer, now: OffsetDateTime) -> Verdic
                 state: DeliveryState::Sent,
                 error: None,
                 proof: None,
+                refused: receipt.refused,
                 health: Some(Health::Well),
             };
         }
@@ -172,12 +192,15 @@ fn verdict(attempted: &Attempted, answer: Answer, now: OffsetDateTime) -> Verdic
                 state: DeliveryState::Queued,
                 error: Some(SendError::NotConnected { detail }),
                 proof: None,
+                refused: Vec::new(),
                 health: None,
             };
         }
         Answer::Came(Err(error)) => error,
     };
-    let retry = |wish| Outcome::Retry { due_at: next_try(attempted.claimed.priority, attempted.attempt, wish, now) };
+    let patience = attempted.situation.channel.patience();
+    let retry =
+        |wish| Outcome::Retry { due_at: next_try(patience, attempted.claimed.priority, attempted.attempt, wish, now) };
     let proof = error.evidence();
     let (outcome, state, proof, health) = match error.next_step() {
         NextStep::Retry { after } => {
@@ -202,7 +225,7 @@ fn verdict(attempted: &Attempted, answer: Answer, now: OffsetDateTime) -> Verdic
         NextStep::Reconnect => (retry(Some(Duration::MINUTE)), DeliveryState::Queued, proof, Health::Locked),
         NextStep::GiveUp => (Outcome::Failed, DeliveryState::Failed, proof, Health::Well),
     };
-    Verdict { outcome, state, proof, health: Some(health), error: Some(error) }
+    Verdict { outcome, state, proof, refused: Vec::new(), health: Some(health), error: Some(error) }
 }
 
 /// The platform says "closed" and our own facts say "open": worth one more look, once.
@@ -215,13 +238,17 @@ async fn accepted(
     tx: &Tx,
     attempted: &Attempted,
     person: Identity,
-    learned: &[Address],
+    (learned, settlement): (&[Address], &Settlement),
     now: OffsetDateTime,
 ) -> Result<(), DeskError> {
     let mut situation = attempted.situation.again(tx, person, now).await?;
+    let grant = match &settlement.outcome {
+        Outcome::Sent { billing: Some(word), .. } => book_anew(tx, attempted, &situation, word, now).await?,
+        _ => None,
+    };
     let what = transom_windows::What::Sent {
         id: attempted.claimed.part.uuid().as_u128(),
-        grant: attempted.permit.record().grant,
+        grant: grant.unwrap_or_else(|| attempted.permit.grant().to_owned()),
         reference: attempted.permit.reference().map(Into::into),
         cost: attempted.claimed.cost,
     };
@@ -231,6 +258,27 @@ async fn accepted(
         meet_again(tx, &situation, learned, now).await?;
     }
     Ok(())
+}
+
+/// The platform says how it counted the message: where that is not the grant it was sent by, the ledger follows the platform.
+/// The grant by which it was counted, then.
+async fn book_anew(
+    tx: &Tx,
+    attempted: &Attempted,
+    situation: &Situation,
+    word: &str,
+    now: OffsetDateTime,
+) -> Result<Option<String>, DeskError> {
+    let Some(anew) = situation.policy.rebooking(&situation.facts, &attempted.permit, word) else { return Ok(None) };
+    let claimed = &attempted.claimed;
+    // An answer is stored again when it is not known whether it was.
+    let once = format!("billing {} {}", claimed.part, attempted.attempt);
+    if tx.first_sight(claimed.account, &once, Some(now.saturating_add(BILLED_ONCE)), now).await? {
+        let shares = |spends| taken(situation, spends, claimed.cost);
+        tx.rebook(&shares(&anew.release), &shares(&anew.book), now).await?;
+        tracing::info!(part = %claimed.part, sent_by = attempted.permit.grant(), counted_by = anew.grant, "booked anew");
+    }
+    Ok(Some(anew.grant))
 }
 
 /// The answer named the person in another way: all of it is one person.
@@ -247,25 +295,31 @@ async fn meet_again(tx: &Tx, situation: &Situation, learned: &[Address], now: Of
     Ok(())
 }
 
-/// What the refusal proves goes into the facts before anything is decided again.
+/// What the refusal proves goes into the facts before anything is decided again. Whether the account is another one now.
 async fn learn(
     tx: &Tx,
+    desk: &Desk,
     attempted: &Attempted,
     person: Identity,
     proof: &Evidence,
     now: OffsetDateTime,
-) -> Result<(), DeskError> {
+) -> Result<bool, DeskError> {
+    if attempted.claimed.content.is_for_further_reader() {
+        // It is no proof about the customer.
+        return Ok(false);
+    }
     if let (Evidence::Template(status), Some(template)) = (proof, attempted.claimed.content.as_template()) {
         // The next one of this template is refused before it leaves; the platform's notice or the next sync says more.
         let (account, word) = (attempted.claimed.account, status.as_str());
         tx.set_template_status(account, &template.name, &template.language, *status, word, None, now).await?;
-        return Ok(());
+        return Ok(false);
     }
     let mut situation = attempted.situation.again(tx, person, now).await?;
-    let record = attempted.permit.record();
-    evidence::record(tx, &mut situation, Some(&record), &attempted.permit.spends(), proof, attempted.started_at, now)
-        .await?;
-    situation.save(tx, now).await
+    let (record, spends) = (attempted.permit.record(), attempted.permit.spends());
+    let sent_at = attempted.started_at;
+    let learnt = evidence::record(tx, desk.ids(), &mut situation, Some(&record), &spends, proof, sent_at, now).await?;
+    situation.save(tx, now).await?;
+    Ok(learnt)
 }
 
 fn phase(error: Option<&SendError>) -> &'static str {
@@ -291,14 +345,18 @@ pub(super) async fn tell(
     changes::emit(tx, desk.ids(), &stored, "message.state", data, now).await
 }
 
-async fn emit_plain(
+/// Tells agents that further readers don't get a message that the customer gets.
+async fn tell_refused(
     tx: &Tx,
     desk: &Desk,
-    kind: &str,
-    data: serde_json::Value,
-    at: OffsetDateTime,
+    claimed: &Claimed,
+    refused: &[(String, PlatformReport)],
+    now: OffsetDateTime,
 ) -> Result<(), DeskError> {
-    let id = transom_domain::EventId::new(desk.ids());
-    let event = transom_storage::NewEvent { id, kind: kind.to_owned(), conversation: None, contact: None, data, at };
-    Ok(tx.emit(&event).await?)
+    let Some(stored) = tx.conversation(claimed.conversation).await? else { return Ok(()) };
+    changes::reader_refused(tx, desk.ids(), &stored, (claimed.message, claimed.part), &readers(refused), now).await
+}
+
+fn readers(refused: &[(String, PlatformReport)]) -> serde_json::Value {
+    refused.iter().map(|(address, report)| json!({ "address": address, "report": report })).collect()
 }

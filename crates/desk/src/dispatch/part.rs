@@ -79,7 +79,7 @@ async fn send(
         Err(refused) => Answer::TooLate(refused.to_string()),
         Ok(_) if slow => Answer::TooLate("beginning took too long".to_owned()),
         Ok(outbound) => {
-            let outbound = outbound.in_thread(claimed.thread.clone());
+            let outbound = outbound.in_thread(claimed.thread.clone()).of_message(claimed.message);
             let started = Instant::now();
             let sent = AssertUnwindSafe(channel.send(&outbound)).catch_unwind().await.unwrap_or_else(|_| {
                 metrics::counter!("transom_panics_total", "job" => "send").increment(1);

@@ -1,25 +1,29 @@
 //! Applying what was journalled: in order, up to a hundred calls a transaction.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use transom_channel::{Inbound, RawInbound};
+use transom_channel::{Channel, ContactField, Inbound, RawInbound};
 use transom_domain::{ConnectionId, QuarantineId};
-use transom_storage::{CallOutcome, JournalCall, NewQuarantine, StorageError, Tx, WorkspaceScope};
+use transom_storage::{Blob, CallOutcome, JournalCall, NewQuarantine, StorageError, Tx, WorkspaceScope};
 
 use super::ground::Ground;
 use super::item::{self, Trouble};
 use super::late;
+use super::leftover::{Next, is_poison};
 use super::together::{self, Outcome};
+use crate::attachments::Brought;
 use crate::registry::Hook;
 use crate::{Desk, DeskError};
 
 /// How many calls are applied in one transaction.
-const BATCH: u64 = 100;
-/// A call that was in hand at this many crashes is quarantined.
-const POISON: u32 = 3;
+pub(super) const BATCH: u64 = 100;
+/// Files of so many bytes in calls that are in hand are enough for one transaction.
+const HEAVY: usize = 32 * 1024 * 1024;
 /// How often the journal is looked at when nobody calls: other replicas journal too.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -56,6 +60,7 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
 /// # Errors
 /// When the database fails; nothing is lost, the next call goes on.
 pub async fn apply_waiting(desk: &Desk) -> Result<Applied, DeskError> {
+    desk.leftovers().look(desk).await?;
     let (mut total, mut failed) = (Applied::default(), None);
     for scope in desk.storage().scopes_with_unapplied_journal().await? {
         match apply_batch(desk, &scope).await {
@@ -87,14 +92,16 @@ enum Care {
 }
 
 async fn apply_batch(desk: &Desk, scope: &WorkspaceScope) -> Result<Applied, DeskError> {
-    let applied = match take_batch(desk, scope, Care::Together).await {
+    let next = desk.leftovers().next(desk, scope).await?;
+    let applied = match take_batch(desk, scope, &next, Care::Together).await {
         Err(error) => {
             let trouble = into_trouble(error)?;
             tracing::info!(reason = trouble.reason, "an item failed; its batch is applied item by item");
-            take_batch(desk, scope, Care::OneByOne).await?
+            take_batch(desk, scope, &next, Care::OneByOne).await?
         }
         Ok(applied) => applied,
     };
+    desk.leftovers().done(scope, &next);
     if applied.calls > 0 {
         desk.work().outbound.notify_one();
         metrics::counter!("transom_inbound_items_total").increment(u64::from(applied.items));
@@ -102,29 +109,98 @@ async fn apply_batch(desk: &Desk, scope: &WorkspaceScope) -> Result<Applied, Des
     Ok(applied)
 }
 
-async fn take_batch(desk: &Desk, scope: &WorkspaceScope, care: Care) -> Result<Applied, DeskError> {
-    let ground = Arc::new(Ground::new(desk, scope, desk.now()));
-    let here = ground.clone();
-    let applied = desk
-        .storage()
-        .transact(scope, move |tx| {
-            let ground = here.clone();
-            Box::pin(async move { apply_calls(&ground, tx, care).await })
-        })
-        .await?;
-    ground.committed();
-    Ok(applied)
+/// What a transaction came to.
+enum Taken {
+    /// The oldest calls are applied.
+    Applied(Applied),
+    /// Nothing is: the files that they bring must be stored first.
+    Waits(Vec<Bytes>),
 }
 
-/// Applies the oldest calls.
-async fn apply_calls(ground: &Arc<Ground>, tx: &Tx, care: Care) -> Result<Applied, DeskError> {
-    let calls = tx.lock_unapplied(BATCH).await?;
+async fn take_batch(desk: &Desk, scope: &WorkspaceScope, next: &Next, care: Care) -> Result<Applied, DeskError> {
+    let (next, mut stored) = (Arc::new(next.clone()), Arc::<HashSet<Blob>>::default());
+    loop {
+        let ground = Arc::new(Ground::new(desk, scope, desk.now()));
+        let (here, next, have) = (ground.clone(), next.clone(), stored.clone());
+        let taken = desk
+            .storage()
+            .transact(scope, move |tx| {
+                let (ground, next, stored) = (here.clone(), next.clone(), have.clone());
+                Box::pin(async move { apply_calls(&ground, tx, &next, care, &stored).await })
+            })
+            .await?;
+        let files = match taken {
+            Taken::Applied(applied) => {
+                ground.committed();
+                return Ok(applied);
+            }
+            Taken::Waits(files) => files,
+        };
+        let blobs = &desk.require_files()?.blobs;
+        let mut more = HashSet::clone(&stored);
+        for bytes in files {
+            more.insert(blobs.put(scope, bytes).await.map_err(StorageError::from)?);
+        }
+        stored = Arc::new(more);
+    }
+}
+
+/// The oldest calls, as far as they can be applied now.
+#[derive(Default)]
+struct InHand<'c> {
+    calls: Vec<(&'c JournalCall, Result<Vec<Inbound>, Trouble>)>,
+    /// Files of them that are not stored yet.
+    missing: Vec<Bytes>,
+}
+
+/// Reads calls, as long as the files that they bring are not too many at once.
+async fn take_in_hand<'c>(
+    ground: &Ground,
+    tx: &Tx,
+    calls: &'c [JournalCall],
+    stored: &HashSet<Blob>,
+) -> Result<InHand<'c>, DeskError> {
+    let max_bytes = ground.desk.files().map(|files| files.max_bytes);
+    let (mut taken, mut weight) = (InHand::default(), 0);
+    for call in calls {
+        let read = read(&ground.desk, &ground.scope, tx, call).await?;
+        let brought = read.iter().flatten().zip(max_bytes.into_iter().cycle());
+        let brought: Vec<&Bytes> = brought.flat_map(|(item, max_bytes)| Brought::by(item, max_bytes).bytes()).collect();
+        weight += brought.iter().map(|bytes| bytes.len()).sum::<usize>();
+        let missing: Vec<Bytes> =
+            brought.into_iter().filter(|bytes| !stored.contains(&Blob::of(bytes))).cloned().collect();
+        // What others journalled while files were stored waits for the next round: this one comes to its end.
+        if !missing.is_empty() && !stored.is_empty() && taken.missing.is_empty() && !taken.calls.is_empty() {
+            break;
+        }
+        taken.missing.extend(missing);
+        taken.calls.push((call, read));
+        if weight > HEAVY {
+            break;
+        }
+    }
+    Ok(taken)
+}
+
+/// Applies the calls whose turn it is.
+async fn apply_calls(
+    ground: &Arc<Ground>,
+    tx: &Tx,
+    next: &Next,
+    care: Care,
+    stored: &HashSet<Blob>,
+) -> Result<Taken, DeskError> {
+    let calls = tx.lock_unapplied(next.waiting(), BATCH).await?;
+    let InHand { calls, missing } = take_in_hand(ground, tx, &calls, stored).await?;
+    if !missing.is_empty() {
+        return Ok(Taken::Waits(missing));
+    }
     let mut items = Vec::with_capacity(calls.len());
     let mut places = Vec::with_capacity(calls.len());
     let mut done = Vec::with_capacity(calls.len());
-    let mut unread = 0;
-    for call in &calls {
-        match read(&ground.desk, &ground.scope, tx, call).await? {
+    let (mut unread, count) = (0, calls.len());
+    for (call, read) in calls {
+        match read {
             Ok(read) => {
                 places.push((call, read.len()));
                 items.extend(read.into_iter().map(|inbound| (call.call.connection, inbound)));
@@ -141,7 +217,7 @@ async fn apply_calls(ground: &Arc<Ground>, tx: &Tx, care: Care) -> Result<Applie
         Care::Together => together::apply(ground, tx, &items, into_trouble).await?,
         Care::OneByOne => one_by_one(ground, tx, &items).await?,
     };
-    let mut applied = Applied { calls: u32::try_from(calls.len()).unwrap_or(u32::MAX), items: 0, quarantined: unread };
+    let mut applied = Applied { calls: u32::try_from(count).unwrap_or(u32::MAX), items: 0, quarantined: unread };
     let mut outcomes = items.iter().zip(outcomes);
     for (call, count) in places {
         let (mut changed, mut bad) = (0, 0);
@@ -159,7 +235,7 @@ async fn apply_calls(ground: &Arc<Ground>, tx: &Tx, care: Care) -> Result<Applie
         (applied.items, applied.quarantined) = (applied.items + changed, applied.quarantined + bad);
     }
     tx.finish_calls(&done, ground.now).await?;
-    Ok(applied)
+    Ok(Taken::Applied(applied))
 }
 
 /// Each item in a savepoint: a bad one undoes only itself.
@@ -197,8 +273,8 @@ async fn read(
     tx: &Tx,
     call: &JournalCall,
 ) -> Result<Result<Vec<Inbound>, Trouble>, DeskError> {
-    if call.crashes >= POISON {
-        return Ok(Err(Trouble::new("poison", "this call was in hand each time the service crashed")));
+    if is_poison(call) {
+        return Ok(Err(Trouble::new("poison", "the service died each time it had this call in hand")));
     }
     let channel = match call.call.account {
         // Fetched for one account: its own settings say how it is read.
@@ -223,7 +299,20 @@ async fn read(
         body: call.call.body.clone(),
         received_at: call.call.received_at,
     };
-    Ok(channel.parse(&raw).map_err(|error| Trouble::new("unreadable", error.to_string())))
+    let mut items = channel.parse(&raw).map_err(|error| Trouble::new("unreadable", error.to_string()));
+    items.iter_mut().flatten().for_each(|item| spell_alike(channel.as_ref(), item));
+    Ok(items)
+}
+
+/// However a mailbox is written, it is one person's.
+fn spell_alike(channel: &dyn Channel, item: &mut Inbound) {
+    let rules = &channel.capabilities().addresses;
+    let is_mailbox = |kind: &str| rules.iter().any(|rule| rule.kind == kind && rule.from == Some(ContactField::Email));
+    for address in item.person.iter_mut().flat_map(|person| &mut person.addresses) {
+        if is_mailbox(&address.kind) {
+            address.value = address.value.to_lowercase();
+        }
+    }
 }
 
 /// A fault that belongs to the item; what belongs to the database is passed on and the whole batch runs again.

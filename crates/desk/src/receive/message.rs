@@ -10,23 +10,35 @@ use transom_domain::{
 use transom_storage::{Met, NewEvent, NewMessage, ReceiptKey, StoredConversation, Touch};
 
 use super::item::Case;
-use super::late;
+use super::{answer, late};
 use crate::DeskError;
-use crate::attachments;
+use crate::attachments::{self, Brought};
 use crate::changes::{self, Change};
 use crate::send::preview;
 
-/// The customer wrote.
+/// Whether it can be filed together with others: what it does hangs on nothing but its person and its thread.
+pub(super) fn is_plain(message: &InboundMessage) -> bool {
+    message.answers.is_empty() && !message.automatic
+}
+
+/// The customer wrote, or somebody else in a conversation with one.
 pub(super) async fn received(case: &Case<'_>, message: &InboundMessage) -> Result<(), DeskError> {
+    let earlier = answer::earlier(case, message).await?;
+    if let Some(earlier) = earlier
+        && answer::is_by_another(case, earlier).await?
+    {
+        return answer::by_another(case, message, earlier).await;
+    }
     let met = case.person().await?;
-    let stored = thread(case, &met, &message.thread).await?;
+    let stored = answer::conversation(case, &met, message, earlier).await?;
     let mut situation = case.situation(&met).await?;
     case.open_windows(&mut situation);
-    let new = filed(case, &stored, message, Direction::Inbound, Author::Actor(Actor::Customer)).await?;
-    let touch = touch(case, Direction::Inbound, &message.content);
+    let new = filed(case, &stored, message, Writer::customer(earlier.map(|earlier| earlier.message))).await?;
     let person = situation.facts.snapshot().person;
-    case.tx.file_inbound(&new, &touch, &person, &situation.columns(case.now), case.now).await?;
-    wake_or_reopen(case, &stored, new.message.id).await?;
+    case.tx.file_inbound(&new, &touch(case, message), &person, &situation.columns(case.now), case.now).await?;
+    if !message.automatic {
+        wake_or_reopen(case, &stored, new.message.id).await?;
+    }
     case.tx.emit(&told(case, &stored, &new)).await?;
     late::join(case, &message.provider_id).await
 }
@@ -70,11 +82,13 @@ pub(super) async fn echoed(
         case.tx.apply_receipt(case.account.id, None, &key, DeliveryState::Sent, None, case.at, case.now).await?;
         return Ok(());
     }
+    let earlier = answer::earlier(case, message).await?;
     let met = case.person().await?;
-    let stored = thread(case, &met, &message.thread).await?;
-    let new = filed(case, &stored, message, Direction::Outbound, Author::Echo).await?;
+    let stored = answer::conversation(case, &met, message, earlier).await?;
+    let new = filed(case, &stored, message, Writer::of(Author::Echo, earlier.map(|earlier| earlier.message))).await?;
     let id = new.message.id;
-    case.tx.file_message(&new, &touch(case, Direction::Outbound, &message.content), case.now).await?;
+    let touch = Touch { direction: Direction::Outbound, ..touch(case, message) };
+    case.tx.file_message(&new, &touch, case.now).await?;
     changes::emit(case.tx, case.desk.ids(), &stored, "message.echoed", json!({ "message": id }), case.now).await?;
     late::join(case, &message.provider_id).await
 }
@@ -94,7 +108,7 @@ pub(super) fn fresh(case: &Case<'_>, identity: IdentityId, thread: &str) -> Conv
 }
 
 /// The conversation of a person, made if there is none; locked.
-async fn thread(case: &Case<'_>, met: &Met, thread: &str) -> Result<StoredConversation, DeskError> {
+pub(super) async fn thread(case: &Case<'_>, met: &Met, thread: &str) -> Result<StoredConversation, DeskError> {
     let known = if met.new_identity { None } else { case.tx.lock_conversation_of(met.identity.id, thread).await? };
     match known {
         Some(stored) => Ok(stored),
@@ -105,18 +119,41 @@ async fn thread(case: &Case<'_>, met: &Met, thread: &str) -> Result<StoredConver
     }
 }
 
+/// Who wrote a message, and to which earlier one.
+pub(super) struct Writer {
+    author: Author,
+    answers: Option<MessageId>,
+}
+
+impl Writer {
+    pub(super) fn of(author: Author, answers: Option<MessageId>) -> Self {
+        Self { author, answers }
+    }
+
+    pub(super) fn customer(answers: Option<MessageId>) -> Self {
+        Self::of(Author::Actor(Actor::Customer), answers)
+    }
+}
+
 pub(super) async fn filed(
     case: &Case<'_>,
     stored: &StoredConversation,
     message: &InboundMessage,
-    direction: Direction,
-    author: Author,
+    Writer { author, answers }: Writer,
 ) -> Result<NewMessage, DeskError> {
+    let direction = if author == Author::Echo { Direction::Outbound } else { Direction::Inbound };
     let quoted = match &message.content.reply_to {
         None => None,
         Some(provider_id) => case.tx.message_by_provider_id(case.account.id, provider_id).await?,
     };
+    // Letters are named by whoever writes them: of two with one name the second is kept without.
+    let is_taken = case.channel.capabilities().threads
+        && case.tx.message_by_provider_id(case.account.id, &message.provider_id).await?.is_some();
     let id = MessageId::new(case.desk.ids());
+    let mut extra = json!({ "group": message.group });
+    if let (true, Some(extra)) = (message.automatic, extra.as_object_mut()) {
+        extra.insert("automatic".to_owned(), true.into());
+    }
     Ok(NewMessage {
         message: Message {
             id,
@@ -124,30 +161,36 @@ pub(super) async fn filed(
             kind: MessageKind::Reply,
             direction,
             author,
-            content: kept(case, id, &message.content).await?,
+            content: kept(case, id, message).await?,
             state: None,
             at: case.at,
         },
         account: case.account.id,
         identity: stored.conversation.identity,
-        provider_id: Some(message.provider_id.clone()),
-        reply_to: quoted.map(|(id, _)| id),
+        provider_id: (!is_taken).then(|| message.provider_id.clone()),
+        reply_to: quoted.map(|(id, _)| id).or(answers),
         payload: message.payload.clone(),
         permit: None,
-        extra: json!({ "group": message.group }),
+        extra,
     })
 }
 
-/// The content with its files as ours: what the platform keeps of them is fetched later.
-async fn kept(case: &Case<'_>, message: MessageId, content: &Content) -> Result<Content, DeskError> {
-    if case.desk.files().is_none() || case.channel.media().is_none() {
-        return Ok(content.clone());
+/// The content with its files as ours: those that it brought along are stored, what the platform keeps is fetched later.
+async fn kept(case: &Case<'_>, id: MessageId, message: &InboundMessage) -> Result<Content, DeskError> {
+    let (of, mut content) = ((id, case.account.id), message.content.clone());
+    let Some(files) = case.desk.files() else { return Ok(content) };
+    let brought = Brought { files: &message.enclosed, max_bytes: files.max_bytes };
+    brought.keep(case.tx, case.desk.ids(), of, &mut content, case.now).await?;
+    if case.channel.media().is_none() {
+        return Ok(content);
     }
-    Ok(attachments::adopt(case.tx, case.desk.ids(), (message, case.account.id), content, case.now).await?)
+    Ok(attachments::adopt(case.tx, case.desk.ids(), of, &content, case.now).await?)
 }
 
-pub(super) fn touch(case: &Case<'_>, direction: Direction, content: &Content) -> Touch {
-    Touch { at: case.at, direction, by_person: false, preview: preview(content) }
+/// What a message that came in does to its conversation. A machine's makes nobody wait for an answer.
+pub(super) fn touch(case: &Case<'_>, message: &InboundMessage) -> Touch {
+    let direction = if message.automatic { Direction::Internal } else { Direction::Inbound };
+    Touch { at: case.at, direction, by_person: false, preview: preview(&message.content) }
 }
 
 /// open stays, snoozed opens, closed follows the settings; an answer to a person's message always opens.
@@ -165,6 +208,26 @@ pub(super) async fn wake_or_reopen(
     };
     let Some(transition) = transition else { return Ok(()) };
     let change = Change::new(&Actor::Customer, cause, case.now).by_message(message);
+    changes::record(case.tx, case.desk.ids(), stored, &after, &transition, &change).await
+}
+
+/// The same for somebody else in the thread: open stays, snoozed opens, closed follows the settings. It is nobody's answer
+/// in the sense of R-523.
+pub(super) async fn wake_for_another(
+    case: &Case<'_>,
+    stored: &StoredConversation,
+    message: MessageId,
+) -> Result<(), DeskError> {
+    let opens = match stored.conversation.status {
+        Status::Open => false,
+        Status::Snoozed { .. } => true,
+        Status::Closed => opens_anew(&*case.ground.settings(case.tx).await?, stored.conversation.episodes > 0),
+    };
+    let mut after = stored.conversation.clone();
+    let Some(transition) = opens.then(|| after.reopen(EpisodeId::new(case.desk.ids()), case.now)).flatten() else {
+        return Ok(());
+    };
+    let change = Change::new(&Actor::Platform, "inbound", case.now).by_message(message);
     changes::record(case.tx, case.desk.ids(), stored, &after, &transition, &change).await
 }
 

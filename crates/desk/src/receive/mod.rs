@@ -5,15 +5,19 @@
 //! its own, so that a bad one goes to quarantine and its neighbours go on (reliability.md 3).
 
 mod accept;
+mod answer;
 mod apply;
 mod ground;
 mod item;
 mod late;
+mod leftover;
 mod message;
 mod notice;
 mod receipt;
 mod standing;
 mod together;
+
+pub(crate) use leftover::Leftovers;
 
 pub use accept::{Heard, WebhookRefused, accept};
 pub use apply::{Applied, apply_waiting, run};

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use transom_channel::{ReceiptFor, ReceiptState, SendError};
-use transom_domain::PartId;
-use transom_storage::{Changed, ReceiptKey};
+use transom_domain::{Body, PartId};
+use transom_storage::{Changed, Earlier, ReceiptKey};
 
 use super::item::Case;
 use crate::evidence;
@@ -27,6 +27,11 @@ pub(super) async fn arrived(case: &Case<'_>, of: &ReceiptFor, state: &ReceiptSta
         ReceiptState::Failed(error) => Some(error),
         ReceiptState::Sent | ReceiptState::Delivered | ReceiptState::Read => None,
     };
+    if let (Some(error), ReceiptKey::Message { provider_id, correlation }) = (error, &key)
+        && further_reader_failed(case, provider_id, *correlation, error).await?
+    {
+        return Ok(());
+    }
     let detail = error.map(|error| json!({ "code": error.code(), "error": error }));
     let changed = case
         .tx
@@ -41,6 +46,37 @@ pub(super) async fn arrived(case: &Case<'_>, of: &ReceiptFor, state: &ReceiptSta
     Ok(())
 }
 
+/// A letter did not reach somebody in copy: agents are told, and the part, which is the customer's, fares as before. That the
+/// receipt is about somebody else, its person says.
+async fn further_reader_failed(
+    case: &Case<'_>,
+    provider_id: &str,
+    correlation: Option<PartId>,
+    error: &SendError,
+) -> Result<bool, DeskError> {
+    let Some(person) = &case.inbound.person else { return Ok(false) };
+    let named: Vec<Earlier<'_>> =
+        correlation.map(Earlier::Part).into_iter().chain([Earlier::Message(provider_id)]).collect();
+    let Some(known) = case.tx.first_known(case.account.id, &named).await? else { return Ok(false) };
+    let Some(message) = case.tx.message(known.message).await? else { return Ok(false) };
+    let part = message.parts.iter().find(|part| Some(part.part.id) == correlation).or(message.parts.first());
+    let Some(part) = part else { return Ok(false) };
+    let cc = match &part.part.content.body {
+        Body::Mail(mail) if mail.bcc.is_empty() => mail.cc.as_slice(),
+        _ => &[],
+    };
+    let is_in_copy = |value: &str| cc.iter().any(|reader| reader.eq_ignore_ascii_case(value));
+    if !person.addresses.iter().any(|address| is_in_copy(&address.value)) {
+        return Ok(false);
+    }
+    let Some(stored) = case.tx.conversation(known.conversation).await? else { return Ok(true) };
+    let reader = person.addresses.first().map(|address| address.value.as_str());
+    let readers = json!([{ "address": reader, "report": error.report() }]);
+    changes::reader_refused(case.tx, case.desk.ids(), &stored, (known.message, part.part.id), &readers, case.now)
+        .await?;
+    Ok(true)
+}
+
 async fn tell(case: &Case<'_>, change: &Changed, detail: Option<&serde_json::Value>) -> Result<(), DeskError> {
     let Some(stored) = case.tx.conversation(change.conversation).await? else { return Ok(()) };
     let data = json!({ "message": change.message, "part": change.part, "from": change.from, "to": change.to, "detail": detail });
@@ -51,10 +87,17 @@ async fn tell(case: &Case<'_>, change: &Changed, detail: Option<&serde_json::Val
 async fn learn(case: &Case<'_>, change: &Changed, error: &SendError) -> Result<(), DeskError> {
     let Some(proof) = error.evidence() else { return Ok(()) };
     let Some(message) = case.tx.message(change.message).await? else { return Ok(()) };
+    let of_part = message.parts.iter().find(|part| part.part.id == change.part);
+    if of_part.is_some_and(|part| part.part.content.is_for_further_reader()) {
+        // It is no proof about the customer.
+        return Ok(());
+    }
     let Some(identity) = case.tx.lock_identity(message.identity).await? else { return Ok(()) };
     let mut situation = Situation::load(case.tx, identity, case.wires(), case.now).await?;
     // The send, not the later receipt, refutes openings: what the customer wrote meanwhile still counts.
     let sent_at = message.message.at.min(case.at);
-    evidence::record(case.tx, &mut situation, message.permit.as_ref(), &[], &proof, sent_at, case.now).await?;
+    let (tx, ids, permit) = (case.tx, case.desk.ids(), message.permit.as_ref());
+    // What it took from which count is known no more: no limit is learnt from it.
+    evidence::record(tx, ids, &mut situation, permit, &[], &proof, sent_at, case.now).await?;
     situation.save(case.tx, case.now).await
 }

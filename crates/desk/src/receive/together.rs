@@ -1,4 +1,5 @@
-//! A batch of items together: of customers' messages, one statement a table; everything else one by one.
+//! A batch of items together: of customers' messages, one statement a table; everything else one by one, also messages that name
+//! the ones they answer.
 //!
 //! Nothing here is in a savepoint: what fails undoes the whole, and the batch is taken again item by item.
 
@@ -8,8 +9,7 @@ use std::collections::BTreeSet;
 use time::OffsetDateTime;
 use transom_channel::{Inbound, InboundMessage, Item};
 use transom_domain::{
-    Actor, Address, Author, ChannelAccountId, ConnectionId, ContactId, Conversation, Direction, EpisodeId, IdentityId,
-    Status,
+    Actor, Address, ChannelAccountId, ConnectionId, ContactId, Conversation, EpisodeId, IdentityId, Status,
 };
 use transom_storage::{
     EpisodeStart, Meeting, Met, NewConversation, NewEvent, NewMessage, PersonSeed, StoredConversation, Touched, Tx,
@@ -19,7 +19,8 @@ use transom_windows::Person;
 
 use super::ground::Ground;
 use super::item::{self, Case, Trouble};
-use super::{late, message};
+use super::late;
+use super::message::{self, Writer};
 use crate::DeskError;
 use crate::changes::{self, Change};
 
@@ -74,7 +75,7 @@ pub(super) async fn apply(
         if let Some(outcome) = outcomes.get_mut(place) {
             *outcome = Ok(true);
         }
-        if let Some(message) = message_of(case.inbound) {
+        if let Some(message) = message_of(case.inbound).filter(|message| message::is_plain(message)) {
             arrivals.push(Arrival { place, case, message });
             continue;
         }
@@ -214,12 +215,11 @@ impl Sheet {
         stored: StoredConversation,
         window: WindowColumns,
     ) -> Result<Option<Asleep<'a, 'c>>, DeskError> {
-        let customer = Author::Actor(Actor::Customer);
-        let new = message::filed(case, &stored, message, Direction::Inbound, customer).await?;
+        let new = message::filed(case, &stored, message, Writer::customer(None)).await?;
         self.touched.push(Touched {
             conversation: stored.conversation.id,
             identity: stored.conversation.identity,
-            touch: message::touch(case, Direction::Inbound, &message.content),
+            touch: message::touch(case, message),
             window,
         });
         self.messages.push((new.clone(), stored.contact));
@@ -241,8 +241,7 @@ impl Sheet {
         let ids = ground.desk.ids();
         let mut conversation = message::fresh(case, met.identity.id, &message.thread);
         let stored = StoredConversation::begun(conversation.clone(), met.contact, case.account.id, ground.now);
-        let customer = Author::Actor(Actor::Customer);
-        let new = message::filed(case, &stored, message, Direction::Inbound, customer).await?;
+        let new = message::filed(case, &stored, message, Writer::customer(None)).await?;
         let told = message::told(case, &stored, &new);
         let id = new.message.id;
         self.messages.push((new, met.contact));
@@ -259,7 +258,7 @@ impl Sheet {
         if !met.new_identity {
             self.threads.push((met.identity.id, window.clone()));
         }
-        let touch = message::touch(case, Direction::Inbound, &message.content);
+        let touch = message::touch(case, message);
         let (contact, account) = (met.contact, case.account.id);
         self.conversations.push(NewConversation { conversation, contact, account, touch, window });
         Ok(())

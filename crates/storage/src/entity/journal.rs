@@ -21,6 +21,7 @@ pub struct Model {
     pub received_at: Millis,
     pub state: String,
     pub crashes: i64,
+    pub in_hand_until: Option<i64>,
     pub applied_at: Option<Millis>,
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub summary: Option<Json>,

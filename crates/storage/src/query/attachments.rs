@@ -1,9 +1,10 @@
 //! Files: uploaded by agents, or fetched from the platform that a customer sent them over.
 //!
 //! ```text
-//!  uploaded ──► stored        sent by a customer ──► remote ── fetched ──► stored
-//!                                                     │ ▲ └── given up ──► failed
-//!                                                     └─┘ tried again
+//!  uploaded ──► stored        kept by the platform ──► remote ── fetched ──► stored
+//!  received with its message                            │ ▲ └── given up ──► failed
+//!     ├──────► stored                                   └─┘ tried again
+//!     └──────► failed
 //! ```
 //! A row is stored only after its bytes are. What is to be fetched is the rows that have a `due_at`: a restart loses nothing.
 
@@ -113,6 +114,25 @@ pub struct NewAttachment {
     pub file_name: Option<String>,
     /// Who uploaded it; `None` for a visitor.
     pub uploaded_by: Option<AgentId>,
+}
+
+/// A file that came in together with its message; its bytes, if they are kept, are in the blob store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedFile {
+    /// Its id.
+    pub id: AttachmentId,
+    /// The message that it came with.
+    pub message: MessageId,
+    /// Its place among the message's files.
+    pub index: u32,
+    /// The account that it came over.
+    pub account: ChannelAccountId,
+    /// Its bytes, or why they are not kept, in a stable word.
+    pub blob: Result<Blob, &'static str>,
+    /// MIME type without parameters, where it is known.
+    pub mime: Option<String>,
+    /// The file's name, where it has one.
+    pub file_name: Option<String>,
 }
 
 /// A file to be fetched from a platform.
@@ -256,6 +276,36 @@ impl Tx {
             attempts: Set(0),
             due_at: Set(None),
             reason: Set(None),
+            created_at: Set(now.into()),
+            updated_at: Set(now.into()),
+        };
+        attachments::Entity::insert(row).exec_without_returning(&self.conn).await?;
+        Ok(())
+    }
+
+    /// Stores that a message brought a file along.
+    ///
+    /// # Errors
+    /// [`StorageError::Duplicate`] if it is known already.
+    pub async fn insert_received_file(&self, new: &ReceivedFile, now: OffsetDateTime) -> Result<(), StorageError> {
+        let state = if new.blob.is_ok() { AttachmentState::Stored } else { AttachmentState::Failed };
+        let blob = new.blob.ok();
+        let row = attachments::ActiveModel {
+            workspace_id: Set(self.ws()),
+            id: Set(new.id.uuid()),
+            state: Set(state.as_str().to_owned()),
+            sha256: Set(blob.map(|blob| blob.sha256.to_vec())),
+            size: Set(blob.map(|blob| column_of(blob.size))),
+            mime: Set(new.mime.clone()),
+            file_name: Set(new.file_name.clone()),
+            agent_id: Set(None),
+            message_id: Set(Some(new.message.uuid())),
+            account_id: Set(Some(new.account.uuid())),
+            source: Set(None),
+            source_key: Set(Some(format!("enclosed:{}", new.index))),
+            attempts: Set(0),
+            due_at: Set(None),
+            reason: Set(new.blob.err().map(str::to_owned)),
             created_at: Set(now.into()),
             updated_at: Set(now.into()),
         };

@@ -1,16 +1,18 @@
 //! The journal: every call that a platform made, as it came, before anything is made of it.
 
 use bytes::Bytes;
-use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict};
+use sea_orm::sea_query::{Expr, LockBehavior, LockType, OnConflict};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Statement, Value,
 };
 use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use transom_domain::{ChannelAccountId, ConnectionId, JournalId};
 use uuid::Uuid;
 
 use super::people::statement::{Sql, runs};
+use super::sending::batch::{IdList, clock};
 use super::{from_json, millis, sql, to_json, unreadable};
 use crate::entity::{journal, pull_cursors};
 use crate::{Reader, Storage, StorageError, Tx, WorkspaceScope};
@@ -58,8 +60,28 @@ pub struct NewCall {
 pub struct JournalCall {
     /// What came.
     pub call: NewCall,
-    /// How often a process died with it in hand, this time included once it was [counted](Storage::count_crash).
+    /// How often it was [taken in hand](Tx::take_left) after a restart: once with others, from then on alone.
     pub crashes: u32,
+}
+
+/// Which of the waiting calls are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting<'c> {
+    /// All of them.
+    All,
+    /// Those after this one.
+    After(JournalId),
+    /// These, as far as they still wait.
+    These(&'c [JournalId]),
+}
+
+/// What an earlier process left behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Calls that are in hand now, and counted.
+    pub taken: Vec<JournalId>,
+    /// Whether there are others that somebody else has in hand.
+    pub others: bool,
 }
 
 /// What became of a call.
@@ -98,21 +120,6 @@ impl Storage {
     /// Journals a call in one statement. When this returns it survives a power cut, and the platform can be answered.
     pub async fn append_call(&self, scope: &WorkspaceScope, call: &NewCall) -> Result<(), StorageError> {
         self.append(call_row(scope.workspace().uuid(), call)?).await
-    }
-
-    /// Counts, before they are applied, that these calls are in hand: a process that dies now leaves that trace. Waiting ones
-    /// only; [`Tx::finish_call`] ends the count.
-    pub async fn count_crash(&self, scope: &WorkspaceScope, calls: &[JournalId]) -> Result<(), StorageError> {
-        for chunk in calls.chunks(500) {
-            let update = journal::Entity::update_many()
-                .col_expr(journal::Column::Crashes, Expr::col(journal::Column::Crashes).add(1))
-                .filter(journal::Column::WorkspaceId.eq(scope.workspace().uuid()))
-                .filter(journal::Column::Id.is_in(chunk.iter().map(|id| id.uuid())))
-                .filter(journal::Column::State.eq("new"));
-            let statement = self.db().get_database_backend().build(&sea_orm::QueryTrait::into_query(update));
-            self.execute(statement).await?;
-        }
-        Ok(())
     }
 }
 
@@ -228,10 +235,16 @@ impl Tx {
 
     /// Up to `limit` waiting calls in their order, locked until the end of this transaction; those that another replica has
     /// in hand are skipped.
-    pub async fn lock_unapplied(&self, limit: u64) -> Result<Vec<JournalCall>, StorageError> {
+    pub async fn lock_unapplied(&self, which: Waiting<'_>, limit: u64) -> Result<Vec<JournalCall>, StorageError> {
+        let which = match which {
+            Waiting::All => Condition::all(),
+            Waiting::After(last) => Condition::all().add(journal::Column::Id.gt(last.uuid())),
+            Waiting::These(ids) => Condition::all().add(journal::Column::Id.is_in(ids.iter().map(|id| id.uuid()))),
+        };
         let rows = journal::Entity::find()
             .filter(journal::Column::WorkspaceId.eq(self.ws()))
             .filter(journal::Column::State.eq("new"))
+            .filter(which)
             .order_by_asc(journal::Column::Id)
             .limit(limit)
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
@@ -242,6 +255,51 @@ impl Tx {
             StoredCall::try_from(row).map(|stored| JournalCall { call: stored.call, crashes })
         };
         rows.into_iter().map(waiting).collect()
+    }
+
+    /// The last call that waits.
+    pub async fn last_unapplied(&self) -> Result<Option<JournalId>, StorageError> {
+        const LAST: &str = "SELECT id FROM journal WHERE workspace_id = $1 AND state = 'new' ORDER BY id DESC LIMIT 1";
+        let row = self.conn.query_one_raw(sql(&self.conn, LAST, [self.ws().into()])).await?;
+        row.map(|row| row.try_get_by_index::<Uuid>(0)).transpose().map(|id| id.map(Into::into)).map_err(Into::into)
+    }
+
+    /// Takes waiting calls up to `last` in hand and counts that: a process that dies with them leaves that trace, so that one
+    /// which kills it is found. Those that were in no hand come together, up to `limit`; one that was, alone. Nobody else takes
+    /// them for `ttl`, by the database's clock.
+    pub async fn take_left(&self, last: JournalId, limit: u64, ttl: Duration) -> Result<Left, StorageError> {
+        let clock = clock(&self.conn);
+        let lock = match self.conn.get_database_backend() {
+            DbBackend::Postgres => " FOR UPDATE SKIP LOCKED",
+            _ => "",
+        };
+        let find = format!(
+            "SELECT id, crashes FROM journal WHERE workspace_id = $1 AND state = 'new' AND id <= $2 AND (in_hand_until IS NULL \
+             OR in_hand_until <= {clock}) ORDER BY id LIMIT $3{lock}"
+        );
+        let values = [self.ws().into(), last.uuid().into(), limit.cast_signed().into()];
+        let mut free: Vec<(Uuid, i64)> = Vec::new();
+        for row in self.conn.query_all_raw(sql(&self.conn, &find, values)).await? {
+            free.push((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
+        }
+        let Some(&(first, crashes)) = free.first() else {
+            const ANY: &str = "SELECT 1 FROM journal WHERE workspace_id = $1 AND state = 'new' AND id <= $2 LIMIT 1";
+            let any = self.conn.query_one_raw(sql(&self.conn, ANY, [self.ws().into(), last.uuid().into()])).await?;
+            return Ok(Left { taken: Vec::new(), others: any.is_some() });
+        };
+        let taken: Vec<Uuid> = match crashes {
+            0 => free.iter().take_while(|(_, crashes)| *crashes == 0).map(|(id, _)| *id).collect(),
+            _ => vec![first],
+        };
+        let ids = IdList::new(3, &taken);
+        let count = format!(
+            "UPDATE journal SET crashes = crashes + 1, in_hand_until = {clock} + $2 WHERE workspace_id = $1 AND id IN ({})",
+            ids.places
+        );
+        let ttl = i64::try_from(ttl.whole_milliseconds()).unwrap_or(i64::MAX);
+        let values = [self.ws().into(), ttl.into()].into_iter().chain(ids.values);
+        self.conn.execute_raw(sql(&self.conn, &count, values)).await?;
+        Ok(Left { taken: taken.into_iter().map(Into::into).collect(), others: false })
     }
 
     /// Says what became of a waiting call; `false` if somebody else has said so already.

@@ -28,6 +28,17 @@ impl Tx {
         Ok((taken == 1).then_some(Lease { until }))
     }
 
+    /// Waits until no other transaction has taken its turn at this name, and keeps the turn until its own end. Leaves nothing
+    /// behind: the unique key of a row that is taken away again at once is what the others wait for.
+    pub async fn take_turn(&self, name: &str) -> Result<(), StorageError> {
+        const TAKE: &str = "INSERT INTO leases (workspace_id, name, owner, until) VALUES ($1, $2, $3, 0)";
+        const LEAVE: &str = "DELETE FROM leases WHERE workspace_id = $1 AND name = $2";
+        let take = [self.ws().into(), name.into(), Uuid::nil().into()];
+        self.conn.execute_raw(sql(&self.conn, TAKE, take)).await?;
+        self.conn.execute_raw(sql(&self.conn, LEAVE, [self.ws().into(), name.into()])).await?;
+        Ok(())
+    }
+
     /// Gives one's own lease back; whether one had it.
     pub async fn release_lease(&self, name: &str, owner: Uuid) -> Result<bool, StorageError> {
         const RELEASE: &str = "DELETE FROM leases WHERE workspace_id = $1 AND name = $2 AND owner = $3";

@@ -92,8 +92,7 @@ impl Reader {
         const AFTER: &str = "SELECT seq, event_key, data, at FROM mailbox_events \
                              WHERE workspace_id = $1 AND connection_id = $2 AND name = $3 AND seq > $4 ORDER BY seq LIMIT $5";
         let after = i64::try_from(seq).unwrap_or(i64::MAX);
-        let values =
-            [self.ws().into(), connection.uuid().into(), name.into(), after.into(), i64::from(limit).into()];
+        let values = [self.ws().into(), connection.uuid().into(), name.into(), after.into(), i64::from(limit).into()];
         self.conn.query_all_raw(sql(&self.conn, AFTER, values)).await?.iter().map(mail).collect()
     }
 
@@ -163,9 +162,9 @@ impl Tx {
         }
         if mailbox.last_seq > first {
             self.insert_mail(connection, &name, &new).await?;
-            const COUNT: &str = "UPDATE mailboxes SET last_seq = $4 WHERE workspace_id = $1 AND connection_id = $2 AND name = $3";
-            let values =
-                [self.ws().into(), connection.uuid().into(), name.into(), column_of(mailbox.last_seq).into()];
+            const COUNT: &str =
+                "UPDATE mailboxes SET last_seq = $4 WHERE workspace_id = $1 AND connection_id = $2 AND name = $3";
+            let values = [self.ws().into(), connection.uuid().into(), name.into(), column_of(mailbox.last_seq).into()];
             self.conn.execute_raw(sql(&self.conn, COUNT, values)).await?;
         }
         Ok(stored)
@@ -283,7 +282,12 @@ impl Tx {
         Ok(self.conn.execute_raw(sql(&self.conn, DELETE, values)).await?.rows_affected())
     }
 
-    async fn make_mailbox(&self, connection: ConnectionId, name: &str, now: OffsetDateTime) -> Result<(), StorageError> {
+    async fn make_mailbox(
+        &self,
+        connection: ConnectionId,
+        name: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
         const MAKE: &str = "INSERT INTO mailboxes (workspace_id, connection_id, name, last_seq, purged_to, acked_seq, created_at) \
                             VALUES ($1, $2, $3, 0, 0, 0, $4) ON CONFLICT (workspace_id, connection_id, name) DO NOTHING";
         let values = [self.ws().into(), connection.uuid().into(), name.into(), millis(now)];

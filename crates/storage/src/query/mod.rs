@@ -22,13 +22,13 @@ mod tokens;
 mod workspaces;
 
 pub use agents::StoredAgent;
-pub use attachments::{AttachmentState, Fetched, NewAttachment, StoredAttachment, ToFetch};
+pub use attachments::{AttachmentState, Fetched, NewAttachment, ReceivedFile, StoredAttachment, ToFetch};
 pub use connections::{Secrets, StoredConnection};
 pub use dedupe::EventKey;
 pub use events::{NewEvent, NumberedEvent};
 pub(crate) use events::{number_events, unnumbered_workspaces};
 pub use idempotency::{Idempotency, IdempotencyKey, StoredAnswer};
-pub use journal::{CallOutcome, CallSource, JournalCall, NewCall, StoredCall};
+pub use journal::{CallOutcome, CallSource, JournalCall, Left, NewCall, StoredCall, Waiting};
 pub(crate) use journal::{CallRow, insert_calls};
 pub use leases::Lease;
 pub use mailboxes::{Mailbox, NewMail, StoredMail};

@@ -77,8 +77,13 @@ impl TestDatabase {
 
     /// A configuration with a fixed master key and small pools.
     pub fn config(&self) -> StorageConfig {
+        Self::config_of(&self.url)
+    }
+
+    /// The same by the URL alone, for processes that a test starts.
+    pub fn config_of(url: &str) -> StorageConfig {
         let key = MasterKey::from_bytes(*b"a key for tests and nothing else").expect("a key");
-        StorageConfig { read_connections: 2, write_connections: 6, ..StorageConfig::new(&self.url, key) }
+        StorageConfig { read_connections: 2, write_connections: 6, ..StorageConfig::new(url, key) }
     }
 
     /// Opens it, migrated. Opened twice, it has two replicas.

@@ -21,6 +21,7 @@ pub(super) fn check(rules: &mut Rules, names: &Names<'_>, problems: &mut Problem
         }
     }
     quotas(rules, names, problems);
+    billing(rules, names, problems);
     unused(rules, names, problems);
     sessions(rules, names, problems);
     for position in 0..rules.kinds.len() {
@@ -113,6 +114,33 @@ fn quotas(rules: &Rules, names: &Names<'_>, problems: &mut Problems<'_>) {
 }
 
 /// Names that are declared and never used are misspelt, or left over.
+/// A message is booked anew when the platform says that it counted it by another grant, so a word means one grant, and what
+/// such grants do not share must be countable after the fact.
+fn billing(rules: &Rules, names: &Names<'_>, problems: &mut Problems<'_>) {
+    let billed = || rules.grants.iter().zip(&names.grants).filter(|(grant, _)| !grant.billed_as.is_empty());
+    for (grant, (_, span)) in billed() {
+        let same = |other: &Grant| {
+            other.name != grant.name && other.billed_as().any(|word| grant.billed_as().any(|own| own == word))
+        };
+        if let Some((other, _)) = billed().find(|(other, _)| same(other)) {
+            problems.at(
+                span,
+                format!("`billed_as` of `{}` and `{}` share a word: it means one of them", grant.name, other.name),
+            );
+        }
+    }
+    let shared = billed().fold(u64::MAX, |bits, (grant, _)| bits & grant.spends);
+    let own = billed().fold(0, |bits, (grant, _)| bits | grant.spends & !shared);
+    for position in positions(own) {
+        let Some((quota, (_, span))) = rules.quotas.get(position).zip(names.quotas.get(position)) else { continue };
+        if !matches!(quota.per, Per::Month | Per::Day) || quota.counts == Counts::DistinctRecipients {
+            let reason = "is spent by only some of the grants with `billed_as`: such a quota counts requests or recipients, per \
+                          month or day";
+            problems.at(span, format!("quota `{}` {reason}", quota.name));
+        }
+    }
+}
+
 fn unused(rules: &Rules, names: &Names<'_>, problems: &mut Problems<'_>) {
     for (position, (name, span)) in names.quotas.iter().enumerate() {
         if !rules.grants.iter().any(|grant| grant.spends & 1 << position != 0) {

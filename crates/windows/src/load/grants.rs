@@ -33,6 +33,7 @@ pub(super) fn grant(name: &str, mut table: Table<'_>, names: &Names<'_>, problem
         .texts("spends", problems)
         .map(|quotas| Names::bits(&names.quotas, &quotas, "quota", problems))
         .unwrap_or_default();
+    let billed_as = billed_as(&mut table, problems);
     let promotional = table.flag("promotional", problems).unwrap_or(true);
     let (from, until) = in_force(&mut table, problems);
     table.finish(problems);
@@ -50,6 +51,7 @@ pub(super) fn grant(name: &str, mut table: Table<'_>, names: &Names<'_>, problem
         unless,
         countries,
         spends,
+        billed_as,
         promotional,
         from,
         until,
@@ -171,6 +173,17 @@ fn margin(table: &mut Table<'_>, within: Option<Duration>, problems: &mut Proble
             MARGIN
         }
     }
+}
+
+/// The words of the platform; that no other grant has them is checked where all are known.
+fn billed_as(table: &mut Table<'_>, problems: &mut Problems<'_>) -> Vec<Box<str>> {
+    let words = table.texts("billed_as", problems).unwrap_or_default();
+    for (word, span) in &words {
+        if word.trim().is_empty() {
+            problems.at(span, "`billed_as` lists an empty word");
+        }
+    }
+    words.into_iter().map(|(word, _)| word.into()).collect()
 }
 
 fn condition(table: &mut Table<'_>, key: &'static str, names: &Names<'_>, problems: &mut Problems<'_>) -> Condition {

@@ -9,6 +9,8 @@ use transom_channel::{Platform, SettingScope};
 use transom_desk::channels::{ChannelPatch, NewChannel};
 use transom_desk::connections::ConnectionPatch;
 use transom_desk::queries::{ChannelDetail, ConnectionDetail, SettingState};
+use transom_domain::SenderAddress;
+use transom_storage::LimitEvidence;
 use transom_windows::Policy;
 use uuid::Uuid;
 
@@ -48,6 +50,30 @@ pub(crate) struct ChannelView {
     settings: BTreeMap<String, SettingView>,
     /// When its templates were last synced.
     templates_synced_at: Option<OffsetDateTime>,
+    /// Refusals from which limits are learnt: once two people were refused at the same count, that is the account's limit, until
+    /// somebody sets `limits`.
+    limit_evidence: Vec<LimitEvidenceView>,
+}
+
+/// A refusal from which an account's limit may be learnt.
+#[derive(Debug, Object)]
+#[oai(rename = "LimitEvidence")]
+struct LimitEvidenceView {
+    /// The quota.
+    quota: String,
+    /// How many messages had been taken when the next was refused.
+    refused_at_count: u32,
+    /// To whom.
+    contact: Uuid,
+    /// When.
+    at: OffsetDateTime,
+}
+
+impl From<LimitEvidence> for LimitEvidenceView {
+    fn from(evidence: LimitEvidence) -> Self {
+        let LimitEvidence { quota, refused_at_count, contact, at } = evidence;
+        Self { quota, refused_at_count, contact: contact.uuid(), at }
+    }
 }
 
 /// A setting. A secret shows whether it is set, and its end.
@@ -75,7 +101,7 @@ impl From<SettingState> for SettingView {
 
 impl ChannelView {
     pub(crate) fn new(detail: &ChannelDetail, webhook_url: String) -> Self {
-        let ChannelDetail { account, settings, templates_synced_at, .. } = detail.clone();
+        let ChannelDetail { account, settings, templates_synced_at, limit_evidence, .. } = detail.clone();
         Self {
             id: account.id.uuid(),
             connection: account.connection.uuid(),
@@ -92,6 +118,7 @@ impl ChannelView {
             webhook_url,
             settings: settings.into_iter().map(|(name, state)| (name, state.into())).collect(),
             templates_synced_at,
+            limit_evidence: limit_evidence.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -362,5 +389,25 @@ impl PolicyView {
     /// With the file itself.
     pub(crate) fn with_text(self, policy: &Policy) -> Self {
         Self { text: Some(policy.text().to_owned()), ..self }
+    }
+}
+
+/// An address from which letters can be written over a channel.
+#[derive(Debug, Object)]
+#[oai(rename = "SenderAddress", skip_serializing_if_is_none)]
+pub(crate) struct SenderView {
+    /// The bare address: what `from` of a message takes.
+    address: String,
+    /// The name that readers see beside it.
+    name: Option<String>,
+    /// Where answers go, if not there.
+    reply_to: Option<String>,
+    /// Whether it is taken where nobody chose.
+    default: bool,
+}
+
+impl From<SenderAddress> for SenderView {
+    fn from(SenderAddress { address, name, reply_to, default }: SenderAddress) -> Self {
+        Self { address, name, reply_to, default }
     }
 }

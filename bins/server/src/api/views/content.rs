@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use poem_openapi::{Enum, Object, Union};
 use transom_domain::template::{HeaderParameter, TextParameters};
 use transom_domain::{
-    Attachment, Body, Choice, ChoiceList, ChoiceSection, Choices, ContactCard, Content, Location, MediaKind,
+    Attachment, Body, Choice, ChoiceList, ChoiceSection, Choices, ContactCard, Content, Location, Mail, MediaKind,
     MediaSource, TemplateMessage, TemplateParameters,
 };
+use transom_storage::AttachmentState;
 use uuid::Uuid;
 
 use super::file::FileView;
@@ -132,12 +133,14 @@ impl From<&Attachment> for AttachmentView {
             MediaSource::Platform { id, .. } => (None, None, Some(id.clone())),
             MediaSource::Enclosed { .. } => (None, None, None),
         };
+        // It came with its message, to a service that keeps no files.
+        let lost = matches!(attachment.source, MediaSource::Enclosed { .. });
         Self {
             kind: attachment.kind.into(),
             url,
             id,
-            state: None,
-            reason: None,
+            state: lost.then(|| AttachmentState::Failed.as_str().to_owned()),
+            reason: lost.then(|| "no_file_store".to_owned()),
             content_url: None,
             platform_id,
             mime: attachment.mime.clone(),
@@ -433,7 +436,7 @@ impl From<&TemplateMessage> for SentTemplateView {
     }
 }
 
-/// What a message says: exactly one sort of content, where text may have attachments.
+/// What a message says: exactly one sort of content, where text may have attachments, and a letter more than that.
 #[derive(Debug, Default, Object)]
 #[oai(rename = "Content", skip_serializing_if_is_none)]
 pub(crate) struct ContentView {
@@ -441,6 +444,20 @@ pub(crate) struct ContentView {
     text: Option<String>,
     /// Files, in order.
     attachments: Option<Vec<AttachmentView>>,
+    /// Of a letter: its subject.
+    subject: Option<String>,
+    /// Of a letter: the words as HTML. Show it in a frame of its own, without scripts and what it would load.
+    html: Option<String>,
+    /// Of a letter: from which address it was written.
+    from: Option<String>,
+    /// Of a letter that came in: to which addresses.
+    to: Option<Vec<String>>,
+    /// Of a letter: readers that everybody sees.
+    cc: Option<Vec<String>>,
+    /// Of a letter: readers that only agents see.
+    bcc: Option<Vec<String>>,
+    /// Of a letter that came in: the whole of it as it was received.
+    source: Option<AttachmentView>,
     /// A template.
     template: Option<SentTemplateView>,
     /// Words with something to choose from.
@@ -458,7 +475,7 @@ pub(crate) struct ContentView {
 impl ContentView {
     /// With what is known of its files.
     pub(super) fn complete(&mut self, look: &dyn Fn(Uuid) -> Option<FileView>) {
-        self.attachments.iter_mut().flatten().for_each(|file| file.complete(look));
+        self.attachments.iter_mut().flatten().chain(&mut self.source).for_each(|file| file.complete(look));
     }
 }
 
@@ -481,12 +498,26 @@ impl From<&Content> for ContentView {
                 let reaction = ReactionBody { to: reaction.to.clone(), emoji: reaction.emoji.clone() };
                 Self { reaction: Some(reaction), ..nothing }
             }
-            Body::Mail(mail) => Self {
-                text: (!mail.text.is_empty()).then(|| mail.text.clone()),
-                attachments: (!mail.attachments.is_empty()).then(|| mail.attachments.iter().map(Into::into).collect()),
-                ..nothing
-            },
+            Body::Mail(mail) => mail.into(),
             Body::Unsupported { what } => Self { unsupported: Some(what.clone()), ..nothing },
+        }
+    }
+}
+
+impl From<&Mail> for ContentView {
+    fn from(mail: &Mail) -> Self {
+        let some = |addresses: &Vec<String>| (!addresses.is_empty()).then(|| addresses.clone());
+        Self {
+            text: (!mail.text.is_empty()).then(|| mail.text.clone()),
+            attachments: (!mail.attachments.is_empty()).then(|| mail.attachments.iter().map(Into::into).collect()),
+            subject: mail.subject.clone(),
+            html: mail.html.clone(),
+            from: mail.from.clone(),
+            to: some(&mail.to),
+            cc: some(&mail.cc),
+            bcc: some(&mail.bcc),
+            source: mail.source.as_ref().map(Into::into),
+            ..Self::default()
         }
     }
 }

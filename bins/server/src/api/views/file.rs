@@ -17,8 +17,8 @@ pub(crate) struct FileView {
     id: Uuid,
     /// `stored`, `remote` (the platform has it, and it is being fetched) or `failed`.
     pub(super) state: String,
-    /// Why it can't be had: `not_found`, `too_large`, `corrupt`, `unavailable`, `not_supported`, `channel_gone` or `poison`;
-    /// for one that is still tried, why the last try failed.
+    /// Why it can't be had: `not_found`, `too_large`, `corrupt`, `unavailable`, `not_supported`, `channel_gone`,
+    /// `empty` or `poison`; for one that is still tried, why the last try failed.
     pub(super) reason: Option<String>,
     /// MIME type without parameters, read from the bytes.
     pub(super) mime: Option<String>,

@@ -47,8 +47,23 @@ pub(crate) struct NewMessageBody {
     /// Contact cards.
     #[oai(default, validator(max_items = 30))]
     contacts: Vec<ContactCardBody>,
-    /// The message that this one quotes.
+    /// The message that this one quotes; for a letter the one that it answers, if not the customer's last.
     reply_to: Option<Uuid>,
+    /// Of a letter: its subject. Needed for the first of a thread; an answer keeps the thread's.
+    #[oai(validator(max_length = 2_000))]
+    subject: Option<String>,
+    /// Of a letter: from which address, one of `GET /v1/channels/{id}/senders`; unless said, the one that the customer wrote to.
+    #[oai(validator(max_length = 254))]
+    from: Option<String>,
+    /// Of a letter: addresses of readers that everybody sees.
+    #[oai(default, validator(max_items = 100))]
+    cc: Vec<String>,
+    /// Of a letter: addresses of readers that only agents see.
+    #[oai(default, validator(max_items = 100))]
+    bcc: Vec<String>,
+    /// Of a letter: the words as HTML, beside `text`.
+    #[oai(validator(max_length = 500_000))]
+    html: Option<String>,
     /// The platform's message tag, if you insist on one.
     #[oai(validator(max_length = 100))]
     message_tag: Option<String>,
@@ -78,6 +93,11 @@ impl NewMessageBody {
             || self.location.is_some()
             || !self.contacts.is_empty()
             || self.reply_to.is_some()
+            || self.subject.is_some()
+            || self.from.is_some()
+            || !self.cc.is_empty()
+            || !self.bcc.is_empty()
+            || self.html.is_some()
             || self.message_tag.is_some()
             || !self.conversation_tags.is_empty()
     }
@@ -103,6 +123,11 @@ impl NewMessageBody {
             location: self.location.map(Into::into),
             contacts: self.contacts.into_iter().map(Into::into).collect(),
             reply_to: self.reply_to.map(Into::into),
+            subject: self.subject,
+            from: self.from,
+            cc: self.cc,
+            bcc: self.bcc,
+            html: self.html,
             message_tag: self.message_tag,
             conversation_tags: self.conversation_tags,
         })
@@ -182,6 +207,8 @@ pub(crate) struct MessageView {
     reply_to: Option<Uuid>,
     /// What came with a button that the customer pressed.
     payload: Option<String>,
+    /// Whether a machine wrote what came in, such as a note of absence: it woke nothing and is nobody's answer.
+    automatic: Option<bool>,
     /// By which right it went.
     permit: Option<As<PermitRecordBody>>,
     /// What was sent in which request; empty for what came in.
@@ -286,6 +313,7 @@ impl From<&StoredMessage> for MessageView {
             state: message.state.map(|state| state.as_str().to_owned()),
             reply_to: stored.reply_to.map(Into::into),
             payload: stored.payload.clone(),
+            automatic: stored.extra.get("automatic").and_then(serde_json::Value::as_bool),
             permit: stored.permit.as_ref().map(As::of),
             parts: stored.parts.iter().map(Into::into).collect(),
             failure: stored.failure.clone(),

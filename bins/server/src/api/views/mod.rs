@@ -7,6 +7,8 @@ pub(super) mod conversation;
 pub(super) mod event;
 pub(super) mod file;
 pub(super) mod message;
+pub(super) mod outbound;
 pub(super) mod people;
+pub(super) mod preview;
 pub(super) mod settings;
 pub(super) mod template;

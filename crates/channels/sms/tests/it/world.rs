@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use transom_channel::conformance::SampleFiles;
 use transom_channel::http::HttpClient;
 use transom_channel::{
-    Channel, MediaBytes, MediaError, MediaPort, NoMailbox, NoTokens, OutboundPart, Platform, Ports, RawInbound, SettingValues,
-    subject_of,
+    Channel, MediaBytes, MediaError, MediaPort, NoMailbox, NoTokens, OutboundPart, Platform, Ports, RawInbound,
+    SettingValues, subject_of,
 };
 use transom_domain::{
     Address, AttachmentId, ChannelAccountId, ContactId, Content, Identity, IdentityId, PartId, SettableClock, UuidV7,

@@ -49,6 +49,7 @@ impl World {
             http: HttpClient::with_total_timeout(patience).unwrap(),
             media: Arc::new(SampleFiles),
             tokens: Arc::new(Tokens::default()),
+            mailbox: Arc::new(transom_channel::NoMailbox),
             endpoints: Arc::new(
                 [("tiktok".to_owned(), format!("{}/tiktok", sandbox.base_url()).parse().unwrap())].into(),
             ),

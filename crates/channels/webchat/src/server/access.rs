@@ -63,7 +63,10 @@ fn is_allowed(hub: &Hub, config: &Config, request: &Request) -> bool {
 }
 
 fn not_allowed() -> Refused {
-    Refused::new(Code::OriginNotAllowed, "there is no such widget for this origin: list the site among the widget's origins")
+    Refused::new(
+        Code::OriginNotAllowed,
+        "there is no such widget for this origin: list the site among the widget's origins",
+    )
 }
 
 /// What the browser says of the page that calls.

@@ -92,12 +92,7 @@ fn own(session: &Session, conversation_id: &str) -> Result<(), Refused> {
     }
 }
 
-async fn written(
-    hub: &Hub,
-    widget: &Widget,
-    session: &Session,
-    message: NewMessage,
-) -> Result<ServerFrame, Refused> {
+async fn written(hub: &Hub, widget: &Widget, session: &Session, message: NewMessage) -> Result<ServerFrame, Refused> {
     let NewMessage { client_id, conversation_id, text, attachments, reply_to } = message;
     check_key(&client_id)?;
     if let Some(id) = conversation_id {
@@ -154,13 +149,7 @@ async fn pressed(
 }
 
 /// What a button says that was shown to this visitor.
-async fn label_of(
-    hub: &Hub,
-    widget: &Widget,
-    session: &Session,
-    of: &str,
-    payload: &str,
-) -> Result<String, Refused> {
+async fn label_of(hub: &Hub, widget: &Widget, session: &Session, of: &str, payload: &str) -> Result<String, Refused> {
     let buttons: Vec<Button> = match widget.site.ports.mailbox.event(&session.mailbox, of).await? {
         Some(entry) => match serde_json::from_value(entry.data) {
             Ok(ServerFrame::Message { message, .. }) => message.buttons,
@@ -241,9 +230,8 @@ async fn stored(widget: &Widget, session: &Session, client_id: &str) -> Result<O
 /// The answer to a message, the same whenever it is repeated.
 fn ack(client_id: &str, entry: &MailboxEntry, session: &Session) -> ServerFrame {
     let created_at = entry.data.pointer("/message/created_at").and_then(Value::as_str);
-    let at = created_at.and_then(|at| {
-        time::OffsetDateTime::parse(at, &time::format_description::well_known::Rfc3339).ok()
-    });
+    let at =
+        created_at.and_then(|at| time::OffsetDateTime::parse(at, &time::format_description::well_known::Rfc3339).ok());
     ServerFrame::Ack {
         client_id: client_id.to_owned(),
         message_id: message_id(session, client_id),
@@ -415,7 +403,8 @@ pub(super) async fn take(hub: Arc<Hub>, widget: Arc<Widget>, mut request: Reques
 impl ClientFrame {
     /// A frame out of JSON; what is wrong with it is told without its words.
     pub(super) fn read(frame: Value) -> Result<Self, Refused> {
-        serde_json::from_value(frame).map_err(|_| Refused::bad("no frame of this protocol: an unknown `type`, or a field is wrong"))
+        serde_json::from_value(frame)
+            .map_err(|_| Refused::bad("no frame of this protocol: an unknown `type`, or a field is wrong"))
     }
 }
 

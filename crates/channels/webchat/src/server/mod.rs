@@ -44,7 +44,10 @@ pub fn routes(host: Arc<dyn Host>) -> impl Endpoint<Output = Response> + 'static
         .at("/config", get(|hub, widget, request| Box::pin(pages::config(hub, widget, request))))
         .at("/session", post(|hub, widget, request| Box::pin(session::begin(hub, widget, request))))
         .at("/logout", post(|hub, widget, request| Box::pin(session::end(hub, widget, request))))
-        .at("/ws", RouteMethod::new().get(on(&hub, |hub, widget, request| Box::pin(socket::open(hub, widget, request)))))
+        .at(
+            "/ws",
+            RouteMethod::new().get(on(&hub, |hub, widget, request| Box::pin(socket::open(hub, widget, request)))),
+        )
         .at("/messages", post(|hub, widget, request| Box::pin(conversation::take(hub, widget, request))))
         .at("/history", get(|hub, widget, request| Box::pin(conversation::history(hub, widget, request))))
         .at("/ticket", post(|hub, widget, request| Box::pin(stream::ticket(hub, widget, request))))

@@ -28,7 +28,8 @@ pub(super) async fn config(_: Arc<Hub>, widget: Arc<Widget>, _: Request) -> Resu
         "uploads": { "allowed": config.uploads, "max_bytes": MAX_FILE, "types": types(), "max_files": FILES },
         "max_text": TEXT.max(),
     });
-    let optional = [("color", &config.color), ("greeting", &config.greeting), ("expected_reply", &config.expected_reply)];
+    let optional =
+        [("color", &config.color), ("greeting", &config.greeting), ("expected_reply", &config.expected_reply)];
     if let Some(shown) = shown.as_object_mut() {
         let given = optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into())));
         shown.extend(given);

@@ -62,7 +62,9 @@ impl From<HostError> for Refused {
         match error {
             HostError::Unavailable(_) => unavailable(),
             HostError::Refused(_) => Self::bad("it can't be used"),
-            HostError::MediaType { mime } => Self::new(Code::TypeNotAllowed, format!("files of type {mime} are not taken")),
+            HostError::MediaType { mime } => {
+                Self::new(Code::TypeNotAllowed, format!("files of type {mime} are not taken"))
+            }
             HostError::TooLarge { max } => Self::new(Code::TooLarge, format!("files over {max} bytes are not taken")),
         }
     }

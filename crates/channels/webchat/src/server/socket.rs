@@ -91,7 +91,8 @@ impl Talk {
             return Err(Refused::unauthorized().into());
         };
         let session = session::enter(&self.hub, &self.widget, &hello).await?;
-        let seat = self.hub.seat(format!("{}/{}", self.widget.site.key, session.mailbox), self.widget.address.clone())?;
+        let seat =
+            self.hub.seat(format!("{}/{}", self.widget.site.key, session.mailbox), self.widget.address.clone())?;
         let mut news = self.widget.site.ports.mailbox.news(&session.mailbox);
         let (welcome, from) = session::welcome(&self.hub, &self.widget, &session, hello.last_seq).await?;
         let resumes = welcome.resume == crate::protocol::Resume::Ok;
@@ -103,8 +104,7 @@ impl Talk {
         let mut sent = Sent { up_to: from, own: HashSet::new() };
         self.pass_on(&session, &mut sent).await?;
         let config = &self.widget.config;
-        let presence =
-            ServerFrame::Presence { online: config.online, expected_reply: config.expected_reply.clone() };
+        let presence = ServerFrame::Presence { online: config.online, expected_reply: config.expected_reply.clone() };
         self.say(&presence).await?;
         // That somebody is there must not keep them from being served.
         if let Err(error) = acts::visited(&self.hub, &self.widget, &session).await {

@@ -40,8 +40,7 @@ pub(super) async fn take(hub: Arc<Hub>, widget: Arc<Widget>, mut request: Reques
     hub.take(What::UploadedBytes, &session.mailbox, file.bytes.len() as f64)?;
     let kept = hub.host.keep(&widget.site, file, &types()).await?;
     let (upload_id, ports) = (session::random("u_"), &widget.site.ports);
-    let opens =
-        MailboxKey { name: place(&session, kept.id), until: ports.clock.now().saturating_add(USABLE) };
+    let opens = MailboxKey { name: place(&session, kept.id), until: ports.clock.now().saturating_add(USABLE) };
     ports.mailbox.put_key(session::hash(&upload_id), &opens).await?;
     let kind = kind_of(&kept.mime).map(transom_domain::MediaKind::as_str);
     let answer = json!({
@@ -51,12 +50,7 @@ pub(super) async fn take(hub: Arc<Hub>, widget: Arc<Widget>, mut request: Reques
 }
 
 /// The file of an upload, if it is this visitor's.
-pub(super) async fn find(
-    hub: &Hub,
-    widget: &Widget,
-    session: &Session,
-    upload_id: &str,
-) -> Result<SentFile, Refused> {
+pub(super) async fn find(hub: &Hub, widget: &Widget, session: &Session, upload_id: &str) -> Result<SentFile, Refused> {
     let nothing = || Refused::bad("there is no such upload");
     let key = widget.site.ports.mailbox.key(session::hash(upload_id)).await?.ok_or_else(nothing)?;
     let (mailbox, id) = key.name.strip_prefix(FILE).and_then(|place| place.rsplit_once('#')).ok_or_else(nothing)?;

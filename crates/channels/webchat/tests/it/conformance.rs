@@ -11,7 +11,7 @@ use transom_channel::{Ports, SettingValues};
 use transom_domain::{Address, ChannelAccountId, ContactId, Identity, IdentityId, UuidV7};
 use transom_webchat::WebChat;
 
-use crate::mailboxes::{GONE, Mailboxes};
+use crate::mailboxes::{Behind, GONE, Mailboxes};
 
 const SECRET: &str = "an-event-secret-of-the-shop";
 
@@ -51,7 +51,7 @@ async fn harness() -> Harness {
             unknown: unknown(),
             states_retry_after: true,
         },
-        double: Arc::new(mailboxes),
+        double: Arc::new(Behind(mailboxes)),
     }
 }
 
@@ -62,9 +62,7 @@ fn signed(body: &[u8], at: OffsetDateTime) -> SignedCall {
     let mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     let mac = mac.chain_update(&timestamp).chain_update(".").chain_update(body);
     let proof = format!("v1={}", hex::encode(mac.finalize().into_bytes()));
-    SignedCall::json(body.to_vec())
-        .with_header("x-chat-timestamp", &timestamp)
-        .with_header("x-chat-signature", &proof)
+    SignedCall::json(body.to_vec()).with_header("x-chat-timestamp", &timestamp).with_header("x-chat-signature", &proof)
 }
 
 /// Samples with ids and times that count up.
@@ -89,7 +87,8 @@ fn events() -> Vec<Sample> {
     samples.add("a quote", "message", &json!({"message_id": "m_2", "text": "this", "reply_to": "m_1"}));
     let file = json!({"id": "01890a5d-ac96-774b-bcce-b302099a8057", "mime": "image/png", "name": "a.png", "size": 7});
     samples.add("a picture", "message", &json!({"message_id": "m_3", "attachments": [file]}));
-    let stranger = json!({"visitor_id": format!("v_{}", "0".repeat(32)), "verified": false, "message_id": "m_4", "text": "hi"});
+    let stranger =
+        json!({"visitor_id": format!("v_{}", "0".repeat(32)), "verified": false, "message_id": "m_4", "text": "hi"});
     samples.add("a stranger's text", "message", &stranger);
     samples.add("a button", "button", &json!({"message_id": "m_5", "of": "m_9", "label": "Yes", "payload": "csat:5"}));
     samples.add("an arrival", "delivered", &json!({"message_id": "m_01890a5dac96774bbcceb302099a8057"}));
@@ -107,6 +106,10 @@ fn unknown() -> Vec<Sample> {
     let mut samples = Samples::default();
     samples.add("an act that is not there yet", "teleport", &json!({}));
     samples.add("a message of another shape", "message", &json!({"message_id": 7}));
-    samples.add("a visitor of another form", "message", &json!({"visitor_id": "y:1", "message_id": "m_1", "text": "hi"}));
+    samples.add(
+        "a visitor of another form",
+        "message",
+        &json!({"visitor_id": "y:1", "message_id": "m_1", "text": "hi"}),
+    );
     samples.0
 }

@@ -25,7 +25,8 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         ".{0,12}".prop_map(Value::from),
-        prop::sample::select(vec!["x:cust-42", "m_1", "2026-11-20T10:00:00Z", "image/png", "active"]).prop_map(Value::from),
+        prop::sample::select(vec!["x:cust-42", "m_1", "2026-11-20T10:00:00Z", "image/png", "active"])
+            .prop_map(Value::from),
     ];
     leaf.prop_recursive(3, 30, 6, |inner| {
         prop_oneof![
@@ -38,17 +39,57 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 fn any_name() -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![
-        "event_id", "widget", "visitor_id", "verified", "at", "profile", "name", "email", "message_id", "text",
-        "attachments", "id", "mime", "size", "reply_to", "of", "label", "payload", "up_to", "sent_at", "was",
-        "conversation_id", "client_id", "state", "on", "before", "limit", "seq", "t", "identity", "token",
+        "event_id",
+        "widget",
+        "visitor_id",
+        "verified",
+        "at",
+        "profile",
+        "name",
+        "email",
+        "message_id",
+        "text",
+        "attachments",
+        "id",
+        "mime",
+        "size",
+        "reply_to",
+        "of",
+        "label",
+        "payload",
+        "up_to",
+        "sent_at",
+        "was",
+        "conversation_id",
+        "client_id",
+        "state",
+        "on",
+        "before",
+        "limit",
+        "seq",
+        "t",
+        "identity",
+        "token",
     ]);
     prop_oneof![4 => known.prop_map(str::to_owned), 1 => "[a-z_]{1,8}"]
 }
 
 fn any_kind() -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![
-        "message", "button", "delivered", "read", "visit", "identify", "email", "end", "hello", "typing", "presence",
-        "fetch", "ack", "ping",
+        "message",
+        "button",
+        "delivered",
+        "read",
+        "visit",
+        "identify",
+        "email",
+        "end",
+        "hello",
+        "typing",
+        "presence",
+        "fetch",
+        "ack",
+        "ping",
     ]);
     prop_oneof![9 => known.prop_map(str::to_owned), 1 => ".{0,80}"]
 }

@@ -1,7 +1,7 @@
 //! Mailboxes in memory, whose answers can be lost.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -107,10 +107,13 @@ impl MailboxPort for Mailboxes {
     }
 }
 
+/// The same, as the suite looks behind it.
+pub(crate) struct Behind(pub(crate) Arc<Mailboxes>);
+
 #[async_trait]
-impl Double for std::sync::Arc<Mailboxes> {
+impl Double for Behind {
     async fn requests(&self) -> usize {
-        self.kept().requests
+        self.0.kept().requests
     }
 
     async fn accepted(&self) -> Vec<Accepted> {
@@ -118,10 +121,10 @@ impl Double for std::sync::Arc<Mailboxes> {
             provider_id: Some(event.key.clone()),
             text: event.data["message"]["text"].as_str().filter(|text| !text.is_empty()).map(str::to_owned),
         };
-        self.kept().accepted.iter().map(accepted).collect()
+        self.0.kept().accepted.iter().map(accepted).collect()
     }
 
     async fn fail_next(&self, fault: Fault) {
-        self.kept().fault = Some(fault);
+        self.0.kept().fault = Some(fault);
     }
 }

@@ -52,6 +52,7 @@ impl World {
             http: HttpClient::with_total_timeout(patience).unwrap(),
             media: Arc::new(SampleFiles),
             tokens: Arc::new(Tokens { kept: Mutex::default(), clock: clock.clone() }),
+            mailbox: Arc::new(transom_channel::NoMailbox),
             endpoints: Arc::new(
                 [("wechat".to_owned(), format!("{}/wechat", sandbox.base_url()).parse().unwrap())].into(),
             ),

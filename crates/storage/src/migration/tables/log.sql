@@ -1,6 +1,6 @@
 -- What came in, what could not be used, what happened.
 
--- state: new | applied | quarantined. crashes: how often a process died with the call in hand.
+-- state: new | applied | quarantined. crashes: how often the call was in hand after a restart. in_hand_until: by the database's clock.
 -- No foreign keys: this is the fast path, and a call outlives its connection.
 CREATE TABLE journal (
     workspace_id uuid NOT NULL,
@@ -14,6 +14,7 @@ CREATE TABLE journal (
     received_at bigint NOT NULL,
     state text NOT NULL,
     crashes bigint NOT NULL,
+    in_hand_until bigint,
     applied_at bigint,
     summary jsonb,
     PRIMARY KEY (workspace_id, id)

@@ -7,7 +7,7 @@ use sea_orm::{
     QueryOrder, QueryResult,
 };
 use time::OffsetDateTime;
-use transom_domain::{Contact, ContactId, Identity};
+use transom_domain::{Address, Contact, ContactId, Identity};
 use uuid::Uuid;
 
 use super::profile::ToldProfile;
@@ -30,6 +30,21 @@ pub struct StoredContact {
     pub version: u64,
     /// When one of those last changed.
     pub updated_at: OffsetDateTime,
+}
+
+impl StoredContact {
+    /// Whether the contact has this very address: the terms of a search are shortened, and of one kind for all.
+    fn is_named(&self, name: &Address) -> bool {
+        let profile = &self.contact.profile;
+        let told = match name.kind.as_str() {
+            "phone" => profile.phone.as_deref(),
+            "email" => profile.email.as_deref(),
+            _ => None,
+        };
+        let of_channels = self.identities.iter().flat_map(|identity| &identity.addresses);
+        let of_channels = of_channels.filter(|address| address.kind == name.kind).map(|address| address.value.as_str());
+        of_channels.chain(told).any(|value| search::is_same(&name.kind, value, &name.value))
+    }
 }
 
 /// Which contacts to list.
@@ -140,6 +155,26 @@ impl Reader {
             row.stored(identities)
         };
         rows.into_iter().map(stored).collect()
+    }
+
+    /// The contact that an address names, on whichever channel or in its profile: a phone number with `+` (kind `phone`), an
+    /// email address (kind `email`), any other kind as channels know it.
+    ///
+    /// Nothing forbids two contacts of one number: of several it is one that is blocked, else the oldest.
+    pub async fn contact_named(&self, name: &Address) -> Result<Option<ContactId>, StorageError> {
+        let found = self.stored_contacts(self.select_named(name)).await?;
+        Ok(found.iter().find(|stored| stored.is_named(name)).map(|stored| stored.contact.id))
+    }
+
+    pub(super) fn select_named(&self, name: &Address) -> Sql {
+        let mut statement = Sql::of(self);
+        search::with_named(&mut statement, name);
+        self.select_contacts(&mut statement);
+        statement
+            .push(" AND ")
+            .push(&is_one_of(self, "c.id", "SELECT contact_id FROM named"))
+            .push(" ORDER BY c.blocked DESC, c.created_at, c.id");
+        statement
     }
 
     /// Contacts, the newest first.

@@ -28,7 +28,7 @@ pub struct StoredConversation {
     pub window: WindowColumns,
     /// When its newest message was written.
     pub last_message_at: Option<OffsetDateTime>,
-    /// When the customer last wrote.
+    /// When the customer, or somebody else in the thread, last wrote.
     pub last_inbound_at: Option<OffsetDateTime>,
     /// When somebody or something last wrote to the customer.
     pub last_outbound_at: Option<OffsetDateTime>,

@@ -101,6 +101,15 @@ pub struct StoredReaction {
     pub at: OffsetDateTime,
 }
 
+/// Whether a message of ours reached the platform, in SQL: one of its parts did, or still may.
+pub(super) fn reached(table: &str) -> String {
+    const NOT: &str = "state NOT IN ('failed', 'not_sent', 'canceled')";
+    format!(
+        "({table}.{NOT} OR EXISTS (SELECT 1 FROM parts p WHERE p.workspace_id = {table}.workspace_id AND p.message_id = \
+         {table}.id AND p.{NOT}))"
+    )
+}
+
 fn state(name: &str, place: (&'static str, &'static str, Uuid)) -> Result<DeliveryState, StorageError> {
     DeliveryState::parse(name).ok_or_else(|| unreadable(place, format!("`{name}` is no state")))
 }
@@ -206,14 +215,14 @@ impl Reader {
         statement
     }
 
-    fn select_messages(&self) -> Sql {
+    pub(super) fn select_messages(&self) -> Sql {
         let mut statement = Sql::new("SELECT ");
         statement.push(&columns::<messages::Entity>("m")).with(" FROM messages m WHERE m.workspace_id = ", self.ws());
         statement
     }
 
     /// The messages, and in one more query each their parts and reactions.
-    async fn stored_messages(&self, statement: Sql) -> Result<Vec<StoredMessage>, StorageError> {
+    pub(super) async fn stored_messages(&self, statement: Sql) -> Result<Vec<StoredMessage>, StorageError> {
         let rows = messages::Model::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
         let outbound = rows.iter().filter(|row| row.direction == Direction::Outbound.as_str()).map(|row| row.id);
         let mut parts = self.parts_of(outbound.collect()).await?;
@@ -302,7 +311,7 @@ impl Reader {
         statement
             .push("SELECT id, agent_id, at FROM messages WHERE workspace_id = $1")
             .with(" AND conversation_id = ", conversation.uuid())
-            .push(" AND agent_id IS NOT NULL AND state NOT IN ('failed', 'not_sent', 'canceled')")
+            .push(&format!(" AND agent_id IS NOT NULL AND {}", reached("messages")))
             .push(" ORDER BY at DESC, id DESC LIMIT 1");
         statement
     }

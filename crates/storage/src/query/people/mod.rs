@@ -1,6 +1,7 @@
 //! People and what is said: contacts, identities, conversations, messages, templates.
 
 mod account_settings;
+mod answers;
 mod arrivals;
 mod contacts;
 mod conversations;
@@ -25,6 +26,7 @@ pub(super) mod statement;
 mod tags;
 mod templates;
 
+pub use answers::{Earlier, KnownEarlier};
 pub use arrivals::{NewConversation, Touched};
 pub use contacts::{ContactQuery, StoredContact};
 pub use conversations::{StoredConversation, Touch};

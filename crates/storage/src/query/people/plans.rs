@@ -15,7 +15,8 @@ use uuid::Uuid;
 use super::search;
 use super::statement::Sql;
 use super::{
-    ContactQuery, ConversationQuery, Inbox, PersonSeed, Sort, StatusFilter, Touch, Touched, WindowColumns, WindowState,
+    ContactQuery, ConversationQuery, Earlier, Inbox, PersonSeed, Sort, StatusFilter, Touch, Touched, WindowColumns,
+    WindowState,
 };
 use crate::both_databases;
 use crate::query::millis;
@@ -376,10 +377,18 @@ both_databases! {
             ("messages".to_owned(), reader.page_of_messages(crowd.conversation, None, 50)),
             ("older messages".to_owned(), reader.page_of_messages(crowd.conversation, before, 50)),
             ("message by the platform's id".to_owned(), reader.select_by_provider_id(crowd.account, "p17")),
+            (
+                "earlier messages".to_owned(),
+                reader.select_answered(crowd.account, &[Earlier::Part(UuidV7.next().into()), Earlier::Message("p17")]),
+            ),
+            ("customer's last message".to_owned(), reader.select_last_to_answer(crowd.conversation, true).unwrap()),
+            ("last message".to_owned(), reader.select_last_to_answer(crowd.conversation, false).unwrap()),
             ("last message of a person".to_owned(), reader.select_last_by_person(crowd.conversation)),
             ("snoozes".to_owned(), reader.select_snoozed_due(NOON, 100)),
             ("windows".to_owned(), reader.select_windows_due(NOON, 100)),
             ("other active".to_owned(), reader.select_other_active(UuidV7.next().into(), crowd.conversation)),
+            ("somebody of a number".to_owned(), reader.select_named(&Address::new("phone", "+49170000017"))),
+            ("somebody of an id".to_owned(), reader.select_named(&Address::new("user_id", "user-17"))),
             ("one person".to_owned(), reader.select_known(&one, &one.addresses).unwrap()),
             ("many people".to_owned(), reader.select_known_by_address(&seeds)),
             ("threads".to_owned(), reader.select_threads(&seeds.each_ref().map(|seed| (seed.identity, "")))),

@@ -138,6 +138,38 @@ pub(crate) fn with_found(statement: &mut Sql, query: Option<&str>) {
     statement.push(") ");
 }
 
+/// Adds `WITH named AS (…) `, the ids of the contacts that may have this address. `$1` is the workspace.
+pub(crate) fn with_named(statement: &mut Sql, name: &Address) {
+    let term = match name.kind.as_str() {
+        "phone" => Some(phone(&name.value)),
+        "email" => Some(email(&name.value)),
+        _ => None,
+    };
+    statement.push("WITH named AS MATERIALIZED (");
+    match term {
+        Some(term) => {
+            statement.push("SELECT contact_id FROM contact_terms WHERE workspace_id = $1 AND term = ").bind(term);
+        }
+        None => {
+            statement
+                .push("SELECT i.contact_id FROM identity_addresses a JOIN identities i ")
+                .push("ON i.workspace_id = $1 AND i.id = a.identity_id WHERE a.workspace_id = $1 AND a.kind = ")
+                .bind(name.kind.as_str())
+                .with(" AND a.value = ", name.value.as_str());
+        }
+    }
+    statement.push(") ");
+}
+
+/// Whether two addresses of a kind are the same: of numbers only the digits count, in email no upper or lower case.
+pub(crate) fn is_same(kind: &str, one: &str, other: &str) -> bool {
+    match kind {
+        "phone" => phone(one) == phone(other),
+        "email" => one.trim().to_lowercase() == other.trim().to_lowercase(),
+        _ => one == other,
+    }
+}
+
 /// What is looked for, if anything is.
 pub(crate) fn asked(query: Option<&str>) -> Option<&str> {
     query.map(str::trim).filter(|query| !query.is_empty())

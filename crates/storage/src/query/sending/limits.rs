@@ -2,12 +2,52 @@
 
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use time::OffsetDateTime;
-use transom_domain::{ChannelAccountId, IdentityId};
+use transom_domain::{ChannelAccountId, ContactId, IdentityId};
+use uuid::Uuid;
 
 use super::batch::locking;
 use super::quota::{Key, QuotaScope};
+use crate::instant::Millis;
 use crate::query::{millis, sql};
-use crate::{StorageError, Tx};
+use crate::{Reader, StorageError, Tx};
+
+/// A refusal from which an account's limit may be learnt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitEvidence {
+    /// The quota.
+    pub quota: String,
+    /// How many messages had been taken when the next was refused.
+    pub refused_at_count: u32,
+    /// To whom.
+    pub contact: ContactId,
+    /// When.
+    pub at: OffsetDateTime,
+}
+
+impl Reader {
+    /// The refusals from which an account's limits are learnt, the earliest first.
+    pub async fn limit_evidence(&self, account: ChannelAccountId) -> Result<Vec<LimitEvidence>, StorageError> {
+        #[derive(FromQueryResult)]
+        struct Row {
+            name: String,
+            refused_at_count: i64,
+            contact_id: Uuid,
+            at: Millis,
+        }
+        const FIND: &str = "SELECT e.name, e.refused_at_count, i.contact_id, e.at FROM quota_evidence AS e JOIN identities AS i ON \
+                            i.workspace_id = e.workspace_id AND i.id = e.identity_id WHERE e.workspace_id = $1 AND \
+                            e.account_id = $2 ORDER BY e.at, e.name LIMIT 100";
+        let values = [self.ws().into(), account.uuid().into()];
+        let rows = Row::find_by_statement(sql(&self.conn, FIND, values)).all(&self.conn).await?;
+        let evidence = |row: Row| LimitEvidence {
+            quota: row.name,
+            refused_at_count: u32::try_from(row.refused_at_count).unwrap_or(u32::MAX),
+            contact: row.contact_id.into(),
+            at: row.at.into(),
+        };
+        Ok(rows.into_iter().map(evidence).collect())
+    }
+}
 
 impl Tx {
     /// The platform says that a quota is used up, whatever we counted: nothing more is reserved in this period, until the
@@ -30,15 +70,15 @@ impl Tx {
     }
 
     /// Notes that the platform refused a message to this person at this count, where the policy says that the limit may be
-    /// that. `Some` with the count once two people were refused there: then the account's limit is known.
+    /// that; whether two people were refused there by now: then the account's limit is known.
     pub async fn note_limit_evidence(
         &self,
         account: ChannelAccountId,
         quota: &str,
         identity: IdentityId,
-        observed: u64,
+        observed: u32,
         now: OffsetDateTime,
-    ) -> Result<Option<u64>, StorageError> {
+    ) -> Result<bool, StorageError> {
         #[derive(FromQueryResult)]
         struct Refused {
             people: i64,
@@ -53,14 +93,28 @@ impl Tx {
             "SELECT a.id FROM channel_accounts AS a WHERE a.workspace_id = $1 AND a.id = $2{}",
             locking(&self.conn, "a")
         );
-        let count = i64::try_from(observed).unwrap_or(i64::MAX);
+        let count = i64::from(observed);
         let place = || [self.ws().into(), account.uuid().into()];
         self.conn.query_one_raw(sql(&self.conn, &lock, place())).await?;
         let note = [quota.into(), count.into(), identity.uuid().into(), millis(now)];
         self.conn.execute_raw(sql(&self.conn, NOTE, place().into_iter().chain(note))).await?;
         let at_count = place().into_iter().chain([quota.into(), count.into()]);
         let refused = Refused::find_by_statement(sql(&self.conn, COUNT, at_count)).one(&self.conn).await?;
-        Ok(refused.filter(|refused| refused.people >= 2).map(|_| observed))
+        Ok(refused.is_some_and(|refused| refused.people >= 2))
+    }
+
+    /// Forgets what refusals taught about these quotas: a person has said what the limits are.
+    pub async fn forget_limit_evidence(
+        &self,
+        account: ChannelAccountId,
+        quotas: impl IntoIterator<Item = &str>,
+    ) -> Result<(), StorageError> {
+        const FORGET: &str = "DELETE FROM quota_evidence WHERE workspace_id = $1 AND account_id = $2 AND name = $3";
+        for quota in quotas {
+            let values = [self.ws().into(), account.uuid().into(), quota.into()];
+            self.conn.execute_raw(sql(&self.conn, FORGET, values)).await?;
+        }
+        Ok(())
     }
 
     /// Deletes up to `limit` shares used before `before`, and as many ledger rows without a change since then; how many. No

@@ -1,7 +1,7 @@
 //! What is on its way out: outbox, attempts, receipts, quota ledger.
 
 mod attempts;
-mod batch;
+pub(super) mod batch;
 mod choices;
 mod claim;
 mod limits;
@@ -20,6 +20,7 @@ mod wire;
 pub use attempts::{Attempt, PartEvidence};
 pub use choices::Choice;
 pub use claim::{AccountRoom, ClaimBound, ClaimRequest, Claimed};
+pub use limits::LimitEvidence;
 pub use outbox::{NewOutbox, OutboxStats, Outcome, Priority, Settlement, UnknownPart};
 pub use quota::{Counting, QuotaFull, QuotaScope, Reservation};
 pub use receipts::{Changed, ReceiptKey};

@@ -128,7 +128,7 @@ impl Outcome {
 pub struct Settlement {
     /// What becomes of the part.
     pub outcome: Outcome,
-    /// What went wrong, as data for people.
+    /// What went wrong, as data for people; of an accepted part, whom it does not reach beside the customer.
     pub error: Option<serde_json::Value>,
     /// How far it came.
     pub phase: String,

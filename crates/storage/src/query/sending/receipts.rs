@@ -24,9 +24,10 @@ const ROWS: usize = 500;
 /// Which of our parts a receipt is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReceiptKey {
-    /// One, by the platform's id, and by our own where the platform gives it back.
+    /// One, by our own id where the platform gives it back, else by the platform's. Where the parts of a message share that one,
+    /// it is the first of them: the customer's own, before those of further readers.
     Message {
-        /// The platform's id.
+        /// The platform's id; empty where only ours came back.
         provider_id: String,
         /// Ours: proof that the platform accepted that part.
         correlation: Option<PartId>,
@@ -68,6 +69,7 @@ struct Receipt<'a> {
 #[derive(FromQueryResult)]
 struct Met {
     id: Uuid,
+    position: i64,
     message_id: Uuid,
     conversation_id: Uuid,
     state: String,
@@ -94,7 +96,7 @@ impl Met {
 }
 
 /// Columns of a [`Met`] out of messages `m`, parts `p` and the last attempt `a`.
-const MET: &str = "SELECT p.id, p.message_id, p.conversation_id, p.state, p.attempts, p.provider_id, p.delivered_at, p.read_at, \
+const MET: &str = "SELECT p.id, p.position, p.message_id, p.conversation_id, p.state, p.attempts, p.provider_id, p.delivered_at, p.read_at, \
                    a.started_at FROM messages AS m JOIN parts AS p ON p.workspace_id = m.workspace_id AND p.message_id = m.id \
                    LEFT JOIN attempts AS a ON a.workspace_id = p.workspace_id AND a.part_id = p.id AND a.number = p.attempts \
                    WHERE p.workspace_id = $1 AND p.account_id = $2";
@@ -120,7 +122,8 @@ impl Tx {
         let receipt = Receipt { state, provider_id: None, detail, at, now };
         match key {
             ReceiptKey::Message { provider_id, correlation } => {
-                let receipt = Receipt { provider_id: Some(provider_id), ..receipt };
+                let receipt =
+                    Receipt { provider_id: Some(provider_id.as_str()).filter(|id| !id.is_empty()), ..receipt };
                 self.receipt_for(account, *correlation, provider_id, receipt).await
             }
             ReceiptKey::UpTo(until) => match identity {
@@ -141,23 +144,22 @@ impl Tx {
             Some(part) => self.met(account, "p.id = $3", part.uuid()).await?,
             None => Vec::new(),
         };
-        if met.is_empty() {
+        if receipt.provider_id.is_some() && met.is_empty() {
             met = self.met(account, "p.provider_id = $3", provider_id).await?;
         }
-        if met.is_empty() {
+        if receipt.provider_id.is_some() && met.is_empty() {
             const MARK: &str = "UPDATE outbox SET receipts = true WHERE workspace_id = $1 AND account_id = $2 AND state IN \
                                 ('sending', 'unknown')";
             self.conn.execute_raw(sql(&self.conn, MARK, [self.ws().into(), account.uuid().into()])).await?;
             met = self.met(account, "p.provider_id = $3", provider_id).await?;
         }
-        if met.is_empty() {
+        if receipt.provider_id.is_some() && met.is_empty() {
             self.park(account, provider_id, &receipt).await?;
         }
-        let mut changed = Vec::new();
-        for part in met {
-            changed.extend(self.receive(&part, receipt).await?);
+        match met.iter().min_by_key(|part| (part.message_id, part.position)) {
+            Some(part) => Ok(self.receive(part, receipt).await?.into_iter().collect()),
+            None => Ok(Vec::new()),
         }
-        Ok(changed)
     }
 
     async fn met(

@@ -1,11 +1,11 @@
 //! What becomes of what a part holds: used, or free again. Called by whatever settles the part.
 
-use sea_orm::FromQueryResult;
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::batch::{Batch, locking};
-use super::quota::{HeldShare, SHARE, ShareRow};
+use super::quota::{Count, HeldShare, KEY, Reservation, SHARE, ShareRow, shares};
 use crate::query::{millis, sql};
 use crate::{StorageError, Tx};
 
@@ -54,6 +54,37 @@ impl Tx {
         let mut batch = Batch::on(&self.conn);
         batch.add(counters("0"), [self.ws().into(), part.into(), millis(now)]);
         batch.and(FORGET, [self.ws().into(), part.into()]).await?;
+        Ok(())
+    }
+
+    /// Books a part that was used otherwise than it was reserved: `released` is free again, `booked` is used. Only shares
+    /// that are counted by the calendar can be booked after the fact; a row without room is full already, and stays as it is.
+    pub async fn rebook(
+        &self,
+        released: &[Reservation],
+        booked: &[Reservation],
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        let free = format!("UPDATE quotas SET used = used - $6, updated_at = $7 WHERE {KEY} AND used >= $6");
+        const USE: &str = "INSERT INTO quotas (workspace_id, scope, scope_id, name, period, cap, used, held, updated_at) SELECT \
+                           $1, $2, $3, $4, $5, $8, $6, 0, $7 WHERE $8 IS NULL OR $6 <= $8 ON CONFLICT (workspace_id, scope, \
+                           scope_id, name, period) DO UPDATE SET used = quotas.used + excluded.used, updated_at = \
+                           excluded.updated_at WHERE quotas.cap IS NULL OR quotas.used + quotas.held + excluded.used <= quotas.cap";
+        let mut changes = Vec::new();
+        changes.extend(shares(released, now)?.into_iter().map(|share| (share, false)));
+        changes.extend(shares(booked, now)?.into_iter().map(|share| (share, true)));
+        changes.retain(|(share, _)| share.count == Count::Calendar);
+        // In the order in which everybody locks them.
+        changes.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
+        for (share, is_used) in changes {
+            let values = share.key.values(self.ws()).into_iter().chain([share.cost.into(), millis(now)]);
+            let statement = if is_used {
+                sql(&self.conn, USE, values.chain([share.limit.into()]))
+            } else {
+                sql(&self.conn, &free, values)
+            };
+            self.conn.execute_raw(statement).await?;
+        }
         Ok(())
     }
 

@@ -1,0 +1,74 @@
+//! HTML: what comes in and what goes out passes one allow-list.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use ammonia::Builder;
+
+/// What is loaded from afar tells the sender that and when somebody reads (sheet 7): pictures are not.
+static RECEIVED: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut builder = Builder::default();
+    builder
+        .rm_tags(["img", "map", "area"])
+        .url_schemes(HashSet::from(["http", "https", "mailto", "tel"]))
+        .link_rel(Some("noopener noreferrer nofollow"))
+        .strip_comments(true);
+    builder
+});
+
+/// Ours to send: pictures by https are ours to show.
+static SENT: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut builder = Builder::default();
+    builder
+        .url_schemes(HashSet::from(["https", "http", "mailto", "tel"]))
+        .add_generic_attributes(["dir", "style"])
+        .filter_style_properties(HashSet::from([
+            "color",
+            "background-color",
+            "font-family",
+            "font-size",
+            "font-style",
+            "font-weight",
+            "margin",
+            "padding",
+            "text-align",
+            "text-decoration",
+            "white-space",
+        ]))
+        .link_rel(Some("noopener noreferrer"));
+    builder
+});
+
+/// HTML of somebody else, as it may be shown: no scripts, forms, styles or anything loaded from afar.
+pub(crate) fn for_showing(html: &str) -> String {
+    RECEIVED.clean(html).to_string()
+}
+
+/// HTML of ours, as it may leave.
+pub(crate) fn for_sending(html: &str) -> String {
+    SENT.clean(html).to_string()
+}
+
+/// Words as HTML: escaped, with their line ends.
+pub(crate) fn of_text(text: &str) -> String {
+    let escaped = |line: &str| {
+        line.chars().fold(String::with_capacity(line.len()), |mut out, c| {
+            match c {
+                '&' => out.push_str("&amp;"),
+                '<' => out.push_str("&lt;"),
+                '>' => out.push_str("&gt;"),
+                '"' => out.push_str("&quot;"),
+                '\'' => out.push_str("&#39;"),
+                c => out.push(c),
+            }
+            out
+        })
+    };
+    let lines: Vec<String> = text.lines().map(escaped).collect();
+    format!("<div dir=\"auto\">{}</div>\n", lines.join("<br>\n"))
+}
+
+/// The words of HTML.
+pub(crate) fn to_text(html: &str) -> String {
+    mail_parser::decoders::html::html_to_text(html)
+}

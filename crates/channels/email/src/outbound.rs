@@ -1,0 +1,174 @@
+//! From content to envelopes: what fits, what is refused, and who gets what. Pure.
+//!
+//! One part is one envelope: the person and everybody in Cc together, then each one in Bcc alone, so that no server can tell
+//! the others of them. All parts of a message carry the same headers; the one address in a part's `bcc` is whose envelope
+//! it is, and is written nowhere else.
+
+use std::collections::BTreeSet;
+
+use transom_channel::{Capabilities, MediaRule, PlannedPart, TextLimit, Unsendable};
+use transom_domain::{Attachment, Body, Content, Mail, MediaSource};
+
+use crate::address::Mailbox;
+use crate::capabilities::{ENCODED, MAX_FILES, MAX_READERS, SUBJECT, TEXT};
+use crate::config::Config;
+use crate::message_id::is_message_id;
+
+/// Splits content into envelopes.
+pub(crate) fn plan(content: &Content, known: &Capabilities, config: &Config) -> Result<Vec<PlannedPart>, Unsendable> {
+    if content.reply_to.as_deref().is_some_and(|id| !is_message_id(id)) {
+        return Err(malformed("reply_to", "the Message-ID of a mail is needed, in angle brackets"));
+    }
+    let what = match &content.body {
+        Body::Text { text, attachments } => {
+            check_substance(text, None, attachments, known, config)?;
+            return Ok(vec![PlannedPart::one(content.clone())]);
+        }
+        Body::Mail(mail) => return letters(content, mail, known, config),
+        Body::Choices(_) => "buttons and lists",
+        Body::Location(_) => "places; send a link to a map",
+        Body::Contacts { .. } => "contact cards",
+        Body::Reaction(_) => "reactions",
+        Body::Template(_) => "message templates",
+        Body::Unsupported { .. } => "content that could not be read",
+    };
+    Err(not_supported(what))
+}
+
+fn letters(
+    content: &Content,
+    mail: &Mail,
+    known: &Capabilities,
+    config: &Config,
+) -> Result<Vec<PlannedPart>, Unsendable> {
+    check_substance(&mail.text, mail.html.as_deref(), &mail.attachments, known, config)?;
+    check_subject(mail.subject.as_deref())?;
+    if config.sender(mail.from.as_deref()).is_none() {
+        return Err(malformed("from", "one of the account's senders is needed"));
+    }
+    if !mail.references.iter().all(|id| is_message_id(id)) {
+        return Err(malformed("references", "Message-IDs are needed, in angle brackets"));
+    }
+    let mut seen = BTreeSet::new();
+    let cc = readers("cc", &mail.cc, &mut seen, config)?;
+    let bcc = readers("bcc", &mail.bcc, &mut seen, config)?;
+    let written = |bcc: Vec<String>| {
+        let mail = Mail { cc: cc.clone(), bcc, ..mail.clone() };
+        Content { body: Body::Mail(mail), reply_to: content.reply_to.clone() }
+    };
+    let recipients = u32::try_from(cc.len() + 1).unwrap_or(u32::MAX);
+    let open = PlannedPart { cost: recipients, ..PlannedPart::one(written(Vec::new())) };
+    Ok([open].into_iter().chain(bcc.into_iter().map(|one| PlannedPart::one(written(vec![one])))).collect())
+}
+
+/// Whether a part is what [`plan`] makes: at most one blind reader, and nothing to split.
+pub(crate) fn check_part(content: &Content, known: &Capabilities, config: &Config) -> Result<(), Unsendable> {
+    let alone = match &content.body {
+        Body::Mail(mail) if mail.bcc.len() == 1 => {
+            let mail = Mail { bcc: Vec::new(), ..mail.clone() };
+            readers("bcc", mail.bcc.as_slice(), &mut BTreeSet::new(), config)?;
+            Content { body: Body::Mail(mail), reply_to: content.reply_to.clone() }
+        }
+        _ => content.clone(),
+    };
+    match plan(&alone, known, config)?.len() {
+        1 => Ok(()),
+        _ => Err(malformed("bcc", "each blind reader has a part of their own")),
+    }
+}
+
+/// Addresses as they are written, each once; our own are left out: nobody answers themselves.
+fn readers(
+    field: &'static str,
+    list: &[String],
+    seen: &mut BTreeSet<String>,
+    config: &Config,
+) -> Result<Vec<String>, Unsendable> {
+    let mut readers = Vec::with_capacity(list.len());
+    for text in list {
+        let address = Mailbox::parse(text.trim()).map_err(|reason| malformed(field, reason))?;
+        if !config.is_ours(address.as_str()) && seen.insert(address.key()) {
+            readers.push(address.as_str().to_owned());
+        }
+    }
+    match readers.len() > MAX_READERS {
+        true => Err(Unsendable::TooMany { what: "readers", count: readers.len(), max: MAX_READERS }),
+        false => Ok(readers),
+    }
+}
+
+fn check_substance(
+    text: &str,
+    html: Option<&str>,
+    files: &[Attachment],
+    known: &Capabilities,
+    config: &Config,
+) -> Result<(), Unsendable> {
+    if text.trim().is_empty() && html.is_none_or(|html| html.trim().is_empty()) && files.is_empty() {
+        return Err(Unsendable::Empty);
+    }
+    check_length("text", TEXT, text)?;
+    // Markup takes more room than the words in it.
+    check_length("html", TextLimit::Scalars(TEXT.max().saturating_mul(10)), html.unwrap_or_default())?;
+    if files.len() > usize::from(MAX_FILES) {
+        return Err(Unsendable::TooMany { what: "files", count: files.len(), max: usize::from(MAX_FILES) });
+    }
+    files.iter().try_for_each(|file| check_file(file, known))?;
+    let total: u64 = files.iter().filter_map(|file| file.size).sum();
+    let encoded = total.saturating_mul(ENCODED.0) / ENCODED.1;
+    if encoded > config.max_bytes {
+        return Err(Unsendable::MediaSize { kind: "all files together", size: encoded, max: config.max_bytes });
+    }
+    Ok(())
+}
+
+fn check_file(file: &Attachment, known: &Capabilities) -> Result<(), Unsendable> {
+    let kind = file.kind.as_str();
+    let rule: &MediaRule = known
+        .media
+        .iter()
+        .find(|rule| rule.kind == file.kind)
+        .ok_or_else(|| not_supported(&format!("a file of kind `{kind}`")))?;
+    if let Some(mime) = file.mime.as_ref().filter(|mime| !rule.accepts(mime)) {
+        let (mime, accepted) = (mime.chars().take(100).collect(), rule.mimes.clone());
+        return Err(Unsendable::MediaType { kind, mime, accepted });
+    }
+    if let Some(size) = file.size.filter(|size| *size > rule.max_bytes) {
+        return Err(Unsendable::MediaSize { kind, size, max: rule.max_bytes });
+    }
+    match &file.source {
+        MediaSource::Stored { .. } => Ok(()),
+        MediaSource::Url { .. } => {
+            Err(not_supported("files at an address; send the link in the text, or a stored copy"))
+        }
+        MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => {
+            Err(not_supported("files of another message; send them from your own store"))
+        }
+    }
+}
+
+/// Controls and runs of blanks are mended when it is written (sheet 2); only its length can be wrong.
+fn check_subject(subject: Option<&str>) -> Result<(), Unsendable> {
+    check_length("subject", SUBJECT, &one_line(subject.unwrap_or_default()))
+}
+
+/// A text for one header line: no controls, blanks collapsed.
+pub(crate) fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn check_length(place: &'static str, limit: TextLimit, text: &str) -> Result<(), Unsendable> {
+    if limit.fits(text) {
+        return Ok(());
+    }
+    Err(Unsendable::TooLong { place, length: limit.length(text), max: limit.max(), unit: limit.unit() })
+}
+
+fn not_supported(what: &str) -> Unsendable {
+    Unsendable::NotSupported { what: what.to_owned() }
+}
+
+fn malformed(field: &str, reason: &str) -> Unsendable {
+    Unsendable::Malformed { field: field.to_owned(), reason: reason.to_owned() }
+}
