@@ -129,6 +129,8 @@ impl Cast for Webchat {
 
         heading("She closes the page, and a month goes by.");
         vera.does(leaves())?;
+        let is_closed = || async { Ok(vera.control.idle(std::time::Duration::ZERO).await.then_some(())) };
+        world.until("her page is closed", is_closed).await?;
         world.clock.advance(Duration::days(30));
         let before = vera.ledger().len();
         let text = "The green one is back.";
@@ -179,7 +181,7 @@ async fn invited(world: &World) -> Result<Scene<'_>, Trouble> {
         })
         .await?;
     let text = "Can we help you find something?";
-    let message = json!({ "channel": account.ours.id, "message": { "text": text } });
+    let message = json!({ "channel": account.ours.id, "text": text });
     api.post(&format!("/contacts/{contact}/messages"), message).await?.expect(202)?;
     let (_, conversation) = world.conversation_with("webchat", name).await?;
     let vera = Scene { world, api, control, at_sandbox, customer, conversation };
