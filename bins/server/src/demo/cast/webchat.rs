@@ -122,11 +122,15 @@ impl Cast for Webchat {
         until(world, &vera, "her message arrives", "free_form").await?;
         let sent = vera.post("messages", json!({ "type": "reply", "text": "We do." })).await?.expect(202)?;
         vera.in_ledger("the answer is on her screen", |send| send.text == "We do.").await?;
+        let sent = sent.text("/id").unwrap_or_default();
+        vera.wait_state(sent, &["delivered"]).await?;
         vera.does(Act::Read)?;
-        vera.wait_state(sent.text("/id").unwrap_or_default(), &["read"]).await?;
+        vera.wait_state(sent, &["read"]).await?;
 
         heading("She closes the page, and a month goes by.");
         vera.does(leaves())?;
+        let is_closed = || async { Ok(vera.control.idle(std::time::Duration::ZERO).await.then_some(())) };
+        world.until("her page is closed", is_closed).await?;
         world.clock.advance(Duration::days(30));
         let before = vera.ledger().len();
         let text = "The green one is back.";
