@@ -1,8 +1,10 @@
 //! A connected mailbox.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 use transom_channel::{
     AccountInfo, Answer, Capabilities, Channel, Inbound, MediaBytes, MediaError, MediaPort, OutboundPart, ParseError,
     Patience, PlannedPart, Ports, Pull, RawInbound, Receipt, SendError, Unsendable, VerifyError, WebhookCall,
@@ -20,6 +22,9 @@ use crate::oauth::Access;
 use crate::smtp::{self, Envelope};
 use crate::token::Reader;
 use crate::{message_id, outbound};
+
+/// What a send may take altogether; a lease is 60 s (reliability.md 6).
+const WITHIN_LEASE: Duration = Duration::from_secs(50);
 
 #[derive(Debug)]
 pub(crate) struct Email {
@@ -161,8 +166,11 @@ impl Channel for Email {
             id: tag.as_deref().unwrap_or(&correlation),
             receipts: config.delivery_receipts,
         };
+        let began = Instant::now();
         let sign_in = self.access.sign_in(&config.smtp.user, &config.smtp.auth).await?;
-        match smtp::submit(&config.smtp, &config.tls, &sign_in, &envelope, &bytes, config.timeout).await {
+        // A token that took its time leaves less for the mail: all of it ends within the dispatcher's lease.
+        let limit = config.timeout.min(WITHIN_LEASE.saturating_sub(began.elapsed()));
+        match smtp::submit(&config.smtp, &config.tls, &sign_in, &envelope, &bytes, limit).await {
             Ok(taken) => Ok(Receipt { refused: taken.refused, ..Receipt::with_id(message_id) }),
             // That somebody in Bcc can't be reached says nothing about the person.
             Err(SendError::Unreachable { report }) if blind.is_some() => Err(SendError::ContentRefused { report }),

@@ -16,7 +16,13 @@ use crate::token::{Purpose, Tokens};
 mod settings;
 
 pub(crate) use settings::SETTINGS;
-use settings::*;
+use settings::{
+    ALIASES, AUTHSERV_ID, BOUNCE_ADDRESS, CA_CERTIFICATE, DEFAULT_SUBJECT, DELIVERY_RECEIPTS, IMAP_AUTH, IMAP_FOLDER,
+    IMAP_HOST, IMAP_MOVE_TO, IMAP_PASSWORD, IMAP_POLL_SECONDS, IMAP_PORT, IMAP_SECURITY, IMAP_USER, INBOUND_PARSE,
+    MAILBOX, MAILGUN_SIGNING_KEY, MAX_BYTES, MAX_INBOUND_BYTES, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET,
+    OAUTH_REFRESH_TOKEN, OAUTH_SCOPE, OAUTH_TOKEN_URL, PER_DAY, PER_MINUTE, SENDER_NAME, SENDERS, SMTP_AUTH, SMTP_HOST,
+    SMTP_PASSWORD, SMTP_PORT, SMTP_SECURITY, SMTP_USER, TIMEOUT_SECONDS, TOKEN_SECRET, WEBHOOK_PASSWORD, WEBHOOK_USER,
+};
 
 /// The usual total of a provider, encoded (sheet 2, Limits).
 const USUAL_MAX_BYTES: u64 = 25 * 1024 * 1024;
@@ -124,6 +130,10 @@ impl Config {
     pub(crate) fn read(settings: &SettingValues) -> Result<Self, SettingsError> {
         let account = settings.require(MAILBOX)?.to_owned();
         let mailbox = address(MAILBOX, &account)?;
+        if account != mailbox.key() {
+            // Items of a webhook that serves several mailboxes name them so.
+            return Err(wrong(MAILBOX, "the address is expected in lower case, and without blanks around it"));
+        }
         if mailbox.local().contains('+') {
             return Err(wrong(MAILBOX, "the mailbox itself is expected, without a sub-address"));
         }
@@ -495,6 +505,7 @@ mod tests {
     #[case(MAILBOX, "")]
     #[case(MAILBOX, "support")]
     #[case(MAILBOX, "support+x@shop.test")]
+    #[case(MAILBOX, "Support@shop.test")]
     #[case(ALIASES, "a@shop.test,,b@shop.test")]
     #[case(SENDERS, "support@shop.test")]
     #[case(SENDERS, "[]")]

@@ -76,7 +76,7 @@ fn for_now(code: u16, enhanced: Option<(u16, u16)>, words: &str) -> Meaning {
         _ if is_daily_limit(words) => Meaning::DailyLimit,
         // Signing in or TLS is not to be had right now.
         (454, _) => Meaning::Later,
-        (_, Some((7, _)) | Some((2, 1))) => Meaning::Slower,
+        (_, Some((7, _) | (2, 1))) => Meaning::Slower,
         // Too many recipients: the person comes first, so it is not about the others.
         (_, Some((5, 3))) => Meaning::Later,
         (421 | 450 | 451, _) if is_too_fast(words) => Meaning::Slower,
@@ -95,7 +95,7 @@ fn for_good(stage: Stage, code: u16, enhanced: Option<(u16, u16)>, words: &str) 
         (_, Some((1, 7 | 8))) => Meaning::Account,
         (_, Some((1 | 7, _))) if stage == Stage::Sender => Meaning::Account,
         (550 | 551 | 553 | 554, None) if stage == Stage::Sender => Meaning::Account,
-        (_, Some((1, _)) | Some((2, 1))) => Meaning::Address,
+        (_, Some((1, _) | (2, 1))) => Meaning::Address,
         // A full mailbox is emptied, within days.
         (_, Some((2, 2))) => Meaning::Later,
         (552, None) if is_full(words) => Meaning::Later,

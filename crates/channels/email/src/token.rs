@@ -147,7 +147,9 @@ fn mark(secret: &SecretString, reader: Reader<'_>) -> [u8; READER] {
 fn keyed(secret: &SecretString, pieces: &[&[u8]]) -> [u8; 32] {
     // HMAC takes keys of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()) else { return [0; 32] };
-    pieces.iter().for_each(|piece| mac.update(piece));
+    for piece in pieces {
+        mac.update(piece);
+    }
     mac.finalize().into_bytes().into()
 }
 

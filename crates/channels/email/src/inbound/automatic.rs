@@ -70,8 +70,9 @@ fn local(address: &str) -> String {
 }
 
 /// Whether it is a mail of ours that came back: nothing good comes of reading it.
-pub(crate) fn is_our_own(letter: &Letter, config: &Config) -> bool {
-    let marked = letter.all("x-loop").any(|mark| mark.trim().eq_ignore_ascii_case(config.mailbox.as_str()));
+pub(crate) fn is_our_own(letter: &Letter, account: &str, config: &Config) -> bool {
+    let is_ours = |mark: &str| [account, config.mailbox.as_str()].iter().any(|own| mark.eq_ignore_ascii_case(own));
+    let marked = letter.all("x-loop").any(|mark| is_ours(mark.trim()));
     marked || letter.message_id.as_deref().is_some_and(|id| is_our_id(id, config))
 }
 

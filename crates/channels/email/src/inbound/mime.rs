@@ -98,7 +98,7 @@ impl Letter {
             let sound = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
             if sound {
                 let value = value.replace(['\r', '\n', '\0'], " ");
-                block.push_str(&format!("{name}: {value}\r\n"));
+                block.extend([name, ": ", &value, "\r\n"]);
             }
         }
         block.push_str("\r\n");
@@ -282,7 +282,7 @@ fn report(message: &Message<'_>) -> Option<Report> {
         };
         match (&part.body, mime.1.as_str()) {
             (PartType::Message(about), _) => {
-                report.about = Some(Box::new(Letter::of(about, message.raw_message(), false)))
+                report.about = Some(Box::new(Letter::of(about, message.raw_message(), false)));
             }
             (body, "rfc822-headers") => {
                 let text = body_text(body);
@@ -292,7 +292,7 @@ fn report(message: &Message<'_>) -> Option<Report> {
             }
             (body, "delivery-status" | "global-delivery-status" | "disposition-notification" | "feedback-report") => {
                 if report.kind.is_empty() {
-                    report.kind = mime.1.trim_start_matches("global-").to_owned();
+                    mime.1.trim_start_matches("global-").clone_into(&mut report.kind);
                 }
                 report.blocks = blocks(&body_text(body));
             }

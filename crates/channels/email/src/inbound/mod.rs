@@ -112,7 +112,9 @@ impl<'g> Ground<'g> {
 
     /// A token of ours in the addresses that the mail came to.
     fn token(&self, letter: &Letter, purpose: Purpose) -> Option<Token> {
-        let tagged = recipients(letter).filter(|address| self.config.is_ours(address));
+        // Another mailbox of the same connection has the same secret.
+        let came_here = |address: &String| self.config.is_ours(address) || letter.delivered_to.contains(address);
+        let tagged = recipients(letter).filter(came_here);
         let tags = tagged.filter_map(|address| untagged(&address).and_then(|(_, tag)| tag));
         tags.filter_map(|tag| self.config.tokens.read(&tag)).find(|token| token.purpose == purpose)
     }
@@ -158,7 +160,7 @@ fn person(address: &str, name: Option<&str>) -> Person {
 
 /// Reports first, then loops, then machines, then people (sheet 4, order of handling).
 fn items(letter: &Letter, source: Bytes, ground: &Ground<'_>) -> Vec<Inbound> {
-    if automatic::is_our_own(letter, ground.config) {
+    if automatic::is_our_own(letter, &ground.account, ground.config) {
         return vec![ground.unsupported("a mail of our own that came back")];
     }
     if let Some(items) = report::items(letter, ground) {

@@ -133,14 +133,13 @@ fn file(bytes: Bytes, mime: Option<&str>, name: Option<&str>) -> MediaBytes {
 fn with_source(letter: Letter) -> Brought {
     let told = |name: &str| !name.starts_with("content-") && name != "mime-version";
     let headers = letter.headers.iter().filter(|(name, _)| told(name));
-    let mut source: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let mut source: String = headers.flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
     let (kind, words) = match (&letter.html, &letter.text) {
         (Some(html), _) => ("text/html", html.as_str()),
         (None, text) => ("text/plain", text.as_deref().unwrap_or_default()),
     };
-    source.push_str(&format!(
-        "mime-version: 1.0\r\ncontent-type: {kind}; charset=utf-8\r\ncontent-transfer-encoding: 8bit\r\n\r\n"
-    ));
+    source.extend(["mime-version: 1.0\r\ncontent-type: ", kind, "; charset=utf-8\r\n"]);
+    source.push_str("content-transfer-encoding: 8bit\r\n\r\n");
     source.push_str(&words.replace('\n', "\r\n"));
     Brought::Mail(Box::new(letter), Bytes::from(source))
 }

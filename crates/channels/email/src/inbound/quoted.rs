@@ -344,7 +344,7 @@ mod tests {
     #[case(r#"<p>Yes</p><blockquote type="cite"><p>old</p><blockquote type="cite">older</blockquote></blockquote>"#)]
     #[case(r#"<p>Yes</p><div id="divRplyFwdMsg">From: Shop</div><div>old</div>"#)]
     #[case(r#"<p>Yes</p><div class="moz-cite-prefix">Am 9.10. schrieb</div> <blockquote>old</blockquote>"#)]
-    #[case(r#"<p>Yes</p><div id='x' class='yahoo_quoted'>old"#)]
+    #[case("<p>Yes</p><div id='x' class='yahoo_quoted'>old")]
     fn quotes_of_html_are_dropped(#[case] html: &str) {
         assert_eq!(stripped_html(html).trim(), "<p>Yes</p>");
     }

@@ -198,7 +198,7 @@ fn notice(letter: &Letter, ground: &Ground<'_>, subject: &Subject<'_>, text: Str
         InboundMessage::new(ground.provider_id(letter, n), Content { body: Body::Mail(mail), reply_to: None });
     message.automatic = true;
     message.answers = subject.answered();
-    message.thread = subject.message_id.unwrap_or_default().to_owned();
+    subject.message_id.unwrap_or_default().clone_into(&mut message.thread);
     Some(Inbound {
         person: Some(person(&from.address, None)),
         openings: vec![ground.opening(AUTOMATIC_MAIL)],
@@ -228,11 +228,11 @@ fn read_receipt(report: &Report, ground: &Ground<'_>) -> Vec<Inbound> {
 /// A complaint is an opt-out from what nobody asked for.
 fn complaint(letter: &Letter, report: &Report, ground: &Ground<'_>) -> Vec<Inbound> {
     let Some(subject) = Subject::of(letter, report, ground) else { return Vec::new() };
-    let named =
+    let mut named =
         report.blocks.iter().flatten().filter(|(name, _)| {
             ["original-rcpt-to", "removal-recipient", "original-recipient"].contains(&name.as_str())
         });
-    let named = named.filter_map(|(_, value)| typed_address(value)).next();
+    let named = named.find_map(|(_, value)| typed_address(value));
     let reader = named.or_else(|| if let [one] = subject.to { Some(one.clone()) } else { None });
     let item = Item::Standing(Standing::OptedOut(OptOutScope::Marketing));
     reader.map(|address| Inbound { person: Some(person(&address, None)), ..ground.item(0, item) }).into_iter().collect()

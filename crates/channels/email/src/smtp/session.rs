@@ -132,11 +132,11 @@ impl Session {
     pub(super) fn mail_command(&self, envelope: &Envelope<'_>, size: usize) -> String {
         let mut command = format!("MAIL FROM:<{}>", envelope.from);
         if self.can.size {
-            command.push_str(&format!(" SIZE={size}"));
+            command.extend([" SIZE=", &size.to_string()]);
         }
         if self.can.dsn {
             // Headers are enough to know our mail by, and tell nobody its words.
-            command.push_str(&format!(" RET=HDRS ENVID={}", envelope.id));
+            command.extend([" RET=HDRS ENVID=", envelope.id]);
         }
         command
     }
@@ -146,7 +146,7 @@ impl Session {
         let mut command = format!("RCPT TO:<{}>", reader.as_str());
         if self.can.dsn {
             let when = if envelope.receipts { "SUCCESS,FAILURE,DELAY" } else { "FAILURE,DELAY" };
-            command.push_str(&format!(" NOTIFY={when} ORCPT=rfc822;{}", xtext(reader.as_str())));
+            command.extend([" NOTIFY=", when, " ORCPT=rfc822;", &xtext(reader.as_str())]);
         }
         command
     }
