@@ -363,21 +363,21 @@ fn joined(source: &[u8]) -> Vec<u8> {
     while let Some(at) = rest.iter().position(|byte| *byte == b'=') {
         let (before, after) = rest.split_at(at + 1);
         out.extend_from_slice(before);
-        let name = before.get(..at).unwrap_or_default();
-        let name = name.strip_suffix(b"*").unwrap_or(name);
-        let lower = name.get(name.len().saturating_sub(200)..).unwrap_or_default().to_ascii_lowercase();
-        let is_parameter = NAMES
-            .iter()
-            .any(|known| lower.strip_suffix(*known).is_some_and(|rest| rest.trim_ascii_end().ends_with(b";")));
         let line_end = if after.starts_with(b"\r\n") { 2 } else { usize::from(after.starts_with(b"\n")) };
         let folded = after.get(line_end..).unwrap_or_default();
-        rest = match is_parameter && line_end > 0 && folded.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
-            true => folded.trim_ascii_start(),
-            false => after,
-        };
+        let is_folded = line_end > 0 && folded.first().is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+        rest = if is_folded && ends_with_parameter(before, &NAMES) { folded.trim_ascii_start() } else { after };
     }
     out.extend_from_slice(rest);
     out
+}
+
+/// Whether `; name=` ends here.
+fn ends_with_parameter(before: &[u8], names: &[&[u8]]) -> bool {
+    let name = before.strip_suffix(b"=").unwrap_or(before);
+    let name = name.strip_suffix(b"*").unwrap_or(name);
+    let lower = name.get(name.len().saturating_sub(200)..).unwrap_or_default().to_ascii_lowercase();
+    names.iter().any(|known| lower.strip_suffix(*known).is_some_and(|rest| rest.trim_ascii_end().ends_with(b";")))
 }
 
 /// Where a needle stands, at most so often as there can be parts.

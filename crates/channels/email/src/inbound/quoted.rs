@@ -72,7 +72,9 @@ const REPLY_MARK: &str = "reply above this line";
 /// The words that are new in a mail. Where nothing would remain, all of them.
 pub(crate) fn stripped(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    let end = (0..lines.len()).find(|at| cuts(&lines, *at)).unwrap_or(lines.len());
+    // Below this line there are quotes only.
+    let quotes = lines.iter().rposition(|line| !is_quote(line) && !line.trim().is_empty()).map_or(0, |last| last + 1);
+    let end = (0..lines.len()).find(|at| cuts(&lines, *at, quotes)).unwrap_or(lines.len());
     let kept = lines.get(..end).unwrap_or_default();
     // RFC 3676 section 4.3: dash, dash, blank.
     let signature = kept.iter().rposition(|line| *line == "-- ").unwrap_or(kept.len());
@@ -81,7 +83,7 @@ pub(crate) fn stripped(text: &str) -> String {
 }
 
 /// Whether what was quoted begins here.
-fn cuts(lines: &[&str], at: usize) -> bool {
+fn cuts(lines: &[&str], at: usize, quotes: usize) -> bool {
     let rest = lines.get(at..).unwrap_or_default();
     let Some(line) = rest.first().map(|line| line.trim()) else { return false };
     if line.is_empty() {
@@ -95,11 +97,7 @@ fn cuts(lines: &[&str], at: usize) -> bool {
     let is_original = line.starts_with("---") && ORIGINAL.contains(&lower.trim_matches(['-', ' ']));
     let is_rule = line.len() >= 10 && line.bytes().all(|byte| byte == b'_');
     let is_mark = lower.contains(REPLY_MARK);
-    is_original
-        || is_rule
-        || is_mark
-        || is_outlook(rest)
-        || is_quote(line) && rest.iter().all(|line| is_quote(line) || line.trim().is_empty())
+    is_original || is_rule || is_mark || is_outlook(rest) || at >= quotes && is_quote(line)
 }
 
 /// How many lines an introduction takes here: it may be wrapped over three.
@@ -197,6 +195,9 @@ pub(crate) fn stripped_html(html: &str) -> String {
     out
 }
 
+/// The longest tag, in characters.
+const MAX_TAG: usize = 16 * 1024;
+
 /// What an element is of a quote.
 enum Quotes {
     Nothing,
@@ -224,15 +225,17 @@ impl<'t> Tag<'t> {
             return None;
         }
         let mut quote = None;
-        let end = attributes.char_indices().find_map(|(at, c)| {
+        let end = attributes.char_indices().take(MAX_TAG).find_map(|(at, c)| {
             match (quote, c) {
-                (None, '>') => return Some(at),
+                (None, '>') => return Some(Some(at)),
+                // No tag: the next one begins.
+                (None, '<') => return Some(None),
                 (None, '"' | '\'') => quote = Some(c),
                 (Some(open), c) if open == c => quote = None,
                 _ => {}
             }
             None
-        })?;
+        })??;
         let attributes = attributes.get(..end)?;
         let length = text.len() - inner.len() + length + end + 1;
         Some(Self { name: name.to_ascii_lowercase(), attributes, closes, empty: attributes.ends_with('/'), length })

@@ -152,7 +152,15 @@ fn hostile_shapes_are_read_in_bounded_space() {
         let inner = base64::engine::general_purpose::STANDARD.encode(inner);
         format!("{head}Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{inner}")
     };
-    for mail in [nested, digests, many, encoded] {
+    let plain = |text: String| format!("{head}Content-Type: text/plain\r\n\r\n{text}");
+    let html = |text: String| format!("{head}Content-Type: text/html\r\n\r\n{text}");
+    let quotes = plain(">\r\n".repeat(300_000) + "mine");
+    let introduced = plain("On 1 Jan 2025, a@b.test wrote:\r\n>\r\n".repeat(20_000) + "mine");
+    let blanks = plain("From: a\r\n".to_owned() + &"\r\n".repeat(400_000) + "mine");
+    let open = html("<a ".repeat(600_000));
+    let quoted = html("<a \"".repeat(400_000));
+    let equals = plain("=".repeat(2_000_000));
+    for mail in [nested, digests, many, encoded, quotes, introduced, blanks, open, quoted, equals] {
         let items = CHANNEL.parse(&RawInbound::new(mail.into_bytes(), datetime!(2025-10-09 10:00 UTC))).unwrap();
         assert_eq!(items.len(), 1);
     }
