@@ -196,6 +196,11 @@ pub enum ReceiptFor {
         /// Our own reference.
         correlation: Option<String>,
     },
+    /// One, and all to this person that were sent before it.
+    Through {
+        /// The platform's id of that one.
+        provider_id: String,
+    },
     /// All to this person that were sent up to an instant.
     UpTo(OffsetDateTime),
 }

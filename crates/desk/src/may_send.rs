@@ -91,7 +91,9 @@ fn fits(permit: &Permit, content: &Content, tag: Option<&str>, now: OffsetDateTi
     let in_time = permit.send_before().is_none_or(|end| now < end);
     let for_content = match permit.basis() {
         Basis::Template { .. } => content.as_template().is_some_and(|template| {
-            template.category.parse().is_ok_and(|category| permit.categories().contains(category))
+            // A right of its own to send a template is for the one that it names.
+            let is_named = permit.reference().is_none_or(|name| name == template.name);
+            is_named && template.category.parse().is_ok_and(|category| permit.categories().contains(category))
         }),
         // A template goes out by a template's right only, so that it never uses up what free text needs.
         Basis::FreeForm | Basis::Tagged { .. } | Basis::Initiated => content.as_template().is_none(),

@@ -101,6 +101,7 @@ impl Person {
         match &name {
             PersonName::Phone(phone) if profile.phone.is_none() => profile.phone = Some(phone.clone()),
             PersonName::Email(email) if profile.email.is_none() => profile.email = Some(email.clone()),
+            PersonName::ExternalId(id) if profile.external_id.is_none() => profile.external_id = Some(id.clone()),
             _ => {}
         }
         let display_name = display_name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());

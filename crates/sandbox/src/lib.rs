@@ -55,7 +55,7 @@
 //! | `GET /control/conversations` | `{"conversations": [`[`Conversation`]`…]}` as on the customers' phones |
 //! | `GET /control/would-accept?account=&customer=&kind=&category=&tag=&via=` | a [`Verdict`]: by window and quota, from the raw history |
 //! | `GET`, `POST /control/accept` | `{"on": false}`: every send is refused until it is on again |
-//! | `POST /control/refuse-connections` | `{"on": true}`: the platforms' port is closed until it is off again |
+//! | `POST /control/refuse-connections` | `{"on": true}`: the platforms' ports are closed until it is off again |
 //! | `POST /control/urls` | puts `{"url", "mime", "base64"}` behind an outside URL, since the sandbox fetches from loopback only |
 //! | `GET /control/media/{id}` | the bytes of a file |
 //! | `GET /control/idle?timeout_ms=` | waits until no receipt is due and no webhook is on its way |

@@ -1,9 +1,11 @@
 //! The running sandbox: listeners, workers, and the way of a call through faults to its platform.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -62,10 +64,12 @@ pub(crate) struct Shared {
     pub(crate) http: reqwest::Client,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
-    /// Whether the platforms' port takes connections.
+    /// Whether the platforms' ports take connections.
     pub(crate) open: watch::Sender<bool>,
-    /// Whether it really does: the listener follows with a breath of delay.
-    pub(crate) listening: watch::Sender<bool>,
+    /// How many of them really do: the listeners follow with a breath of delay.
+    pub(crate) listening: watch::Sender<usize>,
+    /// How many there are.
+    pub(crate) ports: usize,
 }
 
 impl std::fmt::Debug for Shared {
@@ -91,14 +95,26 @@ impl Sandbox {
         let own =
             |listener: &TcpListener| listener.local_addr().map_err(|source| StartError::Listen { address, source });
         let (bound, control_address) = (own(&platforms)?, own(&operator)?);
+        let personalities = platforms::all();
+        let (mut doors, mut addresses) = (Vec::new(), BTreeMap::new());
+        for personality in &personalities {
+            if let Some(serve) = personality.own_port() {
+                let listener = bind(SocketAddr::new(address.ip(), 0)).await?;
+                let at = own(&listener)?;
+                doors.push((listener, at, Door::Own(serve)));
+                addresses.insert(personality.name(), at);
+            }
+        }
 
         let http = webhooks::client(config.redelivery.timeout).map_err(StartError::Client)?;
         let millis = config.clock.now().unix_timestamp_nanos() / 1_000_000;
         let seed = config.seed.unwrap_or_else(|| u64::try_from(millis).unwrap_or_default());
         let (base_url, agenda_bell) = (format!("http://{bound}"), Arc::new(Notify::new()));
+        let mut world = World::new(base_url.clone(), config.clock.clone(), seed, Arc::clone(&agenda_bell));
+        world.ports = addresses;
         let shared = Arc::new(Shared {
-            world: Mutex::new(World::new(base_url.clone(), config.clock.clone(), seed, Arc::clone(&agenda_bell))),
-            personalities: platforms::all(),
+            world: Mutex::new(world),
+            personalities,
             clock: config.clock.clone(),
             config,
             base_url,
@@ -107,9 +123,13 @@ impl Sandbox {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             open: watch::Sender::new(true),
-            listening: watch::Sender::new(true),
+            listening: watch::Sender::new(doors.len() + 1),
+            ports: doors.len() + 1,
         });
-        shared.spawn(listen(Arc::clone(&shared), platforms, bound));
+        doors.push((platforms, bound, Door::Platforms));
+        for (listener, at, door) in doors {
+            shared.spawn(listen(Arc::clone(&shared), listener, at, door));
+        }
         shared.spawn(accept(Arc::clone(&shared), operator, Door::Operator, CancellationToken::new()));
         shared.spawn(keep_agenda(Arc::clone(&shared), agenda_bell));
         Ok(Self { shared })
@@ -171,17 +191,21 @@ impl Shared {
     }
 }
 
-/// Which of the two listeners a connection came through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Carries one connection of a protocol of the platform's own.
+pub(crate) type Serve = fn(Arc<Shared>, TcpStream) -> BoxFuture<'static, ()>;
+
+/// Which listener a connection came through.
+#[derive(Debug, Clone, Copy)]
 enum Door {
     Platforms,
+    Own(Serve),
     Operator,
 }
 
 /// Listens for the platforms, or refuses connections: then the port is really closed, and so are open connections.
-async fn listen(shared: Arc<Shared>, first: TcpListener, address: SocketAddr) {
+async fn listen(shared: Arc<Shared>, first: TcpListener, address: SocketAddr, door: Door) {
     let mut open = shared.open.subscribe();
-    let mut listener = Some(first);
+    let (mut listener, mut counted) = (Some(first), true);
     loop {
         let wanted = *open.borrow_and_update();
         if wanted {
@@ -196,17 +220,21 @@ async fn listen(shared: Arc<Shared>, first: TcpListener, address: SocketAddr) {
                     }
                 },
             };
-            shared.listening.send_replace(true);
+            if !std::mem::replace(&mut counted, true) {
+                shared.listening.send_modify(|listening| *listening += 1);
+            }
             let connections = CancellationToken::new();
             let _closed = connections.clone().drop_guard();
             tokio::select! {
-                () = accept(Arc::clone(&shared), bound, Door::Platforms, connections) => {}
+                () = accept(Arc::clone(&shared), bound, door, connections) => {}
                 _ = open.changed() => {}
             }
         } else {
             // Also when it never got to listen: a port that listens and does not answer is not refused.
             listener = None;
-            shared.listening.send_replace(false);
+            if std::mem::take(&mut counted) {
+                shared.listening.send_modify(|listening| *listening -= 1);
+            }
             if open.changed().await.is_err() {
                 return;
             }
@@ -222,7 +250,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, door: Door, connecti
                 shared.spawn(async move {
                     tokio::select! {
                         () = closed.cancelled() => {}
-                        () = serve(shared_, stream, door) => {}
+                        () = carry(shared_, stream, door) => {}
                     }
                 });
             }
@@ -234,8 +262,15 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, door: Door, connecti
     }
 }
 
-async fn serve(shared: Arc<Shared>, stream: TcpStream, door: Door) {
+async fn carry(shared: Arc<Shared>, stream: TcpStream, door: Door) {
     let _ = stream.set_nodelay(true);
+    match door {
+        Door::Own(serve) => serve(shared, stream).await,
+        Door::Platforms | Door::Operator => serve_http(shared, stream, door).await,
+    }
+}
+
+async fn serve_http(shared: Arc<Shared>, stream: TcpStream, door: Door) {
     let service = service_fn(move |request: Request<Incoming>| {
         let shared = Arc::clone(&shared);
         async move {
@@ -254,7 +289,7 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, door: Door) {
     }
 }
 
-/// Finds who answers. A platform's call runs in a task of its own: a caller who leaves does not undo what was accepted.
+/// Finds who answers.
 async fn dispatch(shared: Arc<Shared>, door: Door, mut call: Call) -> Reply {
     let first = call.path.first().cloned().unwrap_or_default();
     let for_operator = shared.personality(&first).is_none();
@@ -268,14 +303,19 @@ async fn dispatch(shared: Arc<Shared>, door: Door, mut call: Call) -> Reply {
     if first.is_empty() || matches!(first.as_str(), "phone" | "write" | "advance") {
         return page::answer(&Control::new(shared), &call);
     }
-    if door == Door::Operator || for_operator {
+    if matches!(door, Door::Operator) || for_operator {
         return Reply::text(404, "no such page; see /, /control and the platforms' prefixes");
     }
     call.path.remove(0);
+    answered(&shared, first, call).await
+}
+
+/// A platform's answer. Its call runs in a task of its own: a caller who leaves does not undo what was accepted.
+pub(crate) async fn answered(shared: &Arc<Shared>, platform: String, call: Call) -> Reply {
     let (answered, answer) = tokio::sync::oneshot::channel();
-    let worker = Arc::clone(&shared);
+    let worker = Arc::clone(shared);
     shared.spawn(async move {
-        let _ = answered.send(through_faults(&worker, &first, call).await);
+        let _ = answered.send(through_faults(&worker, &platform, call).await);
     });
     answer.await.unwrap_or_else(|_| Reply::text(503, "the sandbox is stopping").ending(Ending::Dropped))
 }

@@ -1,6 +1,7 @@
 //! Everything the sandbox knows, behind one lock.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -169,6 +170,8 @@ type Job = Box<dyn FnOnce(&mut World) + std::marker::Send>;
 pub(crate) struct World {
     /// Where the platforms answer, for addresses of files in webhooks.
     pub(crate) base_url: String,
+    /// Where platforms answer that speak another protocol than HTTP, by their names.
+    pub(crate) ports: BTreeMap<&'static str, SocketAddr>,
     pub(crate) clock: SettableClock,
     pub(crate) names: Names,
     pub(crate) accepting: bool,
@@ -195,6 +198,7 @@ impl World {
     ) -> Self {
         Self {
             base_url,
+            ports: BTreeMap::new(),
             clock,
             names: Names::new(seed),
             accepting: true,

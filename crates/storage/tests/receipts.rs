@@ -113,6 +113,43 @@ both_databases! {
         all_orders_end_alike(&db, &[Step::Answer, Step::UpTo(Delivered), Step::Receipt(Read)], Read).await;
     }
 
+    /// The platform names the latest message that was seen: the earlier ones are seen too, whenever the answers come.
+    async fn what_was_sent_before_a_seen_message_is_seen(db: TestDatabase) {
+        let desk = Desk::open(&db).await;
+        for early in [false, true] {
+            let (talk, other) = (desk.talk().await, desk.talk().await);
+            let id = |place: u8| format!("{early}-{place}");
+            let mut ways = Vec::new();
+            for place in 0..3 {
+                let way = desk.reply(talk).await;
+                desk.claim_and_begin(way.part(), NOON + seconds(i64::from(place))).await;
+                // The second one's answer may come after it was seen.
+                if !(early && place == 1) {
+                    desk.settle(way.part(), 1, sent(&id(place)), NOON + seconds(9)).await;
+                } else {
+                    let seen = ReceiptKey::Through { provider_id: id(1) };
+                    assert!(desk.receipt_for(seen, None, Read, NOON + seconds(60)).await.is_empty());
+                    desk.settle(way.part(), 1, sent(&id(place)), NOON + seconds(9)).await;
+                }
+                ways.push(way);
+            }
+            let elsewhere = desk.sent(other, &format!("{early}-elsewhere")).await;
+            if !early {
+                let seen = ReceiptKey::Through { provider_id: id(1) };
+                let changed = desk.receipt_for(seen.clone(), None, Read, NOON + seconds(60)).await;
+                assert_eq!(changed.len(), 2, "{changed:?}");
+                assert!(desk.receipt_for(seen, None, Read, NOON + seconds(70)).await.is_empty(), "once");
+            }
+            let mut states = Vec::new();
+            for way in ways.iter().chain([&elsewhere]) {
+                states.push(desk.state(way).await);
+            }
+            assert_eq!(states, [Read, Read, Sent, Sent], "early: {early}");
+            assert_eq!(desk.stored(ways[0].message).await.parts[0].read_at, Some(NOON + seconds(60)));
+            assert_eq!(rows(&db, "receipts_parked").await, 0);
+        }
+    }
+
     async fn an_early_receipt_is_told_with_the_answer(db: TestDatabase) {
         let desk = Desk::open(&db).await;
         let way = desk.sending(desk.talk().await).await;

@@ -31,7 +31,7 @@ fn the_answer_has_exactly_this_form() {
     assert_eq!(
         answer(&question),
         json!({
-            "platform": "wechat", "policy": "wechat", "policy_version": "2026-11-21.2",
+            "platform": "wechat", "policy": "wechat", "policy_version": "2026-11-21.3",
             "permits": [{
                 "grant": "message", "basis": "free_form", "tag": null, "categories": null, "ref": null, "promotional": true,
                 "lapses_at": "2026-11-21T10:00:00Z", "send_before": "2026-11-21T09:59:55Z", "remaining": 2

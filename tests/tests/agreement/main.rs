@@ -15,6 +15,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod email;
 mod http;
 mod instagram;
 mod line;

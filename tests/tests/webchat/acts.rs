@@ -150,6 +150,20 @@ both_databases! {
         socket.say(json!({"type": "message", "client_id": client_id(1), "text": "Thanks!"})).await;
         let conversation = site.conversation().await;
         site.heard(&conversation, 1).await;
+        // By one call, nobody has to be a contact before.
+        let proof = json!({"external_id": "cust-43", "user_hash": user_hash("cust-43")});
+        let (mut other, _) = site.visit(json!({"identity": proof})).await;
+        let to = json!({"to": {"external_id": "cust-43"}, "channel": site.channel, "message": {"text": "Hello, 43"}});
+        site.api.post_once("/outbound", "k-1", to).await.unwrap().expect(202).unwrap();
+        let written = other.next_of("message").await;
+        assert_eq!(written["message"]["text"], "Hello, 43");
+        other.say(json!({"type": "message", "client_id": client_id(1), "text": "Hello back"})).await;
+        other.next_of("ack").await;
+        // What was only just said is in the history, however far the desk is.
+        other.say(json!({"type": "fetch", "conversation_id": "c_x:cust-43"})).await;
+        let history = other.next_of("history").await;
+        let texts: Vec<&Value> = history["messages"].as_array().unwrap().iter().map(|m| &m["text"]).collect();
+        assert_eq!(texts, ["Hello, 43", "Hello back"]);
         let nobody = site.api.post("/contacts", json!({"display_name": "Bob"})).await.unwrap().expect(201).unwrap();
         let path = format!("/contacts/{}/messages", nobody.body["id"].as_str().unwrap());
         let refused = site.api.post(&path, json!({"channel": site.channel, "message": {"text": "Hi"}})).await.unwrap();

@@ -51,7 +51,7 @@ pub async fn enter(world: &World, platform: &'static str, role: &Role) -> Result
     let new = NewCustomer { username, ..NewCustomer::named(role.customer, role.name, role.phone) };
     world.control().create_customer(new).map_err(Trouble::new)?;
     let (contact, conversation) = match role.began {
-        Began::Never => (only_a_number(world, role).await?, None),
+        Began::Never => (only_an_address(world, platform, role).await?, None),
         Began::Wrote(text, ago) => began(world, platform, role, Act::Text { text: text.to_owned() }, ago).await?,
         Began::Did(act, ago) => began(world, platform, role, act(), ago).await?,
         Began::Registered(text) => registered(world, platform, role, text).await?,
@@ -89,10 +89,14 @@ async fn name(world: &World, contact: ContactId, name: &str) -> Result<(), Troub
     Ok(())
 }
 
-async fn only_a_number(world: &World, role: &Role) -> Result<ContactId, Trouble> {
+async fn only_an_address(world: &World, platform: &str, role: &Role) -> Result<ContactId, Trouble> {
+    // A number, or where people are written to by mail, that address.
+    let customer = world.control().customer(role.customer).map_err(Trouble::new)?;
+    let email = customer.addresses.get(platform).filter(|address| address.contains('@')).cloned();
+    let phone = Some(role.phone.to_owned()).filter(|_| email.is_none());
     let new = contacts::NewContact {
         display_name: Some(role.name.to_owned()),
-        profile: Profile { phone: Some(role.phone.to_owned()), ..Profile::default() },
+        profile: Profile { phone, email, ..Profile::default() },
     };
     Ok(contacts::add(world.desk(), &world.caller, new, None).await.map_err(Trouble::new)?.contact.id)
 }
@@ -125,6 +129,7 @@ async fn then(world: &World, platform: &str, role: &Role, conversation: Conversa
             world.control().act(&account.at_sandbox, role.customer, act()).map_err(Trouble::new)?;
             return world.until("nothing may be sent", || is_refused(world, conversation)).await;
         }
+        Then::Answered(text, act) => return answered(world, platform, role, conversation, (text, act)).await,
         Then::Did(act) => {
             let account = world.account(platform)?;
             world.control().act(&account.at_sandbox, role.customer, act()).map_err(Trouble::new)?;
@@ -133,6 +138,29 @@ async fn then(world: &World, platform: &str, role: &Role, conversation: Conversa
     };
     set_status(world.desk(), &world.caller, conversation, status, None).await.map_err(Trouble::new)?;
     Ok(())
+}
+
+/// An agent answers, and the customer does something about it.
+async fn answered(
+    world: &World,
+    platform: &str,
+    role: &Role,
+    conversation: ConversationId,
+    (text, act): (&str, fn() -> Act),
+) -> Result<(), Trouble> {
+    let account = world.account(platform)?;
+    let path = format!("/conversations/{conversation}/messages");
+    world.api()?.post(&path, json!({ "type": "reply", "text": text })).await?.expect(202)?;
+    let control = world.control();
+    let has_it = || async { Ok(control.ledger().iter().any(|send| send.customer == role.customer).then_some(())) };
+    world.until("the answer arrives", has_it).await?;
+    control.act(&account.at_sandbox, role.customer, act()).map_err(Trouble::new)?;
+    let reader = world.desk().storage().reader(&world.caller.scope);
+    let is_applied = || async {
+        let delivered = control.idle(std::time::Duration::ZERO).await;
+        Ok((delivered && reader.oldest_unapplied().await.map_err(Trouble::new)?.is_none()).then_some(()))
+    };
+    world.until("what they did is known", is_applied).await
 }
 
 async fn is_refused(world: &World, conversation: ConversationId) -> Result<Option<()>, Trouble> {

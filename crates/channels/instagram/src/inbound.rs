@@ -77,12 +77,12 @@ fn as_mention(scene: Happening<'_>, item: Inbound) -> Inbound {
     item
 }
 
-/// Seen: the message that is named. There is no watermark.
+/// Seen: the message that is named is the latest one, the earlier ones are implied. There is no watermark (instagram.md 4.5).
 fn seen(scene: Happening<'_>, read: &Value) -> Inbound {
     let (Some(mid), Some(person)) = (word(read, "mid"), scene.person("sender")) else {
         return scene.unread("a seen receipt without a person or a message", false);
     };
-    let of = ReceiptFor::Message { provider_id: mid.to_owned(), correlation: None };
+    let of = ReceiptFor::Through { provider_id: mid.to_owned() };
     let who = scene.id_of("sender").unwrap_or_default();
     let item = Item::Receipt { of, state: ReceiptState::Read };
     Inbound { event_key: format!("{mid}:read:{who}"), person: Some(person), ..scene.item("read", item) }

@@ -12,14 +12,14 @@ use crate::outbound::part_of;
 use crate::protocol::ClaimedProfile;
 use crate::visitor::Visitor;
 
-/// The longest id of an event that is kept.
-const LONGEST_KEY: usize = 512;
+/// The longest id of an event that is kept, in bytes: a visitor's id, and a key of theirs.
+const LONGEST_KEY: usize = 1_024;
 
 /// Reads one call.
 pub(crate) fn parse(raw: &RawInbound) -> Result<Vec<Inbound>, ParseError> {
     let event: VisitorEvent = json::read(&raw.body)?;
     if event.event_id.trim().is_empty() || event.event_id.len() > LONGEST_KEY {
-        return Err(ParseError::new("not an event: its `event_id` is empty or longer than 512 bytes"));
+        return Err(ParseError::new("not an event: its `event_id` is empty or longer than 1,024 bytes"));
     }
     let (visitor, act) = (Visitor::parse(&event.visitor_id), event.act());
     let Some((visitor, act)) = visitor.zip(act) else {

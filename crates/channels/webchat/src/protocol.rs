@@ -16,7 +16,7 @@ pub const MAX_FRAME: usize = 64 * 1024;
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientFrame {
     /// The first frame, within ten seconds.
-    Hello(Hello),
+    Hello(Box<Hello>),
     /// A message.
     Message(NewMessage),
     /// The visitor types, or stopped. Not stored.

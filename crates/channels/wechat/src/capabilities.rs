@@ -16,6 +16,9 @@ const MENU_ITEMS: u8 = 10;
 const MENU_LABEL: TextLimit = TextLimit::Utf8Bytes(120);
 const MENU_ID: TextLimit = TextLimit::Utf8Bytes(64);
 
+/// "About 10 minutes (unsure)" (2.3).
+const TEMPLATE_KEY_LIVES: Duration = Duration::minutes(10);
+
 const MIB: u64 = 1024 * 1024;
 
 /// `video`: a still picture for films is known; without one they can't be sent.
@@ -52,8 +55,9 @@ pub(crate) fn capabilities(video: bool) -> Capabilities {
         shows_sender: false,
         // "No message id, no delivery or read receipts" (2.2).
         receipts: Receipts { delivered: false, read: false, failed: false },
-        // "No idempotency key", and nothing that could come as evidence: a person is asked at once (2.2).
-        settling: Settling { dedupes_for: None, correlates: false, wait: Duration::ZERO },
+        // Template messages carry a key (2.3). The others have "no idempotency key", and nothing that could come as evidence: a
+        // person is asked at once (2.2).
+        settling: Settling { dedupes_for: Some(TEMPLATE_KEY_LIVES), correlates: false, wait: Duration::ZERO },
         pacing: Pacing {
             // 500,000 calls a day (unsure), and a quota a minute that is not documented (1.2).
             account: Rate { burst: at_once(20), each: Duration::milliseconds(100) },

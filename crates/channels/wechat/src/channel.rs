@@ -8,10 +8,14 @@ use secrecy::ExposeSecret;
 use time::{Duration, OffsetDateTime};
 use transom_channel::{
     AccountInfo, Answer, Capabilities, Channel, Inbound, MediaBytes, MediaError, MediaPort, MediaSourceOf,
-    OutboundPart, ParseError, PlannedPart, Ports, Profiles, RawInbound, Receipt, SendError, Unsendable, VerifyError,
-    WebhookCall,
+    OutboundPart, ParseError, PlannedPart, Ports, Profiles, RawInbound, Receipt, SendError, TemplateCatalog,
+    Unsendable, VerifyError, WebhookCall,
 };
-use transom_domain::{Attachment, AttachmentId, Clock, Content, Identity, MediaKind, MediaSource, Profile};
+use transom_domain::{
+    Attachment, AttachmentId, Clock, Content, Identity, MediaKind, MediaSource, Profile, TemplateDefinition,
+    TemplateMessage,
+};
+use transom_windows::{Basis, Permit};
 
 use crate::capabilities::{OPENID, capabilities};
 use crate::client::Api;
@@ -21,7 +25,8 @@ use crate::error::{MEDIA_GONE, PASSIVE_REPLIES, invalid, own_report};
 use crate::files::Uploads;
 use crate::inbound;
 use crate::outbound::{self, Draft};
-use crate::wire::{CustomService, Message, Substance, UserInfo};
+use crate::template;
+use crate::wire::{CustomService, Message, Substance, TemplateSend, UserInfo};
 use crate::xml::Node;
 
 /// The tag of permits for an answer inside the response to a webhook (policy `wechat`).
@@ -54,6 +59,23 @@ impl WeChat {
         let customservice = self.config.kf_account.as_deref().map(|kf_account| CustomService { kf_account });
         let message = Message { touser: openid(part.to())?, substance, customservice };
         self.api.send(&message).await
+    }
+
+    /// A template message to a follower (2.3).
+    async fn notify(
+        &self,
+        part: &OutboundPart,
+        openid: &str,
+        template: &TemplateMessage,
+    ) -> Result<Receipt, SendError> {
+        if part.permit().reference().is_some() {
+            let report = own_report("a subscription notification, which this channel does not send");
+            return Err(SendError::TemplateRefused { status: None, report });
+        }
+        let key = part.id().uuid().simple().to_string();
+        let (template_id, data) = (template.name.as_str(), template::data(template));
+        let sent = TemplateSend { touser: openid, template_id, client_msg_id: &key, data };
+        self.api.send_template(&sent).await.map(|id| Receipt::with_id(id.to_string()))
     }
 
     /// Under which id WeChat has a file: uploaded now, or not long ago.
@@ -121,6 +143,9 @@ impl Channel for WeChat {
         let openid = openid(part.to())?;
         let planned = self.plan(part.content()).map_err(|refused| invalid(refused.code()))?;
         let [one] = planned.as_slice() else { return Err(invalid("more than one request")) };
+        if let Some(template) = one.content.as_template() {
+            return self.notify(part, openid, template).await;
+        }
         let sent = match outbound::draft(&one.content).ok_or_else(|| invalid("not a part of a plan"))? {
             Draft::Ready(substance) => self.deliver(part, substance).await,
             Draft::File(file, id) => {
@@ -145,6 +170,12 @@ impl Channel for WeChat {
             Err(refused @ SendError::WindowClosed { .. }) => Err(self.why_closed(refused, openid).await),
             Err(error) => Err(error),
         }
+    }
+
+    /// Only template messages carry a key, and only those that are sent to followers as such.
+    fn dedupes_for(&self, permit: &Permit) -> Option<Duration> {
+        let is_template = matches!(permit.basis(), Basis::Template { .. }) && permit.reference().is_none();
+        self.capabilities.settling.dedupes_for.filter(|_| is_template)
     }
 
     fn verify(&self, call: &WebhookCall<'_>) -> Result<Answer, VerifyError> {
@@ -191,6 +222,10 @@ impl Channel for WeChat {
         inbound::read(&document, raw.received_at)
     }
 
+    fn templates(&self) -> Option<&dyn TemplateCatalog> {
+        Some(self)
+    }
+
     fn profiles(&self) -> Option<&dyn Profiles> {
         Some(self)
     }
@@ -202,6 +237,13 @@ impl Channel for WeChat {
     async fn check(&self) -> Result<AccountInfo, SendError> {
         self.api.check().await?;
         Ok(AccountInfo { at: Some(self.clock.now()), ..AccountInfo::default() })
+    }
+}
+
+#[async_trait]
+impl TemplateCatalog for WeChat {
+    async fn list(&self) -> Result<Vec<TemplateDefinition>, SendError> {
+        Ok(self.api.templates().await?.iter().filter_map(template::definition).collect())
     }
 }
 

@@ -16,7 +16,7 @@ use transom_domain::Clock;
 
 use crate::config::Config;
 use crate::error::{self, of_a_read, own_report};
-use crate::wire::{Answer, Token, Uploaded, UserInfo, VideoAt};
+use crate::wire::{Answer, Catalogue, Listed, Token, Uploaded, UserInfo, VideoAt};
 
 const WECHAT: &str = "https://api.weixin.qq.com";
 /// "Refresh a few minutes early" (2.1).
@@ -58,15 +58,31 @@ impl Api {
         }
     }
 
-    /// Sends a message.
+    /// Sends a customer-service message: it gets no id.
     pub(crate) async fn send<M: Serialize + Sync>(&self, message: &M) -> Result<(), SendError> {
-        let request =
-            |token: &SecretString| self.call(Method::POST, "/cgi-bin/message/custom/send", token).json(message);
+        self.post("/cgi-bin/message/custom/send", message).await.map(drop)
+    }
+
+    /// Sends a template message; gives its id.
+    pub(crate) async fn send_template<M: Serialize + Sync>(&self, message: &M) -> Result<i64, SendError> {
+        let sent = self.post("/cgi-bin/message/template/send", message).await?;
+        sent.ok_or_else(|| SendError::OutcomeUnknown { detail: "an answer without a message".to_owned() })
+    }
+
+    /// The templates that the account may send.
+    pub(crate) async fn templates(&self) -> Result<Vec<Listed>, SendError> {
+        let path = "/cgi-bin/template/get_all_private_template";
+        let found: Catalogue = self.read(|token| self.call(Method::GET, path, token)).await?;
+        Ok(found.template_list)
+    }
+
+    async fn post<M: Serialize + Sync>(&self, path: &str, message: &M) -> Result<Option<i64>, SendError> {
+        let request = |token: &SecretString| self.call(Method::POST, path, token).json(message);
         let answer = self.authorised(request).await?;
         match answer.json::<Answer>() {
-            Some(Answer { errcode: Some(0), .. }) if answer.is_success() => Ok(()),
+            Some(Answer { errcode: Some(0), msgid, .. }) if answer.is_success() => Ok(msgid),
             // Here success is always said.
-            Some(Answer { errcode: Some(code), errmsg }) if code != 0 => {
+            Some(Answer { errcode: Some(code), errmsg, .. }) if code != 0 => {
                 Err(error::refusal(answer.status, code, &errmsg, self.clock.now()))
             }
             _ => Err(error::stranger(answer.status, answer.retry_after_ms())),
@@ -218,7 +234,7 @@ impl Api {
     fn said<T: serde::de::DeserializeOwned>(&self, answer: &HttpAnswer) -> Result<T, SendError> {
         let stranger = || error::stranger(answer.status, answer.retry_after_ms());
         match answer.json::<Answer>() {
-            Some(Answer { errcode: Some(code), errmsg }) if code != 0 => {
+            Some(Answer { errcode: Some(code), errmsg, .. }) if code != 0 => {
                 Err(error::refusal(answer.status, code, &errmsg, self.clock.now()))
             }
             Some(_) if answer.is_success() => answer.json().ok_or_else(stranger),

@@ -74,7 +74,7 @@ impl Reader<'_> {
         }
         match name.as_str() {
             "subscribe" => vec![self.followed(&name, key)],
-            "unsubscribe" => vec![self.one(&name, key, &[], Item::Standing(Standing::Unsubscribed))],
+            "unsubscribe" => vec![self.one(&name, key, &["leave"], Item::Standing(Standing::Unsubscribed))],
             "scan" => vec![self.one(&name, key, &["scan"], Item::Opening { what: word(&format!("scan {key}")) })],
             "click" => vec![self.tapped(&name, key, key)],
             "scancode_push" | "scancode_waitmsg" => {

@@ -26,8 +26,8 @@
 //! - After a message of the customer 20 messages may follow within 48 hours; Tencent's own table has said 5 since 2023. The limit
 //!   is the account's (`message_count`), and a refusal uses the present opening up.
 //! - Access tokens live two hours and are shared: [`Ports::tokens`](transom_channel::Ports) must keep them.
-//! - WeChat gives a message no id, takes no key to tell a repeated request by, and reports nothing afterwards: a lost answer stays
-//!   unknown until a person decides.
+//! - WeChat gives a customer-service message no id, takes no key to tell a repeated request by, and reports nothing afterwards: a
+//!   lost answer stays unknown until a person decides. Template messages have all three.
 //! - Without an EncodingAESKey a webhook's signature does not cover its body. Use the secure mode.
 //! - The answer inside the response to a webhook (a passive reply) is not used: people do not write within five seconds.
 //!
@@ -42,6 +42,7 @@ mod error;
 mod files;
 mod inbound;
 mod outbound;
+mod template;
 mod wire;
 mod xml;
 

@@ -3,6 +3,7 @@
 use transom_channel::{Capabilities, ChoiceRule, PlannedPart, TextLimit, Unsendable};
 use transom_domain::{Attachment, AttachmentId, Body, Choices, Content, MediaKind, MediaSource};
 
+use crate::template;
 use crate::wire::{Media, Menu, MenuItem, Substance, Text, Video};
 
 /// Splits content into requests: the words first, then each file.
@@ -19,7 +20,10 @@ pub(crate) fn plan(content: &Content, known: &Capabilities) -> Result<Vec<Planne
         Body::Location(_) => return Err(not_supported("places")),
         Body::Contacts { .. } => return Err(not_supported("contact cards")),
         Body::Reaction(_) => return Err(not_supported("reactions")),
-        Body::Template(_) => return Err(not_supported("message templates")),
+        Body::Template(message) => {
+            template::check(message)?;
+            vec![content.body.clone()]
+        }
         Body::Mail(_) => return Err(not_supported("letters with a subject")),
         Body::Unsupported { .. } => return Err(not_supported("content that could not be read")),
     };

@@ -1,5 +1,7 @@
 //! WeChat's JSON, without logic.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// What every answer may say: HTTP 200 also for errors, `errcode` 0 or absent for success (2).
@@ -9,6 +11,42 @@ pub(crate) struct Answer {
     pub(crate) errcode: Option<i64>,
     #[serde(default)]
     pub(crate) errmsg: String,
+    /// Of a template message (2.3); 64 bits.
+    #[serde(default)]
+    pub(crate) msgid: Option<i64>,
+}
+
+/// A template message (2.3).
+#[derive(Serialize)]
+pub(crate) struct TemplateSend<'m> {
+    pub(crate) touser: &'m str,
+    pub(crate) template_id: &'m str,
+    /// Of two with the same one WeChat sends one, for about ten minutes.
+    pub(crate) client_msg_id: &'m str,
+    pub(crate) data: BTreeMap<&'m str, Value<'m>>,
+}
+
+/// A value of a template's place.
+#[derive(Serialize)]
+pub(crate) struct Value<'m> {
+    pub(crate) value: &'m str,
+}
+
+/// The account's templates.
+#[derive(Deserialize)]
+pub(crate) struct Catalogue {
+    #[serde(default)]
+    pub(crate) template_list: Vec<Listed>,
+}
+
+/// One of them.
+#[derive(Deserialize)]
+pub(crate) struct Listed {
+    pub(crate) template_id: String,
+    #[serde(default)]
+    pub(crate) title: String,
+    #[serde(default)]
+    pub(crate) content: String,
 }
 
 /// A token and how long it lasts, in seconds (2.1).

@@ -17,6 +17,7 @@ pub(super) async fn arrived(case: &Case<'_>, of: &ReceiptFor, state: &ReceiptSta
             provider_id: provider_id.clone(),
             correlation: correlation.as_deref().and_then(|id| id.parse::<PartId>().ok()),
         },
+        ReceiptFor::Through { provider_id } => ReceiptKey::Through { provider_id: provider_id.clone() },
         ReceiptFor::UpTo(at) => ReceiptKey::UpTo(*at),
     };
     let identity = match (&key, &case.inbound.person) {

@@ -270,12 +270,13 @@ impl Control {
         self.world().accepting
     }
 
-    /// On: the platforms' port is closed, and with it all its connections, until it is off again. Returns once it is so.
+    /// On: the platforms' ports are closed, and with them all their connections, until it is off again. Returns once it is so.
     pub async fn refuse_connections(&self, on: bool) {
         let mut listening = self.shared.listening.subscribe();
         // What is so already is left alone: to bind anew would refuse a request in between.
         self.shared.open.send_if_modified(|open| std::mem::replace(open, !on) == on);
-        let _ = listening.wait_for(|listening| *listening != on).await;
+        let wanted = if on { 0 } else { self.shared.ports };
+        let _ = listening.wait_for(|listening| *listening == wanted).await;
     }
 
     /// A verb of one platform alone, as listed in the crate's documentation.

@@ -3,6 +3,7 @@
 //! A new platform is a module that implements `Personality`, with a line for it here and one in `all`. Nothing else in
 //! this crate names it.
 
+pub mod email;
 pub mod http;
 pub mod instagram;
 pub mod line;
@@ -32,7 +33,7 @@ use crate::chats::{ChatKey, Progress};
 use crate::http::{Call, Reply};
 use crate::ledger::Window;
 use crate::people::Customer;
-use crate::sandbox::Shared;
+use crate::sandbox::{Serve, Shared};
 use crate::world::{Account, World};
 
 /// The platforms that this sandbox stands in for.
@@ -47,6 +48,7 @@ pub(crate) fn all() -> Vec<Box<dyn Personality>> {
         Box::new(tiktok::TikTok),
         Box::new(viber::Viber),
         Box::new(http::Http),
+        Box::new(email::Email),
         Box::new(wechat::WeChat),
         Box::new(messenger::personality()),
         Box::new(instagram::personality()),
@@ -89,6 +91,12 @@ pub(crate) trait Personality: Send + Sync + 'static {
 
     /// Closes an account.
     fn close(&self, world: &mut World, account: &str);
+
+    /// What answers at a port of the platform's own, where its protocol is not HTTP. It makes each command a [`Call`] and has
+    /// it [answered](crate::sandbox::answered) like one: so faults, records and the operator's switches are the same.
+    fn own_port(&self) -> Option<Serve> {
+        None
+    }
 
     /// Which account a call is for, and whether it sends a message. The error is the platform's answer to a call for none.
     fn route(&self, world: &mut World, call: &Call) -> Result<Route, Reply>;

@@ -1,5 +1,6 @@
 //! Who is in the demo: one file a platform, with its account, its people and its scene of the story.
 
+mod email;
 mod http;
 mod instagram;
 mod line;
@@ -63,6 +64,7 @@ pub fn cast() -> Vec<&'static dyn Cast> {
         &instagram::Instagram,
         &sms::Sms,
         &wechat::WeChat,
+        &email::Email,
         &webchat::Webchat,
     ];
     all
@@ -109,6 +111,8 @@ pub enum Then {
     Snoozed,
     /// They did something after which nothing may be sent.
     Refuses(fn() -> Act),
+    /// An agent answered this, and then they did something.
+    Answered(&'static str, fn() -> Act),
     /// They did something more.
     Did(fn() -> Act),
 }

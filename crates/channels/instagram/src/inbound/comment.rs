@@ -5,7 +5,7 @@ use transom_channel::{Inbound, Item, Opening};
 use transom_meta::envelope;
 use transom_meta::messaging::{Happening, word};
 
-/// The longest part of a comment that is shown.
+/// The longest part of a live comment that is shown.
 const LONGEST: usize = 200;
 
 /// A comment under a post, reel, story or advertisement, or in a live broadcast.
@@ -23,14 +23,16 @@ pub(super) fn read(scene: Happening<'_>, value: &Value, kind: &str) -> Inbound {
     let mut person = scene.named(&author);
     person.profile.username = word(from, "username").map(|name| name.trim_start_matches('@').to_owned());
     let words = word(value, "text").unwrap_or_default();
-    let what = format!("{kind}: {words}").chars().take(LONGEST).collect();
-    // A live comment may be answered while the broadcast runs, and nothing tells when that ends.
-    let reference = (kind == "comment").then(|| comment.clone());
+    let at = value.get("timestamp").and_then(envelope::instant).unwrap_or_else(|| scene.at());
+    if kind == "comment" {
+        return Inbound { at, ..scene.in_public(kind, comment, person, words) };
+    }
+    // It may be answered while the broadcast runs, and nothing tells when that ends: no right that could be used by mistake.
     Inbound {
         event_key: format!("{kind}:{comment}"),
-        at: value.get("timestamp").and_then(envelope::instant).unwrap_or_else(|| scene.at()),
+        at,
         person: Some(person),
-        openings: vec![Opening { kind: kind.to_owned(), reference }],
-        ..scene.item(kind, Item::Opening { what })
+        openings: vec![Opening::of(kind)],
+        ..scene.item(kind, Item::Opening { what: format!("{kind}: {words}").chars().take(LONGEST).collect() })
     }
 }

@@ -64,7 +64,11 @@ fn comments_come_in_two_shapes() {
             ("comment:17900000000000001", datetime!(2026-09-21 14:13:27 UTC))
         );
         assert_eq!(told.person.unwrap().profile.username.as_deref(), Some("mara_k"));
-        assert_eq!(told.item, Item::Opening { what: "comment: price?".into() });
+        let Item::Message(said) = told.item else { panic!("{:?}", told.item) };
+        assert_eq!(
+            (said.provider_id.as_str(), said.content.preview().as_str()),
+            ("comment:17900000000000001", "comment: price?")
+        );
     }
     let own = one(
         &json!({"id": ACCOUNT, "field": "comments", "value": {"id": "1", "from": {"id": "1", "self_ig_scoped_id": "2"}}}),

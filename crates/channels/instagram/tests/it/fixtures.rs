@@ -128,7 +128,7 @@ fn seen(inbound: &Inbound) -> Seen {
             reply_to: Some(to.clone()),
             ..Seen::default()
         },
-        Item::Receipt { of: ReceiptFor::Message { provider_id, .. }, state: ReceiptState::Read } => {
+        Item::Receipt { of: ReceiptFor::Through { provider_id }, state: ReceiptState::Read } => {
             Seen { kind: "read", message: Some(provider_id.clone()), ..Seen::default() }
         }
         // A link that was followed, and a message taken back: of these the vectors know only that they are none.

@@ -205,7 +205,7 @@ async fn what_is_taken_back_and_seen_is_told() {
     let before = stage.told().len();
     stage.control().receipt(ACCOUNT, &ReceiptOrder::new(sent.clone(), Progress::Read)).unwrap();
     let told = stage.told().split_off(before);
-    let of = ReceiptFor::Message { provider_id: sent, correlation: None };
+    let of = ReceiptFor::Through { provider_id: sent };
     assert_eq!(told[0].item, Item::Receipt { of, state: ReceiptState::Read });
 }
 

@@ -1,12 +1,9 @@
 //! Comments and visitor posts: no window, but the right to one private reply each (messenger.md 1.4).
 
 use serde_json::Value;
-use transom_channel::{Inbound, Item, Opening};
+use transom_channel::Inbound;
 use transom_meta::envelope;
 use transom_meta::messaging::{Happening, word};
-
-/// The longest part of a comment that is shown.
-const LONGEST: usize = 200;
 
 /// A change of the Page's feed.
 pub(super) fn read(scene: Happening<'_>, value: &Value) -> Inbound {
@@ -27,13 +24,6 @@ pub(super) fn read(scene: Happening<'_>, value: &Value) -> Inbound {
     };
     let mut person = scene.named(&author);
     person.profile.name = value.get("from").and_then(|from| word(from, "name")).map(str::to_owned);
-    let words = word(value, "message").unwrap_or_default();
-    let what = format!("{kind}: {words}").chars().take(LONGEST).collect();
-    Inbound {
-        event_key: format!("{kind}:{reference}"),
-        at: value.get("created_time").and_then(envelope::instant).unwrap_or_else(|| scene.at()),
-        person: Some(person),
-        openings: vec![Opening { kind: kind.to_owned(), reference: Some(reference) }],
-        ..scene.item("feed", Item::Opening { what })
-    }
+    let at = value.get("created_time").and_then(envelope::instant).unwrap_or_else(|| scene.at());
+    Inbound { at, ..scene.in_public(kind, reference, person, word(value, "message").unwrap_or_default()) }
 }

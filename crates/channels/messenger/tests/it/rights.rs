@@ -115,6 +115,17 @@ async fn whoever_commented_gets_one_private_reply(#[case] kind: &'static str, #[
     assert!(stage.send_by(Content::text("Once more."), &why).await.is_err());
 }
 
+/// The id under a comment may be another one than the one that the answer told.
+#[tokio::test]
+async fn the_newest_id_of_a_person_is_written_to() {
+    let mut stage = Stage::open().await;
+    stage.identity.addresses.insert(0, transom_domain::Address::new("psid", "1111111111"));
+    stage.send(Content::text("Hello again.")).await.unwrap();
+    assert_eq!(stage.last_body()["recipient"], json!({"id": PSID}));
+    let quote = Content { reply_to: Some("comment:1_2".into()), ..Content::text("this one") };
+    assert_eq!(stage.channel().plan(&quote).unwrap_err().code(), "not_supported_by_channel");
+}
+
 /// What both sides say of a moment: the right that is used is the right that the platform honours.
 #[rstest]
 #[case(Duration::hours(24), "standard")]

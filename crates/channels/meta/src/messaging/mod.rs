@@ -8,10 +8,11 @@
 //! | [`receipt`](receipt()) | what the platform answered |
 //! | [`classify`] | the codes that mean the same on both |
 //! | [`Files`] | uploads of what we send, downloads of what customers sent |
-//! | [`Happening`] | one event of a webhook, read without trust in any field |
+//! | [`Happening`] | one event of a webhook, read without trust in any field; comments among them |
 //!
 //! Sources: messenger.md 2, 4 and 6; instagram.md 2, 4 and 6.
 
+mod comment;
 mod content;
 mod files;
 mod happening;

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use transom_channel::{Capabilities, MediaRule, PlannedPart, TextLimit, Unsendable};
 use transom_domain::{Attachment, Body, Choice, Choices, Content, MediaKind, MediaSource};
 
+use super::comment::is_public;
+
 /// The longest text above buttons that stay (messenger.md 2.5).
 pub(super) const BUTTON_TEXT: TextLimit = TextLimit::Scalars(640);
 /// The most buttons that stay (messenger.md 2.5).
@@ -21,6 +23,9 @@ pub fn plan(content: &Content, account: &Capabilities) -> Result<Vec<PlannedPart
             return Err(Unsendable::NotSupported { what: "a message that quotes another".to_owned() });
         }
         present("reply_to", quoted)?;
+        if is_public(quoted) {
+            return Err(unsupported("a quote of what was said in public; write without quoting"));
+        }
     }
     let bodies = match &content.body {
         Body::Text { text, attachments } => split(text, attachments, account)?,

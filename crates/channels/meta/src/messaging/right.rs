@@ -32,7 +32,9 @@ impl<'p> Right<'p> {
     /// [`Unsendable`] when the person has no such address, or the permit's tag is not for this content or sender.
     pub fn of(part: &'p OutboundPart, address: &str) -> Result<Self, Unsendable> {
         let permit = part.permit();
-        let known = part.to().address(address).map(str::trim).filter(|id| !id.is_empty());
+        // The newest: what stood under a comment may be another id than the one that the answer told (messenger.md 5).
+        let known = part.to().addresses.iter().rev().find(|known| known.kind == address);
+        let known = known.map(|known| known.value.trim()).filter(|id| !id.is_empty());
         let to_known = || {
             known
                 .map(Recipient::Id)

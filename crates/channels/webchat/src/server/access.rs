@@ -116,7 +116,7 @@ fn peer(request: &Request) -> String {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
                 Some(ip) => ip.to_string(),
-                None => ip.segments().iter().take(4).map(|segment| format!("{segment:x}:")).collect(),
+                None => format!("{:x}", ip.to_bits() >> 64),
             },
         },
         ref other => other.to_string(),

@@ -331,10 +331,31 @@ async fn earlier(
     let next = (found.len() >= usize::from(limit)).then(|| found.last().map(|last| last.message.to_string())).flatten();
     let mut messages: Vec<Message> = found.into_iter().filter_map(view).collect();
     messages.reverse();
+    if before.is_none() {
+        add_newest(widget, session, &mut messages).await?;
+    }
     for message in &mut messages {
         address_files(hub, widget, message);
     }
     Ok(ServerFrame::History { conversation_id: session.visitor.conversation(), messages, before: next })
+}
+
+/// Adds what the mailbox has and the desk does not know yet: what was written or sent just now.
+async fn add_newest(widget: &Widget, session: &Session, messages: &mut Vec<Message>) -> Result<(), Refused> {
+    let mailbox = &widget.site.ports.mailbox;
+    let last = mailbox.read_after(&session.mailbox, u64::MAX, 0).await?.last_seq;
+    let newest = mailbox.read_after(&session.mailbox, last.saturating_sub(u64::from(PAGE)), u32::from(PAGE)).await?;
+    // What is older than the page is on the next one.
+    let from = messages.first().map(|message| message.created_at);
+    for entry in newest.entries {
+        let Ok(ServerFrame::Message { message, .. }) = serde_json::from_value(entry.data) else { continue };
+        let is_known = messages.iter().any(|known| known.id == message.id);
+        if !is_known && from.is_none_or(|from| message.created_at >= from) {
+            messages.push(message);
+        }
+    }
+    messages.sort_by_key(|message| message.created_at);
+    Ok(())
 }
 
 fn view(exchanged: Exchanged) -> Option<Message> {

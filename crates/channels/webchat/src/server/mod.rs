@@ -33,7 +33,7 @@ pub const PATH: &str = "/widget/v1";
 const MAX_BODY: usize = crate::protocol::MAX_FRAME;
 
 /// How long a body may take.
-const BODY: Duration = Duration::from_secs(60);
+const BODY: Duration = Duration::from_mins(1);
 
 /// The routes.
 pub fn routes(host: Arc<dyn Host>) -> impl Endpoint<Output = Response> + 'static {
@@ -41,7 +41,7 @@ pub fn routes(host: Arc<dyn Host>) -> impl Endpoint<Output = Response> + 'static
     let post = |run: Handler| RouteMethod::new().post(on(&hub, run)).options(on(&hub, preflight));
     let get = |run: Handler| RouteMethod::new().get(on(&hub, run)).options(on(&hub, preflight));
     Route::new()
-        .at("/config", get(|hub, widget, request| Box::pin(pages::config(hub, widget, request))))
+        .at("/config", get(|_, widget, _| Box::pin(std::future::ready(Ok(pages::config(&widget))))))
         .at("/session", post(|hub, widget, request| Box::pin(session::begin(hub, widget, request))))
         .at("/logout", post(|hub, widget, request| Box::pin(session::end(hub, widget, request))))
         .at(

@@ -1,7 +1,5 @@
 //! What browsers load: the widget's script and style, a page with the widget alone, the widget's settings.
 
-use std::sync::Arc;
-
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Request, Response};
 use serde_json::json;
@@ -9,7 +7,6 @@ use sha2::{Digest, Sha256};
 
 use super::access::Widget;
 use super::hub::Hub;
-use super::refusal::Refused;
 use crate::capabilities::{FILES, MAX_FILE, TEXT, types};
 
 const SCRIPT: &str = include_str!("../../widget/widget.js");
@@ -18,8 +15,8 @@ const FRAME: &str = include_str!("../../widget/frame.html");
 const FRAME_SCRIPT: &str = include_str!("../../widget/frame.js");
 
 /// `GET config`: what the widget shows before anybody writes.
-pub(super) async fn config(_: Arc<Hub>, widget: Arc<Widget>, _: Request) -> Result<Response, Refused> {
-    let Widget { site, config, .. } = &*widget;
+pub(super) fn config(widget: &Widget) -> Response {
+    let Widget { site, config, .. } = widget;
     let mut shown = json!({
         "widget_id": config.widget,
         "title": config.title.as_ref().unwrap_or(&site.name),
@@ -34,7 +31,7 @@ pub(super) async fn config(_: Arc<Hub>, widget: Arc<Widget>, _: Request) -> Resu
         let given = optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into())));
         shown.extend(given);
     }
-    Ok(super::json(StatusCode::OK, &shown))
+    super::json(StatusCode::OK, &shown)
 }
 
 /// `GET widget.js`.

@@ -1,7 +1,6 @@
 //! The WebSocket of a visitor (webchat.md 4).
 
 use std::collections::HashSet;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use crate::protocol::{ClientFrame, ConversationStatus, MAX_FRAME, SUBPROTOCOL, S
 /// How long the first frame may take.
 const HELLO: Duration = Duration::from_secs(10);
 /// How long a side may say nothing.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// How often it is looked whether the visitor may still be here, and how their conversation stands.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long a frame may take to leave: who reads slower comes again and resumes.
@@ -234,17 +233,15 @@ impl Talk {
         }
     }
 
-    fn close(&mut self, end: End) -> impl Future<Output = ()> + '_ {
-        async move {
-            let End::Closed(code, refused) = end else { return };
-            if let Some(refused) = &refused {
-                let _ = self.say(&refused.about(None)).await;
-            }
-            let why = refused.map(|refused| refused.code.row().0).unwrap_or_default();
-            let _ = self.stream.send(WsMessage::close_with(CloseCode::from(code), why)).await;
-            // The other side closes too, or is cut off.
-            while let Some(Ok(_)) = self.stream.next().await {}
+    async fn close(&mut self, end: End) {
+        let End::Closed(code, refused) = end else { return };
+        if let Some(refused) = &refused {
+            let _ = self.say(&refused.about(None)).await;
         }
+        let why = refused.map(|refused| refused.code.row().0).unwrap_or_default();
+        let _ = self.stream.send(WsMessage::close_with(CloseCode::from(code), why)).await;
+        // The other side closes too, or is cut off.
+        while let Some(Ok(_)) = self.stream.next().await {}
     }
 }
 

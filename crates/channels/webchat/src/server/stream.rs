@@ -28,7 +28,7 @@ const RETRY: u64 = 3_000;
 /// How often something is said, so that nobody in between gives the connection up.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// How long a stream lasts: its ticket is not looked at again, so it ends, and a new one is asked for.
-const LASTS: Duration = Duration::from_secs(300);
+const LASTS: Duration = Duration::from_mins(5);
 /// Events that wait for a slow reader; who is slower comes again and resumes.
 const WAITING: usize = 256;
 /// Events that are read in one go.

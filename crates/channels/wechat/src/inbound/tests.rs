@@ -67,7 +67,7 @@ fn messages_open_what_their_type_does(#[case] inner: &str, #[case] opened: &[&st
 #[rstest]
 #[case("subscribe", "<EventKey></EventKey>", &["follow", "webhook_call"])]
 #[case("subscribe", "<EventKey>qrscene_4711</EventKey><Ticket>T</Ticket>", &["follow", "scan", "webhook_call"])]
-#[case("unsubscribe", "", &[])]
+#[case("unsubscribe", "", &["leave"])]
 #[case("SCAN", "<EventKey>4711</EventKey>", &["scan", "webhook_call"])]
 #[case("scan", "<EventKey>4711</EventKey>", &["scan", "webhook_call"])]
 #[case("CLICK", "<EventKey>HELP</EventKey>", &["menu_click", "webhook_call"])]

@@ -27,17 +27,18 @@ mod secure {
 }
 
 async fn plain_harness() -> Harness {
-    harness(World::new(PATIENCE).await, "signature", plain_call)
+    harness(World::new(PATIENCE).await, "signature", plain_call).await
 }
 
 async fn secure_harness() -> Harness {
     let mut world = World::new(PATIENCE).await;
     world.settings = world.settings.clone().with("encoding_aes_key", KEY);
-    harness(world, "msg_signature", secure_call)
+    harness(world, "msg_signature", secure_call).await
 }
 
-fn harness(world: World, proof: &'static str, call: fn(&SettableClock, &[u8]) -> SignedCall) -> Harness {
+async fn harness(world: World, proof: &'static str, call: fn(&SettableClock, &[u8]) -> SignedCall) -> Harness {
     world.mara_writes("hello");
+    let template = world.template().await;
     let clock = world.clock.clone();
     Harness {
         platform: Arc::new(WeChat),
@@ -47,7 +48,7 @@ fn harness(world: World, proof: &'static str, call: fn(&SettableClock, &[u8]) ->
         account: ACCOUNT.to_owned(),
         identity: world.mara.clone(),
         quotable: None,
-        template: None,
+        template: Some(template),
         policy: "wechat",
         opening: ("message", None),
         webhooks: Webhooks {

@@ -205,3 +205,65 @@ async fn a_profile_has_what_the_account_noted() {
     let profile = channel.profiles().unwrap().fetch(&world.mara).await.unwrap();
     assert_eq!((profile.name, profile.picture_url), (None, None));
 }
+
+#[tokio::test]
+async fn a_service_account_sends_notices_to_its_followers() {
+    let world = World::new(PATIENCE).await;
+    let refused = world.channel().templates().unwrap().list().await.unwrap_err();
+    assert!(matches!(refused, SendError::AccountStopped { .. }), "no other account has templates: {refused:?}");
+    let template = world.template().await;
+    world.mara_writes("hello");
+    world.clock.advance(Span::days(30));
+
+    let (channel, part) = (world.channel(), world.notice(template.clone()));
+    let before = world.control.deliveries().len();
+    let id = channel.send(&part).await.unwrap().provider_id.unwrap();
+    let taken = world.control.ledger();
+    assert_eq!((taken[0].kind.as_str(), taken[0].text.as_str()), ("template", "订单通知\n订单:4711"));
+    assert_eq!(taken[0].body["data"], json!({"thing1": {"value": "4711"}}));
+    assert_eq!(taken[0].body["client_msg_id"].as_str().map(str::len), Some(32));
+    // The receipt names it.
+    let call = world.control.deliveries()[before].body.get().to_owned();
+    let call: String = serde_json::from_str(&call).unwrap_or(call);
+    let told = channel.parse(&RawInbound::new(call, world.clock.now())).unwrap();
+    assert!(
+        matches!(&told[0].item, Item::Receipt { of: transom_channel::ReceiptFor::Message { provider_id, .. }, .. }
+        if *provider_id == id),
+        "{told:?}"
+    );
+
+    // The same part again is dropped there, and not forgotten here: both say for how long.
+    assert_eq!(channel.send(&part).await.unwrap().provider_id, Some(id));
+    assert_eq!(world.control.ledger().len(), 1);
+    assert_eq!(channel.dedupes_for(part.permit()), Some(Span::minutes(10)));
+    assert_eq!(channel.dedupes_for(world.part(Content::text("x")).permit()), None);
+
+    // Who left gets nothing, and a template that is gone is said to be.
+    world.does(Act::Block);
+    let refused = channel.send(&world.notice(template)).await.unwrap_err();
+    assert!(matches!(refused, SendError::Unreachable { .. }), "{refused:?}");
+}
+
+/// "Unsubscribe: close all" (4.4): both sides give whoever follows again no older window.
+#[tokio::test]
+async fn who_follows_again_has_no_older_window() {
+    let world = World::new(PATIENCE).await;
+    let channel = world.channel();
+    world.mara_writes("hello");
+    for act in [Act::Block, Act::Unblock] {
+        world.clock.advance(Span::hours(1));
+        world.does(act);
+    }
+    let calls = world.control.deliveries().into_iter().map(|delivery| delivery.body.get().to_owned());
+    let calls = calls.map(|call| serde_json::from_str::<String>(&call).unwrap_or(call));
+    let told: Vec<_> =
+        calls.flat_map(|call| channel.parse(&RawInbound::new(call, world.clock.now())).unwrap()).collect();
+    assert_eq!(world.grants_after(&told), ["interaction"]);
+    let ask = transom_sandbox::Ask::free_form();
+    let verdict = serde_json::to_value(world.control.would_accept(ACCOUNT, "mara", &ask).unwrap()).unwrap();
+    assert_eq!((&verdict["allowed"], &verdict["quota"]["limit"]), (&json!(true), &json!(3)), "{verdict}");
+    world.clock.advance(Span::minutes(2));
+    assert_eq!(world.grants_after(&told), Vec::<String>::new());
+    let refused = channel.send(&world.part(Content::text("still there?"))).await.unwrap_err();
+    assert!(matches!(refused, SendError::WindowClosed { .. }), "{refused:?}");
+}

@@ -12,8 +12,10 @@ use transom_channel::http::HttpClient;
 use transom_channel::{
     Channel, OutboundPart, Platform, Ports, Renew, SettingValues, StoredToken, TokenError, TokenPort, subject_of,
 };
+use transom_domain::template::TextParameters;
 use transom_domain::{
-    Address, ChannelAccountId, Clock, ContactId, Content, Identity, IdentityId, PartId, SettableClock, UuidV7,
+    Address, Body, ChannelAccountId, Clock, ContactId, Content, Identity, IdentityId, PartId, SettableClock,
+    TemplateParameters, UuidV7,
 };
 use transom_sandbox::{Act, Action, Control, NewAccount, NewCustomer, Sandbox, SandboxConfig};
 use transom_wechat::WeChat;
@@ -99,6 +101,57 @@ impl World {
         facts.apply(policy, &Event { at: now, what }).unwrap();
         let permit = policy.decide(&facts, Ask::by(Sender::Human), now).permits().first().unwrap().clone();
         OutboundPart::new(permit, &self.mara, (PartId::new(&UuidV7), 1), content, now).unwrap()
+    }
+}
+
+impl World {
+    /// A template of the account's, which is a service account from now on, filled.
+    pub(crate) async fn template(&self) -> Content {
+        let settings = Some(json!({"service_account": true}));
+        let patch = transom_sandbox::AccountPatch { settings, ..transom_sandbox::AccountPatch::default() };
+        self.control.patch_account(ACCOUNT, patch).unwrap();
+        let template = json!({"template_id": "TPL_1", "title": "订单通知", "content": "订单:{{thing1.DATA}}"});
+        self.control.platform(ACCOUNT, "template", template).await.unwrap();
+        let listed = self.channel().templates().unwrap().list().await.unwrap();
+        let body = TextParameters::Named([("thing1".to_owned(), "4711".to_owned())].into());
+        let filled = listed[0].fill(TemplateParameters { body, ..TemplateParameters::default() }).unwrap();
+        Content { body: Body::Template(filled), reply_to: None }
+    }
+
+    /// A template for Mara, who follows a service account.
+    pub(crate) fn notice(&self, content: Content) -> OutboundPart {
+        let (policies, now) = (Policies::builtin().unwrap(), self.ports.clock.now());
+        let policy = policies.get("wechat").unwrap();
+        let mut facts = Facts::new(subject_of(&self.mara), policy);
+        let features = ["service_account".to_owned()].into();
+        let templates = Some([transom_windows::Category::Utility].into());
+        let account = transom_windows::Account { features, templates, ..transom_windows::Account::default() };
+        facts.set_account(policy, &account);
+        facts.apply(policy, &Event { at: now, what: What::Subscribed }).unwrap();
+        let ask = Ask::by(Sender::Human).category(transom_windows::Category::Utility);
+        let permit = policy.decide(&facts, ask, now).permits().first().unwrap().clone();
+        OutboundPart::new(permit, &self.mara, (PartId::new(&UuidV7), 1), content, now).unwrap()
+    }
+
+    /// What the policy permits a person now, after all that was told.
+    pub(crate) fn grants_after(&self, told: &[transom_channel::Inbound]) -> Vec<String> {
+        let policies = Policies::builtin().unwrap();
+        let policy = policies.get("wechat").unwrap();
+        let mut facts = Facts::new(subject_of(&self.mara), policy);
+        for item in told {
+            for opening in &item.openings {
+                let what = What::Opening { kind: opening.kind.clone(), reference: opening.reference.clone() };
+                facts.apply(policy, &Event { at: item.at, what }).unwrap();
+            }
+            let what = match &item.item {
+                transom_channel::Item::Standing(transom_channel::Standing::Subscribed) => What::Subscribed,
+                transom_channel::Item::Standing(transom_channel::Standing::Unsubscribed) => What::Unsubscribed,
+                _ => continue,
+            };
+            facts.apply(policy, &Event { at: item.at, what }).unwrap();
+        }
+        let decision = policy.decide(&facts, Ask::by(Sender::Human), self.ports.clock.now());
+        decision.permits().iter().map(|permit| permit.grant().to_owned()).collect()
     }
 }
 

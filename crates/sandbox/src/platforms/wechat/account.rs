@@ -8,6 +8,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::crypto;
 use super::rules::Bucket;
+use super::templates::Templates;
 use crate::Problem;
 use crate::chats::ChatKey;
 use crate::platforms::kit::merged;
@@ -36,6 +37,10 @@ pub struct WeChatSettings {
     pub message_limit: u32,
     /// Messages after a tap, a follow or a scan.
     pub interaction_limit: u32,
+    /// A verified service account: only those send template messages.
+    pub service_account: bool,
+    /// Template messages in a day of China's time.
+    pub template_limit: u32,
     /// Keeps the rates; the platform states none, so this changes nothing.
     pub pacing: bool,
 }
@@ -47,6 +52,7 @@ pub(super) struct Official {
     token_ends: OffsetDateTime,
     /// Which count each message was taken from.
     pub(super) spent: Vec<(ChatKey, OffsetDateTime, Bucket)>,
+    pub(super) templates: Templates,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +69,8 @@ pub(super) fn open(world: &mut World, given: &Value) -> Result<String, Problem> 
         access_token: world.names.token(64),
         message_limit: 20,
         interaction_limit: 3,
+        service_account: false,
+        template_limit: 100_000,
         pacing: true,
     };
     let settings = checked(merged(&made_up, given)?)?;
@@ -71,7 +79,7 @@ pub(super) fn open(world: &mut World, given: &Value) -> Result<String, Problem> 
         return Err(Problem::conflict(format!("original_id is empty, or there is an account `{id}` already")));
     }
     let token_ends = world.now() + TOKEN_LIFE;
-    let official = Official { settings, token_ends, spent: Vec::new() };
+    let official = Official { settings, token_ends, spent: Vec::new(), templates: Templates::default() };
     world.shelves.of::<Officials>().0.insert(id.clone(), official);
     Ok(id)
 }

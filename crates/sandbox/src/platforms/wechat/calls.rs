@@ -6,6 +6,7 @@ use time::Duration;
 
 use super::account::{self, official};
 use super::rules::{self, COUNT_REACHED, OUT_OF_TIME};
+use super::templates;
 use crate::chats::{Author, Button, ChatKey, Entry, Progress};
 use crate::http::{Call, FormField, Reply};
 use crate::ledger::Send;
@@ -60,7 +61,7 @@ pub(super) fn route(world: &mut World, call: &Call) -> Result<Route, Refused> {
     let token = token.ok_or_else(|| Refused::new(41_001, "access_token missing"))?;
     match account::by_token(world, token) {
         Some((account, false)) => {
-            Ok(to(account, matches!(call.pieces()[..], ["cgi-bin", "message", "custom", "send"])))
+            Ok(to(account, matches!(call.pieces()[..], ["cgi-bin", "message", "custom" | "template", "send"])))
         }
         Some((_, true)) => Err(Refused::new(42_001, "access_token expired")),
         None => Err(Refused::new(40_001, "invalid credential, access_token is invalid or not latest")),
@@ -87,6 +88,8 @@ pub(super) async fn answer(shared: &Shared, account: &str, call: &Call) -> Resul
             token(world, account, text("grant_type"), text("secret"), true)
         }
         (&Method::POST, ["cgi-bin", "message", "custom", "send"]) => send(world, account, call),
+        (&Method::POST, ["cgi-bin", "message", "template", "send"]) => templates::send(world, account, &body(call)?),
+        (&Method::GET, ["cgi-bin", "template", "get_all_private_template"]) => templates::list(world, account),
         (&Method::POST, ["cgi-bin", "message", "custom", "typing"]) => Ok(ok()),
         (&Method::POST, ["cgi-bin", "media", "upload"]) => {
             let form = form.ok_or_else(|| Refused::new(41_005, "media data missing"))?;

@@ -8,6 +8,7 @@
 //! | verb | does |
 //! | --- | --- |
 //! | `event` | sends any event: `{"event": "CLICK", "openid": "o…", "fields": {"EventKey": "HELP"}}` |
+//! | `template` | makes or replaces a template: `{"template_id": "…", "title": "…", "content": "订单:{{thing1.DATA}}"}` |
 //! | `handshake` | calls the webhook as the console does when it is saved: gives status and answer |
 
 mod account;
@@ -15,6 +16,7 @@ mod calls;
 mod crypto;
 mod events;
 mod rules;
+mod templates;
 
 pub use self::account::WeChatSettings;
 
@@ -116,6 +118,7 @@ impl Personality for WeChat {
     async fn verb(&self, shared: &Shared, account: &str, verb: &str, body: Value) -> Result<Value, Problem> {
         match verb {
             "event" => Ok(json!({"delivery": events::made_to_order(&mut shared.world(), account, &body)?})),
+            "template" => templates::keep(&mut shared.world(), account, &body),
             "handshake" => {
                 let (url, query) = {
                     let world = &mut shared.world();
@@ -136,7 +139,7 @@ impl Personality for WeChat {
                     Err(error) => Ok(json!({"ok": false, "status": null, "body": error})),
                 }
             }
-            other => Err(Problem::not_found(format!("WeChat has no verb `{other}`: event, handshake"))),
+            other => Err(Problem::not_found(format!("WeChat has no verb `{other}`: event, template, handshake"))),
         }
     }
 }

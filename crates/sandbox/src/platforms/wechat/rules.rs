@@ -7,6 +7,7 @@
 use time::{Duration, OffsetDateTime};
 
 use super::account::official;
+use super::templates;
 use crate::chats::ChatKey;
 use crate::ledger::{Window, WindowState};
 use crate::platforms::{Ask, AskKind, Because, QuotaView, Verdict};
@@ -116,8 +117,13 @@ pub(super) fn would_accept(world: &mut World, key: &ChatKey, ask: &Ask, now: Off
         opened_at: shown.map(|opened| opened.from),
         closes_at: shown.map(|opened| opened.until),
     };
+    let is_follower = !blocked;
     let because = match (ask.kind, window.state) {
-        // Tags there are none, and templates are not played here.
+        // A follower of a service account gets notices, whatever they did; advertisements nobody does.
+        (AskKind::Template, _) if is_follower && templates::is_notice(ask) && templates::may(world, &key.account) => {
+            (templates::left(world, &key.account, now) == 0).then_some(Because::Quota)
+        }
+        // Tags there are none.
         (AskKind::Tagged | AskKind::Template, _) | (_, WindowState::Closed) => Some(Because::WindowClosed),
         (_, WindowState::NeverOpened) => Some(Because::NeverOpened),
         (AskKind::FreeForm, WindowState::Open | WindowState::None) => {

@@ -32,6 +32,11 @@ pub enum ReceiptKey {
         /// Ours: proof that the platform accepted that part.
         correlation: Option<PartId>,
     },
+    /// One, by the platform's id, and all to the same person whose accepted attempt did not begin later.
+    Through {
+        /// The platform's id.
+        provider_id: String,
+    },
     /// All to this person whose accepted attempt began at this instant or before.
     UpTo(OffsetDateTime),
 }
@@ -63,6 +68,8 @@ struct Receipt<'a> {
     detail: Option<&'a serde_json::Value>,
     at: OffsetDateTime,
     now: OffsetDateTime,
+    /// It is for all that was sent before, too.
+    through: bool,
 }
 
 /// A part that a receipt is for; its message is locked.
@@ -119,15 +126,21 @@ impl Tx {
         at: OffsetDateTime,
         now: OffsetDateTime,
     ) -> Result<Vec<Changed>, StorageError> {
-        let receipt = Receipt { state, provider_id: None, detail, at, now };
+        let receipt = Receipt { state, provider_id: None, detail, at, now, through: false };
         match key {
             ReceiptKey::Message { provider_id, correlation } => {
                 let receipt =
                     Receipt { provider_id: Some(provider_id.as_str()).filter(|id| !id.is_empty()), ..receipt };
                 self.receipt_for(account, *correlation, provider_id, receipt).await
             }
+            ReceiptKey::Through { provider_id } => {
+                let receipt = Receipt { provider_id: Some(provider_id), through: true, ..receipt };
+                self.receipt_for(account, None, provider_id, receipt).await
+            }
             ReceiptKey::UpTo(until) => match identity {
-                Some(identity) => self.receipt_up_to(account, identity, *until, receipt).await,
+                Some(identity) => {
+                    self.receipt_up_to(account, identity, *until, Receipt { at: *until, ..receipt }).await
+                }
                 None => Ok(Vec::new()),
             },
         }
@@ -156,10 +169,24 @@ impl Tx {
         if receipt.provider_id.is_some() && met.is_empty() {
             self.park(account, provider_id, &receipt).await?;
         }
-        match met.iter().min_by_key(|part| (part.message_id, part.position)) {
-            Some(part) => Ok(self.receive(part, receipt).await?.into_iter().collect()),
-            None => Ok(Vec::new()),
+        let Some(part) = met.iter().min_by_key(|part| (part.message_id, part.position)) else { return Ok(Vec::new()) };
+        let mut changed: Vec<Changed> = self.receive(part, receipt).await?.into_iter().collect();
+        if let Some(sent_at) = part.started_at.filter(|_| receipt.through) {
+            changed.extend(self.before(account, part.conversation_id, sent_at.at(), receipt).await?);
         }
+        Ok(changed)
+    }
+
+    /// What is older than a message that a receipt is for, to the same person.
+    async fn before(
+        &self,
+        account: ChannelAccountId,
+        conversation: Uuid,
+        sent_at: OffsetDateTime,
+        receipt: Receipt<'_>,
+    ) -> Result<Vec<Changed>, StorageError> {
+        let identity = self.identity_of(conversation).await?;
+        self.receipt_up_to(account, identity.into(), sent_at, Receipt { provider_id: None, ..receipt }).await
     }
 
     async fn met(
@@ -232,7 +259,8 @@ impl Tx {
         }))
     }
 
-    /// A watermark: it raises what was accepted, and proves nothing about what may not have been.
+    /// A watermark: it raises what was accepted, and proves nothing about what may not have been. `receipt.at` is when it was
+    /// told of, `until` how far it reaches.
     async fn receipt_up_to(
         &self,
         account: ChannelAccountId,
@@ -245,14 +273,14 @@ impl Tx {
             DeliveryState::Read => "('sent', 'delivered')",
             _ => return Ok(Vec::new()),
         };
-        let receipt = Receipt { at: until, ..receipt };
         const MARK: &str = "UPDATE outbox SET receipts = true WHERE workspace_id = $1 AND state IN ('sending', 'unknown') AND \
                             account_id = $2 AND conversation_id IN (SELECT id FROM conversations WHERE workspace_id = $1 AND \
                             identity_id = $3)";
         let values = [self.ws().into(), account.uuid().into(), identity.uuid().into()];
         let in_flight = self.conn.execute_raw(sql(&self.conn, MARK, values)).await?.rows_affected();
         if in_flight > 0 {
-            self.park(account, &up_to(identity.uuid()), &receipt).await?;
+            let watermark = Receipt { at: until, through: false, ..receipt };
+            self.park(account, &up_to(identity.uuid()), &watermark).await?;
         }
         let find = format!(
             "{MET} AND p.conversation_id IN (SELECT id FROM conversations WHERE workspace_id = $1 AND identity_id = $3) AND \
@@ -311,7 +339,7 @@ impl Tx {
             account.uuid().into(),
             reference.into(),
             receipt.state.as_str().into(),
-            receipt.detail.cloned().into(),
+            if receipt.through { Some(json!({ THROUGH: true })) } else { receipt.detail.cloned() }.into(),
             millis(receipt.at),
             millis(receipt.now),
         ];
@@ -340,9 +368,15 @@ impl Tx {
         let mut changed = Vec::new();
         for row_parked in parked {
             let (state, data, at) = parked_receipt(&row_parked, row.id)?;
-            let receipt = Receipt { state, provider_id, detail: data.as_ref(), at, now };
-            for part in self.met(row.account_id.into(), "p.id = $3", row.id).await? {
+            let through = data.as_ref().is_some_and(|data| data.get(THROUGH).is_some());
+            let detail = data.as_ref().filter(|_| !through);
+            let receipt = Receipt { state, provider_id, detail, at, now, through };
+            let account = row.account_id.into();
+            for part in self.met(account, "p.id = $3", row.id).await? {
                 changed.extend(self.receive(&part, receipt).await?);
+            }
+            if through {
+                changed.extend(self.before(account, row.conversation_id, row.started_at.at(), receipt).await?);
             }
         }
         Ok(changed)
@@ -363,6 +397,9 @@ impl Tx {
         Ok(self.conn.execute_raw(sql(&self.conn, DELETE, values)).await?.rows_affected())
     }
 }
+
+/// In what is parked: the receipt is for all that was sent before, too.
+const THROUGH: &str = "through";
 
 /// Under what a person's watermarks are parked.
 fn up_to(identity: Uuid) -> String {
