@@ -72,3 +72,37 @@ pub(crate) fn of_text(text: &str) -> String {
 pub(crate) fn to_text(html: &str) -> String {
     mail_parser::decoders::html::html_to_text(html)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_escaped() {
+        let html = of_text("a < b & \"c\"\n<script>alert('x')</script>");
+        assert_eq!(
+            html,
+            "<div dir=\"auto\">a &lt; b &amp; &quot;c&quot;<br>\n&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;</div>\n"
+        );
+    }
+
+    #[test]
+    fn html_of_ours_keeps_its_looks_and_nothing_that_acts() {
+        let html = for_sending(
+            "<p style=\"color: red; position: fixed; background-image: url(http://t.test)\" onclick=\"x\">Hi <img src=\"https://a.test/l.png\">\
+             <a href=\"javascript:x\">b</a></p><script>x</script><iframe src=\"https://a.test\"></iframe>",
+        );
+        for word in ["onclick", "javascript", "script", "iframe", "position", "url("] {
+            assert!(!html.contains(word), "{word} in {html}");
+        }
+        assert!(html.contains("color:") && html.contains("https://a.test/l.png"), "{html}");
+    }
+
+    #[test]
+    fn html_of_others_loads_nothing() {
+        let html = for_showing(
+            "<p style=\"background:url(https://t.test)\">Hi<img src=\"cid:1\"><video src=\"https://t.test\"></video></p>",
+        );
+        assert_eq!(html, "<p>Hi</p>");
+    }
+}

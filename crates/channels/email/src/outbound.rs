@@ -58,16 +58,20 @@ fn letters(
     };
     let recipients = u32::try_from(cc.len() + 1).unwrap_or(u32::MAX);
     let open = PlannedPart { cost: recipients, ..PlannedPart::one(written(Vec::new())) };
-    Ok([open].into_iter().chain(bcc.into_iter().map(|one| PlannedPart::one(written(vec![one])))).collect())
+    let open = if cc.is_empty() { open } else { open.noted(format!("one mail to {recipients} readers")) };
+    let blind = |one| PlannedPart::one(written(vec![one])).noted("a copy for one reader in Bcc alone");
+    Ok([open].into_iter().chain(bcc.into_iter().map(blind)).collect())
 }
 
 /// Whether a part is what [`plan`] makes: at most one blind reader, and nothing to split.
 pub(crate) fn check_part(content: &Content, known: &Capabilities, config: &Config) -> Result<(), Unsendable> {
     let alone = match &content.body {
         Body::Mail(mail) if mail.bcc.len() == 1 => {
-            let mail = Mail { bcc: Vec::new(), ..mail.clone() };
-            readers("bcc", mail.bcc.as_slice(), &mut BTreeSet::new(), config)?;
-            Content { body: Body::Mail(mail), reply_to: content.reply_to.clone() }
+            if readers("bcc", &mail.bcc, &mut BTreeSet::new(), config)?.is_empty() {
+                return Err(malformed("bcc", "one of this mailbox's own addresses reads along already"));
+            }
+            let open = Mail { bcc: Vec::new(), ..mail.clone() };
+            Content { body: Body::Mail(open), reply_to: content.reply_to.clone() }
         }
         _ => content.clone(),
     };
@@ -171,4 +175,80 @@ fn not_supported(what: &str) -> Unsendable {
 
 fn malformed(field: &str, reason: &str) -> Unsendable {
     Unsendable::Malformed { field: field.to_owned(), reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capabilities::capabilities;
+    use rstest::rstest;
+    use transom_channel::SettingValues;
+    use transom_domain::{AttachmentId, MediaKind};
+
+    fn config() -> Config {
+        let settings = SettingValues::default()
+            .with("mailbox", "support@shop.test")
+            .with("smtp_host", "smtp.shop.test")
+            .with("smtp_password", "p")
+            .with("max_bytes", "1000000");
+        Config::read(&settings).unwrap()
+    }
+
+    fn planned(mail: Mail) -> Result<Vec<PlannedPart>, Unsendable> {
+        let config = config();
+        plan(&Content { body: Body::Mail(mail), reply_to: None }, &capabilities(&config), &config)
+    }
+
+    fn letter() -> Mail {
+        Mail { subject: Some("Order 7".into()), text: "It left.".into(), ..Mail::default() }
+    }
+
+    fn file(size: u64) -> Attachment {
+        Attachment {
+            kind: MediaKind::Document,
+            source: MediaSource::Stored { id: AttachmentId::from(uuid::Uuid::nil()) },
+            mime: None,
+            file_name: None,
+            size: Some(size),
+        }
+    }
+
+    #[test]
+    fn an_envelope_costs_its_readers() {
+        let readers = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let parts =
+            planned(Mail { cc: readers(&["a@x.test", "b@x.test"]), bcc: readers(&["c@x.test"]), ..letter() }).unwrap();
+        let costs: Vec<u32> = parts.iter().map(|part| part.cost).collect();
+        assert_eq!(costs, [3, 1]);
+        // Each of them can be sent as it is; the whole can't.
+        let config = config();
+        let known = capabilities(&config);
+        assert!(parts.iter().all(|part| check_part(&part.content, &known, &config).is_ok()));
+        let whole =
+            Content { body: Body::Mail(Mail { bcc: readers(&["c@x.test", "d@x.test"]), ..letter() }), reply_to: None };
+        assert!(check_part(&whole, &known, &config).is_err());
+    }
+
+    #[rstest]
+    #[case("content_malformed", Mail { from: Some("eve@example.test".into()), ..letter() })]
+    #[case("content_malformed", Mail { cc: vec!["a@x.test, b@x.test".into()], ..letter() })]
+    #[case("content_malformed", Mail { cc: vec!["a@x.test\r\nBcc: c@x.test".into()], ..letter() })]
+    #[case("content_malformed", Mail { bcc: vec!["Ann <a@x.test>".into()], ..letter() })]
+    #[case("content_malformed", Mail { references: vec!["<a@b>\r\nX: y".into()], ..letter() })]
+    #[case("content_malformed", Mail { references: vec!["a@b".into()], ..letter() })]
+    #[case("too_many", Mail { cc: (0..100).map(|n| format!("a{n}@x.test")).collect(), ..letter() })]
+    #[case("too_many", Mail { attachments: vec![file(1); 51], ..letter() })]
+    #[case("media_too_large", Mail { attachments: vec![file(800_000)], ..letter() })]
+    #[case("media_too_large", Mail { attachments: vec![file(400_000); 2], ..letter() })]
+    #[case("text_too_long", Mail { subject: Some("x".repeat(256)), ..letter() })]
+    #[case("message_empty", Mail { subject: Some("x".into()), text: " \n".into(), ..Mail::default() })]
+    fn what_can_not_leave_is_refused(#[case] code: &str, #[case] mail: Mail) {
+        assert_eq!(planned(mail).unwrap_err().code(), code);
+    }
+
+    #[test]
+    fn blanks_in_a_subject_are_mended() {
+        assert_eq!(one_line(" a\r\n\tb\0 c\u{85}d "), "a b c d");
+        assert!(planned(Mail { subject: Some(format!("a{}b", " ".repeat(300))), ..letter() }).is_ok());
+    }
 }

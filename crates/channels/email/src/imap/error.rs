@@ -67,8 +67,10 @@ fn told(said: &str) -> Option<SendError> {
     })
 }
 
+/// The server's words out of what the client makes of them: `code: None, info: Some("words")`.
 fn words(said: &str) -> String {
-    format!("the IMAP server refuses: {}", scrubbed(&said.replace(['"', '\''], " ")))
+    let told = said.split_once("info: Some(").map_or(said, |(_, info)| info.trim_end_matches(')'));
+    format!("the IMAP server refuses: {}", scrubbed(&told.replace(['"', '\''], " ")))
 }
 
 #[cfg(test)]
@@ -95,6 +97,8 @@ mod tests {
         assert_eq!(of_sign_in(&Error::No("LOGIN failed for ann@example.test".to_owned())).code(), "auth_failed");
         assert_eq!(of_sign_in(&Error::No("[UNAVAILABLE] later".to_owned())).code(), "temporary");
         assert_eq!(of_sign_in(&Error::ConnectionLost).code(), "not_connected");
+        let told = of_imap(&Error::No("code: None, info: Some(\"[UNAVAILABLE] try later\")".to_owned())).to_string();
+        assert!(told.ends_with("the IMAP server refuses: [UNAVAILABLE] try later"), "{told}");
         let shown = of_sign_in(&Error::No("LOGIN failed for ann@example.test".to_owned())).to_string();
         assert!(!shown.contains("ann@"), "{shown}");
     }

@@ -211,3 +211,60 @@ async fn a_machine_says_what_it_is_and_a_person_does_not() {
         assert_eq!(mail.parsed().in_reply_to().as_text(), (sender != Sender::Broadcast).then_some("m1@example.test"));
     }
 }
+
+/// Grants tokens one after the other, until it grants none.
+async fn provider(answers: Vec<&'static str>) -> u16 {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = String::new();
+            while !request.contains("refresh_token=a-refresh-token") {
+                let mut some = [0; 4_096];
+                let count = stream.read(&mut some).await.unwrap();
+                request.push_str(&String::from_utf8_lossy(&some[..count]));
+            }
+            let status = if answer.contains("error") { "400 Bad Request" } else { "200 OK" };
+            let length = answer.len();
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+            );
+            stream.write_all(format!("{head}{answer}").as_bytes()).await.unwrap();
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn access_tokens_are_asked_for_and_renewed_when_they_are_refused() {
+    let port = provider(vec![
+        r#"{"access_token": "first", "expires_in": 3600}"#,
+        r#"{"access_token": "first", "expires_in": 3600}"#,
+        r#"{"access_token": "second", "expires_in": 3600}"#,
+        r#"{"error": "invalid_grant"}"#,
+    ])
+    .await;
+    let world = World::new(PATIENCE)
+        .await
+        .with("smtp_auth", "xoauth2")
+        .with("oauth_token_url", &format!("http://127.0.0.1:{port}/token"))
+        .with("oauth_client_id", "a-client")
+        .with("oauth_refresh_token", "a-refresh-token");
+    world.server.state.lock().unwrap().bearer = Some("first".into());
+    let [part] = world.parts(letter()).try_into().unwrap();
+    let channel = world.channel();
+    channel.send(&part).await.unwrap();
+    // Taken back before its time: the next one is asked for, and the dispatcher comes again.
+    world.server.state.lock().unwrap().bearer = Some("second".into());
+    let error = channel.send(&part).await.unwrap_err();
+    assert!(matches!(&error, SendError::Temporary { report } if report.message.contains("renewed")), "{error:?}");
+    // Consent was withdrawn.
+    let error = channel.send(&part).await.unwrap_err();
+    assert!(
+        matches!(&error, SendError::AuthFailed { report } if report.message.contains("invalid_grant")),
+        "{error:?}"
+    );
+    assert_eq!(world.server.taken().len(), 1);
+}
