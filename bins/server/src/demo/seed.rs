@@ -113,7 +113,7 @@ async fn registered(
     let new = contacts::NewContact { display_name: Some(role.name.to_owned()), profile };
     let contact = contacts::add(world.desk(), &world.caller, new, None).await.map_err(Trouble::new)?.contact.id;
     let channel = world.account(platform)?.ours.id;
-    let message = json!({ "channel": channel, "text": text });
+    let message = json!({ "channel": channel, "message": { "text": text } });
     world.api()?.post(&format!("/contacts/{contact}/messages"), message).await?.expect(202)?;
     let (_, conversation) = world.conversation_with(platform, role.name).await?;
     Ok((contact, Some(conversation)))

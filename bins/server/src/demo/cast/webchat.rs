@@ -181,7 +181,7 @@ async fn invited(world: &World) -> Result<Scene<'_>, Trouble> {
         })
         .await?;
     let text = "Can we help you find something?";
-    let message = json!({ "channel": account.ours.id, "text": text });
+    let message = json!({ "channel": account.ours.id, "message": { "text": text } });
     api.post(&format!("/contacts/{contact}/messages"), message).await?.expect(202)?;
     let (_, conversation) = world.conversation_with("webchat", name).await?;
     let vera = Scene { world, api, control, at_sandbox, customer, conversation };
