@@ -11,19 +11,26 @@ use crate::quota::scope_of;
 use crate::situation::Situation;
 use crate::{DeskError, changes};
 
-/// Records a proof. `permit` is the right by which the refused message went, `spends` what it took from the ledger where that
-/// is still known, `sent_at` when it went. Whether the account is another one now: what is kept of it in memory is outdated
-/// after the commit.
+/// A message that was refused.
+pub(crate) struct Refused<'m> {
+    /// The right by which it went.
+    pub(crate) permit: Option<&'m PermitRecord>,
+    /// What it took from the ledger, where that is still known.
+    pub(crate) spends: &'m [Spend],
+    /// When it went.
+    pub(crate) sent_at: OffsetDateTime,
+}
+
+/// Records a proof. Whether the account is another one now: what is kept of it in memory is outdated after the commit.
 pub(crate) async fn record(
     tx: &Tx,
     ids: &dyn Ids,
     situation: &mut Situation,
-    permit: Option<&PermitRecord>,
-    spends: &[Spend],
+    of: &Refused<'_>,
     proof: &Evidence,
-    sent_at: OffsetDateTime,
     now: OffsetDateTime,
 ) -> Result<bool, DeskError> {
+    let Refused { permit, spends, sent_at } = *of;
     let mut learnt = false;
     let refused = |cause| {
         permit.map(|permit| What::Refused {

@@ -12,9 +12,10 @@ use transom_windows::Permit;
 use super::Dispatcher;
 use super::breaker::{Health, Turn};
 use super::schedule::next_try;
+use crate::evidence::{self, Refused};
 use crate::quota::taken;
 use crate::situation::Situation;
-use crate::{Desk, DeskError, changes, evidence};
+use crate::{Desk, DeskError, changes};
 
 /// A window that the platform holds shut while ours is open gets one more try after this long: platforms are known to lag
 /// behind their own webhooks.
@@ -316,8 +317,8 @@ async fn learn(
     }
     let mut situation = attempted.situation.again(tx, person, now).await?;
     let (record, spends) = (attempted.permit.record(), attempted.permit.spends());
-    let sent_at = attempted.started_at;
-    let learnt = evidence::record(tx, desk.ids(), &mut situation, Some(&record), &spends, proof, sent_at, now).await?;
+    let refused = Refused { permit: Some(&record), spends: &spends, sent_at: attempted.started_at };
+    let learnt = evidence::record(tx, desk.ids(), &mut situation, &refused, proof, now).await?;
     situation.save(tx, now).await?;
     Ok(learnt)
 }

@@ -214,7 +214,7 @@ async fn apply_calls(
     }
     let items = Arc::new(items);
     let outcomes = match care {
-        Care::Together => together::apply(ground, tx, &items, into_trouble).await?,
+        Care::Together => Box::pin(together::apply(ground, tx, &items, into_trouble)).await?,
         Care::OneByOne => one_by_one(ground, tx, &items).await?,
     };
     let mut applied = Applied { calls: u32::try_from(count).unwrap_or(u32::MAX), items: 0, quarantined: unread };

@@ -6,7 +6,7 @@ use transom_domain::{Body, PartId};
 use transom_storage::{Changed, Earlier, ReceiptKey};
 
 use super::item::Case;
-use crate::evidence;
+use crate::evidence::{self, Refused};
 use crate::situation::Situation;
 use crate::{DeskError, changes};
 
@@ -97,8 +97,8 @@ async fn learn(case: &Case<'_>, change: &Changed, error: &SendError) -> Result<(
     let mut situation = Situation::load(case.tx, identity, case.wires(), case.now).await?;
     // The send, not the later receipt, refutes openings: what the customer wrote meanwhile still counts.
     let sent_at = message.message.at.min(case.at);
-    let (tx, ids, permit) = (case.tx, case.desk.ids(), message.permit.as_ref());
     // What it took from which count is known no more: no limit is learnt from it.
-    evidence::record(tx, ids, &mut situation, permit, &[], &proof, sent_at, case.now).await?;
+    let refused = Refused { permit: message.permit.as_ref(), spends: &[], sent_at };
+    evidence::record(case.tx, case.desk.ids(), &mut situation, &refused, &proof, case.now).await?;
     situation.save(case.tx, case.now).await
 }

@@ -141,8 +141,7 @@ async fn hugo_is_answered(world: &World) -> Result<(), Trouble> {
         &at(&ours, "/from/0"),
     )?;
     hugo.writes("Thank you!")?;
-    let words =
-        world.until("his answer arrives", || async { Ok(latest(&hugo, "inbound", "Thank you!").await?) }).await?;
+    let words = world.until("his answer arrives", || async { latest(&hugo, "inbound", "Thank you!").await }).await?;
     check(true, "his answer comes back into the thread, without the words that it quotes", &words)
 }
 
@@ -204,7 +203,7 @@ async fn a_new_thread(world: &World) -> Result<Scene<'_>, Trouble> {
     scene.does(mail("third_party", kim))?;
     let third = scene
         .world
-        .until("Kim's answer arrives", || async { Ok(latest(&scene, "inbound", "I will take care of it.").await?) })
+        .until("Kim's answer arrives", || async { latest(&scene, "inbound", "I will take care of it.").await })
         .await?;
     check(true, "Kim answers: it stands in Ines's thread, under Kim's address", &third)?;
     Ok(scene)
@@ -224,7 +223,7 @@ async fn she_complains(world: &World, ines: Scene<'_>) -> Result<(), Trouble> {
     ines.refuses_text("One more offer!", "nothing leaves that she did not ask for").await?;
     ines.writes("I have a question after all.")?;
     world
-        .until("her mail arrives", || async { Ok(latest(&ines, "inbound", "I have a question after all.").await?) })
+        .until("her mail arrives", || async { latest(&ines, "inbound", "I have a question after all.").await })
         .await?;
     ines.sends_text("What is it?", "a later mail of hers is answered").await
 }

@@ -72,7 +72,9 @@ fn take(world: &mut World, key: &ChatKey, message: &Value, arrived: Arrived<'_>)
             _ => {}
         }
     }
-    files.into_iter().for_each(|file| world.files.keep(file));
+    for file in files {
+        world.files.keep(file);
+    }
     let send = Send {
         seq: 0,
         at: now,

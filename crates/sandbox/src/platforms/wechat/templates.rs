@@ -123,7 +123,7 @@ pub(super) fn send(world: &mut World, account: &str, given: &Map<String, Value>)
         receipt: Progress::Accepted,
         failed: None,
     };
-    world.accept(&chat, booked, vec![Entry::new(&msgid.to_string(), Author::Business, now, KIND, &shown)]);
+    world.accept(&chat, booked, vec![Entry::new(msgid.to_string(), Author::Business, now, KIND, &shown)]);
     let status = if refuses { "failed:user block" } else { "success" };
     let fields =
         [("Event", "TEMPLATESENDJOBFINISH".to_owned()), ("MsgID", msgid.to_string()), ("Status", status.to_owned())];
