@@ -337,7 +337,9 @@ impl Wire {
                     waits.map(|waits| waits.send(said));
                 } else if let Some(session) = said.get("sessionId").and_then(Value::as_str) {
                     let known = events.lock().unwrap_or_else(PoisonError::into_inner).get(session).cloned();
-                    known.map(|known| known.lock().unwrap_or_else(PoisonError::into_inner).push(said));
+                    if let Some(known) = known {
+                        known.lock().unwrap_or_else(PoisonError::into_inner).push(said);
+                    }
                 }
             }
             answers.lock().unwrap_or_else(PoisonError::into_inner).clear();

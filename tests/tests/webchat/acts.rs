@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use transom_storage::both_databases;
 
-use crate::site::{ORIGIN, Site, client_id, user_hash};
+use crate::site::{ORIGIN, Site, browser, client_id, user_hash};
 
 both_databases! {
     async fn a_visitor_writes_and_hears_the_answer(db: TestDatabase) {
@@ -173,10 +173,10 @@ both_databases! {
 
     async fn where_no_socket_gets_through_events_come_over_http(db: TestDatabase) {
         let site = Site::open(&db).await;
-        let http = reqwest::Client::new();
+        let http = browser();
         let post = |path: &str, token: Option<&str>, body: Value| {
             let request = http.post(site.http(path)).header("origin", ORIGIN).json(&body);
-            let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
+            let request = token.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
             async move { request.send().await.unwrap() }
         };
         let welcome: Value = post("session", None, json!({"v": 1})).await.json().await.unwrap();
@@ -212,7 +212,7 @@ both_databases! {
         let site = Site::open(&db).await;
         let (mut socket, welcome) = site.visit(json!({})).await;
         let (_, other) = site.visit(json!({})).await;
-        let http = reqwest::Client::new();
+        let http = browser();
         let upload = |name: &str, bytes: &[u8], token: &Value| {
             let request = http.post(site.http(&format!("uploads?name={name}"))).header("origin", ORIGIN);
             let request = request.bearer_auth(token.as_str().unwrap()).body(bytes.to_vec());

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use transom_storage::both_databases;
 
-use crate::site::{ORIGIN, Site, client_id, jwt, now, user_hash};
+use crate::site::{ORIGIN, Site, browser, client_id, jwt, now, user_hash};
 
 both_databases! {
     async fn a_forged_origin_is_not_shaken_hands_with(db: TestDatabase) {
@@ -15,7 +15,7 @@ both_databases! {
                 other => panic!("{origin:?}: {:?}", other.map(|_| "let in")),
             }
         }
-        let http = reqwest::Client::new();
+        let http = browser();
         let asked = http.get(site.http("config")).header("origin", "https://evil.example").send().await.unwrap();
         assert_eq!((asked.status().as_u16(), asked.headers().get("access-control-allow-origin")), (403, None));
         let asked = http.get(site.http("config")).header("origin", ORIGIN).send().await.unwrap();
@@ -77,7 +77,7 @@ both_databases! {
         let url = format!("{}/webhooks/{}", site.server.base_url(), site.key);
         let event = json!({"event_id": "e-1", "widget": "wgt_1", "visitor_id": "x:cust-42", "verified": true,
             "kind": "message", "at": "2026-11-21T09:00:00Z", "message_id": "m_1", "text": "I am Ann"});
-        let http = reqwest::Client::new();
+        let http = browser();
         for proof in [None, Some("v1=00"), Some("")] {
             let request = http.post(&url).header("x-chat-timestamp", now().to_string()).json(&event);
             let request = proof.into_iter().fold(request, |request, proof| request.header("x-chat-signature", proof));

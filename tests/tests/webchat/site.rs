@@ -257,3 +257,9 @@ pub(crate) fn now() -> i64 {
     use transom_domain::Clock as _;
     SettableClock::running().now().unix_timestamp()
 }
+
+/// A stranger's HTTP client, without the service's own rules.
+#[expect(clippy::disallowed_methods, reason = "a browser is no client of ours")]
+pub(crate) fn browser() -> reqwest::Client {
+    reqwest::Client::new()
+}
