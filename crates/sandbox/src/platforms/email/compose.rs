@@ -138,7 +138,7 @@ pub(super) fn encoded(text: &str) -> String {
     let mut words = vec![String::new()];
     for letter in clean.chars() {
         match words.last_mut() {
-            Some(word) if word.len() + letter.len_utf8() <= 42 => word.push(letter),
+            Some(word) if word.len() + letter.len_utf8() <= 39 => word.push(letter),
             _ => words.push(letter.to_string()),
         }
     }
@@ -161,7 +161,7 @@ mod tests {
             to: vec!["support@shop.test".to_owned()],
             cc: vec!["bob@example.test".to_owned()],
             recipient: "support@shop.test".to_owned(),
-            subject: "Wo ist mein Päckchen? ".repeat(5),
+            subject: "Wo ist mein Päckchen? ".repeat(5).trim().to_owned(),
             answers: None,
             references: vec!["<a@x.test>".to_owned(), "<b@x.test>".to_owned()],
             fields: Vec::new(),
