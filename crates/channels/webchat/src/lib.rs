@@ -25,7 +25,7 @@
 //! - A send appends to the visitor's mailbox (`Ports::mailbox`), under the part's id: repeated, it is not there twice. Sockets on
 //!   any replica read the mailbox. Somebody known by an external id has a mailbox before they ever come.
 //! - What visitors do is journalled like a webhook: the routes sign each event with `event_secret` and hand it to the connection's
-//!   webhook address, where [`Channel::verify`](transom_channel::Channel::verify) checks it like any other. Without that secret
+//!   webhook address, where [`Channel::verify`] checks it like any other. Without that secret
 //!   nobody can report events over HTTP; with it, a chat that a site runs itself can.
 //! - An external id is believed with a proof only: an HMAC of the site, or a JWT. Without one a visitor stays a stranger with a
 //!   mailbox of their own, whatever they claim.
