@@ -14,7 +14,10 @@ fn permits_allocate_nothing() {
         for (number, kind) in policy.kinds().iter().enumerate() {
             let reference = kind.needs_ref().then(|| format!("right {number}"));
             let opening = What::Opening { kind: kind.name().to_owned(), reference };
-            facts.apply(policy, &Event::new(now - time::Duration::seconds(20), opening)).unwrap();
+            // What ends the time of others came before them.
+            let ends = policy.grants().iter().any(|grant| policy.ended_by(grant).any(|ended| ended == kind.name()));
+            let ago = time::Duration::seconds(if ends { 40 } else { 20 });
+            facts.apply(policy, &Event::new(now - ago, opening)).unwrap();
         }
         for sender in Sender::ALL {
             for facts in [&nobody, &facts] {
