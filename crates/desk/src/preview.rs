@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use transom_channel::PlannedPart;
 use transom_storage::StorageError;
 
-use crate::authorise::Caller;
-use crate::send::{Draft, Job, Target};
+use crate::authorise::{Action, Caller, authorise};
+use crate::send::{Draft, Hand, Job, Target};
 use crate::{Desk, DeskError, Verdict};
 
 /// A message as it would be sent now.
@@ -37,7 +37,8 @@ impl From<StorageError> for End {
 /// # Errors
 /// As [`send`](crate::send()), but for [`DeskError::NotPermitted`]: that is part of the answer.
 pub async fn preview(desk: &Desk, caller: &Caller, target: Target, draft: Draft) -> Result<Preview, DeskError> {
-    let job = Job::of(desk, caller, target, draft, None).await?;
+    authorise(caller, Action::SendMessages)?;
+    let job = Job::of(desk, &caller.scope, Hand::of(&caller.agent), target, draft, None).await?;
     let rehearsed = desk
         .storage()
         .transact(&caller.scope, move |tx| {

@@ -163,10 +163,11 @@ impl Start {
     }
 }
 
-/// Who stands behind a part, as the rule engine asks.
+/// What the rules took the sender for when the message was accepted; its author says it where that was not kept.
 fn sender_of(claimed: &Claimed) -> Sender {
-    match &claimed.author {
+    let asked = claimed.ask.pointer("/ask/sender").and_then(Value::as_str).and_then(|sender| sender.parse().ok());
+    asked.unwrap_or_else(|| match &claimed.author {
         Author::Actor(Actor::Agent { role, .. }) => crate::may_send::sender_of(*role),
         Author::Actor(_) | Author::Echo | Author::ThirdParty { .. } => Sender::Automation,
-    }
+    })
 }

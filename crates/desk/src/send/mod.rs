@@ -1,0 +1,396 @@
+//! Send a reply: reopens the conversation for its sender if it is not open.
+//!
+//! One transaction: message, parts, outbox, quota, reopening and event, or nothing. The dispatcher decides again before
+//! anything leaves.
+
+mod content;
+mod hand;
+mod thread;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use time::OffsetDateTime;
+use transom_channel::{Channel, PlannedPart};
+use transom_domain::{
+    Attachment, Author, ChannelAccount, ChannelAccountId, Choices, ContactCard, ContactId, Content, ConversationId,
+    DeliveryState, Direction, EpisodeId, Location, Message, MessageId, MessageKind, Part, PartId, Status,
+    TemplateParameters,
+};
+use transom_storage::{NewMessage, NewOutbox, StoredConversation, Touch, Tx, WorkspaceScope};
+use transom_windows::{Ask, Permit, PermitRecord, Policy};
+
+use crate::authorise::{Action, Caller, authorise};
+use crate::changes::{self, Change};
+use crate::house::HouseRules;
+use crate::idempotency::Once;
+use crate::may_send::{Verdict, ask_for, may_send};
+use crate::outbound::Person;
+use crate::quota::reservations;
+use crate::situation::{Situation, wires};
+use crate::{Desk, DeskError};
+pub(crate) use content::quoted_provider_id;
+pub(crate) use hand::{Hand, worth_sending_for};
+use thread::{Thread, To};
+
+/// Where a message goes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// Into a conversation that is there.
+    Conversation(ConversationId),
+    /// To a contact, over a channel account of the sender's choice: into the conversation there, or, where there are threads,
+    /// into a new one.
+    Contact {
+        /// To whom.
+        contact: ContactId,
+        /// Over which account.
+        account: ChannelAccountId,
+    },
+    /// To somebody who need not be a contact yet.
+    Person {
+        /// To whom.
+        person: Box<Person>,
+        /// Over which account.
+        account: ChannelAccountId,
+    },
+}
+
+/// What an agent wants to send.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Draft {
+    /// Words.
+    pub text: Option<String>,
+    /// Files: our own, or by public address.
+    pub attachments: Vec<Attachment>,
+    /// An approved template instead.
+    pub template: Option<TemplateChoice>,
+    /// Buttons or a list, with the words above them.
+    pub choices: Option<Choices>,
+    /// A place.
+    pub location: Option<Location>,
+    /// Contact cards.
+    pub contacts: Vec<ContactCard>,
+    /// The message that this one quotes; for a letter the one that it answers, if not the customer's last.
+    pub reply_to: Option<MessageId>,
+    /// Of a letter: its subject. Another one than the thread's stays in the conversation; mail programs may show it apart.
+    pub subject: Option<String>,
+    /// Of a letter: from which of the account's senders, if not the one that was written to.
+    pub from: Option<String>,
+    /// Of a letter: readers that everybody sees.
+    pub cc: Vec<String>,
+    /// Of a letter: readers that only we see.
+    pub bcc: Vec<String>,
+    /// Of a letter: the words as HTML, beside the text.
+    pub html: Option<String>,
+    /// The platform's message tag, if the sender insists on one.
+    pub message_tag: Option<String>,
+    /// Tags for the conversation that this message opens.
+    pub conversation_tags: Vec<String>,
+}
+
+/// Which template, with which values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TemplateChoice {
+    /// Its name.
+    pub name: String,
+    /// Its language.
+    pub language: String,
+    /// The values.
+    #[serde(default)]
+    pub parameters: TemplateParameters,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sent {
+    /// The message.
+    pub message: MessageId,
+    /// Where it stands.
+    pub conversation: ConversationId,
+    /// How it fares so far.
+    pub state: DeliveryState,
+    /// By which right it goes.
+    pub permit: PermitRecord,
+    /// Whether it opened the conversation.
+    pub opened: bool,
+    /// To whom it goes.
+    pub contact: ContactId,
+    /// Whether the contact was made for it.
+    pub contact_made: bool,
+}
+
+/// Sends a reply.
+///
+/// # Errors
+/// [`DeskError::NotPermitted`] with every refusal and what would change it; [`DeskError::Invalid`] for content that the
+/// channel can't carry; [`DeskError::NotFound`] for what is not in this workspace.
+pub async fn send(
+    desk: &Desk,
+    caller: &Caller,
+    target: Target,
+    draft: Draft,
+    once: Option<Once<Sent>>,
+) -> Result<Sent, DeskError> {
+    authorise(caller, Action::SendMessages)?;
+    let job = Job::of(desk, &caller.scope, Hand::of(&caller.agent), target, draft, once).await?;
+    let sent = desk
+        .storage()
+        .transact(&caller.scope, move |tx| {
+            let job = job.clone();
+            Box::pin(async move { job.run(tx).await })
+        })
+        .await?;
+    desk.work().outbound.notify_one();
+    Ok(sent)
+}
+
+/// Everything about a message that is known before its transaction.
+pub(crate) struct Job {
+    desk: Desk,
+    hand: Hand,
+    to: To,
+    draft: Draft,
+    once: Option<Once<Sent>>,
+    account: Arc<ChannelAccount>,
+    channel: Arc<dyn Channel>,
+    policy: Policy,
+    now: OffsetDateTime,
+}
+
+/// A message that is ready to be stored, and whether it may be sent.
+pub(crate) struct Ready {
+    id: MessageId,
+    situation: Situation,
+    stored: StoredConversation,
+    contact_made: bool,
+    content: Content,
+    /// The message that it quotes or answers.
+    answers: Option<MessageId>,
+    ask: Ask,
+    pub(crate) plan: Vec<PlannedPart>,
+    pub(crate) cost: u32,
+    pub(crate) verdict: Verdict,
+}
+
+impl Job {
+    pub(crate) async fn of(
+        desk: &Desk,
+        scope: &WorkspaceScope,
+        hand: Hand,
+        target: Target,
+        draft: Draft,
+        once: Option<Once<Sent>>,
+    ) -> Result<Arc<Self>, DeskError> {
+        let reader = desk.reader(scope);
+        let (to, account) = match target {
+            Target::Conversation(id) => {
+                let found = reader.conversation(id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
+                (To::Conversation { id, identity: found.conversation.identity }, found.account)
+            }
+            Target::Contact { contact, account } => {
+                let found = reader.contact(contact).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+                match found.identities.iter().find(|identity| identity.account == account) {
+                    Some(identity) => (To::Identity { id: identity.id, contact }, account),
+                    None => (To::Stranger { contact, profile: found.contact.profile }, account),
+                }
+            }
+            Target::Person { person, account } => (To::Person(Box::new(person.checked()?)), account),
+        };
+        let (account, channel, policy) = wires(desk, scope, account).await?;
+        if account.removed_at.is_some() {
+            let detail = format!("the channel `{}` was removed: write over another one", account.name);
+            return Err(DeskError::conflict("channel_removed", detail));
+        }
+        Ok(Arc::new(Self { desk: desk.clone(), hand, to, draft, once, account, channel, policy, now: desk.now() }))
+    }
+
+    async fn run(&self, tx: &Tx) -> Result<Sent, DeskError> {
+        if let Some(once) = &self.once {
+            once.begin(tx, self.now).await?;
+        }
+        let ready = self.ready(tx).await?;
+        let Ready { id, situation, stored, contact_made, content, answers, ask, plan, verdict, .. } = ready;
+        let permit = verdict.into_permit()?;
+        let tag = self.draft.message_tag.as_deref();
+
+        if stored.window.policy_version.is_empty() {
+            tx.save_window(situation.identity.id, &situation.columns(self.now)).await?;
+        }
+        let message = self.message(id, &stored, content);
+        let record = permit.record();
+        let extra = json!({ "ask": { "sender": ask.sender(), "tag": tag } });
+        tx.insert_message(
+            &NewMessage {
+                message: message.clone(),
+                account: self.account.id,
+                identity: situation.identity.id,
+                provider_id: None,
+                reply_to: answers,
+                payload: None,
+                permit: Some(record.clone()),
+                extra,
+            },
+            self.now,
+        )
+        .await?;
+        let parts: Vec<Part> = (0..)
+            .zip(plan)
+            .map(|(index, planned)| Part {
+                id: PartId::new(self.desk.ids()),
+                index,
+                content: planned.content,
+                cost: planned.cost,
+                state: DeliveryState::Queued,
+                provider_id: None,
+            })
+            .collect();
+        tx.insert_parts(message.id, &parts).await?;
+        tx.enqueue(&self.outbox_rows(&stored, &message, &parts, &permit), self.now).await?;
+        for part in &parts {
+            let wanted = reservations(&situation, &permit, part.cost);
+            if let Err(full) = tx.reserve(part.id, situation.identity.id, &wanted, self.now).await? {
+                return Err(DeskError::conflict("quota_used", format!("the quota `{}` is used up", full.quota)));
+            }
+        }
+        let opened = self.open(tx, &stored, message.id).await?;
+        self.tell(tx, &stored, &message).await?;
+        let sent = Sent {
+            message: message.id,
+            conversation: stored.conversation.id,
+            state: DeliveryState::Queued,
+            permit: record,
+            opened,
+            contact: stored.contact,
+            contact_made,
+        };
+        if let Some(once) = &self.once {
+            once.finish(tx, &sent).await?;
+        }
+        Ok(sent)
+    }
+
+    /// Everything up to the verdict; nothing of the message is stored.
+    pub(crate) async fn ready(&self, tx: &Tx) -> Result<Ready, DeskError> {
+        let id = MessageId::new(self.desk.ids());
+        let Thread { identity, stored, contact_made, begins } = self.open_thread(tx, id).await?;
+        let (mut content, answers) = self.content(tx, &stored, &identity).await?;
+        let plan = self.channel.plan(&content)?;
+        content::keep_as_planned(&mut content, &plan);
+        let cost = plan.iter().map(|part| part.cost).fold(0, u32::saturating_add);
+
+        let wires = (self.account.clone(), self.channel.clone(), self.policy.clone());
+        let mut situation = Situation::load(tx, identity, wires, self.now).await?;
+        if begins {
+            self.begin_with(tx, &mut situation).await?;
+        }
+        let house = self.house(tx, &stored).await?;
+        let ask = ask_for(self.hand.sender, &content, cost)?;
+        let tag = self.draft.message_tag.as_deref();
+        let verdict = may_send(&situation, &house, ask, &content, tag, self.now);
+        Ok(Ready { id, situation, stored, contact_made, content, answers, ask, plan, cost, verdict })
+    }
+
+    async fn house(&self, tx: &Tx, stored: &StoredConversation) -> Result<HouseRules, DeskError> {
+        let (settings, _) = tx.settings().await?;
+        self.check_tags(tx).await?;
+        let active = if settings.one_active_conversation_per_contact {
+            tx.other_active_conversation(stored.contact, stored.conversation.id).await?
+        } else {
+            None
+        };
+        let has_tags = !stored.tags.is_empty() || !self.draft.conversation_tags.is_empty();
+        Ok(HouseRules::of(stored.conversation.status, self.account.enabled).opening(
+            &settings,
+            active,
+            has_tags,
+            self.channel.capabilities().threads,
+        ))
+    }
+
+    async fn check_tags(&self, tx: &Tx) -> Result<(), DeskError> {
+        if self.draft.conversation_tags.is_empty() {
+            return Ok(());
+        }
+        let known = tx.known_tags().await?;
+        match self.draft.conversation_tags.iter().find(|tag| !known.contains(tag)) {
+            None => Ok(()),
+            Some(tag) => Err(DeskError::invalid(
+                "tag_unknown",
+                "conversation_tags",
+                format!("the workspace has no tag `{tag}`; it has {}", known.join(", ")),
+            )),
+        }
+    }
+
+    fn message(&self, id: MessageId, stored: &StoredConversation, content: Content) -> Message {
+        Message {
+            id,
+            conversation: stored.conversation.id,
+            kind: MessageKind::Reply,
+            direction: Direction::Outbound,
+            author: Author::Actor(self.hand.actor.clone()),
+            content,
+            state: Some(DeliveryState::Queued),
+            at: self.now,
+        }
+    }
+
+    fn outbox_rows(
+        &self,
+        stored: &StoredConversation,
+        message: &Message,
+        parts: &[Part],
+        permit: &Permit,
+    ) -> Vec<NewOutbox> {
+        let latest = self.now.saturating_add(self.hand.worth_sending_for(self.channel.patience()));
+        let expires_at = permit.send_before().map_or(latest, |end| end.min(latest));
+        let row = |part: &Part| NewOutbox {
+            part: part.id,
+            message: message.id,
+            conversation: stored.conversation.id,
+            account: self.account.id,
+            identity: stored.conversation.identity,
+            index: part.index,
+            priority: self.hand.priority,
+            due_at: self.now,
+            expires_at,
+        };
+        parts.iter().map(row).collect()
+    }
+
+    /// A person's message opens what is not open and takes what nobody has; a bot's changes neither.
+    async fn open(&self, tx: &Tx, stored: &StoredConversation, message: MessageId) -> Result<bool, DeskError> {
+        if !self.draft.conversation_tags.is_empty() {
+            tx.add_tags(stored.conversation.id, &self.draft.conversation_tags, self.now).await?;
+        }
+        let Some(agent) = self.hand.opens_for else { return Ok(false) };
+        let mut after = stored.conversation.clone();
+        let episode = EpisodeId::new(self.desk.ids());
+        let Some(transition) = after.opened_by_sender(agent, episode, self.now) else {
+            return Ok(false);
+        };
+        let change = Change::new(&self.hand.actor, "outbound", self.now).by_message(message);
+        changes::record(tx, self.desk.ids(), stored, &after, &transition, &change).await?;
+        Ok(transition.from != Status::Open)
+    }
+
+    async fn tell(&self, tx: &Tx, stored: &StoredConversation, message: &Message) -> Result<(), DeskError> {
+        let touch = Touch {
+            at: self.now,
+            direction: Direction::Outbound,
+            by_person: self.hand.is_a_persons_answer(),
+            preview: preview(&message.content),
+        };
+        tx.touch_conversation(stored.conversation.id, &touch, self.now).await?;
+        let data = json!({ "message": message.id, "state": DeliveryState::Queued, "author": message.author });
+        changes::emit(tx, self.desk.ids(), stored, "message.queued", data, self.now).await
+    }
+}
+
+/// The first line of a message, for lists.
+pub(crate) fn preview(content: &Content) -> String {
+    content.preview().chars().take(160).collect()
+}
