@@ -37,6 +37,7 @@ mod registry;
 mod removed;
 mod rows;
 mod send;
+mod signature;
 mod situation;
 pub mod status;
 pub mod window;

@@ -49,7 +49,7 @@ async fn crowd(db: &TestDatabase) -> Crowd {
         .transact(&scope, move |tx| {
             let accounts = of_accounts.clone();
             Box::pin(async move {
-                let ada = Agent { id: agent, workspace, name: "Ada".into(), role: Role::Agent };
+                let ada = Agent { id: agent, workspace, name: "Ada".into(), alias: None, role: Role::Agent };
                 tx.put_agent(&ada, true, NOON).await?;
                 tx.put_team(&Team { id: team, name: "Team".into() }, NOON).await?;
                 let connection = Connection { id: connection.into(), platform: "alpha".into(), name: "a".into() };
