@@ -18,6 +18,7 @@
 //! out must be refused before a byte goes out; nothing is skipped. The suite is tested in turn, in this crate's `tests/`, by
 //! channels that break one law each.
 
+pub mod chance;
 mod faults;
 mod files;
 mod harness;
@@ -27,6 +28,7 @@ mod send;
 mod setup;
 mod spoil;
 mod trial;
+pub mod vectors;
 mod webhook;
 
 use std::fmt;
