@@ -26,7 +26,7 @@ mod webhook;
 pub use capabilities::{
     AddressRule, Capabilities, ChoiceRule, ContactField, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit,
 };
-pub use channel::{AccountInfo, Channel, MediaSourceOf, Patience, Profiles, Pull, TemplateCatalog};
+pub use channel::{AccountInfo, Channel, Fallback, MediaSourceOf, Patience, Profiles, Pull, TemplateCatalog};
 pub use error::{Evidence, NextStep, NotPermitted, ParseError, PlatformReport, SendError, Unsendable, VerifyError};
 pub use host::{Acquaintance, Exchanged, Exchanger, Host, HostError, KeptFile, NewFile, Site};
 pub use inbound::{

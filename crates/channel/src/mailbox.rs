@@ -43,6 +43,12 @@ pub trait MailboxPort: fmt::Debug + Send + Sync + 'static {
     /// When it can't be stored now.
     async fn ack(&self, name: &str, seq: u64) -> Result<(), MailboxError>;
 
+    /// Stores that the visitor's side is there now. Nothing where nothing was ever appended.
+    ///
+    /// # Errors
+    /// When it can't be stored now.
+    async fn see(&self, name: &str) -> Result<(), MailboxError>;
+
     /// Leads a mailbox into another, unless it leads somewhere already; where it leads now.
     ///
     /// # Errors
@@ -103,6 +109,8 @@ pub struct MailboxPage {
     pub acked_seq: u64,
     /// The mailbox that gets what is appended here, where this one is led elsewhere.
     pub leads_to: Option<String>,
+    /// When the visitor's side was last there.
+    pub seen_at: Option<OffsetDateTime>,
 }
 
 /// What a key opens.
@@ -159,6 +167,10 @@ impl MailboxPort for NoMailbox {
     }
 
     async fn ack(&self, _: &str, _: u64) -> Result<(), MailboxError> {
+        Err(MailboxError::Unavailable(NONE.to_owned()))
+    }
+
+    async fn see(&self, _: &str) -> Result<(), MailboxError> {
         Err(MailboxError::Unavailable(NONE.to_owned()))
     }
 

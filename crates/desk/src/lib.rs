@@ -18,6 +18,7 @@ mod desk;
 pub mod dispatch;
 mod error;
 mod evidence;
+pub mod fallback;
 mod hosting;
 mod house;
 pub mod housekeeping;

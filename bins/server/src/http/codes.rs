@@ -96,6 +96,7 @@ codes! {
     422 phone_invalid "Not an international phone number" "Write it with + and the country code.";
     422 email_invalid "Not an email address" "Write it as name@domain.";
     422 name_missing "A name is needed" "Give one.";
+    422 fallback_unknown "What is not read shall go over a channel that can't carry it" "Name an email channel of this workspace: `GET /v1/channels` lists them.";
     422 settings_invalid "A setting is missing, unknown or wrong" "`detail` names it; `GET /v1/platforms` lists what each platform needs.";
     422 other_account "The settings are those of another account" "Connect it as a channel of its own: conversations stay with the account that they are of.";
     422 other_platform "The connection is of another platform" "Leave `connection` out, or name one of the same platform.";

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use time::{Duration, OffsetDateTime};
 use transom_channel::{
-    AccountInfo, Answer, Capabilities, Channel, Inbound, MailboxError, MailboxEvent, MailboxPort, OutboundPart,
+    AccountInfo, Answer, Capabilities, Channel, Fallback, Inbound, MailboxError, MailboxEvent, MailboxPort, OutboundPart,
     ParseError, PlannedPart, Ports, RawInbound, Receipt, SendError, Unsendable, VerifyError, WebhookCall,
 };
-use transom_domain::{Clock, Content};
+use transom_domain::{ChannelAccountId, Clock, Content, Identity};
 
 use crate::capabilities::capabilities;
-use crate::config::Config;
+use crate::config::{Config, Letters};
 use crate::visitor::{EXTERNAL_ID, Visitor};
 use crate::{error, inbound, outbound, signing};
 
@@ -20,12 +21,26 @@ pub(crate) struct WebChat {
     capabilities: Capabilities,
     mailbox: Arc<dyn MailboxPort>,
     clock: Arc<dyn Clock>,
+    away: Option<Away>,
+}
+
+/// Visitors who are away, and the letters that go to them.
+#[derive(Debug)]
+struct Away {
+    widget: String,
+    mailbox: Arc<dyn MailboxPort>,
+    letters: Letters,
 }
 
 impl WebChat {
     pub(crate) fn new(config: Config, ports: &Ports) -> Self {
         let (mailbox, clock) = (Arc::clone(&ports.mailbox), Arc::clone(&ports.clock));
-        Self { config, capabilities: capabilities(), mailbox, clock }
+        let away = |letters: &Letters| {
+            let (widget, mailbox) = (config.widget.clone(), Arc::clone(&mailbox));
+            Away { widget, mailbox, letters: letters.clone() }
+        };
+        let away = config.fallback.as_ref().map(away);
+        Self { config, capabilities: capabilities(), mailbox, clock, away }
     }
 }
 
@@ -61,6 +76,10 @@ impl Channel for WebChat {
         inbound::parse(raw)
     }
 
+    fn fallback(&self) -> Option<&dyn Fallback> {
+        self.away.as_ref().map(|away| away as &dyn Fallback)
+    }
+
     fn external_key(&self) -> Option<String> {
         Some(self.config.widget.clone())
     }
@@ -81,5 +100,25 @@ impl Channel for WebChat {
                 at: Some(self.clock.now()),
             }),
         }
+    }
+}
+
+#[async_trait]
+impl Fallback for Away {
+    fn account(&self) -> ChannelAccountId {
+        self.letters.account
+    }
+
+    fn after(&self) -> Duration {
+        self.letters.after
+    }
+
+    fn subject(&self) -> &str {
+        &self.letters.subject
+    }
+
+    async fn last_here(&self, identity: &Identity) -> Result<Option<OffsetDateTime>, MailboxError> {
+        let Some(visitor) = Visitor::of(identity) else { return Ok(None) };
+        Ok(self.mailbox.read_after(&visitor.mailbox(&self.widget), u64::MAX, 0).await?.seen_at)
     }
 }

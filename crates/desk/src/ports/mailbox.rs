@@ -158,6 +158,7 @@ impl MailboxPort for StoredMailboxes {
             purged_to: stands.purged_to,
             acked_seq: stands.acked_seq,
             leads_to: stands.leads_to,
+            seen_at: stands.seen_at,
         })
     }
 
@@ -182,6 +183,15 @@ impl MailboxPort for StoredMailboxes {
             Box::pin(async move { tx.ack_mail(connection, &name, seq).await })
         });
         acked.await.map_err(of_write)
+    }
+
+    async fn see(&self, name: &str) -> Result<(), MailboxError> {
+        let (connection, now, name) = (self.connection, self.clock.now(), Arc::new(name.to_owned()));
+        let seen = self.storage.transact::<_, StorageError, _>(&self.scope, move |tx| {
+            let name = Arc::clone(&name);
+            Box::pin(async move { tx.see_mailbox(connection, &name, now).await })
+        });
+        seen.await.map_err(of_write)
     }
 
     async fn lead(&self, name: &str, to: &str) -> Result<String, MailboxError> {

@@ -96,6 +96,7 @@ impl Talk {
         let (welcome, from) = session::welcome(&self.hub, &self.widget, &session, hello.last_seq).await?;
         let resumes = welcome.resume == crate::protocol::Resume::Ok;
         let mut status = welcome.conversations.first().map(|conversation| conversation.status);
+        acts::present(&self.hub, &self.widget, &session).await;
         self.say(&ServerFrame::Welcome(Box::new(welcome))).await?;
         if resumes && from > 0 {
             acknowledged(&self.hub, &self.widget, &session, from).await?;

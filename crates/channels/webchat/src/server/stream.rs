@@ -94,6 +94,7 @@ async fn run(
     let (stopping, end) = (hub.host.stopping(), Instant::now() + LASTS);
     tokio::pin!(stopping);
     let mut look = tokio::time::interval(Duration::from_secs(5));
+    acts::present(hub, widget, session).await;
     loop {
         let page = widget.site.ports.mailbox.read_after(&session.mailbox, sent, AT_ONCE).await.ok()?;
         if page.leads_to.is_some() {
@@ -117,6 +118,7 @@ async fn run(
                 let opens = widget.site.ports.mailbox.key(session.key).await.ok()?;
                 opens.filter(|opens| opens.name == session.mailbox)?;
                 acts::unless_blocked(hub, widget, &session.visitor).await.ok()?;
+                acts::present(hub, widget, session).await;
             }
         }
     }

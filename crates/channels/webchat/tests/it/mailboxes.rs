@@ -90,6 +90,10 @@ impl MailboxPort for Mailboxes {
         Ok(())
     }
 
+    async fn see(&self, _: &str) -> Result<(), MailboxError> {
+        Ok(())
+    }
+
     async fn lead(&self, _: &str, to: &str) -> Result<String, MailboxError> {
         Ok(to.to_owned())
     }
