@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use time::{Duration, OffsetDateTime};
 use transom_channel::{
-    AccountInfo, Answer, Capabilities, Channel, Fallback, Inbound, MailboxError, MailboxEvent, MailboxPort, OutboundPart,
-    ParseError, PlannedPart, Ports, RawInbound, Receipt, SendError, Unsendable, VerifyError, WebhookCall,
+    AccountInfo, Answer, Capabilities, Channel, Fallback, Inbound, MailboxError, MailboxEvent, MailboxPort,
+    OutboundPart, ParseError, PlannedPart, Ports, RawInbound, Receipt, SendError, Unsendable, VerifyError, WebhookCall,
 };
 use transom_domain::{ChannelAccountId, Clock, Content, Identity};
 
