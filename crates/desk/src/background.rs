@@ -45,6 +45,9 @@ impl Background {
 }
 
 async fn recompute(desk: Desk, stop: CancellationToken) {
+    if let Err(error) = window::notice_replaced_policies(&desk).await {
+        tracing::warn!(%error, "whether policies were replaced could not be seen; lists may sort by what they said before");
+    }
     while !stop.is_cancelled() {
         if let Err(error) = window::recompute_due(&desk).await {
             tracing::warn!(%error, "derived windows could not be renewed; trying again");

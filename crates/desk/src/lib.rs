@@ -37,6 +37,7 @@ pub mod receive;
 mod registry;
 mod removed;
 mod rows;
+pub mod search;
 mod send;
 mod signature;
 mod situation;

@@ -28,6 +28,7 @@ codes! {
     400 body_malformed "The body can't be read" "`field` and `detail` say where it differs from the document at `/openapi.json`.";
     400 parameter_invalid "A parameter or header can't be read" "`field` names it, `detail` says what is expected.";
     400 cursor_invalid "The cursor is not one of ours" "Start again without a cursor; keep filters and sort as they were while paging.";
+    400 search_invalid "The search can't be read" "`detail` says at which character, and what may stand there; docs/searching.md has the fields.";
     401 unauthenticated "No valid token" "Send `Authorization: Bearer trn_…`; the token may be expired or revoked.";
     401 webhook_untrusted "The call can't be trusted" "The platform's signature is missing or wrong: compare the secrets on both sides.";
     403 forbidden "The role does not allow it" "Ask somebody with the role that docs/api.md names.";
