@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use transom_storage::{StorageError, Tx, WorkspaceScope};
 
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, labels};
 
 /// How often it is looked whether it is time.
 const LOOK_EVERY: Pause = Pause::from_secs(5);
@@ -125,6 +125,7 @@ pub async fn tidy(desk: &Desk) -> Result<u64, DeskError> {
             metrics::counter!("transom_purged_rows_total", "kind" => chore.kind).increment(deleted);
             total += deleted;
         }
+        labels::finish_moves(desk, &scope).await?;
     }
     metrics::histogram!("transom_housekeeping_seconds").record(began.elapsed().as_secs_f64());
     Ok(total)

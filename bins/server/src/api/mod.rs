@@ -8,8 +8,10 @@ mod contacts;
 pub(crate) mod contract;
 mod conversations;
 pub(crate) mod cursor;
+mod custom_fields;
 pub(crate) mod events;
 pub(crate) mod idempotency;
+mod labels;
 mod messages;
 mod outbound;
 pub mod roles;
@@ -56,6 +58,8 @@ type Apis = (
     windows::WindowsApi,
     channels::ChannelsApi,
     contacts::ContactsApi,
+    custom_fields::CustomFieldsApi,
+    labels::LabelsApi,
     conversations::ConversationsApi,
     messages::MessagesApi,
     outbound::OutboundApi,
@@ -82,6 +86,8 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         windows::WindowsApi(state()),
         channels::ChannelsApi(state()),
         contacts::ContactsApi(state()),
+        custom_fields::CustomFieldsApi(state()),
+        labels::LabelsApi(state()),
         conversations::ConversationsApi(state()),
         messages::MessagesApi(state()),
         outbound::OutboundApi(state()),

@@ -90,6 +90,9 @@ impl Api {
     /// [`Trouble`] when there is no answer.
     pub async fn put(&self, path: &str, body: Value) -> Result<Reply, Trouble> {
         self.call(Method::PUT, path, Some(body), None).await
+    /// `PUT /v1{path}`, with JSON or without.
+    pub async fn put(&self, path: &str, body: Option<Value>) -> Result<Reply, Trouble> {
+        self.call(Method::PUT, path, body, None).await
     }
 
     /// `DELETE /v1{path}`.

@@ -41,6 +41,8 @@ codes! {
     409 active_conversation "Another conversation of this contact is active" "Answer in the one that `house` names, or close it.";
     409 tag_required "A message that opens a thread needs a tag" "Give one of `GET /v1/tags` as `conversation_tags`.";
     409 account_disabled "The channel is switched off" "An administrator sets `enabled` on the channel.";
+    409 field_archived "The custom field is in the archive" "Bring it back with PATCH /v1/custom-fields/{id}, or use another one.";
+    409 label_busy "The label is being renamed or taken away" "Ask again in a moment.";
     409 quota_used "A quota is used up" "Wait for its next period; `GET …/window` says when that is.";
     409 attachment_not_stored "The file is not here" "`GET /v1/attachments/{id}` says whether it is still being fetched, or why it can't be had.";
     409 no_file_store "The service keeps no files" "Give a public address of the file instead.";
@@ -96,6 +98,10 @@ codes! {
     422 contact_empty "The contact has no name and no address" "Give a name, a phone number or an email address.";
     422 phone_invalid "Not an international phone number" "Write it with + and the country code.";
     422 email_invalid "Not an email address" "Write it as name@domain.";
+    422 field_value_invalid "The custom field takes another value" "`detail` names the field and what it takes.";
+    422 field_unknown "There is no such custom field" "`GET /v1/custom-fields` lists them.";
+    422 field_reserved "Every contact has such a field" "Set it on the contact itself, or choose another name.";
+    422 field_options "The options do not fit the type" "A `choice` has 1 to 200 options, every other type none.";
     422 name_missing "A name is needed" "Give one.";
     422 fallback_unknown "What is not read shall go over a channel that can't carry it" "Name an email channel of this workspace: `GET /v1/channels` lists them.";
     422 settings_invalid "A setting is missing, unknown or wrong" "`detail` names it; `GET /v1/platforms` lists what each platform needs.";

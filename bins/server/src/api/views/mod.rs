@@ -4,6 +4,7 @@ pub(super) mod account;
 pub(super) mod contact;
 pub(super) mod content;
 pub(super) mod conversation;
+pub(super) mod custom_field;
 pub(super) mod event;
 pub(super) mod file;
 pub(super) mod message;

@@ -10,10 +10,11 @@ use time::OffsetDateTime;
 use transom_domain::{Address, Contact, ContactId, Identity};
 use uuid::Uuid;
 
-use super::profile::ToldProfile;
+use super::custom_fields::ContactField;
+use super::profile::{self, Source, ToldProfile};
 use super::search;
 use super::statement::{Sql, columns, is_one_of, on_postgres};
-use crate::entity::{contact_labels, contacts, identities};
+use crate::entity::{contacts, identities};
 use crate::query::{from_json, millis};
 use crate::{Reader, StorageError, Tx};
 
@@ -26,7 +27,11 @@ pub struct StoredContact {
     pub identities: Vec<Identity>,
     /// Its labels, in order.
     pub labels: Vec<String>,
-    /// For `If-Match`: changes with name, profile and block.
+    /// What it has in the workspace's own fields, by their names.
+    pub fields: Vec<ContactField>,
+    /// By field of the profile, who wrote it.
+    pub sources: BTreeMap<String, Source>,
+    /// For `If-Match`: changes with name, profile, fields and block.
     pub version: u64,
     /// When one of those last changed.
     pub updated_at: OffsetDateTime,
@@ -60,9 +65,12 @@ impl FromQueryResult for Row {
 }
 
 impl Row {
-    fn stored(self, identities: Vec<Identity>) -> Result<StoredContact, StorageError> {
+    fn stored(self, identities: Vec<Identity>, fields: Vec<ContactField>) -> Result<StoredContact, StorageError> {
         let Self { contact: row, labels } = self;
+        let sources = profile::sources(&row.profile, &row.profile_by);
         Ok(StoredContact {
+            fields,
+            sources,
             contact: Contact {
                 id: row.id.into(),
                 display_name: row.display_name,
@@ -130,10 +138,10 @@ impl Reader {
 
     pub(super) async fn stored_contacts(&self, statement: Sql) -> Result<Vec<StoredContact>, StorageError> {
         let rows = Row::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
-        let ids: Vec<Uuid> = rows.iter().map(|row| row.contact.id).collect();
+        let ids: Vec<ContactId> = rows.iter().map(|row| row.contact.id.into()).collect();
         let identities = identities::Entity::find()
             .filter(identities::Column::WorkspaceId.eq(self.ws()))
-            .filter(identities::Column::ContactId.is_in(ids))
+            .filter(identities::Column::ContactId.is_in(ids.iter().map(|id| id.uuid())))
             .order_by_asc(identities::Column::Id)
             .all(&self.conn)
             .await?;
@@ -141,9 +149,11 @@ impl Reader {
         for row in identities {
             by_contact.entry(row.contact_id).or_default().push(row.try_into()?);
         }
+        let mut fields = self.contact_fields(&ids).await?;
         let stored = |row: Row| {
             let identities = by_contact.remove(&row.contact.id).unwrap_or_default();
-            row.stored(identities)
+            let fields = fields.remove(&row.contact.id.into()).unwrap_or_default();
+            row.stored(identities, fields)
         };
         rows.into_iter().map(stored).collect()
     }
@@ -176,6 +186,7 @@ impl Tx {
     /// [`StorageError::Duplicate`] if the id is taken.
     pub async fn insert_contact(&self, contact: &Contact, now: OffsetDateTime) -> Result<(), StorageError> {
         let (profile, profile_at) = ToldProfile::fields(&contact.profile, now)?;
+        let profile_by = profile::by_hand(&profile);
         let row = contacts::Model {
             workspace_id: self.ws(),
             id: contact.id.uuid(),
@@ -183,6 +194,7 @@ impl Tx {
             profile,
             profile_at,
             profile_until: now.into(),
+            profile_by,
             blocked: contact.blocked,
             version: 1,
             created_at: contact.created_at.into(),
@@ -215,7 +227,7 @@ impl Tx {
         let Some(row) = row.filter(|row| expected.is_none_or(|expected| row.version.unsigned_abs() == expected)) else {
             return Ok(None);
         };
-        let mut profile = ToldProfile::read(id, &row.profile, &row.profile_at, row.profile_until)?;
+        let mut profile = ToldProfile::of(&row)?;
         profile.edit(&contact.profile, now)?;
         let mut update = Sql::new("UPDATE contacts SET ");
         profile.assign(&mut update);
@@ -231,21 +243,15 @@ impl Tx {
         Ok(Some(row.version.unsigned_abs() + 1))
     }
 
-    /// Puts a label on a contact; `false` if it has it.
-    ///
-    /// # Errors
-    /// [`StorageError::MissingReference`] if there is no such contact.
-    pub async fn label_contact(&self, contact: ContactId, label: &str) -> Result<bool, StorageError> {
-        let mut statement = Sql::new("INSERT INTO contact_labels (workspace_id, contact_id, label) VALUES ");
+    /// Notes that what is known of a new contact was written by a person, not told by a platform.
+    pub async fn note_written_by_hand(&self, contact: ContactId) -> Result<(), StorageError> {
+        let Some(row) = self.contact_row(contact.uuid()).await? else { return Ok(()) };
+        let mut statement = Sql::new("UPDATE contacts SET profile_by = ");
         statement
-            .list([sea_orm::Value::from(self.ws()), contact.uuid().into(), label.into()])
-            .push(" ON CONFLICT DO NOTHING");
-        Ok(self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() == 1)
-    }
-
-    /// Takes a label from a contact; `false` if it has none of that name.
-    pub async fn unlabel_contact(&self, contact: ContactId, label: &str) -> Result<bool, StorageError> {
-        let key = (self.ws(), contact.uuid(), label.to_owned());
-        Ok(contact_labels::Entity::delete_by_id(key).exec(&self.conn).await?.rows_affected == 1)
+            .bind(profile::by_hand(&row.profile))
+            .with(" WHERE workspace_id = ", self.ws())
+            .with(" AND id = ", row.id);
+        self.run(statement).await?;
+        Ok(())
     }
 }
