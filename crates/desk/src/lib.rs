@@ -39,6 +39,7 @@ mod rows;
 mod send;
 mod situation;
 pub mod status;
+pub mod webhooks_out;
 pub mod window;
 pub mod workspaces;
 

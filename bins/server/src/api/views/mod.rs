@@ -12,3 +12,4 @@ pub(super) mod people;
 pub(super) mod preview;
 pub(super) mod settings;
 pub(super) mod template;
+pub(super) mod webhook;
