@@ -17,6 +17,7 @@ mod inbound;
 pub mod json;
 mod mailbox;
 mod outbound;
+pub mod outside;
 mod platform;
 mod ports;
 mod settings;

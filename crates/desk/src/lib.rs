@@ -45,6 +45,7 @@ mod signature;
 mod situation;
 pub mod status;
 pub mod tags;
+pub mod webhooks_out;
 pub mod window;
 pub mod workspaces;
 

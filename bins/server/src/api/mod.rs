@@ -17,6 +17,7 @@ mod outbound;
 pub mod roles;
 mod version;
 mod views;
+mod webhook_endpoints;
 mod windows;
 mod workspace;
 
@@ -51,6 +52,8 @@ enum Tag {
     Attachments,
     /// What happens, as it happens.
     Events,
+    /// Addresses that are told what happens.
+    Webhooks,
 }
 
 type Apis = (
@@ -65,6 +68,7 @@ type Apis = (
     outbound::OutboundApi,
     attachments::AttachmentsApi,
     events::EventsApi,
+    webhook_endpoints::WebhookEndpointsApi,
 );
 
 fn described<A>(apis: A) -> OpenApiService<A, ()> {
@@ -93,6 +97,7 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         outbound::OutboundApi(state()),
         attachments::AttachmentsApi(state()),
         events::EventsApi(state()),
+        webhook_endpoints::WebhookEndpointsApi(state()),
     ))
 }
 

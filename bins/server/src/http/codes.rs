@@ -57,6 +57,9 @@ codes! {
     409 nothing_to_settle "No part of the message is in such a state" "Read the message again: somebody was faster, or evidence came in.";
     409 idempotency_key_running "The first request with this key is still running" "Ask again after `retry_after` seconds.";
     409 token_shown_once "The token was shown to the first request with this key" "Revoke the token that `detail` names, and make another one with a new key.";
+    409 secret_shown_once "The secret was shown to the first request with this key" "Rotate the secret to get another one.";
+    409 secret_unreadable "The secret can't be used" "Rotate it.";
+    409 no_http_client "The service can't call anybody" "The log of the service says why; it may lack root certificates.";
     409 duplicate "It exists already" "Use the one that is there, or another name.";
     409 missing_reference "Something it refers to is gone, or it is still in use" "Read again what it refers to; remove what uses it first.";
     409 connection_in_use "Channels run over the connection" "Remove its channels first, or say `with_channels=true`.";
@@ -68,6 +71,9 @@ codes! {
     412 version_mismatch "Somebody changed it meanwhile" "Read it again and send its new `ETag` as `If-Match`.";
     413 body_too_large "The body is too large" "`detail` gives the limit.";
     415 media_type_unsupported "The body is of the wrong type" "`detail` says which one is expected.";
+    422 url_invalid "The address can't be read" "Give an https address.";
+    422 url_refused "The address may not be called" "`detail` says why: only http and https on the open internet, on allowed ports.";
+    422 kind_invalid "No such kind of event" "Name kinds such as `message.sent`, or `message.*`.";
     422 message_empty "The message is empty" "Give a text, a file or a template.";
     422 text_too_long "A text is too long" "`detail` gives its length, the limit and the unit in which the platform counts.";
     422 not_supported_by_channel "The channel can't carry it" "`capabilities` of `GET …/window` says what it can.";

@@ -31,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(Tables { name: "m0017_aliases", ddl: &[include_str!("tables/aliases.sql")] }),
             Box::new(Tables { name: "m0010_lists", ddl: &[include_str!("tables/lists.sql")] }),
             Box::new(Tables { name: "m0011_people", ddl: &[include_str!("tables/customers.sql")] }),
+            Box::new(Tables { name: "m0014_webhooks_out", ddl: &[include_str!("tables/webhooks_out.sql")] }),
         ]
     }
 }
@@ -130,6 +131,7 @@ mod tests {
             include_str!("tables/fallbacks.sql"),
             include_str!("tables/lists.sql"),
             include_str!("tables/customers.sql"),
+            include_str!("tables/webhooks_out.sql"),
         ] {
             for line in table.lines().map(str::trim).filter(|line| !line.starts_with("--")) {
                 let is_key = ["PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "INDEX"].iter().any(|word| line.contains(word));
