@@ -5,8 +5,8 @@ use std::sync::Arc;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
-use transom_desk::webhooks_out::{self, MadeEndpoint, Replay};
 use transom_desk::DeskError;
+use transom_desk::webhooks_out::{self, MadeEndpoint, Replay};
 use transom_domain::EndpointId;
 use uuid::Uuid;
 

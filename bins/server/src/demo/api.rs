@@ -84,15 +84,12 @@ impl Api {
         self.call(Method::PATCH, path, Some(body), None).await
     }
 
-    /// `PUT /v1{path}` with JSON.
+    /// `PUT /v1{path}`, with JSON or without.
     ///
     /// # Errors
     /// [`Trouble`] when there is no answer.
-    pub async fn put(&self, path: &str, body: Value) -> Result<Reply, Trouble> {
-        self.call(Method::PUT, path, Some(body), None).await
-    /// `PUT /v1{path}`, with JSON or without.
-    pub async fn put(&self, path: &str, body: Option<Value>) -> Result<Reply, Trouble> {
-        self.call(Method::PUT, path, body, None).await
+    pub async fn put(&self, path: &str, body: impl Into<Option<Value>>) -> Result<Reply, Trouble> {
+        self.call(Method::PUT, path, body.into(), None).await
     }
 
     /// `DELETE /v1{path}`.

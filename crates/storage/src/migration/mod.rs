@@ -27,11 +27,11 @@ impl MigratorTrait for Migrator {
             }),
             Box::new(Tables { name: "m0002_attachments", ddl: &[include_str!("tables/attachments.sql")] }),
             Box::new(Tables { name: "m0003_mailboxes", ddl: &[include_str!("tables/mailboxes.sql")] }),
-            Box::new(Tables { name: "m0016_fallbacks", ddl: &[include_str!("tables/fallbacks.sql")] }),
-            Box::new(Tables { name: "m0017_aliases", ddl: &[include_str!("tables/aliases.sql")] }),
             Box::new(Tables { name: "m0010_lists", ddl: &[include_str!("tables/lists.sql")] }),
             Box::new(Tables { name: "m0011_people", ddl: &[include_str!("tables/customers.sql")] }),
             Box::new(Tables { name: "m0014_webhooks_out", ddl: &[include_str!("tables/webhooks_out.sql")] }),
+            Box::new(Tables { name: "m0016_fallbacks", ddl: &[include_str!("tables/fallbacks.sql")] }),
+            Box::new(Tables { name: "m0017_aliases", ddl: &[include_str!("tables/aliases.sql")] }),
         ]
     }
 }
