@@ -8,6 +8,7 @@
 
 mod capabilities;
 mod channel;
+pub mod checks;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;

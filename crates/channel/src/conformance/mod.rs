@@ -27,6 +27,7 @@ mod samples;
 mod send;
 mod setup;
 mod spoil;
+mod tokens;
 mod trial;
 pub mod vectors;
 mod webhook;
@@ -40,6 +41,7 @@ pub use harness::{Accepted, Double, Fault, Harness, Proof, Sample, Sign, SignedC
 pub use plan::*;
 pub use send::*;
 pub use setup::*;
+pub use tokens::Tokens;
 pub use webhook::*;
 
 /// How long the channel under test waits for an answer: short, since some laws wait for what never comes, and more than a
