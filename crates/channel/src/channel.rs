@@ -8,8 +8,8 @@ use transom_domain::{Attachment, ChannelAccountId, Content, Identity, Profile, S
 use transom_windows::Permit;
 
 use crate::{
-    Answer, Capabilities, Inbound, MailboxError, MediaBytes, MediaError, OutboundPart, ParseError, PlannedPart, RawInbound, Receipt,
-    SendError, Unsendable, VerifyError, WebhookCall,
+    Answer, Capabilities, Inbound, MailboxError, MediaBytes, MediaError, OutboundPart, ParseError, PlannedPart,
+    RawInbound, Receipt, SendError, Unsendable, VerifyError, WebhookCall,
 };
 
 /// One connected account on one platform: a number, a bot, a page, a mailbox.

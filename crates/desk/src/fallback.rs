@@ -77,7 +77,11 @@ pub async fn write_due(desk: &Desk) -> Result<u32, DeskError> {
 ///
 /// # Errors
 /// [`DeskError::Invalid`].
-pub(crate) async fn check(desk: &Desk, scope: &WorkspaceScope, fallback: Option<&dyn Fallback>) -> Result<(), DeskError> {
+pub(crate) async fn check(
+    desk: &Desk,
+    scope: &WorkspaceScope,
+    fallback: Option<&dyn Fallback>,
+) -> Result<(), DeskError> {
     let Some(fallback) = fallback else { return Ok(()) };
     let carries_letters = match desk.account(scope, fallback.account()).await {
         Ok((account, channel)) => account.removed_at.is_none() && channel.capabilities().threads,
@@ -211,9 +215,9 @@ impl Look<'_> {
                 Fate::Letter { to, begins: true }
             }
             None
-            | Some(
-                DeliveryState::Sent | DeliveryState::Delivered | DeliveryState::Read | DeliveryState::Unknown,
-            ) => Fate::Letter { to, begins: false },
+            | Some(DeliveryState::Sent | DeliveryState::Delivered | DeliveryState::Read | DeliveryState::Unknown) => {
+                Fate::Letter { to, begins: false }
+            }
         })
     }
 
@@ -273,9 +277,8 @@ impl Look<'_> {
         refused: Option<&DeskError>,
     ) -> Result<(), DeskError> {
         let (desk, now, messages) = (self.desk.clone(), self.now, Arc::new(messages));
-        let line = refused.map(|refused| {
-            json!({ "code": refused.code(), "detail": refused.to_string(), "messages": *messages })
-        });
+        let line = refused
+            .map(|refused| json!({ "code": refused.code(), "detail": refused.to_string(), "messages": *messages }));
         let (stored, line) = (Arc::new(stored.clone()), Arc::new(line));
         self.desk
             .storage()

@@ -118,7 +118,11 @@ pub(crate) const SETTINGS: &[SettingField] = &[
         "Fallback after",
         "for how many minutes a message waits to be read and its visitor is away before that, from 1 to 1440; 5 unless set",
     ),
-    field(FALLBACK_SUBJECT, "Fallback subject", "the subject of the first such letter; the title of the chat unless set"),
+    field(
+        FALLBACK_SUBJECT,
+        "Fallback subject",
+        "the subject of the first such letter; the title of the chat unless set",
+    ),
 ];
 
 /// A widget. `Debug` shows no secret.

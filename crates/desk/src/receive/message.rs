@@ -11,10 +11,10 @@ use transom_storage::{Met, NewEvent, NewMessage, ReceiptKey, StoredConversation,
 
 use super::item::Case;
 use super::{answer, late};
-use crate::{DeskError, fallback};
 use crate::attachments::{self, Brought};
 use crate::changes::{self, Change};
 use crate::send::preview;
+use crate::{DeskError, fallback};
 
 /// Whether it can be filed together with others: what it does hangs on nothing but its person and its thread.
 pub(super) fn is_plain(message: &InboundMessage) -> bool {
