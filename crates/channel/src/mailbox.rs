@@ -61,6 +61,12 @@ pub trait MailboxPort: fmt::Debug + Send + Sync + 'static {
     /// When it can't be stored now.
     async fn put_key(&self, hash: [u8; 32], opens: &MailboxKey) -> Result<(), MailboxError>;
 
+    /// Whether a key that is good now opens a mailbox.
+    ///
+    /// # Errors
+    /// When it can't be read now.
+    async fn opens(&self, name: &str) -> Result<bool, MailboxError>;
+
     /// What a key opens now; `None` for one that is unknown or over.
     ///
     /// # Errors
@@ -179,6 +185,10 @@ impl MailboxPort for NoMailbox {
     }
 
     async fn put_key(&self, _: [u8; 32], _: &MailboxKey) -> Result<(), MailboxError> {
+        Err(MailboxError::Unavailable(NONE.to_owned()))
+    }
+
+    async fn opens(&self, _: &str) -> Result<bool, MailboxError> {
         Err(MailboxError::Unavailable(NONE.to_owned()))
     }
 

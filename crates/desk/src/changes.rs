@@ -14,7 +14,7 @@ use crate::DeskError;
 #[derive(Debug, Clone)]
 pub(crate) struct Change<'c> {
     pub(crate) by: &'c Actor,
-    /// `inbound`, `outbound`, `answer`, `agent`, `wake`.
+    /// `inbound`, `outbound`, `answer`, `agent`, `wake`, `conversation.ended`.
     pub(crate) cause: &'static str,
     /// The message that caused it, if one did.
     pub(crate) message: Option<MessageId>,

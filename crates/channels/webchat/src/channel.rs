@@ -42,6 +42,17 @@ impl WebChat {
         let away = config.fallback.as_ref().map(away);
         Self { config, capabilities: capabilities(), mailbox, clock, away }
     }
+
+    /// A stranger is reached as long as a token opens their mailbox, or a letter may reach them.
+    async fn unless_gone(&self, visitor: &Visitor, mailbox: &str) -> Result<(), SendError> {
+        if matches!(visitor, Visitor::Known(_)) || self.away.is_some() {
+            return Ok(());
+        }
+        match self.mailbox.opens(mailbox).await.map_err(error::of_mailbox)? {
+            true => Ok(()),
+            false => Err(error::visitor_gone()),
+        }
+    }
 }
 
 #[async_trait]
@@ -63,6 +74,7 @@ impl Channel for WebChat {
         let id = outbound::message_id(part.id());
         let event = MailboxEvent { key: id.clone(), data: data.ok_or_else(|| error::invalid("not a part of a plan"))? };
         let mailbox = visitor.mailbox(&self.config.widget);
+        self.unless_gone(&visitor, &mailbox).await?;
         self.mailbox.append(&mailbox, vec![event]).await.map_err(error::of_mailbox)?;
         Ok(Receipt::with_id(id))
     }

@@ -215,6 +215,11 @@ impl MailboxPort for StoredMailboxes {
         put.await.map_err(of_write)
     }
 
+    async fn opens(&self, name: &str) -> Result<bool, MailboxError> {
+        let reader = self.storage.reader(&self.scope);
+        reader.mailbox_opens(self.connection, name, self.clock.now()).await.map_err(of_read)
+    }
+
     async fn key(&self, hash: [u8; 32]) -> Result<Option<MailboxKey>, MailboxError> {
         let found = self.storage.reader(&self.scope).mailbox_key(self.connection, hash, self.clock.now()).await;
         Ok(found.map_err(of_read)?.map(key))

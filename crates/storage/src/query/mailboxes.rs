@@ -115,6 +115,19 @@ impl Reader {
         self.conn.query_all_raw(statement.on(&self.conn)).await?.iter().map(mail).collect()
     }
 
+    /// Whether a key opens a mailbox at `now`.
+    pub async fn mailbox_opens(
+        &self,
+        connection: ConnectionId,
+        name: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, StorageError> {
+        const OPENS: &str = "SELECT 1 FROM mailbox_keys WHERE workspace_id = $1 AND connection_id = $2 AND name = $3 \
+                             AND until > $4 LIMIT 1";
+        let values = [self.ws().into(), connection.uuid().into(), name.into(), millis(now)];
+        Ok(self.conn.query_one_raw(sql(&self.conn, OPENS, values)).await?.is_some())
+    }
+
     /// The mailbox that a key opens, and until when; `None` for a key that is unknown or over at `now`.
     pub async fn mailbox_key(
         &self,

@@ -16,6 +16,7 @@ use super::access::{Widget, parameter};
 use super::acts;
 use super::conversation::{acknowledged, frames};
 use super::hub::{Hub, Seat};
+use super::receipts::Receipts;
 use super::refusal::Refused;
 use super::session::{self, Session};
 use crate::protocol::{Resume, ServerFrame};
@@ -94,6 +95,7 @@ async fn run(
     let (stopping, end) = (hub.host.stopping(), Instant::now() + LASTS);
     tokio::pin!(stopping);
     let mut look = tokio::time::interval(Duration::from_secs(5));
+    let mut receipts = Receipts::default();
     acts::present(hub, widget, session).await;
     loop {
         let page = widget.site.ports.mailbox.read_after(&session.mailbox, sent, AT_ONCE).await.ok()?;
@@ -102,6 +104,9 @@ async fn run(
         }
         let newest = page.entries.last().map(|entry| entry.seq);
         for (seq, frame) in frames(hub, widget, page.entries) {
+            if let Some(receipt) = receipts.before(widget, session, seq, &frame).await {
+                tell(events, as_event(None, &receipt)).await?;
+            }
             tell(events, as_event(Some(seq), &frame)).await?;
         }
         if let Some(newest) = newest {

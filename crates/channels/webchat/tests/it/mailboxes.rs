@@ -102,6 +102,10 @@ impl MailboxPort for Mailboxes {
         Ok(())
     }
 
+    async fn opens(&self, _: &str) -> Result<bool, MailboxError> {
+        Ok(true)
+    }
+
     async fn key(&self, _: [u8; 32]) -> Result<Option<MailboxKey>, MailboxError> {
         Ok(None)
     }

@@ -2,6 +2,8 @@
 
 -- seen_at: when the other side was last there.
 ALTER TABLE mailboxes ADD COLUMN seen_at bigint;
+-- Whether anything still opens a mailbox.
+CREATE INDEX mailbox_keys_by_name ON mailbox_keys (workspace_id, connection_id, name);
 
 -- What became of a message that nobody came to read, once. letter_id: the message that brought it by another way; null where
 -- it was left where it is.
