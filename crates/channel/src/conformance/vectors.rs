@@ -6,7 +6,12 @@
 //! a field `…_alt` lists what is just as good, and `text_open` or `media_open` says that nothing is expected.
 //!
 //! What is wrong is told of all vectors at once.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a set that cannot be read fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a set that cannot be read fails its test"
+)]
 
 use std::sync::Arc;
 
