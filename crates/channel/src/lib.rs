@@ -18,6 +18,7 @@ mod inbound;
 pub mod json;
 mod mailbox;
 mod outbound;
+pub mod outside;
 mod platform;
 mod ports;
 mod settings;
@@ -27,7 +28,7 @@ mod webhook;
 pub use capabilities::{
     AddressRule, Capabilities, ChoiceRule, ContactField, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit,
 };
-pub use channel::{AccountInfo, Channel, MediaSourceOf, Patience, Profiles, Pull, TemplateCatalog};
+pub use channel::{AccountInfo, Channel, Fallback, MediaSourceOf, Patience, Profiles, Pull, TemplateCatalog};
 pub use error::{Evidence, NextStep, NotPermitted, ParseError, PlatformReport, SendError, Unsendable, VerifyError};
 pub use host::{Acquaintance, Exchanged, Exchanger, Host, HostError, KeptFile, NewFile, Site};
 pub use inbound::{

@@ -113,6 +113,7 @@ macro_rules! conformance {
         // What is sent.
         a_send_makes_exactly_one_message,
         every_part_is_one_message,
+        a_name_of_any_length_is_shown_or_left_out,
         an_address_of_no_known_kind_never_leaves,
         revoked_credentials_ask_for_a_reconnect,
         // What goes wrong on the way.

@@ -7,7 +7,6 @@ use serde_json::json;
 use transom_channel::conformance::chance;
 use transom_channel::{Channel, Platform, Ports, SettingValues};
 use transom_webchat::WebChat;
-use transom_webchat::protocol::ClientFrame;
 
 static CHANNEL: LazyLock<Arc<dyn Channel>> = LazyLock::new(|| {
     let settings = SettingValues::default()
@@ -18,10 +17,10 @@ static CHANNEL: LazyLock<Arc<dyn Channel>> = LazyLock::new(|| {
 });
 
 /// Words that the parser looks for, so that chance finds its corners.
-const WORDS: &str = "event_id widget visitor_id verified at profile name email message_id text attachments id mime size reply_to \
-    of label payload up_to sent_at was conversation_id client_id state on before limit seq t identity token x:cust-42 m_1 \
+pub(crate) const WORDS: &str = "event_id widget visitor_id verified at profile name email message_id text attachments id mime \
+    size reply_to of label payload up_to sent_at was conversation_id client_id state on before limit seq t identity token x:cust-42 m_1 \
     2026-11-20T10:00:00Z image/png active";
-const KINDS: &str = "message button delivered read visit identify email end hello typing presence fetch ack ping";
+const KINDS: &str = "message button delivered read visit identify email end";
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
@@ -36,14 +35,5 @@ proptest! {
         let body = json!({"visitor_id": "x:cust-42", "widget": "wgt_1", "at": "2026-11-20T10:00:00Z"});
         let body = chance::with(chance::with(body, &content), &json!({"kind": kind, "event_id": id}));
         chance::read(&**CHANNEL, body.to_string())?;
-    }
-
-    /// What is a frame is one again when it is written and read.
-    #[test]
-    fn any_frame(kind in chance::word(KINDS), content in chance::json(WORDS)) {
-        let frame = json!({"client_id": "1", "conversation_id": "c_1", "message_id": "m_1", "on": true, "seq": 1});
-        let frame = chance::with(chance::with(frame, &content), &json!({"type": kind}));
-        let (once, again) = (serde_json::from_value::<ClientFrame>(frame.clone()), serde_json::from_value(frame));
-        prop_assert_eq!(once.ok(), again.ok());
     }
 }
