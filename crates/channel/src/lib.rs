@@ -17,8 +17,10 @@ mod inbound;
 pub mod json;
 mod mailbox;
 mod outbound;
+pub mod outside;
 mod platform;
 mod ports;
+mod settings;
 pub mod signature;
 mod webhook;
 
@@ -34,9 +36,10 @@ pub use inbound::{
 };
 pub use mailbox::{MailboxEntry, MailboxError, MailboxEvent, MailboxKey, MailboxPage, MailboxPort, NoMailbox};
 pub use outbound::{OutboundPart, PlannedPart, Receipt, subject_of};
-pub use platform::{Platform, SettingField, SettingScope, SettingValues, SettingsError};
+pub use platform::Platform;
 pub use ports::{
     MediaBytes, MediaError, MediaPort, NoMedia, NoTokens, Ports, Renew, StoredToken, TokenError, TokenPort,
 };
+pub use settings::{SettingField, SettingScope, SettingValues, SettingsError};
 pub use transom_windows::OptOutScope;
 pub use webhook::{Answer, WebhookCall};

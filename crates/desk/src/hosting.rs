@@ -21,7 +21,7 @@ use url::Url;
 use crate::attachments::{Files, mime_of, plain_name, sniff_mime};
 use crate::receive::{self, WebhookRefused};
 use crate::registry::stored_settings;
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, signature};
 
 /// How long a site is known before its settings are looked at again.
 const FRESH_FOR: Duration = Duration::seconds(5);
@@ -258,7 +258,7 @@ impl Host for Hosting {
 
 /// A message as its parts went out; one that came in is one.
 fn exchanged(stored: StoredMessage) -> Vec<Exchanged> {
-    let StoredMessage { message, provider_id, parts, unsent_at, .. } = stored;
+    let StoredMessage { message, provider_id, parts, unsent_at, extra, .. } = stored;
     if message.kind != MessageKind::Reply || unsent_at.is_some() {
         return Vec::new();
     }
@@ -268,7 +268,15 @@ fn exchanged(stored: StoredMessage) -> Vec<Exchanged> {
         _ => Exchanger::Bot,
     };
     let (id, at) = (message.id, message.at);
-    let one = |provider_id, content| Exchanged { message: id, provider_id, from, content, at };
+    let sender_name = signature::kept(&extra);
+    let one = |provider_id, content| Exchanged {
+        message: id,
+        provider_id,
+        from,
+        sender_name: sender_name.clone(),
+        content,
+        at,
+    };
     match message.direction {
         Direction::Internal => Vec::new(),
         Direction::Inbound => provider_id.map(|provider_id| one(provider_id, message.content)).into_iter().collect(),

@@ -23,7 +23,7 @@ both_databases! {
         let message = site.writes(&conversation, json!({"text": "Hello"})).await;
         let answer = socket.next_of("message").await;
         assert_eq!((&answer["seq"], &answer["message"]["text"]), (&json!(2), &json!("Hello")));
-        assert_eq!(answer["message"]["from"]["kind"], "agent");
+        assert_eq!(answer["message"]["from"], json!({ "kind": "agent", "name": "Ada" }));
         site.becomes(&message, "sent").await;
         socket.say(json!({"type": "ack", "seq": 2})).await;
         site.becomes(&message, "delivered").await;

@@ -369,7 +369,7 @@ fn view(exchanged: Exchanged) -> Option<Message> {
     Some(Message {
         id: exchanged.provider_id,
         client_id: None,
-        from: From { kind, name: None, avatar: None },
+        from: From { kind, name: exchanged.sender_name, avatar: None },
         text,
         format: Format::Plain,
         attachments,
