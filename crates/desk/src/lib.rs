@@ -36,6 +36,7 @@ pub mod receive;
 mod registry;
 mod removed;
 mod rows;
+pub mod schedule;
 mod send;
 mod situation;
 pub mod status;

@@ -13,6 +13,7 @@ pub(crate) mod idempotency;
 mod messages;
 mod outbound;
 pub mod roles;
+mod scheduled;
 mod version;
 mod views;
 mod windows;
@@ -58,6 +59,7 @@ type Apis = (
     contacts::ContactsApi,
     conversations::ConversationsApi,
     messages::MessagesApi,
+    scheduled::ScheduledApi,
     outbound::OutboundApi,
     attachments::AttachmentsApi,
     events::EventsApi,
@@ -84,6 +86,7 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         contacts::ContactsApi(state()),
         conversations::ConversationsApi(state()),
         messages::MessagesApi(state()),
+        scheduled::ScheduledApi(state()),
         outbound::OutboundApi(state()),
         attachments::AttachmentsApi(state()),
         events::EventsApi(state()),

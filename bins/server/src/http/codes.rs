@@ -52,6 +52,8 @@ codes! {
     409 conversation_closed "The conversation is closed" "Open it first.";
     409 status_unchanged "It has that status already" "Nothing to do.";
     409 nothing_to_settle "No part of the message is in such a state" "Read the message again: somebody was faster, or evidence came in.";
+    409 not_scheduled "The message waits for no time" "Read the message again: it left, was withdrawn, or was changed meanwhile.";
+    409 author_inactive "The message's author works here no more" "Write it in your own name.";
     409 idempotency_key_running "The first request with this key is still running" "Ask again after `retry_after` seconds.";
     409 token_shown_once "The token was shown to the first request with this key" "Revoke the token that `detail` names, and make another one with a new key.";
     409 duplicate "It exists already" "Use the one that is there, or another name.";
@@ -65,6 +67,7 @@ codes! {
     412 version_mismatch "Somebody changed it meanwhile" "Read it again and send its new `ETag` as `If-Match`.";
     413 body_too_large "The body is too large" "`detail` gives the limit.";
     415 media_type_unsupported "The body is of the wrong type" "`detail` says which one is expected.";
+    422 send_at_invalid "The time is over, or too far away" "Give a time to come, at most a year away.";
     422 message_empty "The message is empty" "Give a text, a file or a template.";
     422 text_too_long "A text is too long" "`detail` gives its length, the limit and the unit in which the platform counts.";
     422 not_supported_by_channel "The channel can't carry it" "`capabilities` of `GET …/window` says what it can.";
