@@ -30,7 +30,7 @@ use crate::may_send::{Verdict, ask_for, may_send};
 use crate::outbound::Person;
 use crate::quota::reservations;
 use crate::situation::{Situation, wires};
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, signature};
 pub(crate) use content::quoted_provider_id;
 pub(crate) use hand::{Hand, worth_sending_for};
 pub(crate) use step::{Step, Waiting, in_time, overtaken};
@@ -251,6 +251,7 @@ impl Job {
             tx.save_window(situation.identity.id, &situation.columns(self.now)).await?;
         }
         let record = permit.record();
+        let signed = signature::of(tx, self.channel.as_ref(), &self.hand.actor).await?;
         let new = NewMessage {
             message: self.message(id, &stored, content),
             account: self.account.id,
@@ -259,7 +260,7 @@ impl Job {
             reply_to: answers,
             payload: None,
             permit: Some(record.clone()),
-            extra: self.step.mark(json!({ "ask": { "sender": ask.sender(), "tag": tag } })),
+            extra: self.step.mark(json!({ "ask": { "sender": ask.sender(), "tag": tag, "signed": signed } })),
         };
         self.keep(tx, &new).await?;
         let parts = self.parts(plan);
