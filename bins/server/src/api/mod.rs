@@ -15,6 +15,7 @@ mod labels;
 mod messages;
 mod outbound;
 pub mod roles;
+mod scheduled;
 mod version;
 mod views;
 mod webhook_endpoints;
@@ -65,6 +66,7 @@ type Apis = (
     labels::LabelsApi,
     conversations::ConversationsApi,
     messages::MessagesApi,
+    scheduled::ScheduledApi,
     outbound::OutboundApi,
     attachments::AttachmentsApi,
     events::EventsApi,
@@ -94,6 +96,7 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         labels::LabelsApi(state()),
         conversations::ConversationsApi(state()),
         messages::MessagesApi(state()),
+        scheduled::ScheduledApi(state()),
         outbound::OutboundApi(state()),
         attachments::AttachmentsApi(state()),
         events::EventsApi(state()),
