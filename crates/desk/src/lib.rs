@@ -40,6 +40,7 @@ mod send;
 mod signature;
 mod situation;
 pub mod status;
+pub mod unsubscribe;
 pub mod window;
 pub mod workspaces;
 

@@ -29,7 +29,7 @@ use crate::may_send::{Verdict, ask_for, may_send};
 use crate::outbound::Person;
 use crate::quota::reservations;
 use crate::situation::{Situation, wires};
-use crate::{Desk, DeskError, signature};
+use crate::{Desk, DeskError, letter, signature};
 pub(crate) use content::quoted_provider_id;
 pub(crate) use hand::{Hand, worth_sending_for};
 use thread::{Thread, To};
@@ -287,7 +287,8 @@ impl Job {
         if begins {
             self.begin_with(tx, &mut situation).await?;
         }
-        let house = self.house(tx, &stored).await?;
+        let unsolicited = letter::is_unsolicited(tx, &situation.identity, &content).await?;
+        let house = HouseRules { unsolicited, ..self.house(tx, &stored).await? };
         let ask = ask_for(self.hand.sender, &content, cost)?;
         let tag = self.draft.message_tag.as_deref();
         let verdict = may_send(&situation, &house, ask, &content, tag, self.now);
@@ -358,6 +359,7 @@ impl Job {
             priority: self.hand.priority,
             due_at: self.now,
             expires_at,
+            aside: letter::is_blind_copy(&part.content),
         };
         parts.iter().map(row).collect()
     }

@@ -28,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(Tables { name: "m0002_attachments", ddl: &[include_str!("tables/attachments.sql")] }),
             Box::new(Tables { name: "m0003_mailboxes", ddl: &[include_str!("tables/mailboxes.sql")] }),
             Box::new(Tables { name: "m0017_aliases", ddl: &[include_str!("tables/aliases.sql")] }),
+            Box::new(Tables { name: "m0018_asides", ddl: &[include_str!("tables/asides.sql")] }),
         ]
     }
 }
