@@ -13,7 +13,7 @@ use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 use transom_channel::{Acquaintance, Exchanged, Exchanger, Host, HostError, KeptFile, NewFile, Site};
 use transom_domain::{
-    Actor, Address, AttachmentId, Author, ChannelAccount, ChannelAccountId, Direction, Identity, MessageId, MessageKind,
+    Address, AttachmentId, Author, ChannelAccount, ChannelAccountId, Direction, Identity, MessageId, MessageKind,
 };
 use transom_storage::{NewAttachment, Reader, StorageError, StoredMessage, WorkspaceScope};
 use url::Url;
@@ -264,7 +264,7 @@ fn exchanged(stored: StoredMessage) -> Vec<Exchanged> {
     }
     let from = match (&message.direction, &message.author) {
         (Direction::Inbound, _) => Exchanger::Visitor,
-        (_, Author::Actor(Actor::Agent { .. })) => Exchanger::Agent,
+        (_, Author::Actor(actor)) if actor.is_person() => Exchanger::Agent,
         _ => Exchanger::Bot,
     };
     let (id, at) = (message.id, message.at);

@@ -19,6 +19,7 @@ mod clock;
 mod contact;
 mod content;
 mod conversation;
+mod custom_field;
 mod delivery;
 mod ids;
 mod mail;
@@ -37,6 +38,7 @@ pub use content::{
     MediaSource, Reaction,
 };
 pub use conversation::{Assignment, Conversation, OnClose, Status, StatusError, Tab, Transition};
+pub use custom_field::{CustomField, FieldError, FieldKind, FieldValue, field_key};
 pub use delivery::{Cause, DeliveryState, IllegalStep};
 pub use ids::*;
 pub use mail::{Mail, SenderAddress};

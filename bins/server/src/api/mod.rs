@@ -8,13 +8,16 @@ mod contacts;
 pub(crate) mod contract;
 mod conversations;
 pub(crate) mod cursor;
+mod custom_fields;
 pub(crate) mod events;
 pub(crate) mod idempotency;
+mod labels;
 mod messages;
 mod outbound;
 pub mod roles;
 mod version;
 mod views;
+mod webhook_endpoints;
 mod windows;
 mod workspace;
 
@@ -49,6 +52,8 @@ enum Tag {
     Attachments,
     /// What happens, as it happens.
     Events,
+    /// Addresses that are told what happens.
+    Webhooks,
 }
 
 type Apis = (
@@ -56,11 +61,14 @@ type Apis = (
     windows::WindowsApi,
     channels::ChannelsApi,
     contacts::ContactsApi,
+    custom_fields::CustomFieldsApi,
+    labels::LabelsApi,
     conversations::ConversationsApi,
     messages::MessagesApi,
     outbound::OutboundApi,
     attachments::AttachmentsApi,
     events::EventsApi,
+    webhook_endpoints::WebhookEndpointsApi,
 );
 
 fn described<A>(apis: A) -> OpenApiService<A, ()> {
@@ -82,11 +90,14 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         windows::WindowsApi(state()),
         channels::ChannelsApi(state()),
         contacts::ContactsApi(state()),
+        custom_fields::CustomFieldsApi(state()),
+        labels::LabelsApi(state()),
         conversations::ConversationsApi(state()),
         messages::MessagesApi(state()),
         outbound::OutboundApi(state()),
         attachments::AttachmentsApi(state()),
         events::EventsApi(state()),
+        webhook_endpoints::WebhookEndpointsApi(state()),
     ))
 }
 
@@ -173,6 +184,13 @@ fn references(value: &Value, found: &mut Vec<String>) {
         Value::Array(items) => items.iter().for_each(|item| references(item, found)),
         _ => {}
     }
+}
+
+/// A refusal that is of the search: it came as `q`.
+fn in_q(error: transom_desk::DeskError) -> crate::http::problem::Problem {
+    let is_of_search = error.code() == "search_invalid";
+    let problem = crate::http::problem::Problem::from(error);
+    if is_of_search { problem.at("q") } else { problem }
 }
 
 /// Takes the extra row away that says whether there is a next page, and gives the last row that is shown.

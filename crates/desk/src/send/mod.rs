@@ -207,7 +207,8 @@ impl Job {
         Ok(Arc::new(Self { desk: desk.clone(), hand, to, draft, once, account, channel, policy, now: desk.now() }))
     }
 
-    async fn run(&self, tx: &Tx) -> Result<Sent, DeskError> {
+    /// Stores the message and queues it, or says why not.
+    pub(crate) async fn run(&self, tx: &Tx) -> Result<Sent, DeskError> {
         if let Some(once) = &self.once {
             once.begin(tx, self.now).await?;
         }
