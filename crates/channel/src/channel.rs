@@ -167,6 +167,12 @@ pub trait Pull: Send + Sync {
         false
     }
 
+    /// The cursor of an account that was connected then and never fetched: what came since is new. `None` where the platform's
+    /// own beginning will do.
+    fn beginning(&self, _connected_at: OffsetDateTime) -> Option<String> {
+        None
+    }
+
     /// What is new since `cursor`, and the next cursor; waits for news as long as the platform allows. May be given up at any
     /// moment: what was not stored is given again.
     ///

@@ -32,6 +32,12 @@ pub trait Platform: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// The largest webhook call that it makes, in bytes, where calls bring whole files; `None` for as much as the service takes
+    /// of everybody.
+    fn largest_call(&self) -> Option<u64> {
+        None
+    }
+
     /// An account of this platform, ready to use. Makes no request.
     ///
     /// # Errors

@@ -46,6 +46,7 @@ mod signature;
 mod situation;
 pub mod status;
 pub mod tags;
+pub mod unsubscribe;
 pub mod webhooks_out;
 pub mod window;
 pub mod workspaces;

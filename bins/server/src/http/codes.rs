@@ -38,6 +38,7 @@ codes! {
     409 not_permitted "Nothing permits this message now" "`decision.refusals` says grant by grant why, and what would change it.";
     409 template_required "Only a template may be sent now" "Send one of the approved templates: `GET /v1/channels/{id}/templates`.";
     409 bot_paused "Bots answer in closed conversations only" "Close the conversation, or let a person answer.";
+    409 answers_only "They want no mail that they did not ask for" "Answer a letter that they wrote, in its conversation.";
     409 active_conversation "Another conversation of this contact is active" "Answer in the one that `house` names, or close it.";
     409 tag_required "A message that opens a thread needs a tag" "Give one of `GET /v1/tags` as `conversation_tags`.";
     409 account_disabled "The channel is switched off" "An administrator sets `enabled` on the channel.";

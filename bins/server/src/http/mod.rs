@@ -14,6 +14,7 @@ mod rate;
 mod routes;
 pub mod schema;
 mod trace;
+mod unsubscribe;
 mod webhook;
 
 pub(crate) use rate::Rates;

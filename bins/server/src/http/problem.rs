@@ -245,7 +245,7 @@ pub struct ProblemBody {
 #[derive(Debug, Object)]
 #[oai(rename = "HouseReason", skip_serializing_if_is_none)]
 pub struct HouseBody {
-    /// `bot_paused`, `active_conversation`, `tag_required` or `account_disabled`.
+    /// `bot_paused`, `active_conversation`, `tag_required`, `account_disabled`, `channel_removed` or `answers_only`.
     reason: String,
     /// What would lift it.
     remedy: String,

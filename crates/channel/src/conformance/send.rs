@@ -46,14 +46,16 @@ pub async fn every_part_is_one_message(harness: &Harness) -> Verdict {
 /// Whoever signs, the message arrives: a name is cut to what the platform takes, and changes no word of the message.
 pub async fn a_name_of_any_length_is_shown_or_left_out(harness: &Harness) -> Verdict {
     let trial = Trial::of(harness)?;
+    let last = async || harness.double.accepted().await.pop().and_then(|message| message.text);
+    let _ = trial.send(Content::text(WORDS)).await?;
+    let unsigned = last().await;
     for name in ["Jo", &"Dr. Zoë \"😀\" <Ops>, ".repeat(12)] {
         let part = trial.part(Content::text(WORDS))?.signed(Some(name.to_owned()));
         if let Err(error) = trial.channel.send(&part).await {
             return Err(Violation::new(format!("a text signed with {} bytes is not sent: {error}", name.len())));
         }
-        let accepted = harness.double.accepted().await;
-        let text = accepted.last().and_then(|message| message.text.as_deref());
-        must!(text == Some(WORDS), "signed words arrive changed: {text:?}");
+        let signed = last().await;
+        must!(signed == unsigned, "words arrive changed by a signature: {signed:?}");
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ const MAX_AHEAD: Duration = Duration::minutes(5);
 const RECEIPTS_KEPT: Duration = Duration::days(30);
 
 /// Why an item could not be used.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Trouble {
     pub(crate) reason: &'static str,
     pub(crate) detail: String,

@@ -30,7 +30,7 @@ use crate::may_send::{Verdict, ask_for, may_send};
 use crate::outbound::Person;
 use crate::quota::reservations;
 use crate::situation::{Situation, wires};
-use crate::{Desk, DeskError, signature};
+use crate::{Desk, DeskError, letter, signature};
 pub(crate) use content::quoted_provider_id;
 pub(crate) use hand::{Hand, worth_sending_for};
 pub(crate) use step::{Step, Waiting, in_time, overtaken};
@@ -326,7 +326,8 @@ impl Job {
         if begins {
             self.begin_with(tx, &mut situation).await?;
         }
-        let house = self.house(tx, &stored).await?;
+        let unsolicited = letter::is_unsolicited(tx, &situation.identity, &content).await?;
+        let house = HouseRules { unsolicited, ..self.house(tx, &stored).await? };
         let ask = ask_for(self.hand.sender, &content, cost)?;
         let tag = self.draft.message_tag.as_deref();
         let verdict = may_send(&situation, &house, ask, &content, tag, self.step.decided_at(self.now));
@@ -398,6 +399,7 @@ impl Job {
             priority: self.hand.priority,
             due_at: self.now,
             expires_at,
+            aside: letter::is_blind_copy(&part.content),
         };
         parts.iter().map(row).collect()
     }

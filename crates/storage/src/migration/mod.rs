@@ -33,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(Tables { name: "m0014_webhooks_out", ddl: &[include_str!("tables/webhooks_out.sql")] }),
             Box::new(Tables { name: "m0016_fallbacks", ddl: &[include_str!("tables/fallbacks.sql")] }),
             Box::new(Tables { name: "m0017_aliases", ddl: &[include_str!("tables/aliases.sql")] }),
+            Box::new(Tables { name: "m0018_asides", ddl: &[include_str!("tables/asides.sql")] }),
         ]
     }
 }

@@ -152,11 +152,11 @@ impl Storage {
     }
 }
 
-pub(super) fn write_public_id(workspace: Uuid, id: Uuid) -> String {
+pub(crate) fn write_public_id(workspace: Uuid, id: Uuid) -> String {
     URL_SAFE_NO_PAD.encode([workspace.into_bytes(), id.into_bytes()].concat())
 }
 
-pub(super) fn read_public_id(text: &str) -> Option<(Uuid, Uuid)> {
+pub(crate) fn read_public_id(text: &str) -> Option<(Uuid, Uuid)> {
     if text.len() != 43 {
         return None;
     }

@@ -25,6 +25,7 @@ mod parked;
 #[cfg(test)]
 mod plans;
 mod profile;
+mod public_id;
 mod saved_replies;
 mod search;
 mod sets;
