@@ -14,7 +14,6 @@ use transom_desk::search;
 use transom_domain::SettableClock;
 use transom_sandbox::NewCustomer;
 use transom_storage::both_databases;
-use transom_storage::test_support::TestDatabase;
 use transom_tests::{Api, Stage};
 
 fn encoded(text: &str) -> String {
@@ -193,7 +192,7 @@ both_databases! {
         assert_eq!(counted["counts"], json!({ "open": 1, "assigned": 0, "snoozed": 0, "closed": 1 }));
         // The same text elsewhere: a bulk change, an export, an audience.
         let query = search::conversation_query(desk, caller, "klein -status:closed", stage.world.now()).await.unwrap();
-        assert_eq!(desk.reader(&caller.scope).conversations(&query).await.unwrap().len(), 1);
+        assert_eq!(desk.storage().reader(&caller.scope).conversations(&query).await.unwrap().len(), 1);
 
         assert_eq!(
             refused(api, path, "klein tab:opne").await,

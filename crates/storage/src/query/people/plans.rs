@@ -25,9 +25,9 @@ use crate::test_support::{NOON, TestDatabase};
 use crate::{Reader, Storage, StorageError, WorkspaceScope};
 
 /// So many of everything are made one by one,
-const SEEDS: usize = 2_000;
+const SEEDS: usize = 1_000;
 /// and each of them has so many copies.
-const COPIES: usize = 50;
+const COPIES: usize = 100;
 const MANY: usize = SEEDS * COPIES;
 const NAMES: [&str; 10] = ["Mara", "Ole", "José", "Ángel", "Xi", "Priya", "Lena", "Tom", "Ivo", "Zoë"];
 
@@ -250,7 +250,7 @@ async fn crowd(db: &TestDatabase) -> Crowd {
     count.push(" WHERE tab <> ''");
     let row = storage.db().query_one_raw(count.on(storage.db())).await.unwrap().unwrap();
     assert_eq!(usize::try_from(row.try_get_by_index::<i64>(0).unwrap()).unwrap(), MANY);
-    storage.execute(Sql::new("ANALYZE").on(storage.db())).await.unwrap();
+    crate::test_support::crowd::analyse(&storage, db.url()).await.unwrap();
     let (conversation, message) = picked.unwrap();
     Crowd { storage, scope, account: accounts[0].into(), agent, team, conversation, message }
 }
@@ -269,7 +269,7 @@ async fn multiply(storage: &Storage, copy: usize, is_postgres: bool) {
         ),
         false => format!("{column} >= x'01' AND {column} < x'02'"),
     };
-    let later = |column: &str| format!("{column} - {}", copy * 11_000);
+    let later = |column: &str| format!("{column} - {}", copy * 5_500);
     let unique = |column: &str| format!("{column} || '-{copy}'");
     let same = |column: &str| column.to_owned();
     type Change<'c> = &'c dyn Fn(&str) -> String;
