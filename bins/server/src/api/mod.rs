@@ -14,7 +14,9 @@ pub(crate) mod idempotency;
 mod labels;
 mod messages;
 mod outbound;
+mod people;
 pub mod roles;
+mod saved_replies;
 mod version;
 mod views;
 mod windows;
@@ -60,9 +62,11 @@ type Apis = (
     contacts::ContactsApi,
     custom_fields::CustomFieldsApi,
     labels::LabelsApi,
+    people::PeopleApi,
     conversations::ConversationsApi,
     messages::MessagesApi,
     outbound::OutboundApi,
+    saved_replies::SavedRepliesApi,
     attachments::AttachmentsApi,
     events::EventsApi,
 );
@@ -88,9 +92,11 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         contacts::ContactsApi(state()),
         custom_fields::CustomFieldsApi(state()),
         labels::LabelsApi(state()),
+        people::PeopleApi(state()),
         conversations::ConversationsApi(state()),
         messages::MessagesApi(state()),
         outbound::OutboundApi(state()),
+        saved_replies::SavedRepliesApi(state()),
         attachments::AttachmentsApi(state()),
         events::EventsApi(state()),
     ))
