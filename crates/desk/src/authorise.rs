@@ -86,6 +86,8 @@ actions! {
     ManageAgents = "manage agents": Admin;
     /// See and replay what could not be used.
     ManageQuarantine = "manage the quarantine": Admin;
+    /// Say who is told what happens.
+    ManageWebhooks = "manage webhooks": Admin;
 }
 
 /// Whether the caller may, by the table.

@@ -61,11 +61,12 @@ struct Chore {
     delete: for<'t> fn(&'t Tx, OffsetDateTime) -> BoxFuture<'t, Result<u64, StorageError>>,
 }
 
-fn chores(keep: Retention, now: OffsetDateTime) -> [Chore; 9] {
+fn chores(keep: Retention, now: OffsetDateTime) -> [Chore; 10] {
     let chore = |kind, age, delete| Chore { kind, before: now.saturating_sub(age), delete };
     [
         chore("journal", keep.journal, |tx, before| Box::pin(tx.purge_calls(before, BATCH))),
         chore("events", keep.events, |tx, before| Box::pin(tx.purge_events(before, BATCH))),
+        chore("webhook_deliveries", keep.events, |tx, before| Box::pin(tx.purge_deliveries(before, BATCH))),
         chore("attempts", keep.attempts, |tx, before| Box::pin(tx.purge_attempts(before, BATCH))),
         // Each key says itself how long it is kept.
         chore("dedupe_keys", Duration::ZERO, |tx, before| Box::pin(tx.purge_dedupe(before, BATCH))),

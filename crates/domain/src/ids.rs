@@ -143,6 +143,10 @@ ids! {
     QuarantineId;
     /// A file that belongs to a message.
     AttachmentId;
+    /// An address that is told what happens.
+    EndpointId;
+    /// One line of the audit log.
+    AuditId;
 }
 
 #[cfg(test)]

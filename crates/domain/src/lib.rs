@@ -44,5 +44,5 @@ pub use ids::*;
 pub use mail::{Mail, SenderAddress};
 pub use message::{Author, Direction, Message, MessageKind, Part};
 pub use saved_reply::{MissingFields, SavedReply, SavedReplyVariant};
-pub use settings::{InboundOnClosed, NewConversationStatus, Settings, Workspace};
+pub use settings::{InboundOnClosed, NewConversationStatus, SenderName, Settings, Workspace};
 pub use template::{Template, TemplateDefinition, TemplateError, TemplateMessage, TemplateParameters, TemplateStatus};

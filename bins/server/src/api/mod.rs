@@ -19,6 +19,7 @@ pub mod roles;
 mod saved_replies;
 mod version;
 mod views;
+mod webhook_endpoints;
 mod windows;
 mod workspace;
 
@@ -53,6 +54,8 @@ enum Tag {
     Attachments,
     /// What happens, as it happens.
     Events,
+    /// Addresses that are told what happens.
+    Webhooks,
 }
 
 type Apis = (
@@ -69,6 +72,7 @@ type Apis = (
     saved_replies::SavedRepliesApi,
     attachments::AttachmentsApi,
     events::EventsApi,
+    webhook_endpoints::WebhookEndpointsApi,
 );
 
 fn described<A>(apis: A) -> OpenApiService<A, ()> {
@@ -99,6 +103,7 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         saved_replies::SavedRepliesApi(state()),
         attachments::AttachmentsApi(state()),
         events::EventsApi(state()),
+        webhook_endpoints::WebhookEndpointsApi(state()),
     ))
 }
 
@@ -185,6 +190,13 @@ fn references(value: &Value, found: &mut Vec<String>) {
         Value::Array(items) => items.iter().for_each(|item| references(item, found)),
         _ => {}
     }
+}
+
+/// A refusal that is of the search: it came as `q`.
+fn in_q(error: transom_desk::DeskError) -> crate::http::problem::Problem {
+    let is_of_search = error.code() == "search_invalid";
+    let problem = crate::http::problem::Problem::from(error);
+    if is_of_search { problem.at("q") } else { problem }
 }
 
 /// Takes the extra row away that says whether there is a next page, and gives the last row that is shown.

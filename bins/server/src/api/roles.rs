@@ -90,6 +90,15 @@ pub const OPERATIONS: &[Row] = &[
     ("getAttachment", Some(Action::ReadConversations)),
     ("readAttachment", Some(Action::ReadConversations)),
     ("followEvents", Some(Action::ReadEvents)),
+    ("listWebhookEndpoints", Some(Action::ManageWebhooks)),
+    ("addWebhookEndpoint", Some(Action::ManageWebhooks)),
+    ("getWebhookEndpoint", Some(Action::ManageWebhooks)),
+    ("changeWebhookEndpoint", Some(Action::ManageWebhooks)),
+    ("removeWebhookEndpoint", Some(Action::ManageWebhooks)),
+    ("rotateWebhookSecret", Some(Action::ManageWebhooks)),
+    ("testWebhookEndpoint", Some(Action::ManageWebhooks)),
+    ("listWebhookDeliveries", Some(Action::ManageWebhooks)),
+    ("replayWebhookDeliveries", Some(Action::ManageWebhooks)),
 ];
 
 /// The row of an operation.

@@ -88,8 +88,8 @@ impl Api {
     ///
     /// # Errors
     /// [`Trouble`] when there is no answer.
-    pub async fn put(&self, path: &str, body: Option<Value>) -> Result<Reply, Trouble> {
-        self.call(Method::PUT, path, body, None).await
+    pub async fn put(&self, path: &str, body: impl Into<Option<Value>>) -> Result<Reply, Trouble> {
+        self.call(Method::PUT, path, body.into(), None).await
     }
 
     /// `DELETE /v1{path}`.

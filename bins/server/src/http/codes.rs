@@ -28,6 +28,7 @@ codes! {
     400 body_malformed "The body can't be read" "`field` and `detail` say where it differs from the document at `/openapi.json`.";
     400 parameter_invalid "A parameter or header can't be read" "`field` names it, `detail` says what is expected.";
     400 cursor_invalid "The cursor is not one of ours" "Start again without a cursor; keep filters and sort as they were while paging.";
+    400 search_invalid "The search can't be read" "`detail` says at which character, and what may stand there; docs/searching.md has the fields.";
     401 unauthenticated "No valid token" "Send `Authorization: Bearer trn_…`; the token may be expired or revoked.";
     401 webhook_untrusted "The call can't be trusted" "The platform's signature is missing or wrong: compare the secrets on both sides.";
     403 forbidden "The role does not allow it" "Ask somebody with the role that docs/api.md names.";
@@ -62,6 +63,9 @@ codes! {
     409 nothing_to_settle "No part of the message is in such a state" "Read the message again: somebody was faster, or evidence came in.";
     409 idempotency_key_running "The first request with this key is still running" "Ask again after `retry_after` seconds.";
     409 token_shown_once "The token was shown to the first request with this key" "Revoke the token that `detail` names, and make another one with a new key.";
+    409 secret_shown_once "The secret was shown to the first request with this key" "Rotate the secret to get another one.";
+    409 secret_unreadable "The secret can't be used" "Rotate it.";
+    409 no_http_client "The service can't call anybody" "The log of the service says why; it may lack root certificates.";
     409 duplicate "It exists already" "Use the one that is there, or another name.";
     409 missing_reference "Something it refers to is gone, or it is still in use" "Read again what it refers to; remove what uses it first.";
     409 connection_in_use "Channels run over the connection" "Remove its channels first, or say `with_channels=true`.";
@@ -73,6 +77,9 @@ codes! {
     412 version_mismatch "Somebody changed it meanwhile" "Read it again and send its new `ETag` as `If-Match`.";
     413 body_too_large "The body is too large" "`detail` gives the limit.";
     415 media_type_unsupported "The body is of the wrong type" "`detail` says which one is expected.";
+    422 url_invalid "The address can't be read" "Give an https address.";
+    422 url_refused "The address may not be called" "`detail` says why: only http and https on the open internet, on allowed ports.";
+    422 kind_invalid "No such kind of event" "Name kinds such as `message.sent`, or `message.*`.";
     422 message_empty "The message is empty" "Give a text, a file or a template.";
     422 text_too_long "A text is too long" "`detail` gives its length, the limit and the unit in which the platform counts.";
     422 not_supported_by_channel "The channel can't carry it" "`capabilities` of `GET …/window` says what it can.";
@@ -109,6 +116,7 @@ codes! {
     422 field_reserved "Every contact has such a field" "Set it on the contact itself, or choose another name.";
     422 field_options "The options do not fit the type" "A `choice` has 1 to 200 options, every other type none.";
     422 name_missing "A name is needed" "Give one.";
+    422 fallback_unknown "What is not read shall go over a channel that can't carry it" "Name an email channel of this workspace: `GET /v1/channels` lists them.";
     422 settings_invalid "A setting is missing, unknown or wrong" "`detail` names it; `GET /v1/platforms` lists what each platform needs.";
     422 other_account "The settings are those of another account" "Connect it as a channel of its own: conversations stay with the account that they are of.";
     422 other_platform "The connection is of another platform" "Leave `connection` out, or name one of the same platform.";

@@ -48,6 +48,9 @@ pub(crate) mod teams;
 pub(crate) mod templates;
 pub(crate) mod tokens;
 pub(crate) mod vault_check;
+pub(crate) mod webhook_attempts;
+pub(crate) mod webhook_deliveries;
+pub(crate) mod webhook_endpoints;
 pub(crate) mod workspaces;
 pub(crate) mod workspaces_due;
 
@@ -66,7 +69,7 @@ mod tests {
             }
         };
     }
-    tables! { agents aliases attachments attempt_evidence attempts channel_accounts connections consents contact_fields contact_labels contact_merges contact_terms contacts conversation_tags conversations custom_fields data_keys dedupe_keys episodes event_numberers events idempotency_keys identities identity_addresses journal label_moves labels leases message_reactions messages outbox parts provider_tokens pull_cursors quarantine quota_evidence quota_recipients quota_reservations quotas receipts_parked saved_replies saved_reply_variants tags team_members teams templates tokens vault_check workspaces workspaces_due }
+    tables! { agents aliases attachments attempt_evidence attempts channel_accounts connections consents contact_fields contact_labels contact_merges contact_terms contacts conversation_tags conversations custom_fields data_keys dedupe_keys episodes event_numberers events idempotency_keys identities identity_addresses journal label_moves labels leases message_reactions messages outbox parts provider_tokens pull_cursors quarantine quota_evidence quota_recipients quota_reservations quotas receipts_parked saved_replies saved_reply_variants tags team_members teams templates tokens vault_check webhook_attempts webhook_deliveries webhook_endpoints workspaces workspaces_due }
 
     crate::both_databases! {
         async fn entities_and_tables_agree(db: TestDatabase) {

@@ -17,6 +17,7 @@
     reason = "a test without its database has to fail loudly"
 )]
 
+pub mod crowd;
 mod postgres;
 pub mod statements;
 
@@ -101,7 +102,13 @@ impl TestDatabase {
 
     /// An active agent of a role.
     pub async fn agent(&self, storage: &Storage, scope: &WorkspaceScope, role: Role) -> Agent {
-        let agent = Agent { id: AgentId::new(&UuidV7), workspace: scope.workspace(), name: role.as_str().into(), role };
+        let agent = Agent {
+            id: AgentId::new(&UuidV7),
+            workspace: scope.workspace(),
+            name: role.as_str().into(),
+            alias: None,
+            role,
+        };
         let stored = agent.clone();
         storage
             .transact(scope, move |tx| {

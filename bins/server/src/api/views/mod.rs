@@ -14,3 +14,4 @@ pub(super) mod people;
 pub(super) mod preview;
 pub(super) mod settings;
 pub(super) mod template;
+pub(super) mod webhook;

@@ -53,24 +53,6 @@ impl StoredContact {
     }
 }
 
-/// Which contacts to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ContactQuery {
-    /// What to look for: words of a name, an email address, a user name, a phone number, the platform's id.
-    ///
-    /// Each word must begin a word of a name, without regard to case and accents; email address and user name (with or
-    /// without `@`) are found by their beginning; phone numbers by 4 or more of their last digits; ids by the whole.
-    pub q: Option<String>,
-    /// Only those with this label.
-    pub label: Option<String>,
-    /// Only those that are, or are not, blocked.
-    pub blocked: Option<bool>,
-    /// Goes on behind this one: its `created_at` and id.
-    pub after: Option<(OffsetDateTime, ContactId)>,
-    /// How many at most.
-    pub limit: u32,
-}
-
 /// A row with its labels.
 struct Row {
     contact: contacts::Model,
@@ -137,6 +119,15 @@ impl Reader {
         statement.push(&format!("SELECT {columns}, {labels} AS labels FROM contacts c WHERE c.workspace_id = $1"));
     }
 
+    /// The same for the contacts whose ids `page` selects; ` ORDER BY` is left to the caller.
+    pub(super) fn select_contacts_of(&self, statement: &mut Sql, page: impl FnOnce(&mut Sql)) {
+        let labels =
+            self.json_list("l.label", "contact_labels l WHERE l.workspace_id = c.workspace_id AND l.contact_id = c.id");
+        statement.push(&format!("SELECT {}, {labels} AS labels FROM (", columns::<contacts::Entity>("c")));
+        page(statement);
+        statement.push(") AS k CROSS JOIN contacts c WHERE c.workspace_id = $1 AND c.id = k.id");
+    }
+
     /// A sub-select of many values as one JSON list, in order.
     pub(super) fn json_list(&self, value: &str, from: &str) -> String {
         if on_postgres(self) {
@@ -146,7 +137,7 @@ impl Reader {
         }
     }
 
-    async fn stored_contacts(&self, statement: Sql) -> Result<Vec<StoredContact>, StorageError> {
+    pub(super) async fn stored_contacts(&self, statement: Sql) -> Result<Vec<StoredContact>, StorageError> {
         let rows = Row::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
         let ids: Vec<ContactId> = rows.iter().map(|row| row.contact.id.into()).collect();
         let identities = identities::Entity::find()
@@ -194,36 +185,6 @@ impl Reader {
             .push(" AND ")
             .push(&is_one_of(self, "c.id", "SELECT contact_id FROM named"))
             .push(" ORDER BY c.blocked DESC, c.created_at, c.id");
-        statement
-    }
-
-    /// Contacts, the newest first.
-    pub async fn contacts(&self, query: &ContactQuery) -> Result<Vec<StoredContact>, StorageError> {
-        self.stored_contacts(self.page_of_contacts(query)).await
-    }
-
-    pub(super) fn page_of_contacts(&self, query: &ContactQuery) -> Sql {
-        let mut statement = Sql::of(self);
-        search::with_found(&mut statement, query.q.as_deref());
-        self.select_contacts(&mut statement);
-        if search::asked(query.q.as_deref()).is_some() {
-            statement.push(" AND ").push(&is_one_of(self, "c.id", "SELECT contact_id FROM found"));
-        }
-        if let Some(label) = &query.label {
-            statement
-                .push(" AND c.id IN (SELECT contact_id FROM contact_labels WHERE workspace_id = $1 AND label = ")
-                .bind(label.as_str())
-                .push(")");
-        }
-        match query.blocked {
-            Some(true) => statement.push(" AND c.blocked"),
-            Some(false) => statement.push(" AND NOT c.blocked"),
-            None => &mut statement,
-        };
-        if let Some((at, id)) = query.after {
-            statement.with(" AND (c.created_at, c.id) < (", millis(at)).with(", ", id.uuid()).push(")");
-        }
-        statement.with(" ORDER BY c.created_at DESC, c.id DESC LIMIT ", i64::from(query.limit));
         statement
     }
 }
