@@ -42,6 +42,7 @@ mod registry;
 mod removed;
 mod rows;
 pub mod saved_replies;
+pub mod schedule;
 pub mod search;
 mod send;
 mod signature;

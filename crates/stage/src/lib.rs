@@ -252,7 +252,17 @@ impl Stage {
 
     /// What the conformance suite sees of the other side; `could_reach` tells the calls that could have reached the customer.
     pub fn double(self, could_reach: fn(&CallRecord) -> bool) -> Arc<dyn transom_channel::conformance::Double> {
-        Arc::new(double::Behind::new(self, could_reach))
+        let reached = move |stage: &Stage| stage.control.calls().iter().filter(|call| could_reach(call)).count();
+        Arc::new(double::Behind::new(self, Box::new(reached)))
+    }
+
+    /// The same where a call's path does not tell what it is for: what was accepted could reach the customer, and what was refused.
+    pub fn double_of_one_path(self) -> Arc<dyn transom_channel::conformance::Double> {
+        let refused = |call: &CallRecord| call.status.is_some_and(|status| status >= 400);
+        let reached = move |stage: &Stage| {
+            stage.control.calls().iter().filter(|call| refused(call)).count() + stage.control.ledger().len()
+        };
+        Arc::new(double::Behind::new(self, Box::new(reached)))
     }
 }
 

@@ -17,6 +17,7 @@ mod outbound;
 mod people;
 pub mod roles;
 mod saved_replies;
+mod scheduled;
 mod version;
 mod views;
 mod webhook_endpoints;
@@ -68,6 +69,7 @@ type Apis = (
     people::PeopleApi,
     conversations::ConversationsApi,
     messages::MessagesApi,
+    scheduled::ScheduledApi,
     outbound::OutboundApi,
     saved_replies::SavedRepliesApi,
     attachments::AttachmentsApi,
@@ -99,6 +101,7 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         people::PeopleApi(state()),
         conversations::ConversationsApi(state()),
         messages::MessagesApi(state()),
+        scheduled::ScheduledApi(state()),
         outbound::OutboundApi(state()),
         saved_replies::SavedRepliesApi(state()),
         attachments::AttachmentsApi(state()),

@@ -61,6 +61,8 @@ codes! {
     409 conversation_closed "The conversation is closed" "Open it first.";
     409 status_unchanged "It has that status already" "Nothing to do.";
     409 nothing_to_settle "No part of the message is in such a state" "Read the message again: somebody was faster, or evidence came in.";
+    409 not_scheduled "The message waits for no time" "Read the message again: it left, was withdrawn, or was changed meanwhile.";
+    409 author_inactive "The message's author works here no more" "Write it in your own name.";
     409 idempotency_key_running "The first request with this key is still running" "Ask again after `retry_after` seconds.";
     409 token_shown_once "The token was shown to the first request with this key" "Revoke the token that `detail` names, and make another one with a new key.";
     409 secret_shown_once "The secret was shown to the first request with this key" "Rotate the secret to get another one.";
@@ -77,6 +79,7 @@ codes! {
     412 version_mismatch "Somebody changed it meanwhile" "Read it again and send its new `ETag` as `If-Match`.";
     413 body_too_large "The body is too large" "`detail` gives the limit.";
     415 media_type_unsupported "The body is of the wrong type" "`detail` says which one is expected.";
+    422 send_at_invalid "The time is over, or too far away" "Give a time to come, at most a year away.";
     422 url_invalid "The address can't be read" "Give an https address.";
     422 url_refused "The address may not be called" "`detail` says why: only http and https on the open internet, on allowed ports.";
     422 kind_invalid "No such kind of event" "Name kinds such as `message.sent`, or `message.*`.";
