@@ -153,7 +153,11 @@ pub(crate) async fn fill(tx: &Tx, desk: &Desk, contact: ContactId, patches: &[Fi
                     kind: patch.kind.unwrap_or_default(),
                     options: patch.options.clone(),
                 };
-                made(tx, desk, &checked(new)?).await?.field
+                match made(tx, desk, &checked(new)?).await {
+                    // Somebody was faster: theirs is the field.
+                    Err(DeskError::Conflict { .. }) => tx.custom_field_named(&patch.name).await?.ok_or(MISSING)?.field,
+                    made => made?.field,
+                }
             }
         };
         if let Some(kind) = patch.kind.filter(|kind| *kind != field.kind) {

@@ -147,6 +147,11 @@ pub(crate) async fn reach(
         Some(address) => tx.contact_named(address).await?,
         None => None,
     };
+    let known = match known {
+        // It may become a part of another contact meanwhile.
+        Some(contact) => tx.hold_contact(contact).await?,
+        None => None,
+    };
     if let Some(rule) = rules().find(|rule| rule.can_start) {
         return made(tx, desk, (account, Address::new(rule.kind, value)), (person, known), now).await;
     }

@@ -160,6 +160,23 @@ pub async fn messages(
     Ok(reader.messages(conversation, before, limit).await?)
 }
 
+/// A contact's history over all channels and episodes, newest first; before `before`, its time and id, if that is given.
+///
+/// # Errors
+/// [`DeskError::NotFound`] for an unknown contact.
+pub async fn history(
+    desk: &Desk,
+    caller: &Caller,
+    contact: ContactId,
+    before: Option<(OffsetDateTime, MessageId)>,
+    limit: u32,
+) -> Result<Vec<StoredMessage>, DeskError> {
+    authorise(caller, Action::ReadConversations)?;
+    let reader = desk.reader(&caller.scope);
+    let contact = reader.contact(contact).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+    Ok(reader.history(contact.contact.id, before, limit).await?)
+}
+
 /// One message, with the attempts of each part.
 ///
 /// # Errors

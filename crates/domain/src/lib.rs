@@ -43,6 +43,6 @@ pub use delivery::{Cause, DeliveryState, IllegalStep};
 pub use ids::*;
 pub use mail::{Mail, SenderAddress};
 pub use message::{Author, Direction, Message, MessageKind, Part};
-pub use saved_reply::{MissingFields, SavedReply};
+pub use saved_reply::{MissingFields, SavedReply, SavedReplyVariant};
 pub use settings::{InboundOnClosed, NewConversationStatus, SenderName, Settings, Workspace};
 pub use template::{Template, TemplateDefinition, TemplateError, TemplateMessage, TemplateParameters, TemplateStatus};

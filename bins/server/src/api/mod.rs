@@ -14,7 +14,9 @@ pub(crate) mod idempotency;
 mod labels;
 mod messages;
 mod outbound;
+mod people;
 pub mod roles;
+mod saved_replies;
 mod scheduled;
 mod version;
 mod views;
@@ -64,10 +66,12 @@ type Apis = (
     contacts::ContactsApi,
     custom_fields::CustomFieldsApi,
     labels::LabelsApi,
+    people::PeopleApi,
     conversations::ConversationsApi,
     messages::MessagesApi,
     scheduled::ScheduledApi,
     outbound::OutboundApi,
+    saved_replies::SavedRepliesApi,
     attachments::AttachmentsApi,
     events::EventsApi,
     webhook_endpoints::WebhookEndpointsApi,
@@ -94,10 +98,12 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         contacts::ContactsApi(state()),
         custom_fields::CustomFieldsApi(state()),
         labels::LabelsApi(state()),
+        people::PeopleApi(state()),
         conversations::ConversationsApi(state()),
         messages::MessagesApi(state()),
         scheduled::ScheduledApi(state()),
         outbound::OutboundApi(state()),
+        saved_replies::SavedRepliesApi(state()),
         attachments::AttachmentsApi(state()),
         events::EventsApi(state()),
         webhook_endpoints::WebhookEndpointsApi(state()),

@@ -43,6 +43,12 @@ codes! {
     409 tag_required "A message that opens a thread needs a tag" "Give one of `GET /v1/tags` as `conversation_tags`.";
     409 account_disabled "The channel is switched off" "An administrator sets `enabled` on the channel.";
     409 field_archived "The custom field is in the archive" "Bring it back with PATCH /v1/custom-fields/{id}, or use another one.";
+    409 merge_same "The two are one contact already" "Nothing to do.";
+    409 merge_blocked "Only one of the two contacts is blocked" "Block or unblock one first, so that both are the same.";
+    409 merge_undone "The merge was taken back before" "Nothing to do.";
+    409 merge_not_last "A later merge builds on it" "Take back the one that `detail` names first.";
+    409 opted_out_by_customer "The customer opted out over the channel itself" "Only they can take that back, there.";
+    409 address_taken "Another contact has the address on that channel" "`GET /v1/contacts/{id}/merge-suggestions`: merge the two, or correct the address.";
     409 label_busy "The label is being renamed or taken away" "Ask again in a moment.";
     409 quota_used "A quota is used up" "Wait for its next period; `GET …/window` says when that is.";
     409 attachment_not_stored "The file is not here" "`GET /v1/attachments/{id}` says whether it is still being fetched, or why it can't be had.";
@@ -108,6 +114,7 @@ codes! {
     422 contact_empty "The contact has no name and no address" "Give a name, a phone number or an email address.";
     422 phone_invalid "Not an international phone number" "Write it with + and the country code.";
     422 email_invalid "Not an email address" "Write it as name@domain.";
+    422 consent_source "How it is known is missing" "Say it in `source`, such as `phone call`; `platform` is for what came over the channel.";
     422 field_value_invalid "The custom field takes another value" "`detail` names the field and what it takes.";
     422 field_unknown "There is no such custom field" "`GET /v1/custom-fields` lists them.";
     422 field_reserved "Every contact has such a field" "Set it on the contact itself, or choose another name.";

@@ -149,7 +149,13 @@ impl Owned {
         let messages = client.get(&format!("/conversations/{conversation}/messages")).await.expect(200);
         let me = client.get("/me").await.expect(200);
         let connections = client.get("/connections").await.expect(200);
+        let spare = client.post("/contacts", json!({ "display_name": "Mara, again" })).await.expect(201);
+        let other = client.post("/contacts", json!({ "display_name": "Mara, once more" })).await.expect(201);
+        let merge =
+            client.post(&format!("/contacts/{contact}/merge"), json!({ "from": other["id"] })).await.expect(201);
         let field = client.post("/custom-fields", json!({ "name": "Order num" })).await.expect(201);
+        let reply =
+            client.post("/saved-replies", json!({ "title": "Hours", "content": "From nine." })).await.expect(201);
         let by_path = vec![
             ("/conversations/", conversation),
             ("/contacts/", contact),
@@ -158,6 +164,9 @@ impl Owned {
             ("/connections/", text(&connections["items"][0]["id"])),
             ("/agents/", text(&me["agent"]["id"])),
             ("/tokens/", text(&me["token"])),
+            ("/merges/", text(&merge["id"])),
+            ("/spare/", text(&spare["id"])),
+            ("/saved-replies/", text(&reply["id"])),
             ("/custom-fields/", text(&field["id"])),
             ("/attachments/", text(&super::attachments::upload(client, "a.txt", b"text").await["id"])),
         ];
@@ -191,6 +200,11 @@ fn sound(operation: &Operation, ours: &Owned) -> Value {
         "addTeam" => json!({ "name": "South" }),
         "createToken" => json!({ "name": "laptop", "agent": ours.id("/agents/") }),
         "createTag" => json!({ "name": "vip" }),
+        "mergeContacts" => json!({ "from": ours.id("/spare/") }),
+        "recordConsent" => {
+            json!({ "channel": ours.id("/channels/"), "scope": "all", "state": "opted_out", "source": "a call" })
+        }
+        "addSavedReply" => json!({ "title": "Thanks", "content": "Thank you!" }),
         "addCustomField" => json!({ "name": "Size", "type": "choice", "options": ["S"] }),
         "addContact" => json!({ "display_name": "Nora" }),
         "connectChannel" => json!({ "platform": "telegram", "check": false,

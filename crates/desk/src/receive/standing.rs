@@ -7,8 +7,8 @@ use transom_storage::PersonSeed;
 use transom_windows::{Blocker, Event, What};
 
 use super::item::Case;
-use crate::DeskError;
 use crate::changes::{self, Change};
+use crate::{DeskError, consent};
 
 /// The customer did something that gives rights and has no content.
 pub(super) async fn opened(case: &Case<'_>, what: &str) -> Result<(), DeskError> {
@@ -36,6 +36,15 @@ pub(super) async fn changed(case: &Case<'_>, standing: &Standing) -> Result<(), 
     };
     situation.apply(&Event { at: case.at, what });
     situation.save(case.tx, case.now).await?;
+    let told = match standing {
+        Standing::OptedOut(scope) => Some((*scope, false)),
+        Standing::OptedIn(scope) => Some((*scope, true)),
+        _ => None,
+    };
+    if let Some(told) = told {
+        let ids = case.desk.ids();
+        consent::told_by_platform(case.tx, ids, &met.identity, told, (case.at, case.now)).await?;
+    }
     let data = json!({ "identity": met.identity.id, "standing": word });
     case.emit("contact.standing", Some(met.contact), data).await
 }

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use transom_channel::{Channel, PlannedPart};
 use transom_domain::{
     Attachment, Author, ChannelAccount, ChannelAccountId, Choices, ContactCard, ContactId, Content, ConversationId,
-    DeliveryState, Direction, EpisodeId, Location, Message, MessageId, MessageKind, Part, PartId, Status,
+    DeliveryState, Direction, EpisodeId, Location, Message, MessageId, MessageKind, Part, PartId, SavedReplyId, Status,
     TemplateParameters,
 };
 use transom_storage::{NewMessage, NewOutbox, StoredConversation, Touch, Tx, WorkspaceScope};
@@ -34,6 +34,7 @@ use crate::{Desk, DeskError, letter, signature};
 pub(crate) use content::quoted_provider_id;
 pub(crate) use hand::{Hand, worth_sending_for};
 pub(crate) use step::{Step, Waiting, in_time, overtaken};
+pub(crate) use thread::first_address;
 use thread::{Thread, To};
 
 /// Where a message goes.
@@ -64,6 +65,8 @@ pub enum Target {
 pub struct Draft {
     /// Words.
     pub text: Option<String>,
+    /// The saved reply that the words are; with `text`, that is what the sender made of it. Its places are filled either way.
+    pub saved_reply: Option<SavedReplyId>,
     /// Files: our own, or by public address.
     pub attachments: Vec<Attachment>,
     /// An approved template instead.
@@ -212,8 +215,8 @@ impl Job {
             Target::Contact { contact, account } => {
                 let found = reader.contact(contact).await?.ok_or(DeskError::NotFound { what: "contact" })?;
                 match found.identities.iter().find(|identity| identity.account == account) {
-                    Some(identity) => (To::Identity { id: identity.id, contact }, account),
-                    None => (To::Stranger { contact, profile: found.contact.profile }, account),
+                    Some(identity) => (To::Identity(identity.id), account),
+                    None => (To::Stranger { contact: found.contact.id, profile: found.contact.profile }, account),
                 }
             }
             Target::Person { person, account } => (To::Person(Box::new(person.checked()?)), account),
@@ -252,6 +255,10 @@ impl Job {
         }
         let record = permit.record();
         let signed = signature::of(tx, self.channel.as_ref(), &self.hand.actor).await?;
+        let mut extra = json!({ "ask": { "sender": ask.sender(), "tag": tag, "signed": signed } });
+        if let (Some(reply), Some(extra)) = (self.draft.saved_reply, extra.as_object_mut()) {
+            extra.insert("saved_reply".to_owned(), json!(reply));
+        }
         let new = NewMessage {
             message: self.message(id, &stored, content),
             account: self.account.id,
@@ -260,7 +267,7 @@ impl Job {
             reply_to: answers,
             payload: None,
             permit: Some(record.clone()),
-            extra: self.step.mark(json!({ "ask": { "sender": ask.sender(), "tag": tag, "signed": signed } })),
+            extra: self.step.mark(extra),
         };
         self.keep(tx, &new).await?;
         let parts = self.parts(plan);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use poem_openapi::Object;
 use time::OffsetDateTime;
 use transom_desk::contacts::ContactPatch;
-use transom_domain::{Identity, Profile};
+use transom_domain::{Address, Identity, Profile};
 use transom_storage::{Source, StoredContact};
 use uuid::Uuid;
 
@@ -80,7 +80,7 @@ struct IdentityView {
 /// One name under which a platform knows a person.
 #[derive(Debug, Object)]
 #[oai(rename = "Address")]
-struct AddressView {
+pub(super) struct AddressView {
     /// What sort of name, such as `phone` or `user_id`.
     kind: String,
     /// The name itself.
@@ -117,15 +117,17 @@ impl ProfileView {
 
 impl From<&Identity> for IdentityView {
     fn from(identity: &Identity) -> Self {
-        let address = |address: &transom_domain::Address| AddressView {
-            kind: address.kind.clone(),
-            value: address.value.clone(),
-        };
         Self {
             id: identity.id.uuid(),
             channel: identity.account.uuid(),
-            addresses: identity.addresses.iter().map(address).collect(),
+            addresses: identity.addresses.iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl From<&Address> for AddressView {
+    fn from(address: &Address) -> Self {
+        Self { kind: address.kind.clone(), value: address.value.clone() }
     }
 }
 

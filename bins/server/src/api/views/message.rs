@@ -35,6 +35,9 @@ pub(crate) struct NewMessageBody {
     /// Words.
     #[oai(validator(max_length = 100_000))]
     pub(crate) text: Option<String>,
+    /// The saved reply that the words are. With `text`, that is what you made of it. Its `{{places}}` are filled either way; in a
+    /// `text` without a saved reply braces are just braces.
+    saved_reply: Option<Uuid>,
     /// Files.
     #[oai(default, validator(max_items = 30))]
     attachments: Vec<NewAttachment>,
@@ -91,6 +94,7 @@ impl NewMessageBody {
     /// Whether it has anything that a note can't have.
     pub(crate) fn is_more_than_text(&self) -> bool {
         !self.attachments.is_empty()
+            || self.saved_reply.is_some()
             || self.template.is_some()
             || self.choices.is_some()
             || self.location.is_some()
@@ -121,6 +125,7 @@ impl NewMessageBody {
         };
         Ok(Draft {
             text: self.text,
+            saved_reply: self.saved_reply.map(Into::into),
             attachments: self.attachments.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
             template,
             choices: self.choices.map(Into::into),
@@ -196,6 +201,10 @@ pub(crate) struct MessageView {
     id: Uuid,
     /// Where it stands.
     conversation: Uuid,
+    /// The channel that it came in or goes out by.
+    channel: Uuid,
+    /// The saved reply that it was made of.
+    saved_reply: Option<Uuid>,
     /// `reply`, `note` or `activity`.
     #[oai(rename = "type")]
     kind: String,
@@ -311,6 +320,8 @@ impl From<&StoredMessage> for MessageView {
         Self {
             id: message.id.uuid(),
             conversation: message.conversation.uuid(),
+            channel: stored.account.uuid(),
+            saved_reply: stored.extra.get("saved_reply").and_then(|id| id.as_str()?.parse().ok()),
             kind: message.kind.as_str().to_owned(),
             direction: message.direction.as_str().to_owned(),
             author: (&message.author).into(),

@@ -7,6 +7,7 @@ pub(super) mod conversation;
 pub(super) mod custom_field;
 pub(super) mod event;
 pub(super) mod file;
+pub(super) mod merge;
 pub(super) mod message;
 pub(super) mod outbound;
 pub(super) mod people;

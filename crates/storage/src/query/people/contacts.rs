@@ -44,6 +44,7 @@ impl StoredContact {
         let told = match name.kind.as_str() {
             "phone" => profile.phone.as_deref(),
             "email" => profile.email.as_deref(),
+            "external_id" => profile.external_id.as_deref(),
             _ => None,
         };
         let of_channels = self.identities.iter().flat_map(|identity| &identity.addresses);
@@ -165,6 +166,15 @@ impl Reader {
     pub async fn contact_named(&self, name: &Address) -> Result<Option<ContactId>, StorageError> {
         let found = self.stored_contacts(self.select_named(name)).await?;
         Ok(found.iter().find(|stored| stored.is_named(name)).map(|stored| stored.contact.id))
+    }
+
+    /// Every contact that an address names, the oldest first.
+    pub async fn contacts_named(&self, name: &Address, limit: u32) -> Result<Vec<StoredContact>, StorageError> {
+        let mut statement = self.select_named(name);
+        statement.with(" LIMIT ", i64::from(limit));
+        let mut found = self.stored_contacts(statement).await?;
+        found.retain(|stored| stored.is_named(name));
+        Ok(found)
     }
 
     pub(super) fn select_named(&self, name: &Address) -> Sql {

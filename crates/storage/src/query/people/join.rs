@@ -48,7 +48,7 @@ impl Tx {
     }
 
     /// `gone` is known by `left` from now on, and so is whatever was known by `gone`.
-    async fn leave_alias(&self, gone: Uuid, left: Uuid) -> Result<(), StorageError> {
+    pub(super) async fn leave_alias(&self, gone: Uuid, left: Uuid) -> Result<(), StorageError> {
         self.run_with("UPDATE aliases SET target_id = $3 WHERE workspace_id = $1 AND target_id = $2", [gone, left])
             .await?;
         self.run_with("INSERT INTO aliases (workspace_id, id, target_id) VALUES ($1, $2, $3)", [gone, left]).await?;

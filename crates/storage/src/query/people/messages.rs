@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder};
 use time::OffsetDateTime;
 use transom_domain::{
-    AgentId, Author, ChannelAccountId, ConversationId, DeliveryState, Direction, IdentityId, Message, MessageId,
-    MessageKind, Part, PartId,
+    AgentId, Author, ChannelAccountId, ContactId, ConversationId, DeliveryState, Direction, IdentityId, Message,
+    MessageId, MessageKind, Part, PartId,
 };
 use transom_windows::PermitRecord;
 use uuid::Uuid;
@@ -215,6 +215,31 @@ impl Reader {
     ) -> Sql {
         let mut statement = self.select_messages();
         statement.with(" AND m.conversation_id = ", conversation.uuid());
+        if let Some((at, id)) = before {
+            statement.with(" AND (m.at, m.id) < (", millis(at)).with(", ", id.uuid()).push(")");
+        }
+        statement.with(" ORDER BY m.at DESC, m.id DESC LIMIT ", i64::from(limit));
+        statement
+    }
+
+    /// Everything in a contact's conversations, the newest first; before `before`, its time and id, if that is given.
+    pub async fn history(
+        &self,
+        contact: ContactId,
+        before: Option<(OffsetDateTime, MessageId)>,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>, StorageError> {
+        self.stored_messages(self.page_of_history(contact, before, limit)).await
+    }
+
+    pub(super) fn page_of_history(
+        &self,
+        contact: ContactId,
+        before: Option<(OffsetDateTime, MessageId)>,
+        limit: u32,
+    ) -> Sql {
+        let mut statement = self.select_messages();
+        statement.with(" AND m.contact_id = ", contact.uuid());
         if let Some((at, id)) = before {
             statement.with(" AND (m.at, m.id) < (", millis(at)).with(", ", id.uuid()).push(")");
         }

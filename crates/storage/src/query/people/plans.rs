@@ -534,6 +534,9 @@ both_databases! {
         statements.extend([
             ("messages".to_owned(), reader.page_of_messages(crowd.conversation, None, 50)),
             ("older messages".to_owned(), reader.page_of_messages(crowd.conversation, before, 50)),
+            ("history".to_owned(), reader.page_of_history(UuidV7.next().into(), None, 50)),
+            ("older history".to_owned(), reader.page_of_history(UuidV7.next().into(), before, 50)),
+            ("somebody of our id".to_owned(), reader.select_named(&Address::new("external_id", "c-17"))),
             ("message by the platform's id".to_owned(), reader.select_by_provider_id(crowd.account, "p17")),
             (
                 "earlier messages".to_owned(),

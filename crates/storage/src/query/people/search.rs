@@ -21,6 +21,8 @@ const NAME: u8 = b'n';
 const EMAIL: u8 = b'e';
 const USERNAME: u8 = b'u';
 const PHONE: u8 = b'p';
+/// The business's own id of a person: no search looks here, only who wants that very id.
+const EXTERNAL: u8 = b'x';
 
 /// Longer words are found by their beginning.
 const TERM_CHARS: usize = 48;
@@ -94,6 +96,10 @@ fn phone(digits: &str) -> Vec<u8> {
     term(PHONE, digits.chars().rev().filter(char::is_ascii_digit))
 }
 
+fn external(id: &str) -> Vec<u8> {
+    term(EXTERNAL, id.chars())
+}
+
 /// Everything that finds a contact.
 pub(crate) fn terms<'a>(
     display_name: Option<&str>,
@@ -107,6 +113,7 @@ pub(crate) fn terms<'a>(
     terms.extend(profile.email.as_deref().map(email));
     terms.extend(profile.username.as_deref().map(username));
     terms.extend(profile.phone.as_deref().map(phone));
+    terms.extend(profile.external_id.as_deref().map(external));
     for address in addresses {
         match address.kind.as_str() {
             "phone" => terms.push(phone(&address.value)),
@@ -193,6 +200,11 @@ pub(crate) fn with_named(statement: &mut Sql, name: &Address) {
                 .push("ON i.workspace_id = $1 AND i.id = a.identity_id WHERE a.workspace_id = $1 AND a.kind = ")
                 .bind(name.kind.as_str())
                 .with(" AND a.value = ", name.value.as_str());
+            if name.kind == "external_id" {
+                statement
+                    .push(" UNION SELECT contact_id FROM contact_terms WHERE workspace_id = $1 AND term = ")
+                    .bind(external(&name.value));
+            }
         }
     }
     statement.push(") ");
