@@ -37,11 +37,7 @@ pub struct DeskConfig {
 
 impl Default for DeskConfig {
     fn default() -> Self {
-        Self {
-            lease: Duration::seconds(60),
-            retention: Retention::default(),
-            outside: OutsideRules::default(),
-        }
+        Self { lease: Duration::seconds(60), retention: Retention::default(), outside: OutsideRules::default() }
     }
 }
 

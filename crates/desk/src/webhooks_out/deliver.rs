@@ -9,7 +9,9 @@ use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 use transom_channel::outside::{OutsideError, OutsideRefused};
 use transom_domain::EventId;
-use transom_storage::{DeliveryAttempt, EndpointSecrets, NewAttempt, NewEvent, NumberedEvent, StoredEndpoint, WorkspaceScope};
+use transom_storage::{
+    DeliveryAttempt, EndpointSecrets, NewAttempt, NewEvent, NumberedEvent, StoredEndpoint, WorkspaceScope,
+};
 use url::Url;
 
 use super::{UNKNOWN, sign};
@@ -115,7 +117,8 @@ mod tests {
 
     #[test]
     fn only_2xx_is_success_and_410_is_the_end() {
-        let cases = [(200, DELIVERED), (204, DELIVERED), (302, "redirected"), (410, GONE), (404, "refused"), (503, "failed")];
+        let cases =
+            [(200, DELIVERED), (204, DELIVERED), (302, "redirected"), (410, GONE), (404, "refused"), (503, "failed")];
         for (status, word) in cases {
             assert_eq!(meaning(status), word, "{status}");
         }

@@ -82,13 +82,8 @@ pub async fn add(
 ) -> Result<MadeEndpoint, DeskError> {
     authorise(caller, Action::ManageWebhooks)?;
     let url = change.url.clone().ok_or_else(|| DeskError::invalid("url_invalid", "url", "an address is needed"))?;
-    let blank = Endpoint {
-        id: EndpointId::new(desk.ids()),
-        url,
-        description: String::new(),
-        kinds: Vec::new(),
-        enabled: true,
-    };
+    let blank =
+        Endpoint { id: EndpointId::new(desk.ids()), url, description: String::new(), kinds: Vec::new(), enabled: true };
     let (endpoint, now, once) = (Arc::new(changed(desk, blank, change)?), desk.now(), once.map(Arc::new));
     desk.storage()
         .transact(&caller.scope, move |tx| {
@@ -160,9 +155,9 @@ pub async fn change(
 /// [`DeskError::NotFound`].
 pub async fn remove(desk: &Desk, caller: &Caller, id: EndpointId) -> Result<(), DeskError> {
     authorise(caller, Action::ManageWebhooks)?;
-    let removed = desk.storage().transact(&caller.scope, move |tx| {
-        Box::pin(async move { Ok::<_, DeskError>(tx.delete_endpoint(id).await?) })
-    });
+    let removed = desk
+        .storage()
+        .transact(&caller.scope, move |tx| Box::pin(async move { Ok::<_, DeskError>(tx.delete_endpoint(id).await?) }));
     if removed.await? { Ok(()) } else { Err(UNKNOWN) }
 }
 

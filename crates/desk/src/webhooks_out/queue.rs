@@ -75,7 +75,11 @@ pub(crate) async fn run(desk: Desk, stop: CancellationToken) {
     while in_hand.join_next().await.is_some() {}
 }
 
-fn ended_turn(ended: Result<EndpointId, tokio::task::JoinError>, busy: &mut HashSet<EndpointId>, left: &JoinSet<EndpointId>) {
+fn ended_turn(
+    ended: Result<EndpointId, tokio::task::JoinError>,
+    busy: &mut HashSet<EndpointId>,
+    left: &JoinSet<EndpointId>,
+) {
     match ended {
         Ok(id) => {
             busy.remove(&id);
@@ -141,7 +145,11 @@ async fn hold(desk: &Desk, scope: &WorkspaceScope, id: EndpointId) -> Result<boo
 }
 
 /// The head of the queue, which is filled from the events if it is empty.
-async fn next_of(desk: &Desk, scope: &WorkspaceScope, stored: &StoredEndpoint) -> Result<Option<StoredDelivery>, DeskError> {
+async fn next_of(
+    desk: &Desk,
+    scope: &WorkspaceScope,
+    stored: &StoredEndpoint,
+) -> Result<Option<StoredDelivery>, DeskError> {
     let (reader, id) = (desk.reader(scope), stored.endpoint.id);
     let mut cursor = stored.cursor;
     loop {
@@ -191,7 +199,9 @@ async fn settle(
                     return Ok(());
                 }
                 tx.put_endpoint_health(id, verdict.health).await?;
-                if let Some(why) = verdict.disable && tx.disable_endpoint(id, why, now).await? {
+                if let Some(why) = verdict.disable
+                    && tx.disable_endpoint(id, why, now).await?
+                {
                     let data = json!({ "endpoint": id, "because": why });
                     changes::tell(tx, desk.ids(), None, "webhook_endpoint.disabled", data, now).await?;
                 }
@@ -211,15 +221,27 @@ struct Verdict {
 
 impl Verdict {
     /// `spread` in 0..1 keeps endpoints that failed together from coming back together.
-    fn of(stored: &StoredEndpoint, head: &StoredDelivery, attempt: &NewAttempt, now: OffsetDateTime, spread: f64) -> Self {
+    fn of(
+        stored: &StoredEndpoint,
+        head: &StoredDelivery,
+        attempt: &NewAttempt,
+        now: OffsetDateTime,
+        spread: f64,
+    ) -> Self {
         match attempt.outcome {
-            DELIVERED => {
-                Self { state: QueueState::Delivered, health: Health { failures: 0, failing_since: None, next_at: now }, disable: None }
-            }
+            DELIVERED => Self {
+                state: QueueState::Delivered,
+                health: Health { failures: 0, failing_since: None, next_at: now },
+                disable: None,
+            },
             // Nobody's fault but time's.
             "event_gone" => {
                 let Health { failures, failing_since, .. } = health(stored);
-                Self { state: QueueState::Failed, health: Health { failures, failing_since, next_at: now }, disable: None }
+                Self {
+                    state: QueueState::Failed,
+                    health: Health { failures, failing_since, next_at: now },
+                    disable: None,
+                }
             }
             outcome => {
                 let failures = stored.failures + 1;

@@ -28,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(Tables { name: "m0002_attachments", ddl: &[include_str!("tables/attachments.sql")] }),
             Box::new(Tables { name: "m0003_mailboxes", ddl: &[include_str!("tables/mailboxes.sql")] }),
             Box::new(Tables { name: "m0014_webhooks_out", ddl: &[include_str!("tables/webhooks_out.sql")] }),
+            Box::new(Tables { name: "m0015_audit", ddl: &[include_str!("tables/audit.sql")] }),
         ]
     }
 }
@@ -125,6 +126,7 @@ mod tests {
             include_str!("tables/attachments.sql"),
             include_str!("tables/mailboxes.sql"),
             include_str!("tables/webhooks_out.sql"),
+            include_str!("tables/audit.sql"),
         ] {
             for line in table.lines().map(str::trim).filter(|line| !line.starts_with("--")) {
                 let is_key = ["PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "INDEX"].iter().any(|word| line.contains(word));

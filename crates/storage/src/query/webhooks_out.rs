@@ -20,7 +20,7 @@ use crate::entity::webhook_endpoints::{ActiveModel, Column as C, Entity, Model};
 use crate::vault::random;
 use crate::{Reader, Storage, StorageError, Tx, WorkspaceScope};
 
-pub use deliveries::{DeliveryAttempt, QueueState, NewAttempt, StoredDelivery};
+pub use deliveries::{DeliveryAttempt, NewAttempt, QueueState, StoredDelivery};
 
 const TABLE: &str = "webhook_endpoints";
 /// What secrets begin with, by Standard Webhooks 1.0.

@@ -1,7 +1,9 @@
 //! What is on its way to an endpoint, and how each attempt went.
 
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value,
+};
 use time::{Duration, OffsetDateTime};
 use transom_domain::{EndpointId, EventId};
 
