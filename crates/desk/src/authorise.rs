@@ -88,6 +88,8 @@ actions! {
     ManageQuarantine = "manage the quarantine": Admin;
     /// Say who is told what happens.
     ManageWebhooks = "manage webhooks": Admin;
+    /// See who did what.
+    ReadAudit = "read the audit log": Admin;
 }
 
 /// Whether the caller may, by the table.

@@ -28,6 +28,8 @@ const BREATH: Pause = Pause::from_millis(20);
 
 /// How long answers to idempotency keys are kept (reliability.md 10).
 const IDEMPOTENCY: Duration = Duration::hours(72);
+/// How long the audit log is kept (reliability.md 18).
+const AUDIT: Duration = Duration::days(731);
 /// How long a receipt waits for its message; platforms repeat for a week at most.
 const PARKED: Duration = Duration::days(30);
 /// How long quota counts are kept: longer than any span that is looked back on.
@@ -61,12 +63,13 @@ struct Chore {
     delete: for<'t> fn(&'t Tx, OffsetDateTime) -> BoxFuture<'t, Result<u64, StorageError>>,
 }
 
-fn chores(keep: Retention, now: OffsetDateTime) -> [Chore; 10] {
+fn chores(keep: Retention, now: OffsetDateTime) -> [Chore; 11] {
     let chore = |kind, age, delete| Chore { kind, before: now.saturating_sub(age), delete };
     [
         chore("journal", keep.journal, |tx, before| Box::pin(tx.purge_calls(before, BATCH))),
         chore("events", keep.events, |tx, before| Box::pin(tx.purge_events(before, BATCH))),
         chore("webhook_deliveries", keep.events, |tx, before| Box::pin(tx.purge_deliveries(before, BATCH))),
+        chore("audit", AUDIT, |tx, before| Box::pin(tx.purge_audit(before, BATCH))),
         chore("attempts", keep.attempts, |tx, before| Box::pin(tx.purge_attempts(before, BATCH))),
         // Each key says itself how long it is kept.
         chore("dedupe_keys", Duration::ZERO, |tx, before| Box::pin(tx.purge_dedupe(before, BATCH))),

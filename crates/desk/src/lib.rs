@@ -7,6 +7,7 @@
 
 pub mod administration;
 pub mod attachments;
+pub mod audit;
 pub mod authorise;
 mod background;
 mod changes;

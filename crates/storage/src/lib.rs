@@ -25,6 +25,7 @@
 //! # Ok(()) }
 //! ```
 
+mod audit;
 mod blobs;
 mod config;
 #[expect(unreachable_pub, reason = "the derives of sea-orm ask for `pub`; the module itself is private")]
@@ -45,6 +46,7 @@ pub mod test_support;
 mod tx;
 mod vault;
 
+pub use audit::{AuditHead, AuditQuery, BrokenLink, StoredAudit, Trail};
 pub use blobs::{Blob, BlobError, Blobs};
 pub use config::StorageConfig;
 pub use error::StorageError;

@@ -11,8 +11,9 @@ use sea_orm::{
 use sea_orm_migration::MigratorTrait;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::{broadcast, watch};
-use transom_domain::Clock;
+use transom_domain::{AuditId, Clock, UuidV7};
 
+use crate::audit::{Trail, Watch};
 use crate::config::Location;
 use crate::instant::Millis;
 use crate::migration::{self, Migrator};
@@ -129,10 +130,33 @@ impl Storage {
         E: From<StorageError> + Send + 'static,
         F: for<'a> FnMut(&'a Tx) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
     {
+        match scope.trail() {
+            None => self.run(scope, f).await,
+            Some(trail) => self.run(scope, watched(Arc::clone(trail), f)).await,
+        }
+    }
+
+    async fn run<T, E, F>(&self, scope: &WorkspaceScope, f: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+        F: for<'a> FnMut(&'a Tx) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+    {
         match &self.inner.engine {
             Engine::Sqlite(sqlite) => sqlite.transact(scope.workspace(), f).await,
             Engine::Postgres(postgres) => postgres.transact(scope.workspace(), &self.inner.vault, f).await,
         }
+    }
+
+    /// Keeps in the audit log that somebody was refused, with the stable code of the refusal.
+    pub async fn audit_refusal(&self, scope: &WorkspaceScope, code: &'static str) -> Result<(), StorageError> {
+        let Some(trail) = scope.trail().cloned() else { return Ok(()) };
+        let id = AuditId::new(&UuidV7);
+        let refusal = self.run(scope, move |tx| {
+            let trail = Arc::clone(&trail);
+            Box::pin(async move { tx.audit_refusal(id, &trail, code).await })
+        });
+        refusal.await
     }
 
     /// Reads of one workspace, outside a transaction: every query sees what was committed before it.
@@ -236,6 +260,29 @@ impl Storage {
     /// Whether an earlier master key is still needed.
     pub async fn keys_status(&self) -> Result<KeysStatus, StorageError> {
         self.inner.vault.status(self.db()).await
+    }
+}
+
+/// A use case that leaves a row in the audit log, if it writes anything.
+fn watched<T, E, F>(
+    trail: Arc<Trail>,
+    mut f: F,
+) -> impl for<'a> FnMut(&'a Tx) -> BoxFuture<'a, Result<T, E>> + Send + 'static
+where
+    T: Send + 'static,
+    E: From<StorageError> + Send + 'static,
+    F: for<'a> FnMut(&'a Tx) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+{
+    let id = AuditId::new(&UuidV7);
+    move |tx| {
+        // Nothing of it runs before it is awaited.
+        let (work, trail) = (f(tx), Arc::clone(&trail));
+        Box::pin(async move {
+            let watch = Watch::begin(tx, trail, id).await?;
+            let value = work.await?;
+            watch.end(tx).await?;
+            Ok(value)
+        })
     }
 }
 

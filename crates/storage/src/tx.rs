@@ -18,6 +18,7 @@ use transom_domain::WorkspaceId;
 use uuid::Uuid;
 
 use crate::StorageError;
+use crate::audit::Written;
 use crate::vault::Vault;
 
 /// Reads of one workspace, inside or outside a transaction. Its methods stand beside their tables, in `query/`.
@@ -58,7 +59,7 @@ impl Deref for Tx {
 
 impl Tx {
     pub(crate) fn new(conn: DatabaseTransaction, workspace: WorkspaceId, vault: Arc<Vault>) -> Self {
-        Self { reader: Reader { conn: Conn::in_tx(conn), workspace, vault }, emitted: Arc::default() }
+        Self { reader: Reader { conn: Conn::in_tx(conn, Arc::default()), workspace, vault }, emitted: Arc::default() }
     }
 
     pub(crate) fn mark_emitted(&self) {
@@ -67,6 +68,11 @@ impl Tx {
 
     pub(crate) fn has_emitted(&self) -> bool {
         self.emitted.load(Ordering::Relaxed)
+    }
+
+    /// What was written so far.
+    pub(crate) fn written(&self) -> Written {
+        self.conn.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs part of a transaction so that its failure undoes only what it did itself: one bad item among good ones.
@@ -81,7 +87,11 @@ impl Tx {
     {
         let inner = self.conn.tx()?.begin().await.map_err(|e| self.conn.noted(e)).map_err(StorageError::from)?;
         let tx = Tx {
-            reader: Reader { conn: Conn::in_tx(inner), workspace: self.workspace, vault: Arc::clone(&self.vault) },
+            reader: Reader {
+                conn: Conn::in_tx(inner, Arc::clone(&self.conn.written)),
+                workspace: self.workspace,
+                vault: Arc::clone(&self.vault),
+            },
             emitted: Arc::clone(&self.emitted),
         };
         let ran = AssertUnwindSafe(async { f(&tx).await }).catch_unwind().await;
@@ -187,6 +197,7 @@ impl Trouble {
 pub(crate) struct Conn {
     inner: Inner,
     trouble: Mutex<Option<Trouble>>,
+    written: Arc<Mutex<Written>>,
 }
 
 enum Inner {
@@ -196,11 +207,17 @@ enum Inner {
 
 impl Conn {
     pub(crate) fn pool(pool: DatabaseConnection) -> Self {
-        Self { inner: Inner::Pool(pool), trouble: Mutex::default() }
+        Self { inner: Inner::Pool(pool), trouble: Mutex::default(), written: Arc::default() }
     }
 
-    fn in_tx(tx: DatabaseTransaction) -> Self {
-        Self { inner: Inner::Tx(tx), trouble: Mutex::default() }
+    fn in_tx(tx: DatabaseTransaction, written: Arc<Mutex<Written>>) -> Self {
+        Self { inner: Inner::Tx(tx), trouble: Mutex::default(), written }
+    }
+
+    fn see(&self, statement: &Statement) {
+        if matches!(self.inner, Inner::Tx(_)) {
+            self.written.lock().unwrap_or_else(PoisonError::into_inner).see(statement);
+        }
     }
 
     fn tx(&self) -> Result<&DatabaseTransaction, StorageError> {
@@ -254,6 +271,7 @@ impl ConnectionTrait for Conn {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.see(&statement);
         delegate!(self, inner => inner.execute_raw(statement))
     }
 
@@ -262,10 +280,12 @@ impl ConnectionTrait for Conn {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.see(&statement);
         delegate!(self, inner => inner.query_one_raw(statement))
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.see(&statement);
         delegate!(self, inner => inner.query_all_raw(statement))
     }
 }

@@ -10,6 +10,7 @@ use transom_desk::Caller;
 use transom_domain::TokenId;
 
 use crate::http::problem::Problem;
+use crate::http::signed_in::SignedIn;
 use crate::state::State;
 
 /// A token of this service: `Authorization: Bearer trn_…`.
@@ -36,10 +37,10 @@ async fn check(request: &Request, bearer: Bearer) -> poem::Result<Session> {
     let Some(state) = request.data::<Arc<State>>() else {
         return Err(Problem::internal(&"a request without the service's state").into());
     };
-    Ok(sign_in(state, bearer.token).await?)
+    Ok(sign_in(state, request, bearer.token).await?)
 }
 
-async fn sign_in(state: &State, token: String) -> Result<Session, Problem> {
+async fn sign_in(state: &State, request: &Request, token: String) -> Result<Session, Problem> {
     let found = state.desk.storage().authenticate(&token, state.desk.now()).await?;
     let Some(found) = found else {
         metrics::counter!("transom_auth_refused_total").increment(1);
@@ -49,6 +50,7 @@ async fn sign_in(state: &State, token: String) -> Result<Session, Problem> {
         let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
         Problem::new("too_many_requests", "this token asks too often").after(seconds)
     })?;
-    let caller = Caller { scope: found.scope, agent: found.agent };
+    let scope = SignedIn::scope(request, &found, state.desk.now());
+    let caller = Caller { scope, agent: found.agent };
     Ok(Session { caller, token: found.token, bearer: token.into() })
 }

@@ -1,6 +1,7 @@
 //! The API under `/v1`: parse, call the desk, map. No rule lives here.
 
 mod attachments;
+mod audit;
 pub(crate) mod auth;
 mod body;
 mod channels;
@@ -57,6 +58,8 @@ enum Tag {
     Events,
     /// Addresses that are told what happens.
     Webhooks,
+    /// Who did what.
+    Audit,
 }
 
 type Apis = (
@@ -75,6 +78,7 @@ type Apis = (
     attachments::AttachmentsApi,
     events::EventsApi,
     webhook_endpoints::WebhookEndpointsApi,
+    audit::AuditApi,
 );
 
 fn described<A>(apis: A) -> OpenApiService<A, ()> {
@@ -107,6 +111,7 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         attachments::AttachmentsApi(state()),
         events::EventsApi(state()),
         webhook_endpoints::WebhookEndpointsApi(state()),
+        audit::AuditApi(state()),
     ))
 }
 

@@ -94,6 +94,8 @@ pub const OPERATIONS: &[Row] = &[
     ("getAttachment", Some(Action::ReadConversations)),
     ("readAttachment", Some(Action::ReadConversations)),
     ("followEvents", Some(Action::ReadEvents)),
+    ("listAudit", Some(Action::ReadAudit)),
+    ("getAuditHead", Some(Action::ReadAudit)),
     ("listWebhookEndpoints", Some(Action::ManageWebhooks)),
     ("addWebhookEndpoint", Some(Action::ManageWebhooks)),
     ("getWebhookEndpoint", Some(Action::ManageWebhooks)),

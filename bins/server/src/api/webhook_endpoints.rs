@@ -157,6 +157,7 @@ impl WebhookEndpointsApi {
         id: Path<Uuid>,
         body: Body<ReplayBody>,
     ) -> Result<Json<ReplayedView>, Refused<Making>> {
+        webhooks_out::get(&self.0.desk, signed.caller(), id.0.into()).await?;
         let what = match (body.0.event, body.0.since) {
             (Some(event), None) => Replay::Event(event.into()),
             (None, Some(since)) => Replay::Since(since.into()),

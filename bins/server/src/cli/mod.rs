@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod channel;
 mod decide;
 mod keys;
@@ -51,6 +52,9 @@ enum Command {
     /// Connect, list and remove channels, sync their templates
     #[command(subcommand)]
     Channel(channel::Command),
+    /// Check the audit log, and carry its head elsewhere
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Where master keys stand, and their rotation
     #[command(subcommand)]
     Keys(keys::Command),
@@ -138,6 +142,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Workspace(command) => workspace::run(command).await,
         Command::Token(command) => token::run(command).await,
         Command::Channel(command) => channel::run(command).await,
+        Command::Audit(command) => audit::run(command).await,
         Command::Keys(command) => keys::run(command).await,
     }
 }

@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use transom_desk::{Caller, Desk, workspaces};
 use transom_domain::Role;
+use transom_storage::Trail;
 
 use super::output::{json, table};
 use super::{Failure, configured, log, open};
@@ -103,5 +104,16 @@ pub(super) async fn administrator(desk: &Desk, workspace: &str) -> Result<Caller
     let agents = desk.storage().reader(&scope).agents().await?;
     let admin = agents.into_iter().find(|agent| agent.active && agent.agent.role == Role::Admin);
     let admin = admin.ok_or_else(|| Failure::Usage(format!("`{workspace}` has no active administrator")))?;
-    Ok(Caller { scope, agent: admin.agent })
+    let trail = Trail {
+        actor: admin.agent.id,
+        role: admin.agent.role.as_str(),
+        via: "command_line",
+        token: None,
+        action: std::env::args().skip(1).take(2).collect::<Vec<_>>().join(" "),
+        object: None,
+        address: None,
+        request: None,
+        at: desk.now(),
+    };
+    Ok(Caller { scope: scope.audited(trail), agent: admin.agent })
 }

@@ -13,6 +13,7 @@ pub mod problem;
 mod rate;
 mod routes;
 pub mod schema;
+pub(crate) mod signed_in;
 mod trace;
 mod unsubscribe;
 mod webhook;

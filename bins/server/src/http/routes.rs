@@ -9,6 +9,8 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response,
 
 use super::problem::Problem;
 use super::{body, docs, errors, file, health, metrics, parameters, trace, unsubscribe, webhook};
+use super::signed_in::SignedIn;
+use super::{body, docs, errors, file, health, metrics, parameters, trace, webhook};
 use crate::api;
 use crate::api::idempotency::Fingerprint;
 use crate::state::State;
@@ -64,8 +66,27 @@ where
     poem::endpoint::make(move |request| handle(state.clone(), request))
 }
 
-/// Checks the query, and reads the body within its limits, before the API looks at them; answers in problems.
+/// Answers in problems, and keeps in the audit log whom it refused.
 async fn guarded<E>(next: Arc<E>, mut request: Request) -> Result<Response>
+where
+    E: Endpoint<Output = Response>,
+{
+    let (signed_in, method) = (SignedIn::default(), request.method().clone());
+    request.set_data(signed_in.clone());
+    let state = request.data::<Arc<State>>().cloned();
+    match checked(next, request).await {
+        Err(error) => {
+            if let Some(state) = state.filter(|_| !error.is_from_response()) {
+                signed_in.refused(&state, &method, &error).await;
+            }
+            Ok(refused(error))
+        }
+        answer => answer,
+    }
+}
+
+/// Checks the query, and reads the body within its limits, before the API looks at them.
+async fn checked<E>(next: Arc<E>, mut request: Request) -> Result<Response>
 where
     E: Endpoint<Output = Response>,
 {
@@ -75,7 +96,7 @@ where
             return Err(Problem::internal(&"a request without the service's state").into());
         };
         if file::is_upload(&request) {
-            return file::upload(next, &state, request).await.or_else(|error| Ok(refused(error)));
+            return file::upload(next, &state, request).await;
         }
         let limits = &state.config.limits;
         let announced = body::announced(&request);
@@ -87,7 +108,7 @@ where
         request.set_data(fingerprint);
         request.set_body(bytes);
     }
-    next.call(request).await.or_else(|error| Ok(refused(error)))
+    next.call(request).await
 }
 
 /// An error as an answer, with the pattern of its path kept for the log.

@@ -7,15 +7,18 @@ use poem::{Endpoint, PathPattern, Request, Response, Result};
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::signed_in::RequestId;
+
 /// The header that carries a request's id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Runs a request in a span with its id, and tells what became of it.
-pub(crate) async fn traced<E>(next: &E, request: Request, id: Uuid) -> Result<Response>
+pub(crate) async fn traced<E>(next: &E, mut request: Request, id: Uuid) -> Result<Response>
 where
     E: Endpoint<Output = Response>,
 {
     let started = Instant::now();
+    request.set_data(RequestId(id));
     let method = request.method().clone();
     let peer = request.remote_addr().to_string();
     let span = tracing::info_span!("request", %id, %method);

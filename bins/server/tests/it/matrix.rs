@@ -168,6 +168,7 @@ impl Owned {
             ("/spare/", text(&spare["id"])),
             ("/saved-replies/", text(&reply["id"])),
             ("/custom-fields/", text(&field["id"])),
+            ("/webhook-endpoints/", text(&client.post("/webhook-endpoints", hook()).await.expect(201)["id"])),
             ("/attachments/", text(&super::attachments::upload(client, "a.txt", b"text").await["id"])),
         ];
         Self { by_path }
@@ -193,12 +194,17 @@ async fn furnished() -> (Bench, Account, Owned) {
     (bench, account, owned)
 }
 
+fn hook() -> Value {
+    json!({ "url": "https://example.com/hook", "kinds": ["message.*"] })
+}
+
 /// What an operation has to be told so that nothing but an id, or a key, can be wrong.
 fn sound(operation: &Operation, ours: &Owned) -> Value {
     let more = match operation.id {
         "addAgent" => json!({ "name": "Bea", "role": "agent" }),
         "addTeam" => json!({ "name": "South" }),
         "createToken" => json!({ "name": "laptop", "agent": ours.id("/agents/") }),
+        "addWebhookEndpoint" => hook(),
         "createTag" => json!({ "name": "vip" }),
         "mergeContacts" => json!({ "from": ours.id("/spare/") }),
         "recordConsent" => {
@@ -367,7 +373,9 @@ async fn whatever_makes_something_makes_it_once_for_each_key() {
         assert!(matches!(first.status, 201 | 202), "{}: {}", operation.id, first.body);
         assert_eq!(first.header("idempotency-replayed"), None);
         let again = post(body.clone()).await;
-        if let Some(token) = first.body["token"].as_str() {
+        if first.body["secret"].is_string() {
+            again.refused(409, "secret_shown_once");
+        } else if let Some(token) = first.body["token"].as_str() {
             // It is stored as a digest, so it can't be given again: the first answer names it.
             let told = again.refused(409, "token_shown_once");
             assert!(!told.to_string().contains(token), "{told}");
@@ -386,6 +394,55 @@ async fn whatever_makes_something_makes_it_once_for_each_key() {
     let agents = bench.admin.get("/agents").await.expect(200);
     let named = agents["items"].as_array().unwrap().iter().filter(|agent| agent["name"] == "Bea");
     assert_eq!(named.count(), 1, "one agent, whatever was repeated");
+    bench.stop().await;
+}
+
+/// Posts that ask, and changes to what it is already.
+const LEAVES_NOTHING: [&str; 7] = [
+    "evaluate",
+    "previewMessage",
+    "previewToContact",
+    "testWebhookEndpoint",
+    "changeWebhookEndpoint",
+    "replayWebhookDeliveries",
+    "revokeToken",
+];
+
+/// walks every route that changes something, once as somebody who may and once as somebody who may not.
+#[tokio::test]
+async fn whatever_changes_something_leaves_a_row_in_the_audit_log() {
+    let (bench, _, ours) = furnished().await;
+    let bot = bench.client("bot").await;
+    let mut changing: Vec<Operation> =
+        operations().into_iter().filter(|operation| operation.method != Method::GET).collect();
+    // What removes comes last, since others need it.
+    changing.sort_by_key(|operation| operation.method == Method::DELETE);
+    let (mut done, mut refused) = (0, 0);
+    for operation in changing.iter().filter(|operation| !LEAVES_NOTHING.contains(&operation.id)) {
+        let path =
+            filled(operation.path, if operation.path.contains("{id}") { ours.named_in(operation.path) } else { "" });
+        let asked = Operation { body: operation.body.as_ref().map(|_| sound(operation, &ours)), ..operation.clone() };
+        for client in [&bot, &bench.admin] {
+            let reply = ask_at(client, &asked, &path).await;
+            let log = bench.admin.get(&format!("/audit?action={}&limit=1", operation.id)).await.expect(200);
+            let row = &log["items"][0];
+            let outcome = match reply.status {
+                200..300 => "done",
+                403 | 409 | 412 | 422 => reply.body["code"].as_str().unwrap(),
+                _ => continue,
+            };
+            assert_eq!(row["outcome"], outcome, "{}: {log} after {}", operation.id, reply.body);
+            assert_eq!(row["request"].as_str(), reply.header("x-request-id"), "{}", operation.id);
+            assert_eq!(row["address"], "127.0.0.1");
+            done += usize::from(outcome == "done");
+            refused += usize::from(outcome == "forbidden");
+        }
+    }
+    assert!(done >= 15 && refused >= 15, "{done} done, {refused} refused");
+    let log = bench.admin.get("/audit?limit=100").await.expect(200);
+    for secret in ["invented", bench.admin.token.as_str(), "Mara", "+4915550100001"] {
+        assert!(!log.to_string().contains(secret), "{secret} stands in the log");
+    }
     bench.stop().await;
 }
 

@@ -5,6 +5,8 @@ pub(crate) mod aliases;
 pub(crate) mod attachments;
 pub(crate) mod attempt_evidence;
 pub(crate) mod attempts;
+pub(crate) mod audit_chains;
+pub(crate) mod audit_log;
 pub(crate) mod channel_accounts;
 pub(crate) mod connections;
 pub(crate) mod consents;
@@ -70,6 +72,7 @@ mod tests {
         };
     }
     tables! { agents aliases attachments attempt_evidence attempts channel_accounts connections consents contact_fields contact_labels contact_merges contact_terms contacts conversation_tags conversations custom_fields data_keys dedupe_keys episodes event_numberers events idempotency_keys identities identity_addresses journal label_moves labels leases message_reactions messages outbox parts provider_tokens pull_cursors quarantine quota_evidence quota_recipients quota_reservations quotas receipts_parked saved_replies saved_reply_variants tags team_members teams templates tokens vault_check webhook_attempts webhook_deliveries webhook_endpoints workspaces workspaces_due }
+    tables! { agents aliases attachments attempt_evidence attempts audit_chains audit_log channel_accounts connections contact_labels contact_terms contacts conversation_tags conversations data_keys dedupe_keys episodes event_numberers events idempotency_keys identities identity_addresses journal leases message_reactions messages outbox parts provider_tokens pull_cursors quarantine quota_evidence quota_recipients quota_reservations quotas receipts_parked saved_replies tags team_members teams templates tokens vault_check webhook_attempts webhook_deliveries webhook_endpoints workspaces workspaces_due }
 
     crate::both_databases! {
         async fn entities_and_tables_agree(db: TestDatabase) {

@@ -34,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(Tables { name: "m0016_fallbacks", ddl: &[include_str!("tables/fallbacks.sql")] }),
             Box::new(Tables { name: "m0017_aliases", ddl: &[include_str!("tables/aliases.sql")] }),
             Box::new(Tables { name: "m0018_asides", ddl: &[include_str!("tables/asides.sql")] }),
+            Box::new(Tables { name: "m0015_audit", ddl: &[include_str!("tables/audit.sql")] }),
         ]
     }
 }
@@ -135,6 +136,7 @@ mod tests {
             include_str!("tables/customers.sql"),
             include_str!("tables/webhooks_out.sql"),
             include_str!("tables/scheduled.sql"),
+            include_str!("tables/audit.sql"),
         ] {
             for line in table.lines().map(str::trim).filter(|line| !line.starts_with("--")) {
                 let is_key = ["PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "INDEX"].iter().any(|word| line.contains(word));

@@ -130,7 +130,7 @@ impl Tx {
     }
 }
 
-/// Gives numbers to the workspace's unnumbered events, inside the caller's transaction; how many.
+/// Gives numbers to the workspace's unnumbered events, inside the caller's transaction; how many. Chains its audit log, too.
 pub(crate) async fn number_events(db: &impl ConnectionTrait, workspace: WorkspaceId) -> Result<u64, StorageError> {
     const NUMBER: &str = "UPDATE events SET seq = $2 + numbered.place FROM (SELECT id, row_number() OVER (ORDER BY id) AS \
                           place FROM events WHERE workspace_id = $1 AND seq IS NULL ORDER BY id LIMIT $3) AS numbered \
@@ -138,6 +138,7 @@ pub(crate) async fn number_events(db: &impl ConnectionTrait, workspace: Workspac
     let ws = workspace.uuid();
     // The lock makes replicas take turns; SQLite's writer is alone anyway.
     let Some(row) = event_numberers::Entity::find_by_id(ws).lock_exclusive().one(db).await? else { return Ok(0) };
+    crate::audit::seal(db, workspace).await?;
     let mut last = row.last_seq;
     loop {
         let values = [ws.into(), last.into(), BATCH.cast_signed().into()];
@@ -157,15 +158,11 @@ pub(crate) async fn number_events(db: &impl ConnectionTrait, workspace: Workspac
     Ok(last.abs_diff(row.last_seq))
 }
 
-/// Workspaces with committed events that have no number yet.
+/// Workspaces with committed events or lines of the audit log that have no number yet.
 pub(crate) async fn unnumbered_workspaces(db: &impl ConnectionTrait) -> Result<Vec<WorkspaceId>, StorageError> {
-    let ids: Vec<Uuid> = events::Entity::find()
-        .select_only()
-        .distinct()
-        .column(events::Column::WorkspaceId)
-        .filter(Expr::col(events::Column::Seq).is_null())
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(ids.into_iter().map(Into::into).collect())
+    const FIND: &str =
+        "SELECT workspace_id FROM events WHERE seq IS NULL UNION SELECT workspace_id FROM audit_log WHERE seq IS NULL";
+    let rows = db.query_all_raw(sql(db, FIND, [])).await?;
+    let id = |row: &sea_orm::QueryResult| row.try_get_by_index::<Uuid>(0).map(Into::into);
+    Ok(rows.iter().map(id).collect::<Result<_, _>>()?)
 }

@@ -33,7 +33,7 @@ pub use journal::{CallOutcome, CallSource, JournalCall, Left, NewCall, StoredCal
 pub(crate) use journal::{CallRow, insert_calls};
 pub use leases::Lease;
 pub use mailboxes::{Mailbox, NewMail, StoredMail};
-pub(crate) use people::statement::run_of;
+pub(crate) use people::statement::{Sql, run_of};
 #[allow(unused_imports, unreachable_pub, reason = "filled by its own files")]
 pub use people::*;
 pub use provider_tokens::{ProviderToken, StoredProviderToken};

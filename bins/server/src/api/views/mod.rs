@@ -1,6 +1,7 @@
 //! What the API shows and takes, noun by noun: plain data, no rule.
 
 pub(super) mod account;
+pub(super) mod audit;
 pub(super) mod contact;
 pub(super) mod content;
 pub(super) mod conversation;

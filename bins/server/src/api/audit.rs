@@ -1,0 +1,76 @@
+//! The audit log.
+
+use std::sync::Arc;
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::Query;
+use poem_openapi::payload::Json;
+use time::OffsetDateTime;
+use transom_desk::audit;
+use transom_storage::AuditQuery;
+use uuid::Uuid;
+
+use super::auth::Signed;
+use super::cursor::Place;
+use super::views::audit::{AuditHeadView, AuditPage};
+use super::{MAX_PAGE, PAGE, Tag, cut};
+use crate::http::problem::{Listing, Reading, Refused};
+use crate::state::State;
+
+pub(crate) struct AuditApi(pub(super) Arc<State>);
+
+#[OpenApi(tag = "Tag::Audit")]
+impl AuditApi {
+    /// Read the audit log
+    ///
+    /// Who changed what, and who was refused, newest first.
+    #[oai(path = "/audit", method = "get", operation_id = "listAudit")]
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the query")]
+    async fn list(
+        &self,
+        signed: Signed,
+        /// Only what this agent did.
+        actor: Query<Option<Uuid>>,
+        /// Only this operation, such as `changeAgent`.
+        action: Query<Option<String>>,
+        /// Only what was done to the object of this id.
+        object: Query<Option<String>>,
+        /// Only at this instant or later.
+        since: Query<Option<OffsetDateTime>>,
+        /// Only before this instant.
+        until: Query<Option<OffsetDateTime>>,
+        /// Where the last page ended.
+        cursor: Query<Option<String>>,
+        /// How many at most.
+        #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
+        limit: Query<u32>,
+    ) -> Result<Json<AuditPage>, Refused<Reading>> {
+        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
+        let query = AuditQuery {
+            actor: actor.0.map(Into::into),
+            action: action.0,
+            object: object.0,
+            since: since.0,
+            until: until.0,
+        };
+        let list = format!("audit {query:?}");
+        let before = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let before = before.map(|place| place.key.unsigned_abs());
+        let mut rows = audit::list(&self.0.desk, signed.caller(), &query, before, u64::from(limit) + 1).await?;
+        let last = cut(&mut rows, limit).map(|row| Place { key: row.seq.cast_signed(), id: row.id.uuid() });
+        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
+        Ok(Json(AuditPage { items: rows.iter().map(Into::into).collect(), next_cursor }))
+    }
+
+    /// Read the head of the audit log's chain
+    ///
+    /// Keep it somewhere else: `transom audit verify --head` says later whether all that came before is still as it was.
+    #[oai(path = "/audit/head", method = "get", operation_id = "getAuditHead")]
+    async fn head(&self, signed: Signed) -> Result<Json<AuditHeadView>, Refused<Listing>> {
+        Ok(Json(audit::head(&self.0.desk, signed.caller()).await?.into()))
+    }
+}
+
+fn page() -> u32 {
+    PAGE
+}
