@@ -8,9 +8,8 @@ use poem::middleware::{AddData, CatchPanic};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Result, Route, RouteMethod, get};
 
 use super::problem::Problem;
-use super::{body, docs, errors, file, health, metrics, parameters, trace, unsubscribe, webhook};
 use super::signed_in::SignedIn;
-use super::{body, docs, errors, file, health, metrics, parameters, trace, webhook};
+use super::{body, docs, errors, file, health, metrics, parameters, trace, unsubscribe, webhook};
 use crate::api;
 use crate::api::idempotency::Fingerprint;
 use crate::state::State;

@@ -31,10 +31,10 @@ impl MigratorTrait for Migrator {
             Box::new(Tables { name: "m0011_people", ddl: &[include_str!("tables/customers.sql")] }),
             Box::new(Tables { name: "m0013_scheduled", ddl: &[include_str!("tables/scheduled.sql")] }),
             Box::new(Tables { name: "m0014_webhooks_out", ddl: &[include_str!("tables/webhooks_out.sql")] }),
+            Box::new(Tables { name: "m0015_audit", ddl: &[include_str!("tables/audit.sql")] }),
             Box::new(Tables { name: "m0016_fallbacks", ddl: &[include_str!("tables/fallbacks.sql")] }),
             Box::new(Tables { name: "m0017_aliases", ddl: &[include_str!("tables/aliases.sql")] }),
             Box::new(Tables { name: "m0018_asides", ddl: &[include_str!("tables/asides.sql")] }),
-            Box::new(Tables { name: "m0015_audit", ddl: &[include_str!("tables/audit.sql")] }),
         ]
     }
 }
