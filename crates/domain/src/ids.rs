@@ -135,6 +135,8 @@ ids! {
     QuarantineId;
     /// A file that belongs to a message.
     AttachmentId;
+    /// Work on many things that outlives its request.
+    JobId;
 }
 
 #[cfg(test)]

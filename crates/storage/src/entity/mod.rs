@@ -20,6 +20,8 @@ pub(crate) mod events;
 pub(crate) mod idempotency_keys;
 pub(crate) mod identities;
 pub(crate) mod identity_addresses;
+pub(crate) mod job_items;
+pub(crate) mod jobs;
 pub(crate) mod journal;
 pub(crate) mod leases;
 pub(crate) mod message_reactions;
@@ -59,7 +61,7 @@ mod tests {
             }
         };
     }
-    tables! { agents aliases attachments attempt_evidence attempts channel_accounts connections contact_labels contact_terms contacts conversation_tags conversations data_keys dedupe_keys episodes event_numberers events idempotency_keys identities identity_addresses journal leases message_reactions messages outbox parts provider_tokens pull_cursors quarantine quota_evidence quota_recipients quota_reservations quotas receipts_parked saved_replies tags team_members teams templates tokens vault_check workspaces workspaces_due }
+    tables! { agents aliases attachments attempt_evidence attempts channel_accounts connections contact_labels contact_terms contacts conversation_tags conversations data_keys dedupe_keys episodes event_numberers events idempotency_keys identities identity_addresses job_items jobs journal leases message_reactions messages outbox parts provider_tokens pull_cursors quarantine quota_evidence quota_recipients quota_reservations quotas receipts_parked saved_replies tags team_members teams templates tokens vault_check workspaces workspaces_due }
 
     crate::both_databases! {
         async fn entities_and_tables_agree(db: TestDatabase) {

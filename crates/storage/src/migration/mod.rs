@@ -27,6 +27,7 @@ impl MigratorTrait for Migrator {
             }),
             Box::new(Tables { name: "m0002_attachments", ddl: &[include_str!("tables/attachments.sql")] }),
             Box::new(Tables { name: "m0003_mailboxes", ddl: &[include_str!("tables/mailboxes.sql")] }),
+            Box::new(Tables { name: "m0012_jobs", ddl: &[include_str!("tables/jobs.sql")] }),
         ]
     }
 }
@@ -123,6 +124,7 @@ mod tests {
             include_str!("tables/log.sql"),
             include_str!("tables/attachments.sql"),
             include_str!("tables/mailboxes.sql"),
+            include_str!("tables/jobs.sql"),
         ] {
             for line in table.lines().map(str::trim).filter(|line| !line.starts_with("--")) {
                 let is_key = ["PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "INDEX"].iter().any(|word| line.contains(word));

@@ -193,8 +193,8 @@ impl ConversationQuery {
         }
     }
 
-    /// Adds the filters, the place to go on from, order and limit.
-    fn page(&self, reader: &Reader, statement: &mut Sql) {
+    /// Adds every filter but the tabs.
+    fn filter_with_tags(&self, reader: &Reader, statement: &mut Sql) {
         self.filter(reader, statement);
         if !self.tags.is_empty() {
             statement
@@ -202,6 +202,11 @@ impl ConversationQuery {
                 .list(self.tags.iter().map(String::as_str))
                 .push(")");
         }
+    }
+
+    /// Adds the filters, the place to go on from, order and limit.
+    fn page(&self, reader: &Reader, statement: &mut Sql) {
+        self.filter_with_tags(reader, statement);
         let (column, beyond, direction) = self.sort.column();
         if self.sort == Sort::LongestWaiting {
             statement.push(" AND c.waiting_since IS NOT NULL");
@@ -261,6 +266,38 @@ impl Reader {
             }
         }
         Some(statement)
+    }
+
+    /// Up to `limit` ids behind `after`, by id: whatever happens to a conversation meanwhile, a walk through all that are found
+    /// meets each once. Order and page of the query are of no account.
+    pub async fn conversation_ids(
+        &self,
+        query: &ConversationQuery,
+        after: Option<ConversationId>,
+        limit: u32,
+    ) -> Result<Vec<ConversationId>, StorageError> {
+        let query = ConversationQuery { sort: Sort::Newest, ..query.clone() };
+        let mut statement = Sql::of(self);
+        search::with_found(&mut statement, query.q.as_deref());
+        statement.push("SELECT c.id FROM conversations c WHERE c.workspace_id = $1");
+        if let Some(tabs) = query.tabs() {
+            statement.push(" AND c.tab IN ").list(tabs.iter().map(|tab| tab_name(*tab)));
+        }
+        query.filter_with_tags(self, &mut statement);
+        if let Some(after) = after {
+            statement.with(" AND c.id > ", after.uuid());
+        }
+        statement.with(" ORDER BY c.id LIMIT ", i64::from(limit));
+        let rows = self.conn.query_all_raw(statement.on(&self.conn)).await?;
+        rows.iter().map(|row| Ok(row.try_get_by_index::<uuid::Uuid>(0)?.into())).collect()
+    }
+
+    /// Those of these conversations that there are, by id. Ids that were joined to others are not looked up.
+    pub async fn conversations_of(&self, ids: &[ConversationId]) -> Result<Vec<StoredConversation>, StorageError> {
+        let mut statement = self.select_conversations();
+        statement.push(" AND c.id IN ").list(ids.iter().map(|id| id.uuid())).push(" ORDER BY c.id");
+        let rows = Row::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
+        rows.into_iter().map(TryInto::try_into).collect()
     }
 
     fn merged(&self, statement: &mut Sql, query: &ConversationQuery, tabs: [Tab; 2]) {
