@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::Dispatcher;
-use crate::{Desk, attachments, housekeeping, pull, receive, status, window};
+use crate::{Desk, attachments, housekeeping, jobs, pull, receive, status, window};
 
 /// How often derived windows are looked at.
 const RECOMPUTE_EVERY: Duration = Duration::from_secs(5);
@@ -29,6 +29,7 @@ impl Background {
         tasks.spawn(attachments::run(desk.clone(), stop.clone()));
         tasks.spawn(recompute(desk.clone(), stop.clone()));
         tasks.spawn(pull::run(desk.clone(), stop.clone()));
+        tasks.spawn(jobs::run(desk.clone(), stop.clone()));
         tasks.spawn(housekeeping::run(desk.clone(), stop.clone()));
         Self { stop, tasks }
     }

@@ -9,6 +9,7 @@ use transom_windows::{Blocker, Event, What};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::tell;
+use crate::erase::refuse_erased;
 use crate::idempotency::{Once, only_once};
 use crate::situation::{Situation, wires};
 use crate::{Desk, DeskError};
@@ -76,6 +77,7 @@ pub async fn add(
             let (desk, contact, once) = (desk_in.clone(), contact.clone(), once.clone());
             Box::pin(async move {
                 let added = async {
+                    refuse_erased(tx, &contact).await?;
                     tx.insert_contact(&contact, now).await?;
                     tell(tx, desk.ids(), Some(id), "contact.created", json!({}), now).await?;
                     tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
@@ -122,6 +124,7 @@ pub async fn change(
                 if stored.identities.is_empty() {
                     somebody(&contact)?;
                 }
+                refuse_erased(tx, &contact).await?;
                 tx.update_contact(&contact, expected, now).await?.ok_or(DeskError::VersionMismatch)?;
                 tell(tx, desk.ids(), Some(id), "contact.changed", json!({}), now).await?;
                 tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
@@ -227,7 +230,7 @@ pub async fn set_blocked(
 }
 
 /// A contact that no channel knows must be known by something: otherwise nobody would ever find it again.
-fn somebody(contact: &Contact) -> Result<(), DeskError> {
+pub(crate) fn somebody(contact: &Contact) -> Result<(), DeskError> {
     // A language is nobody's name.
     let known = Profile { language: None, picture_url: None, ..contact.profile.clone() };
     if contact.display_name.is_none() && known.is_empty() {

@@ -3,6 +3,7 @@
 mod attachments;
 pub(crate) mod auth;
 mod body;
+mod bulk;
 mod channels;
 mod contacts;
 pub(crate) mod contract;
@@ -10,8 +11,10 @@ mod conversations;
 pub(crate) mod cursor;
 pub(crate) mod events;
 pub(crate) mod idempotency;
+mod jobs;
 mod messages;
 mod outbound;
+mod privacy;
 pub mod roles;
 mod version;
 mod views;
@@ -47,6 +50,8 @@ enum Tag {
     Messages,
     /// Files: of customers, and to be sent.
     Attachments,
+    /// Work on many things that outlives its request.
+    Jobs,
     /// What happens, as it happens.
     Events,
 }
@@ -60,6 +65,9 @@ type Apis = (
     messages::MessagesApi,
     outbound::OutboundApi,
     attachments::AttachmentsApi,
+    bulk::BulkApi,
+    jobs::JobsApi,
+    privacy::PrivacyApi,
     events::EventsApi,
 );
 
@@ -86,6 +94,9 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         messages::MessagesApi(state()),
         outbound::OutboundApi(state()),
         attachments::AttachmentsApi(state()),
+        bulk::BulkApi(state()),
+        jobs::JobsApi(state()),
+        privacy::PrivacyApi(state()),
         events::EventsApi(state()),
     ))
 }

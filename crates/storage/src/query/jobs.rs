@@ -173,6 +173,12 @@ pub struct JobItem {
 }
 
 impl JobItem {
+    /// The same, which could not be done.
+    #[must_use]
+    pub fn failed(self, code: &str) -> Self {
+        Self { state: ItemState::Failed, code: Some(code.to_owned()), input: None, outcome: None, ..self }
+    }
+
     /// One whose turn has not come.
     pub fn pending(position: u64, item: Option<Uuid>, input: Option<Json>) -> Self {
         Self { position, item, state: ItemState::Pending, code: None, input, outcome: None }

@@ -17,6 +17,7 @@
     reason = "a test without its database has to fail loudly"
 )]
 
+mod dump;
 mod postgres;
 pub mod statements;
 
@@ -29,6 +30,7 @@ use transom_domain::{Agent, AgentId, Role, Settings, UuidV7, WorkspaceId};
 
 pub use crate::both_databases;
 use crate::{MasterKey, NewWorkspace, Storage, StorageConfig, StorageError, WorkspaceScope};
+pub use dump::every_row;
 pub use postgres::{TestPostgres, postgres_is_required};
 
 /// The instant at which tests that need no other begin.

@@ -41,6 +41,9 @@ CREATE TABLE job_items (
 );
 CREATE INDEX job_items_waiting ON job_items (workspace_id, job_id, position) WHERE state = 'pending';
 
+CREATE INDEX contacts_by_external_id ON contacts (workspace_id, (profile ->> 'external_id'))
+    WHERE profile ->> 'external_id' IS NOT NULL;
+
 -- Contacts that were erased: their rows stay as shells for the counters that hang on them.
 CREATE TABLE erasures (
     workspace_id uuid NOT NULL,

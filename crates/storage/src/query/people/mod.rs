@@ -14,6 +14,7 @@ mod join_ledger;
 mod lists;
 mod meet;
 mod message_changes;
+mod message_walk;
 mod messages;
 mod named;
 mod parked;
