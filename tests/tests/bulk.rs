@@ -168,12 +168,14 @@ both_databases! {
         for (body, code) in [
             (json!({ "ids": ids, "filter": "tab:all", "status": { "status": "open" } }), "selection_ambiguous"),
             (json!({ "ids": ids }), "action_ambiguous"),
-            (json!({ "filter": "colour:red", "status": { "status": "open" } }), "filter_invalid"),
             (json!({ "ids": ids, "tags": { "add": ["nope"] } }), "tag_unknown"),
         ] {
             let refused = stage.api.post_once("/conversations/bulk", code, body).await.unwrap();
             assert_eq!((refused.status, refused.text("/code")), (422, Some(code)), "{}", refused.body);
         }
+        let unread = json!({ "filter": "colour:red", "status": { "status": "open" } });
+        let refused = stage.api.post_once("/conversations/bulk", "unread", unread).await.unwrap();
+        assert_eq!(refused.text("/code"), Some("search_invalid"), "{}", refused.body);
         let keyless = stage.api.post("/conversations/bulk", json!({ "ids": ids, "status": { "status": "open" } })).await.unwrap();
         assert_eq!(keyless.text("/code"), Some("idempotency_key_missing"));
         stage.strike().await;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use transom_channel::outside::OutsideRules;
 use transom_desk::DeskConfig;
 use transom_desk::housekeeping::Retention;
 use transom_storage::{KeyError, MasterKey, MasterKeys};
@@ -47,6 +48,8 @@ pub struct Config {
     pub dispatch: DispatchSettings,
     /// How files are kept.
     pub attachments: AttachmentSettings,
+    /// Which addresses from outside are called.
+    pub outside: OutsideSettings,
     /// How long things are kept.
     pub retention: RetentionSettings,
 }
@@ -67,6 +70,7 @@ impl Default for Config {
             http: HttpSettings::default(),
             dispatch: DispatchSettings::default(),
             attachments: AttachmentSettings::default(),
+            outside: OutsideSettings::default(),
             retention: RetentionSettings::default(),
         }
     }
@@ -116,6 +120,41 @@ impl Default for AttachmentSettings {
     fn default() -> Self {
         Self { folder: None, max_bytes: 100 * 1024 * 1024, link_seconds: 3_600 }
     }
+}
+
+/// Which addresses from outside are called, such as those of webhook endpoints (reliability.md 15).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutsideSettings {
+    /// Ranges that are allowed although they are not the open internet, separated by commas.
+    pub allow: String,
+    /// Ports and ranges of ports, separated by commas.
+    pub ports: String,
+}
+
+impl Default for OutsideSettings {
+    fn default() -> Self {
+        Self { allow: String::new(), ports: "80,443".to_owned() }
+    }
+}
+
+impl OutsideSettings {
+    fn rules(&self) -> Result<OutsideRules, &'static str> {
+        let allowed = listed(&self.allow).map(str::parse).collect::<Result<_, _>>();
+        let allowed = allowed.map_err(|_| "`outside.allow` takes ranges such as `10.1.0.0/16,fd00::/8`")?;
+        let ports = listed(&self.ports).map(port_range).collect::<Option<_>>();
+        Ok(OutsideRules { allowed, ports: ports.ok_or("`outside.ports` takes ports such as `443,8000-8999`")? })
+    }
+}
+
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn port_range(text: &str) -> Option<(u16, u16)> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    (first <= last).then_some((first, last))
 }
 
 /// How long things are kept that no agent needs any more, in days.
@@ -267,6 +306,13 @@ impl Config {
         Ok(self)
     }
 
+    /// With webhooks to this machine allowed, on any port: for tests and the demo.
+    #[must_use]
+    pub fn calling_loopback(mut self) -> Self {
+        self.outside = OutsideSettings { allow: "127.0.0.0/8".to_owned(), ports: "1-65535".to_owned() };
+        self
+    }
+
     /// Platform name to the address that stands in for its own.
     pub(crate) fn endpoints(&self) -> BTreeMap<String, Url> {
         let given = self.platforms.iter();
@@ -289,7 +335,8 @@ impl Config {
         let days = |count: u16| time::Duration::days(i64::from(count));
         let retention =
             Retention { journal: days(journal_days), events: days(events_days), attempts: days(attempts_days) };
-        Ok(DeskConfig { lease: time::Duration::seconds(i64::from(self.dispatch.lease_seconds)), retention })
+        let lease = time::Duration::seconds(i64::from(self.dispatch.lease_seconds));
+        Ok(DeskConfig { lease, retention, outside: self.outside.rules()? })
     }
 
     /// Where files are kept.

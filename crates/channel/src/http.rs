@@ -24,7 +24,7 @@ pub struct HttpClient {
 /// The client can't be built.
 #[derive(Debug, thiserror::Error)]
 #[error("no HTTP client: {0}")]
-pub struct HttpSetupError(#[source] reqwest::Error);
+pub struct HttpSetupError(#[from] reqwest::Error);
 
 impl HttpClient {
     /// A client with the house's limits.

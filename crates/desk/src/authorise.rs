@@ -52,6 +52,14 @@ actions! {
     WriteContacts = "change contacts": Admin Supervisor Agent;
     /// Block and unblock contacts.
     BlockContacts = "block contacts": Admin Supervisor Agent;
+    /// Make one of two contacts, and take that back.
+    MergeContacts = "merge contacts": Admin Supervisor Agent;
+    /// Record what a customer allows and forbids.
+    RecordConsent = "record consent": Admin Supervisor Agent;
+    /// Change custom fields, labels and saved replies for everybody.
+    ManageCatalogues = "manage custom fields, labels and saved replies": Admin Supervisor;
+    /// Tag conversations.
+    TagConversations = "tag conversations": Admin Supervisor Agent;
     /// See conversations and messages.
     ReadConversations = "read conversations": Admin Supervisor Agent Bot;
     /// Write to customers.
@@ -88,6 +96,8 @@ actions! {
     ManageAgents = "manage agents": Admin;
     /// See and replay what could not be used.
     ManageQuarantine = "manage the quarantine": Admin;
+    /// Say who is told what happens.
+    ManageWebhooks = "manage webhooks": Admin;
 }
 
 /// Whether the caller may, by the table.

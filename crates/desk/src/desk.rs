@@ -1,9 +1,10 @@
 //! The desk: everything a use case needs, in one handle.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Notify;
+use transom_channel::outside::{OutsideClient, OutsideRules};
 use transom_channel::{Channel, Ports};
 use transom_domain::{ChannelAccount, ChannelAccountId, Clock, Ids};
 use transom_storage::{Reader, Storage, WorkspaceScope};
@@ -23,18 +24,20 @@ pub struct Desk {
 }
 
 /// What a deployer may set about the desk's background work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeskConfig {
     /// How long a claim on a part lasts. Longer than the HTTP client's longest request, with room to record the result
     /// (reliability.md 6); what was in hand at a crash is recovered after it.
     pub lease: Duration,
     /// How long things are kept that no agent needs any more.
     pub retention: Retention,
+    /// Which addresses that came from outside may be called.
+    pub outside: OutsideRules,
 }
 
 impl Default for DeskConfig {
     fn default() -> Self {
-        Self { lease: Duration::seconds(60), retention: Retention::default() }
+        Self { lease: Duration::seconds(60), retention: Retention::default(), outside: OutsideRules::default() }
     }
 }
 
@@ -48,6 +51,7 @@ struct Inner {
     owner: Uuid,
     work: Work,
     leftovers: Leftovers,
+    outside: OnceLock<OutsideClient>,
 }
 
 /// Told when there is something to do, so that nobody has to wait for the next look.
@@ -96,6 +100,7 @@ impl Desk {
                 owner,
                 work: Work::default(),
                 leftovers: Leftovers::default(),
+                outside: OnceLock::new(),
             }),
         }
     }
@@ -154,8 +159,18 @@ impl Desk {
         self.inner.owner
     }
 
-    pub(crate) fn config(&self) -> DeskConfig {
-        self.inner.config
+    pub(crate) fn config(&self) -> &DeskConfig {
+        &self.inner.config
+    }
+
+    /// What calls addresses that came from outside; made when it is first needed.
+    pub(crate) fn outside(&self) -> Result<&OutsideClient, DeskError> {
+        if let Some(client) = self.inner.outside.get() {
+            return Ok(client);
+        }
+        let client = OutsideClient::new(self.config().outside.clone());
+        let client = client.map_err(|error| DeskError::conflict("no_http_client", error))?;
+        Ok(self.inner.outside.get_or_init(|| client))
     }
 
     pub(crate) fn work(&self) -> &Work {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use transom_storage::{StorageError, Tx, WorkspaceScope};
 
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, labels};
 
 /// How often it is looked whether it is time.
 const LOOK_EVERY: Pause = Pause::from_secs(5);
@@ -64,11 +64,12 @@ struct Chore {
     delete: for<'t> fn(&'t Tx, OffsetDateTime) -> BoxFuture<'t, Result<u64, StorageError>>,
 }
 
-fn chores(keep: Retention, now: OffsetDateTime) -> [Chore; 10] {
+fn chores(keep: Retention, now: OffsetDateTime) -> [Chore; 11] {
     let chore = |kind, age, delete| Chore { kind, before: now.saturating_sub(age), delete };
     [
         chore("journal", keep.journal, |tx, before| Box::pin(tx.purge_calls(before, BATCH))),
         chore("events", keep.events, |tx, before| Box::pin(tx.purge_events(before, BATCH))),
+        chore("webhook_deliveries", keep.events, |tx, before| Box::pin(tx.purge_deliveries(before, BATCH))),
         chore("attempts", keep.attempts, |tx, before| Box::pin(tx.purge_attempts(before, BATCH))),
         // Each key says itself how long it is kept.
         chore("dedupe_keys", Duration::ZERO, |tx, before| Box::pin(tx.purge_dedupe(before, BATCH))),
@@ -129,6 +130,7 @@ pub async fn tidy(desk: &Desk) -> Result<u64, DeskError> {
             metrics::counter!("transom_purged_rows_total", "kind" => chore.kind).increment(deleted);
             total += deleted;
         }
+        labels::finish_moves(desk, &scope).await?;
     }
     metrics::histogram!("transom_housekeeping_seconds").record(began.elapsed().as_secs_f64());
     Ok(total)

@@ -153,7 +153,7 @@ fn subject(given: Option<&str>, answers: bool, letter: Option<&Mail>) -> Result<
 }
 
 /// Without line ends and other control characters, and with single spaces: it becomes a header.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -133,7 +133,7 @@ pub async fn episodes(desk: &Desk, caller: &Caller, id: ConversationId) -> Resul
 }
 
 /// A foreign id in a filter is one that is not there (reliability.md 12).
-pub(crate) async fn check_filters(reader: &Reader, query: &ConversationQuery) -> Result<(), DeskError> {
+async fn check_filters(reader: &Reader, query: &ConversationQuery) -> Result<(), DeskError> {
     for id in &query.accounts {
         reader.account(*id).await?.ok_or(DeskError::NotFound { what: "channel" })?;
     }

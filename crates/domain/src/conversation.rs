@@ -69,7 +69,7 @@ impl Assignment {
 }
 
 /// The four disjoint tabs of the inbox; a view of status and assignment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tab {
     /// Open, and nobody has it.
@@ -80,6 +80,11 @@ pub enum Tab {
     Snoozed,
     /// Closed.
     Closed,
+}
+
+impl Tab {
+    /// Every tab, in the order in which inboxes show them.
+    pub const ALL: [Tab; 4] = [Tab::Open, Tab::Assigned, Tab::Snoozed, Tab::Closed];
 }
 
 /// What closing does to the assignment: the setting `on_close`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::SavedReplyId;
+use crate::{SavedReplyId, field_key};
 
 /// A text kept for reuse.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +39,8 @@ impl SavedReply {
 /// # Errors
 /// [`MissingFields`] names every field that is unknown or empty.
 pub fn render(text: &str, fields: &BTreeMap<String, String>) -> Result<String, MissingFields> {
-    let by_name: BTreeMap<String, &str> = fields.iter().map(|(name, value)| (key(name), value.as_str())).collect();
+    let by_name: BTreeMap<String, &str> =
+        fields.iter().map(|(name, value)| (field_key(name), value.as_str())).collect();
     let mut missing = Vec::new();
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
@@ -50,7 +51,7 @@ pub fn render(text: &str, fields: &BTreeMap<String, String>) -> Result<String, M
             rest = after;
             continue;
         };
-        match by_name.get(&key(name)).filter(|value| !value.trim().is_empty()) {
+        match by_name.get(&field_key(name)).filter(|value| !value.trim().is_empty()) {
             Some(value) => filled.push_str(value),
             None => missing.push(name.trim().to_owned()),
         }
@@ -58,10 +59,6 @@ pub fn render(text: &str, fields: &BTreeMap<String, String>) -> Result<String, M
     }
     filled.push_str(rest);
     if missing.is_empty() { Ok(filled) } else { Err(MissingFields(missing)) }
-}
-
-fn key(name: &str) -> String {
-    name.trim().to_lowercase()
 }
 
 #[cfg(test)]

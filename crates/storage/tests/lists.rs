@@ -173,6 +173,7 @@ impl Crowd {
                     closing_before: closing.map(minutes),
                     tags: given(tags),
                     q: q.map(str::to_owned),
+                    filters: Vec::new(),
                     sort,
                     after: None,
                     limit: 7,

@@ -33,9 +33,8 @@ struct BulkBody {
     /// These conversations.
     #[oai(validator(min_items = 1, max_items = 10_000))]
     ids: Option<Vec<Uuid>>,
-    /// All conversations that this finds, up to 1,000,000: `key:value` for the parameters of the list (`status`, `tab`, `inbox`,
-    /// `window`, `assignee`, `team`, `channel`, `contact`, `platform`, `tag`, `closing_within`), other words as `q`.
-    #[oai(validator(min_length = 1, max_length = 2_000))]
+    /// All conversations that this finds, up to 1,000,000: a search such as `status:closed tag:billing "jane d"` (docs/searching.md).
+    #[oai(validator(min_length = 1, max_length = 200))]
     filter: Option<String>,
     /// Open, snooze or close them.
     status: Option<NewStatusBody>,
@@ -171,7 +170,7 @@ impl BulkApi {
         #[oai(validator(max_items = 500))]
         ids: Query<Vec<Uuid>>,
         /// Only those that this finds, as in `POST /conversations/bulk`.
-        #[oai(validator(min_length = 1, max_length = 2_000))]
+        #[oai(validator(min_length = 1, max_length = 200))]
         filter: Query<Option<String>>,
         /// What else.
         #[oai(validator(max_items = 5))]

@@ -9,15 +9,18 @@ mod contacts;
 pub(crate) mod contract;
 mod conversations;
 pub(crate) mod cursor;
+mod custom_fields;
 pub(crate) mod events;
 pub(crate) mod idempotency;
 mod jobs;
+mod labels;
 mod messages;
 mod outbound;
 mod privacy;
 pub mod roles;
 mod version;
 mod views;
+mod webhook_endpoints;
 mod windows;
 mod workspace;
 
@@ -54,6 +57,8 @@ enum Tag {
     Jobs,
     /// What happens, as it happens.
     Events,
+    /// Addresses that are told what happens.
+    Webhooks,
 }
 
 type Apis = (
@@ -61,6 +66,8 @@ type Apis = (
     windows::WindowsApi,
     channels::ChannelsApi,
     contacts::ContactsApi,
+    custom_fields::CustomFieldsApi,
+    labels::LabelsApi,
     conversations::ConversationsApi,
     messages::MessagesApi,
     outbound::OutboundApi,
@@ -69,6 +76,7 @@ type Apis = (
     jobs::JobsApi,
     privacy::PrivacyApi,
     events::EventsApi,
+    webhook_endpoints::WebhookEndpointsApi,
 );
 
 fn described<A>(apis: A) -> OpenApiService<A, ()> {
@@ -90,6 +98,8 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         windows::WindowsApi(state()),
         channels::ChannelsApi(state()),
         contacts::ContactsApi(state()),
+        custom_fields::CustomFieldsApi(state()),
+        labels::LabelsApi(state()),
         conversations::ConversationsApi(state()),
         messages::MessagesApi(state()),
         outbound::OutboundApi(state()),
@@ -98,6 +108,7 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         jobs::JobsApi(state()),
         privacy::PrivacyApi(state()),
         events::EventsApi(state()),
+        webhook_endpoints::WebhookEndpointsApi(state()),
     ))
 }
 
@@ -184,6 +195,13 @@ fn references(value: &Value, found: &mut Vec<String>) {
         Value::Array(items) => items.iter().for_each(|item| references(item, found)),
         _ => {}
     }
+}
+
+/// A refusal that is of the search: it came as `q`.
+fn in_q(error: transom_desk::DeskError) -> crate::http::problem::Problem {
+    let is_of_search = error.code() == "search_invalid";
+    let problem = crate::http::problem::Problem::from(error);
+    if is_of_search { problem.at("q") } else { problem }
 }
 
 /// Takes the extra row away that says whether there is a next page, and gives the last row that is shown.

@@ -97,6 +97,12 @@ pub const KEYS: &[Key] = &[
     key("attachments.max_bytes", "`104857600`", "The largest file, in bytes: uploaded, or fetched from a platform."),
     key("attachments.link_seconds", "`3600`", "How long a signed address of a file works, in seconds; at least 600."),
     key(
+        "outside.allow",
+        "none",
+        "Ranges of addresses, separated by commas, that webhooks may go to although they are not on the open internet, such as `10.1.0.0/16`. Without it nothing inside a network can be reached by an address that a user typed.",
+    ),
+    key("outside.ports", "`80,443`", "The ports that webhooks may go to, such as `443,8000-8999`."),
+    key(
         "retention.journal_days",
         "`14`",
         "For how many days a platform's call is kept as it came, once it was dealt with: so long it can be replayed.",

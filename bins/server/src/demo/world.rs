@@ -80,7 +80,7 @@ impl World {
     pub async fn start(config: WorldConfig) -> Result<Self, Trouble> {
         let clock = config.clock.clone();
         let sandbox = Sandbox::start(SandboxConfig::new(clock.clone())).await.map_err(Trouble::new)?;
-        let mut server_config = ServerConfig::in_folder(&config.data_dir).on_loopback(config.port);
+        let mut server_config = ServerConfig::in_folder(&config.data_dir).on_loopback(config.port).calling_loopback();
         server_config.database_url = config.database_url.or(server_config.database_url);
         for part in cast() {
             let endpoint = format!("{}/{}", sandbox.base_url(), part.platform());

@@ -28,6 +28,7 @@ codes! {
     400 body_malformed "The body can't be read" "`field` and `detail` say where it differs from the document at `/openapi.json`.";
     400 parameter_invalid "A parameter or header can't be read" "`field` names it, `detail` says what is expected.";
     400 cursor_invalid "The cursor is not one of ours" "Start again without a cursor; keep filters and sort as they were while paging.";
+    400 search_invalid "The search can't be read" "`detail` says at which character, and what may stand there; docs/searching.md has the fields.";
     401 unauthenticated "No valid token" "Send `Authorization: Bearer trn_…`; the token may be expired or revoked.";
     401 webhook_untrusted "The call can't be trusted" "The platform's signature is missing or wrong: compare the secrets on both sides.";
     403 forbidden "The role does not allow it" "Ask somebody with the role that docs/api.md names.";
@@ -40,6 +41,8 @@ codes! {
     409 active_conversation "Another conversation of this contact is active" "Answer in the one that `house` names, or close it.";
     409 tag_required "A message that opens a thread needs a tag" "Give one of `GET /v1/tags` as `conversation_tags`.";
     409 account_disabled "The channel is switched off" "An administrator sets `enabled` on the channel.";
+    409 field_archived "The custom field is in the archive" "Bring it back with PATCH /v1/custom-fields/{id}, or use another one.";
+    409 label_busy "The label is being renamed or taken away" "Ask again in a moment.";
     409 quota_used "A quota is used up" "Wait for its next period; `GET …/window` says when that is.";
     409 attachment_not_stored "The file is not here" "`GET /v1/attachments/{id}` says whether it is still being fetched, or why it can't be had.";
     409 no_file_store "The service keeps no files" "Give a public address of the file instead.";
@@ -59,6 +62,9 @@ codes! {
     409 job_goes_on "The job can't be stopped" "Wait for its end.";
     409 idempotency_key_running "The first request with this key is still running" "Ask again after `retry_after` seconds.";
     409 token_shown_once "The token was shown to the first request with this key" "Revoke the token that `detail` names, and make another one with a new key.";
+    409 secret_shown_once "The secret was shown to the first request with this key" "Rotate the secret to get another one.";
+    409 secret_unreadable "The secret can't be used" "Rotate it.";
+    409 no_http_client "The service can't call anybody" "The log of the service says why; it may lack root certificates.";
     409 duplicate "It exists already" "Use the one that is there, or another name.";
     409 missing_reference "Something it refers to is gone, or it is still in use" "Read again what it refers to; remove what uses it first.";
     409 connection_in_use "Channels run over the connection" "Remove its channels first, or say `with_channels=true`.";
@@ -70,6 +76,9 @@ codes! {
     412 version_mismatch "Somebody changed it meanwhile" "Read it again and send its new `ETag` as `If-Match`.";
     413 body_too_large "The body is too large" "`detail` gives the limit.";
     415 media_type_unsupported "The body is of the wrong type" "`detail` says which one is expected.";
+    422 url_invalid "The address can't be read" "Give an https address.";
+    422 url_refused "The address may not be called" "`detail` says why: only http and https on the open internet, on allowed ports.";
+    422 kind_invalid "No such kind of event" "Name kinds such as `message.sent`, or `message.*`.";
     422 message_empty "The message is empty" "Give a text, a file or a template.";
     422 text_too_long "A text is too long" "`detail` gives its length, the limit and the unit in which the platform counts.";
     422 not_supported_by_channel "The channel can't carry it" "`capabilities` of `GET …/window` says what it can.";
@@ -100,7 +109,12 @@ codes! {
     422 contact_empty "The contact has no name and no address" "Give a name, a phone number or an email address.";
     422 phone_invalid "Not an international phone number" "Write it with + and the country code.";
     422 email_invalid "Not an email address" "Write it as name@domain.";
+    422 field_value_invalid "The custom field takes another value" "`detail` names the field and what it takes.";
+    422 field_unknown "There is no such custom field" "`GET /v1/custom-fields` lists them.";
+    422 field_reserved "Every contact has such a field" "Set it on the contact itself, or choose another name.";
+    422 field_options "The options do not fit the type" "A `choice` has 1 to 200 options, every other type none.";
     422 name_missing "A name is needed" "Give one.";
+    422 fallback_unknown "What is not read shall go over a channel that can't carry it" "Name an email channel of this workspace: `GET /v1/channels` lists them.";
     422 settings_invalid "A setting is missing, unknown or wrong" "`detail` names it; `GET /v1/platforms` lists what each platform needs.";
     422 other_account "The settings are those of another account" "Connect it as a channel of its own: conversations stay with the account that they are of.";
     422 other_platform "The connection is of another platform" "Leave `connection` out, or name one of the same platform.";
@@ -118,7 +132,6 @@ codes! {
     422 action_ambiguous "None or several things to do" "Give exactly one of `status`, `assignee` and `tags`.";
     422 import_invalid "The file can't be read as contacts" "`detail` says which line or column.";
     422 labels_invalid "Too many or too long labels" "`detail` gives the limits.";
-    422 filter_invalid "The filter can't be read" "`detail` says where; docs/bulk.md shows how filters are written.";
     422 idempotency_key_reused "The key was used with another body" "Use a new key for a new request.";
     422 window_closed "The platform holds the window shut" "Wait for the customer.";
     422 quota_reached "The platform says that a quota is used up" "Wait for its next period.";

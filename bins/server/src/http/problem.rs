@@ -151,7 +151,8 @@ impl From<DeskError> for Problem {
             DeskError::NotFound { .. } => Problem::with_status(404, code, detail),
             DeskError::Forbidden { .. } => Problem::with_status(403, code, detail),
             DeskError::Invalid { field, .. } => {
-                let problem = Problem::with_status(422, code, detail);
+                let status = codes::find(code).map_or(422, |known| known.status);
+                let problem = Problem::with_status(status, code, detail);
                 field.map_or(problem.clone(), |field| problem.at(field))
             }
             DeskError::NotPermitted(verdict) => Problem::with_status(409, code, detail)

@@ -82,7 +82,7 @@ fn smallest(document: Document<'static>, schema: &'static Value) -> Value {
 const UNKNOWN: &str = "0192e4a0-7b5a-7c3e-8f00-000000000001";
 
 fn filled(path: &str, id: &str) -> String {
-    path.replace("{id}", id).replace("{name}", "whatsapp")
+    path.replace("{id}", id).replace("{name}", "whatsapp").replace("{label}", "vip").replace("{tag}", "vip")
 }
 
 async fn ask(client: &Client, operation: &Operation, id: &str) -> super::support::Reply {
@@ -149,6 +149,7 @@ impl Owned {
         let messages = client.get(&format!("/conversations/{conversation}/messages")).await.expect(200);
         let me = client.get("/me").await.expect(200);
         let connections = client.get("/connections").await.expect(200);
+        let field = client.post("/custom-fields", json!({ "name": "Order num" })).await.expect(201);
         let by_path = vec![
             ("/conversations/", conversation),
             ("/contacts/", contact),
@@ -157,6 +158,7 @@ impl Owned {
             ("/connections/", text(&connections["items"][0]["id"])),
             ("/agents/", text(&me["agent"]["id"])),
             ("/tokens/", text(&me["token"])),
+            ("/custom-fields/", text(&field["id"])),
             ("/attachments/", text(&super::attachments::upload(client, "a.csv", b"email\n").await["id"])),
         ];
         let mut owned = Self { by_path };
@@ -194,6 +196,7 @@ fn sound(operation: &Operation, ours: &Owned) -> Value {
         "addTeam" => json!({ "name": "South" }),
         "createToken" => json!({ "name": "laptop", "agent": ours.id("/agents/") }),
         "createTag" => json!({ "name": "vip" }),
+        "addCustomField" => json!({ "name": "Size", "type": "choice", "options": ["S"] }),
         "addContact" => json!({ "display_name": "Nora" }),
         "connectChannel" => json!({ "platform": "telegram", "check": false,
             "settings": { "bot_token": "77:AAinvented", "webhook_secret": "also-invented" } }),

@@ -18,7 +18,7 @@ use crate::authorise::{Action, Caller, authorise};
 use crate::idempotency::{Once, only_once};
 use crate::jobs::{self, Budget, read, written};
 use crate::status::{self, NewStatus};
-use crate::{Desk, DeskError, filter};
+use crate::{Desk, DeskError, search};
 pub use preview::{Example, Preview, preview};
 pub use undo::undo;
 pub(crate) use undo::undo_step;
@@ -52,7 +52,7 @@ impl BulkAction {
         match self {
             BulkAction::Status(_) => Action::ChangeStatus,
             BulkAction::Assign(_) => Action::Assign,
-            BulkAction::Tags { .. } => Action::ChangeMany,
+            BulkAction::Tags { .. } => Action::TagConversations,
         }
     }
 }
@@ -177,7 +177,7 @@ async fn checked(desk: &Desk, caller: &Caller, request: BulkRequest) -> Result<B
     }
     let selection = match request.selection {
         Selection::Filter(text) => {
-            filter::conversations(&reader, caller, &text, desk.now()).await?;
+            search::conversation_query(desk, caller, &text, desk.now()).await?;
             Selection::Filter(text)
         }
         Selection::Ids(ids) => {
@@ -237,7 +237,7 @@ pub(crate) async fn find(desk: &Desk, scope: &WorkspaceScope, job: &Job) -> Resu
     let Some(agent) = reader.agent(job.actor).await? else { return Ok(None) };
     let caller = Caller { scope: scope.clone(), agent: agent.agent };
     let text = read::<Stored>(&job.request)?.filter.unwrap_or_default();
-    let query = filter::conversations(&reader, &caller, &text, job.created_at).await?;
+    let query = search::conversation_query(desk, &caller, &text, job.created_at).await?;
     let limit = u32::try_from(jobs::BATCH).unwrap_or(u32::MAX);
     Ok(Some(Found(Arc::new(reader.conversation_ids(&query, after, limit).await?))))
 }

@@ -8,7 +8,7 @@ use transom_storage::{ItemState, Reader, StoredConversation};
 use super::act::Act;
 use super::{BulkRequest, Selection, checked};
 use crate::authorise::Caller;
-use crate::{Desk, DeskError, filter, jobs};
+use crate::{Desk, DeskError, jobs, search};
 
 /// How many conversations a dry run looks at: nothing is counted exactly beyond (reliability.md 16).
 const LOOKS_AT: u64 = 10_000;
@@ -80,7 +80,7 @@ pub async fn preview(desk: &Desk, caller: &Caller, request: BulkRequest) -> Resu
             }
         }
         Selection::Filter(text) => {
-            let query = filter::conversations(&reader, caller, &text, now).await?;
+            let query = search::conversation_query(desk, caller, &text, now).await?;
             let mut after = None;
             loop {
                 let limit = u32::try_from(jobs::BATCH).unwrap_or(u32::MAX);

@@ -11,8 +11,8 @@ use transom_storage::{Claimed, WorkspaceScope};
 use super::Dispatcher;
 use super::begin::{Begun, Ready, begin};
 use super::outcome::{Answer, Attempted, settle};
-use crate::DeskError;
 use crate::situation::wires;
+use crate::{DeskError, signature};
 
 /// A part that could not be looked at (no database, an account that can't be connected) is looked at again after this long.
 const AFTER_A_FAULT: Duration = Duration::seconds(5);
@@ -80,6 +80,7 @@ async fn send(
         Ok(_) if slow => Answer::TooLate("beginning took too long".to_owned()),
         Ok(outbound) => {
             let outbound = outbound.in_thread(claimed.thread.clone()).of_message(claimed.message);
+            let outbound = outbound.signed(signature::kept(&claimed.ask));
             let started = Instant::now();
             let sent = AssertUnwindSafe(channel.send(&outbound)).catch_unwind().await.unwrap_or_else(|_| {
                 metrics::counter!("transom_panics_total", "job" => "send").increment(1);

@@ -16,7 +16,7 @@ use super::sheet::Sheet;
 use super::{Format, Lines};
 use crate::authorise::{Action, Caller, authorise};
 use crate::bulk::Selection;
-use crate::{Desk, DeskError, filter};
+use crate::{Desk, DeskError, search};
 
 /// How many ids one statement finds.
 const IDS: u32 = 2_000;
@@ -73,7 +73,7 @@ pub async fn conversations(desk: &Desk, caller: &Caller, wanted: Wanted) -> Resu
     let (ids, query) = match wanted.selection {
         None => (VecDeque::new(), Some(ConversationQuery::new(now))),
         Some(Selection::Filter(text)) => {
-            (VecDeque::new(), Some(filter::conversations(&reader, caller, &text, now).await?))
+            (VecDeque::new(), Some(search::conversation_query(desk, caller, &text, now).await?))
         }
         Some(Selection::Ids(mut ids)) => {
             ids.sort_unstable();

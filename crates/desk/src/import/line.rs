@@ -11,6 +11,7 @@ use transom_storage::{ItemState, JobItem, StoredContact, Tx};
 use crate::changes::tell;
 use crate::contacts::{checked, e164, somebody};
 use crate::erase::refuse_erased;
+use crate::labels as labels_of;
 use crate::{Desk, DeskError};
 
 /// How long a label may be, and how many a line may bring.
@@ -113,7 +114,7 @@ impl Filing<'_> {
         }
         tx.insert_contact(&contact, self.now).await?;
         for label in &line.labels {
-            tx.label_contact(contact.id, label).await?;
+            labels_of::attach(tx, self.desk, contact.id, label).await?;
         }
         tell(tx, self.desk.ids(), Some(contact.id), "contact.created", json!({}), self.now).await?;
         Ok((ItemState::Created, Some(contact.id)))
@@ -129,7 +130,8 @@ impl Filing<'_> {
             Some(name) => Some(name),
             None => contact.display_name,
         };
-        let lacks: Vec<&String> = line.labels.iter().filter(|label| !stored.labels.contains(label)).collect();
+        let has = |label: &str| stored.labels.iter().any(|known| known.to_lowercase() == label.to_lowercase());
+        let lacks: Vec<&String> = line.labels.iter().filter(|label| !has(label)).collect();
         let id = contact.id;
         if contact == stored.contact && lacks.is_empty() {
             return Ok((ItemState::Unchanged, Some(id)));
@@ -141,7 +143,7 @@ impl Filing<'_> {
             tx.update_contact(&contact, None, self.now).await?.ok_or(DeskError::NotFound { what: "contact" })?;
         }
         for label in lacks {
-            tx.label_contact(id, label).await?;
+            labels_of::attach(tx, self.desk, id, label).await?;
         }
         tell(tx, self.desk.ids(), Some(id), "contact.changed", json!({}), self.now).await?;
         Ok((ItemState::Changed, Some(id)))

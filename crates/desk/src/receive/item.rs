@@ -85,6 +85,7 @@ pub(crate) async fn take(case: &Case<'_>) -> Result<(), DeskError> {
         Item::Reaction { to, emoji } => late::reacted(case, to, emoji.clone()).await,
         Item::Opening { what } => standing::opened(case, what).await,
         Item::Standing(standing) => standing::changed(case, standing).await,
+        Item::Ended => standing::ended(case).await,
         Item::IdentityChange { new } => standing::renamed(case, new).await,
         Item::Receipt { of, state } => receipt::arrived(case, of, state).await,
         Item::AccountNotice(notice) => notice::about_account(case, notice).await,

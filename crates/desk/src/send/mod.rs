@@ -29,7 +29,7 @@ use crate::may_send::{Verdict, ask_for, may_send};
 use crate::outbound::Person;
 use crate::quota::reservations;
 use crate::situation::{Situation, wires};
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, signature};
 pub(crate) use content::quoted_provider_id;
 pub(crate) use hand::{Hand, worth_sending_for};
 use thread::{Thread, To};
@@ -207,7 +207,8 @@ impl Job {
         Ok(Arc::new(Self { desk: desk.clone(), hand, to, draft, once, account, channel, policy, now: desk.now() }))
     }
 
-    async fn run(&self, tx: &Tx) -> Result<Sent, DeskError> {
+    /// Stores the message and queues it, or says why not.
+    pub(crate) async fn run(&self, tx: &Tx) -> Result<Sent, DeskError> {
         if let Some(once) = &self.once {
             once.begin(tx, self.now).await?;
         }
@@ -221,7 +222,8 @@ impl Job {
         }
         let message = self.message(id, &stored, content);
         let record = permit.record();
-        let extra = json!({ "ask": { "sender": ask.sender(), "tag": tag } });
+        let signed = signature::of(tx, self.channel.as_ref(), &self.hand.actor).await?;
+        let extra = json!({ "ask": { "sender": ask.sender(), "tag": tag, "signed": signed } });
         tx.insert_message(
             &NewMessage {
                 message: message.clone(),

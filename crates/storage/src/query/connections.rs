@@ -357,7 +357,8 @@ impl Tx {
         row.map(account).transpose()
     }
 
-    /// Stores a channel account, new or changed. The account's connection never changes.
+    /// Stores a channel account, new or changed. The account's connection never changes. Where what decides about windows
+    /// changes, they are [stale](Tx::windows_are_stale).
     ///
     /// # Errors
     /// [`StorageError::Duplicate`] if another account of the connection has the external key,
@@ -397,7 +398,15 @@ impl Tx {
                 C::UpdatedAt,
             ])
             .to_owned();
+        let known = self.account(account.id).await?;
         channel_accounts::Entity::insert(row).on_conflict(changed).exec_without_returning(&self.conn).await?;
+        let decides = |account: &ChannelAccount| {
+            let ChannelAccount { policy, features, limits, quota_group, country, suspended, .. } = account.clone();
+            (policy, features, limits, quota_group, country, suspended)
+        };
+        if known.is_some_and(|known| decides(&known) != decides(account)) {
+            self.windows_are_stale(account.id, now).await?;
+        }
         Ok(())
     }
 }

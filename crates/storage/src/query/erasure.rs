@@ -156,6 +156,10 @@ impl Tx {
             format!("UPDATE episodes SET note = NULL WHERE workspace_id = $1 AND conversation_id IN {THEIRS}"),
             "DELETE FROM contact_terms WHERE workspace_id = $1 AND contact_id = $2".to_owned(),
             "DELETE FROM contact_labels WHERE workspace_id = $1 AND contact_id = $2".to_owned(),
+            "DELETE FROM contact_fields WHERE workspace_id = $1 AND contact_id = $2".to_owned(),
+            "DELETE FROM contact_merges WHERE workspace_id = $1 AND kept_id = $2".to_owned(),
+            "DELETE FROM contact_merges WHERE workspace_id = $1 AND gone_id = $2".to_owned(),
+            format!("UPDATE consents SET detail = NULL WHERE workspace_id = $1 AND identity_id IN {identities}"),
         ] {
             self.conn.execute_raw(sql(&self.conn, &statement, self.and(contact))).await?;
         }
@@ -167,7 +171,7 @@ impl Tx {
             "UPDATE conversations SET preview = NULL, status = 'closed', tab = 'closed', snoozed_until = NULL, agent_id = NULL, \
              waiting_since = NULL, version = version + 1, updated_at = $3 WHERE workspace_id = $1 AND contact_id = $2"
                 .to_owned(),
-            "UPDATE contacts SET display_name = NULL, profile = '{}', profile_at = '{}', blocked = true, version = version + 1, \
+            "UPDATE contacts SET display_name = NULL, profile = '{}', profile_at = '{}', profile_by = '{}', blocked = true, version = version + 1, \
              updated_at = $3 WHERE workspace_id = $1 AND id = $2"
                 .to_owned(),
         ] {

@@ -21,6 +21,7 @@ mod quarantine;
 mod removal;
 mod sending;
 mod tokens;
+mod webhooks_out;
 mod workspaces;
 
 pub use agents::StoredAgent;
@@ -45,6 +46,9 @@ pub use removal::RemovedAccount;
 #[allow(unused_imports, unreachable_pub, reason = "filled by its own files")]
 pub use sending::*;
 pub use tokens::{Authenticated, NewToken, StoredToken};
+pub use webhooks_out::{
+    DeliveryAttempt, Endpoint, EndpointSecrets, Health, NewAttempt, QueueState, StoredDelivery, StoredEndpoint,
+};
 pub use workspaces::NewWorkspace;
 
 use sea_orm::{ConnectionTrait, Statement, Value};

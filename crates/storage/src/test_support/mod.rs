@@ -103,7 +103,13 @@ impl TestDatabase {
 
     /// An active agent of a role.
     pub async fn agent(&self, storage: &Storage, scope: &WorkspaceScope, role: Role) -> Agent {
-        let agent = Agent { id: AgentId::new(&UuidV7), workspace: scope.workspace(), name: role.as_str().into(), role };
+        let agent = Agent {
+            id: AgentId::new(&UuidV7),
+            workspace: scope.workspace(),
+            name: role.as_str().into(),
+            alias: None,
+            role,
+        };
         let stored = agent.clone();
         storage
             .transact(scope, move |tx| {

@@ -198,6 +198,8 @@ pub(crate) struct MessageView {
     direction: String,
     /// Who wrote it.
     author: ActorView,
+    /// The name that the customer sees above it, where the channel shows one of ours.
+    sender_name: Option<String>,
     /// What it says.
     content: ContentView,
     /// How it fares: `scheduled`, `queued`, `sending`, `sent`, `delivered`, `read`, `failed`, `not_sent`, `unknown` or
@@ -305,6 +307,7 @@ impl From<&StoredMessage> for MessageView {
             kind: message.kind.as_str().to_owned(),
             direction: message.direction.as_str().to_owned(),
             author: (&message.author).into(),
+            sender_name: stored.extra.pointer("/ask/signed").and_then(serde_json::Value::as_str).map(str::to_owned),
             content: match message.kind {
                 // An activity says what happened in words of its own.
                 MessageKind::Activity => ContentView::default(),
