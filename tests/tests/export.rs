@@ -22,7 +22,8 @@ async fn download(stage: &Stage, path: &str) -> (String, String) {
     assert_eq!(reply.status(), 200, "{path}");
     let mime = reply.headers()["content-type"].to_str().unwrap().to_owned();
     assert!(reply.headers()["content-disposition"].to_str().unwrap().starts_with("attachment"), "{path}");
-    (mime, reply.text().await.unwrap())
+    // As bytes: a decoder would take the mark away.
+    (mime, String::from_utf8(reply.bytes().await.unwrap().to_vec()).unwrap())
 }
 
 /// The lines of a CSV, by the names in its first line.

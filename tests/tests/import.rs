@@ -60,7 +60,7 @@ both_databases! {
         let mara = &contacts(&stage, "label=vip").await[0];
         assert_eq!((&mara["display_name"], &mara["labels"]), (&json!("Mara Klein"), &json!(["2026", "old", "vip"])), "{mara}");
         let ole = &contacts(&stage, "q=ole").await[0];
-        assert_eq!(ole["phone"], "+4930901820", "{ole}");
+        assert_eq!(ole["profile"]["phone"], "+4930901820", "{ole}");
 
         let (again, lines) = imported(&stage, "again", json!({ "csv": csv, "labels": ["2026"] })).await;
         assert_eq!(again["changed"], 0, "{again}");

@@ -58,14 +58,16 @@ impl Sweep {
 }
 
 impl Reader {
-    /// The end of the window behind `after`; `None` if there are no more rows.
-    async fn window(&self, table: &str, after: Uuid) -> Result<Option<Uuid>, StorageError> {
+    /// The end of the window behind `after`, and whether there may be more rows behind it; `None` if there are none in it.
+    async fn window(&self, table: &str, after: Uuid) -> Result<Option<(Uuid, bool)>, StorageError> {
         let mut find = Sql::of(self);
-        find.push(&format!("SELECT id FROM (SELECT id FROM {table} WHERE workspace_id = $1"))
+        find.push(&format!("SELECT id FROM {table} WHERE workspace_id = $1"))
             .with(" AND id > ", after)
-            .push(&format!(" ORDER BY id LIMIT {WINDOW}) AS rows_of ORDER BY id DESC LIMIT 1"));
-        let row = self.conn.query_one_raw(find.on(&self.conn)).await?;
-        row.map(|row| row.try_get_by_index(0)).transpose().map_err(Into::into)
+            .push(&format!(" ORDER BY id LIMIT {WINDOW}"));
+        let rows = self.conn.query_all_raw(find.on(&self.conn)).await?;
+        let end = rows.last().map(|row| row.try_get_by_index(0)).transpose()?;
+        // A window that is not full is the last one: what comes meanwhile tells nothing of who is a shell by now.
+        Ok(end.map(|end| (end, rows.len() as u64 == u64::from(WINDOW))))
     }
 
     /// ` (column holds a trace or …)`.
@@ -103,7 +105,7 @@ impl Tx {
         let after = after.unwrap_or_else(Uuid::nil);
         match sweep {
             Sweep::Journal => {
-                let Some(end) = self.window("journal", after).await? else { return Ok(None) };
+                let Some((end, more)) = self.window("journal", after).await? else { return Ok(None) };
                 let mut wipe = Sql::of(self);
                 wipe.with("UPDATE journal SET headers = '{}', summary = NULL, body = ", Vec::<u8>::new())
                     .with(", body_hash = ", Vec::<u8>::new())
@@ -112,10 +114,10 @@ impl Tx {
                     .push(" AND");
                 self.holds(&mut wipe, &[("body", true), ("headers", false)], traces);
                 self.conn.execute_raw(wipe.on(&self.conn)).await?;
-                Ok(Some(end))
+                Ok(more.then_some(end))
             }
             Sweep::Events => {
-                let Some(end) = self.window("events", after).await? else { return Ok(None) };
+                let Some((end, more)) = self.window("events", after).await? else { return Ok(None) };
                 let mut wipe = Sql::of(self);
                 // `$2` is what the conversations are found by.
                 let them = wipe.named(contact.uuid());
@@ -125,7 +127,7 @@ impl Tx {
                 self.holds(&mut wipe, &[("data", false)], traces);
                 wipe.push(")");
                 self.conn.execute_raw(wipe.on(&self.conn)).await?;
-                Ok(Some(end))
+                Ok(more.then_some(end))
             }
             Sweep::Others => {
                 for (statement, columns) in [
