@@ -54,14 +54,4 @@ impl PrivacyApi {
         let (view, replayed) = answered(started, |started| JobView::from(started))?;
         Ok(Accepted::Accepted(view, replayed))
     }
-
-    /// Delete a contact
-    ///
-    /// The same as erasing it.
-    #[oai(path = "/contacts/:id", method = "delete", operation_id = "deleteContact")]
-    async fn delete(&self, signed: Signed, id: Path<Uuid>) -> Result<Accepted<JobView>, Refused<Making>> {
-        let started = erase::start(&self.0.desk, signed.caller(), id.0.into(), None).await;
-        let (view, replayed) = answered(started, |started| JobView::from(started))?;
-        Ok(Accepted::Accepted(view, replayed))
-    }
 }
