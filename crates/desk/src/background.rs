@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::Dispatcher;
-use crate::{Desk, attachments, fallback, housekeeping, pull, receive, schedule, status, webhooks_out, window};
+use crate::{Desk, attachments, fallback, housekeeping, jobs, pull, receive, schedule, status, webhooks_out, window};
 
 /// How often derived windows are looked at.
 const RECOMPUTE_EVERY: Duration = Duration::from_secs(5);
@@ -30,6 +30,7 @@ impl Background {
         tasks.spawn(attachments::run(desk.clone(), stop.clone()));
         tasks.spawn(recompute(desk.clone(), stop.clone()));
         tasks.spawn(pull::run(desk.clone(), stop.clone()));
+        tasks.spawn(jobs::run(desk.clone(), stop.clone()));
         tasks.spawn(fallback::run(desk.clone(), stop.clone()));
         tasks.spawn(webhooks_out::run(desk.clone(), stop.clone()));
         tasks.spawn(housekeeping::run(desk.clone(), stop.clone()));

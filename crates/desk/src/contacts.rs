@@ -10,6 +10,7 @@ use transom_windows::{Blocker, Event, What};
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::tell;
 use crate::custom_fields::{self, FieldPatch};
+use crate::erase::refuse_erased;
 use crate::idempotency::{Once, only_once};
 use crate::situation::{Situation, wires};
 use crate::{Desk, DeskError};
@@ -81,6 +82,7 @@ pub async fn add(
             let (desk, contact, fields, once) = (desk_in.clone(), contact.clone(), fields.clone(), once.clone());
             Box::pin(async move {
                 let added = async {
+                    refuse_erased(tx, &contact).await?;
                     tx.insert_contact(&contact, now).await?;
                     custom_fields::fill(tx, &desk, id, &fields).await?;
                     tell(tx, desk.ids(), Some(id), "contact.created", json!({}), now).await?;
@@ -129,6 +131,7 @@ pub async fn change(
                     somebody(&contact)?;
                 }
                 let id = contact.id;
+                refuse_erased(tx, &contact).await?;
                 tx.update_contact(&contact, expected, now).await?.ok_or(DeskError::VersionMismatch)?;
                 custom_fields::fill(tx, &desk, id, &patch.fields).await?;
                 tell(tx, desk.ids(), Some(id), "contact.changed", json!({}), now).await?;
@@ -235,7 +238,7 @@ pub async fn set_blocked(
 }
 
 /// A contact that no channel knows must be known by something: otherwise nobody would ever find it again.
-fn somebody(contact: &Contact) -> Result<(), DeskError> {
+pub(crate) fn somebody(contact: &Contact) -> Result<(), DeskError> {
     // A language is nobody's name.
     let known = Profile { language: None, picture_url: None, ..contact.profile.clone() };
     if contact.display_name.is_none() && known.is_empty() {

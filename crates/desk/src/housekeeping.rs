@@ -37,6 +37,9 @@ const QUOTAS: Duration = Duration::days(62);
 /// How long mailboxes keep what they hold: longer than the day for which a hosted platform drops what is sent to it twice.
 const MAILBOXES: Duration = Duration::days(7);
 
+/// How long jobs and what came of each thing are kept.
+const JOBS: Duration = Duration::days(30);
+
 /// How long things are kept that no agent needs any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
@@ -77,6 +80,7 @@ fn chores(keep: Retention, now: OffsetDateTime) -> [Chore; 11] {
         chore("parked_receipts", PARKED, |tx, before| Box::pin(tx.purge_parked_receipts(before, BATCH))),
         chore("quotas", QUOTAS, |tx, before| Box::pin(tx.purge_quotas(before, BATCH))),
         chore("mailboxes", MAILBOXES, |tx, before| Box::pin(tx.purge_mail(before, BATCH))),
+        chore("jobs", JOBS, |tx, before| Box::pin(tx.purge_jobs(before, BATCH))),
         // Each key says itself until when it is good.
         chore("mailbox_keys", Duration::ZERO, |tx, before| Box::pin(tx.purge_mailbox_keys(before, BATCH))),
     ]

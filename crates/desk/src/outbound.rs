@@ -180,6 +180,11 @@ async fn made(
     (person, known): (&Person, Option<ContactId>),
     now: OffsetDateTime,
 ) -> Result<Reached, DeskError> {
+    let named = crate::erase::named_in(&person.details.profile);
+    if known.is_none() && tx.any_erased(&[named, vec![address.clone()]].concat()).await? {
+        let detail = "somebody of this number, address or id was erased for good";
+        return Err(DeskError::conflict("contact_erased", detail));
+    }
     let seed = PersonSeed {
         identity: IdentityId::new(desk.ids()),
         contact: known.unwrap_or_else(|| ContactId::new(desk.ids())),

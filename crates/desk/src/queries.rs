@@ -65,7 +65,13 @@ pub async fn contacts(desk: &Desk, caller: &Caller, query: &ContactQuery) -> Res
 /// [`DeskError::NotFound`].
 pub async fn contact(desk: &Desk, caller: &Caller, id: ContactId) -> Result<StoredContact, DeskError> {
     authorise(caller, Action::ReadContacts)?;
-    desk.reader(&caller.scope).contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
+    let reader = desk.reader(&caller.scope);
+    let found = reader.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+    // Who was erased is a shell for counters.
+    match reader.erasure_of(found.contact.id).await? {
+        Some(_) => Err(DeskError::NotFound { what: "contact" }),
+        None => Ok(found),
+    }
 }
 
 /// A page of conversations, each decided anew.

@@ -143,6 +143,8 @@ ids! {
     QuarantineId;
     /// A file that belongs to a message.
     AttachmentId;
+    /// Work on many things that outlives its request.
+    JobId;
     /// An address that is told what happens.
     EndpointId;
     /// One line of the audit log.

@@ -6,6 +6,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use time::OffsetDateTime;
+use transom_desk::erase;
 use transom_desk::contacts::{self, ContactPatch, NewContact};
 use transom_desk::{Target, preview, queries, search, send, window};
 use transom_storage::ContactQuery;
@@ -18,6 +19,7 @@ use super::cursor::Place;
 use super::idempotency::{Idempotent, answered};
 use super::messages::reply_only;
 use super::version::{Accepted, IfMatch, Made, Versioned};
+use super::views::job::JobView;
 use super::views::contact::{ContactFields, ContactPage, ContactView};
 use super::views::conversation::ReachabilityView;
 use super::views::message::{NewContactMessageBody, SentView};
@@ -123,6 +125,16 @@ impl ContactsApi {
     ) -> Result<Versioned<ContactView>, Refused<Changing>> {
         let stored = contacts::change(&self.0.desk, signed.caller(), id.0.into(), body.0.into(), seen.0).await?;
         Ok(Versioned::new((&stored).into(), stored.version))
+    }
+
+    /// Delete a contact
+    ///
+    /// The same as erasing it.
+    #[oai(path = "/contacts/:id", method = "delete", operation_id = "deleteContact")]
+    async fn delete(&self, signed: Signed, id: Path<Uuid>) -> Result<Accepted<JobView>, Refused<Making>> {
+        let started = erase::start(&self.0.desk, signed.caller(), id.0.into(), None).await;
+        let (view, replayed) = answered(started, |started| JobView::from(started))?;
+        Ok(Accepted::Accepted(view, replayed))
     }
 
     /// Block a contact

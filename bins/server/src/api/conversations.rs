@@ -289,7 +289,7 @@ impl ConversationsApi {
 }
 
 /// A status with what belongs to it, and nothing else.
-fn new_status(body: NewStatusBody) -> Result<NewStatus, Problem> {
+pub(super) fn new_status(body: NewStatusBody) -> Result<NewStatus, Problem> {
     let NewStatusBody { status, until, category, note } = body;
     let only = |detail: &str, field: &str| Err(Problem::with_status(422, "invalid_value", detail).at(field));
     match (status, until) {

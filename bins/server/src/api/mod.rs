@@ -4,6 +4,7 @@ mod attachments;
 mod audit;
 pub(crate) mod auth;
 mod body;
+mod bulk;
 mod channels;
 mod contacts;
 pub(crate) mod contract;
@@ -12,10 +13,12 @@ pub(crate) mod cursor;
 mod custom_fields;
 pub(crate) mod events;
 pub(crate) mod idempotency;
+mod jobs;
 mod labels;
 mod messages;
 mod outbound;
 mod people;
+mod privacy;
 pub mod roles;
 mod saved_replies;
 mod scheduled;
@@ -54,6 +57,8 @@ enum Tag {
     Messages,
     /// Files: of customers, and to be sent.
     Attachments,
+    /// Work on many things that outlives its request.
+    Jobs,
     /// What happens, as it happens.
     Events,
     /// Addresses that are told what happens.
@@ -76,6 +81,9 @@ type Apis = (
     outbound::OutboundApi,
     saved_replies::SavedRepliesApi,
     attachments::AttachmentsApi,
+    bulk::BulkApi,
+    jobs::JobsApi,
+    privacy::PrivacyApi,
     events::EventsApi,
     webhook_endpoints::WebhookEndpointsApi,
     audit::AuditApi,
@@ -109,6 +117,9 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         outbound::OutboundApi(state()),
         saved_replies::SavedRepliesApi(state()),
         attachments::AttachmentsApi(state()),
+        bulk::BulkApi(state()),
+        jobs::JobsApi(state()),
+        privacy::PrivacyApi(state()),
         events::EventsApi(state()),
         webhook_endpoints::WebhookEndpointsApi(state()),
         audit::AuditApi(state()),

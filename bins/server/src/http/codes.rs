@@ -64,6 +64,11 @@ codes! {
     409 nothing_to_settle "No part of the message is in such a state" "Read the message again: somebody was faster, or evidence came in.";
     409 not_scheduled "The message waits for no time" "Read the message again: it left, was withdrawn, or was changed meanwhile.";
     409 author_inactive "The message's author works here no more" "Write it in your own name.";
+    409 undo_impossible "The job can't be taken back" "`detail` says why.";
+    409 contact_erased "Somebody of that name was erased" "Nobody brings them back but they themselves, by writing.";
+    409 contact_ambiguous "The line names several contacts" "Correct the line, or merge the contacts.";
+    409 undo_over "It is too late to take the job back" "Ask for the change that you want.";
+    409 job_goes_on "The job can't be stopped" "Wait for its end.";
     409 idempotency_key_running "The first request with this key is still running" "Ask again after `retry_after` seconds.";
     409 token_shown_once "The token was shown to the first request with this key" "Revoke the token that `detail` names, and make another one with a new key.";
     409 secret_shown_once "The secret was shown to the first request with this key" "Rotate the secret to get another one.";
@@ -134,6 +139,10 @@ codes! {
     422 invalid_value "A value makes no sense" "`detail` says what is expected.";
     422 idempotency_key_missing "The request takes an Idempotency-Key" "Send a new one with each request, and the same one when you repeat it.";
     422 recipient_ambiguous "None or several ways to name the person" "Give exactly one of `contact`, `phone`, `email`, `external_id`, `platform_id`.";
+    422 selection_ambiguous "None or several ways to say which" "Give exactly one of `ids` and `filter`.";
+    422 action_ambiguous "None or several things to do" "Give exactly one of `status`, `assignee` and `tags`.";
+    422 import_invalid "The file can't be read as contacts" "`detail` says which line or column.";
+    422 labels_invalid "Too many or too long labels" "`detail` gives the limits.";
     422 idempotency_key_reused "The key was used with another body" "Use a new key for a new request.";
     422 window_closed "The platform holds the window shut" "Wait for the customer.";
     422 quota_reached "The platform says that a quota is used up" "Wait for its next period.";

@@ -170,8 +170,14 @@ impl Owned {
             ("/custom-fields/", text(&field["id"])),
             ("/webhook-endpoints/", text(&client.post("/webhook-endpoints", hook()).await.expect(201)["id"])),
             ("/attachments/", text(&super::attachments::upload(client, "a.txt", b"text").await["id"])),
+            ("/attachments/", text(&super::attachments::upload(client, "a.csv", b"email\n").await["id"])),
         ];
-        Self { by_path }
+        let mut owned = Self { by_path };
+        let body = json!({ "ids": [owned.id("/conversations/")], "status": { "status": "closed" } });
+        let key = [("idempotency-key", "owned")];
+        let job = client.call(Method::POST, "/conversations/bulk", Some(body.to_string().into_bytes()), &key).await;
+        owned.by_path.push(("/jobs/", text(&job.expect(202)["id"])));
+        owned
     }
 
     /// The one that a path of that form names.
@@ -215,6 +221,8 @@ fn sound(operation: &Operation, ours: &Owned) -> Value {
         "addContact" => json!({ "display_name": "Nora" }),
         "connectChannel" => json!({ "platform": "telegram", "check": false,
             "settings": { "bot_token": "77:AAinvented", "webhook_secret": "also-invented" } }),
+        "bulkConversations" => json!({ "ids": [ours.id("/conversations/")], "assignee": {} }),
+        "importContacts" => json!({ "attachment": ours.id("/attachments/") }),
         "sendMessage" | "previewMessage" => json!({ "text": "hello" }),
         "reachPerson" => {
             json!({ "channel": ours.id("/channels/"), "to": { "contact": ours.id("/contacts/") }, "message": { "text": "hello" } })

@@ -26,6 +26,8 @@ pub(crate) mod events;
 pub(crate) mod idempotency_keys;
 pub(crate) mod identities;
 pub(crate) mod identity_addresses;
+pub(crate) mod job_items;
+pub(crate) mod jobs;
 pub(crate) mod journal;
 pub(crate) mod label_moves;
 pub(crate) mod labels;
@@ -72,6 +74,7 @@ mod tests {
         };
     }
     tables! { agents aliases attachments attempt_evidence attempts audit_chains audit_log channel_accounts connections consents contact_fields contact_labels contact_merges contact_terms contacts conversation_tags conversations custom_fields data_keys dedupe_keys episodes event_numberers events idempotency_keys identities identity_addresses journal label_moves labels leases message_reactions messages outbox parts provider_tokens pull_cursors quarantine quota_evidence quota_recipients quota_reservations quotas receipts_parked saved_replies saved_reply_variants tags team_members teams templates tokens vault_check webhook_attempts webhook_deliveries webhook_endpoints workspaces workspaces_due }
+    tables! { agents aliases attachments attempt_evidence attempts channel_accounts connections consents contact_fields contact_labels contact_merges contact_terms contacts conversation_tags conversations custom_fields data_keys dedupe_keys episodes event_numberers events idempotency_keys identities identity_addresses job_items jobs journal label_moves labels leases message_reactions messages outbox parts provider_tokens pull_cursors quarantine quota_evidence quota_recipients quota_reservations quotas receipts_parked saved_replies saved_reply_variants tags team_members teams templates tokens vault_check webhook_attempts webhook_deliveries webhook_endpoints workspaces workspaces_due }
 
     crate::both_databases! {
         async fn entities_and_tables_agree(db: TestDatabase) {

@@ -18,6 +18,7 @@
 )]
 
 pub mod crowd;
+mod dump;
 mod postgres;
 pub mod statements;
 
@@ -30,6 +31,7 @@ use transom_domain::{Agent, AgentId, Role, Settings, UuidV7, WorkspaceId};
 
 pub use crate::both_databases;
 use crate::{MasterKey, NewWorkspace, Storage, StorageConfig, StorageError, WorkspaceScope};
+pub use dump::every_row;
 pub use postgres::{TestPostgres, postgres_is_required};
 
 /// The instant at which tests that need no other begin.

@@ -48,6 +48,8 @@ impl ContactQuery {
                 ids(statement, "c.id", *holds, contacts.iter().map(|id| id.uuid()));
             }
         }
+        // Who was erased is a shell for counters.
+        statement.push(" AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.workspace_id = $1 AND e.contact_id = c.id)");
         for (at, wish) in wishes.iter().enumerate() {
             if driver != Some(at) {
                 wish.ask(statement, "c.id", "NULL");

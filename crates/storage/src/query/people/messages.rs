@@ -139,6 +139,11 @@ impl TryFrom<parts::Model> for StoredPart {
 }
 
 impl StoredMessage {
+    /// Without parts and reactions.
+    pub(super) fn bare(row: messages::Model) -> Result<Self, StorageError> {
+        Self::read(row, Vec::new(), Vec::new())
+    }
+
     fn read(
         row: messages::Model,
         parts: Vec<StoredPart>,

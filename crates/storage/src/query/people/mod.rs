@@ -22,6 +22,7 @@ mod meet;
 mod merge;
 mod merge_facts;
 mod message_changes;
+mod message_walk;
 mod messages;
 mod named;
 mod parked;
@@ -37,6 +38,7 @@ pub(super) mod statement;
 mod tab_counts;
 mod tags;
 mod templates;
+mod walks;
 mod wanted;
 
 pub use answers::{Earlier, KnownEarlier};
