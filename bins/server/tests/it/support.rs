@@ -260,9 +260,9 @@ impl Client {
             request = request.headers(one);
         }
         let answer = self.http.execute(request).await.unwrap();
-        let is_table = ["text/csv", "application/x-ndjson"]
-            .iter()
-            .any(|mime| answer.headers.get("content-type").is_some_and(|told| told.as_bytes().starts_with(mime.as_bytes())));
+        let is_table = ["text/csv", "application/x-ndjson"].iter().any(|mime| {
+            answer.headers.get("content-type").is_some_and(|told| told.as_bytes().starts_with(mime.as_bytes()))
+        });
         let body = if is_table {
             Value::String(String::from_utf8_lossy(&answer.body).into_owned())
         } else {
