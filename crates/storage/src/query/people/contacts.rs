@@ -175,6 +175,8 @@ impl Reader {
         let mut found = self.stored_contacts(statement).await?;
         found.retain(|stored| stored.is_named(name));
         Ok(found)
+    }
+
     /// The oldest contact that the business's own systems know by this id.
     pub async fn contact_by_external_id(&self, id: &str) -> Result<Option<ContactId>, StorageError> {
         let mut statement = Sql::of(self);
