@@ -6,9 +6,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::Dispatcher;
-use crate::{
-    Desk, attachments, fallback, housekeeping, pull, receive, schedule, status, webhooks_out, window,
-};
+use crate::{Desk, attachments, fallback, housekeeping, pull, receive, schedule, status, webhooks_out, window};
 
 /// How often derived windows are looked at.
 const RECOMPUTE_EVERY: Duration = Duration::from_secs(5);

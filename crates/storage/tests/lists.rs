@@ -213,7 +213,7 @@ impl Crowd {
     }
 
     /// Whether a condition holds.
-    fn holds(&self, condition: &C, (stored, name, platform): &(StoredConversation, &str, &str)) -> bool {
+    fn holds(condition: &C, (stored, name, platform): &(StoredConversation, &str, &str)) -> bool {
         let assignment = stored.conversation.assignment;
         let ends = [stored.window.closes_at, stored.window.free_form_until];
         match condition {
@@ -239,7 +239,7 @@ impl Crowd {
     /// Whether a filter lets a conversation through. Times are never asked for their opposite: whoever never wrote has none.
     fn passes(&self, filter: &Filter<C>, each: &(StoredConversation, &str, &str)) -> bool {
         let is_of_time = matches!(filter.condition, C::InboundBefore(_) | C::InboundAfter(_) | C::ClosingBefore(_));
-        self.holds(&filter.condition, each) == (filter.holds || is_of_time)
+        Self::holds(&filter.condition, each) == (filter.holds || is_of_time)
     }
 
     /// Whether a conversation belongs to the list; tab and status are left to the caller.

@@ -113,7 +113,8 @@ pub async fn fill(
             let crowd = of.clone();
             Box::pin(async move {
                 for (at, id) in crowd.agents.iter().enumerate() {
-                    let agent = Agent { id: *id, workspace, name: format!("Agent {at}"), role: Role::Agent };
+                    let agent =
+                        Agent { id: *id, workspace, name: format!("Agent {at}"), alias: None, role: Role::Agent };
                     tx.put_agent(&agent, true, now).await?;
                 }
                 for (at, id) in crowd.teams.iter().enumerate() {
