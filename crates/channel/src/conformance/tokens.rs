@@ -13,13 +13,15 @@ use crate::{Renew, StoredToken, TokenError, TokenPort};
 #[derive(Debug)]
 pub struct Tokens {
     kept: Mutex<HashMap<String, StoredToken>>,
+    /// Held while a token is renewed; who renews looks at the kept ones once more.
+    turn: Mutex<()>,
     clock: Arc<dyn Clock>,
 }
 
 impl Tokens {
     /// None yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { kept: Mutex::default(), clock }
+        Self { kept: Mutex::default(), turn: Mutex::default(), clock }
     }
 }
 
@@ -32,9 +34,10 @@ impl TokenPort for Tokens {
     }
 
     async fn renew(&self, key: &str, renew: Renew<'_>) -> Result<StoredToken, TokenError> {
-        let mut kept = self.kept.lock().await;
-        let token = renew(kept.get(key).cloned()).await?;
-        kept.insert(key.to_owned(), token.clone());
+        let _turn = self.turn.lock().await;
+        let old = self.kept.lock().await.get(key).cloned();
+        let token = renew(old).await?;
+        self.kept.lock().await.insert(key.to_owned(), token.clone());
         Ok(token)
     }
 }
