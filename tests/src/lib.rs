@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a world of service and sandbox on either database, and patience.
 
 pub mod browser;
+pub mod crowd;
 pub mod mail;
 pub mod site;
 

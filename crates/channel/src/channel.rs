@@ -4,12 +4,12 @@ use std::fmt;
 
 use async_trait::async_trait;
 use time::{Duration, OffsetDateTime};
-use transom_domain::{Attachment, Content, Identity, Profile, SenderAddress, TemplateDefinition};
+use transom_domain::{Attachment, ChannelAccountId, Content, Identity, Profile, SenderAddress, TemplateDefinition};
 use transom_windows::Permit;
 
 use crate::{
-    Answer, Capabilities, Inbound, MediaBytes, MediaError, OutboundPart, ParseError, PlannedPart, RawInbound, Receipt,
-    SendError, Unsendable, VerifyError, WebhookCall,
+    Answer, Capabilities, Inbound, MailboxError, MediaBytes, MediaError, OutboundPart, ParseError, PlannedPart,
+    RawInbound, Receipt, SendError, Unsendable, VerifyError, WebhookCall,
 };
 
 /// One connected account on one platform: a number, a bot, a page, a mailbox.
@@ -78,6 +78,11 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
 
     /// Events that must be fetched, where nobody calls us.
     fn pull(&self) -> Option<&dyn Pull> {
+        None
+    }
+
+    /// Where what somebody does not come to read goes instead, if it shall go anywhere.
+    fn fallback(&self) -> Option<&dyn Fallback> {
         None
     }
 
@@ -162,6 +167,12 @@ pub trait Pull: Send + Sync {
         false
     }
 
+    /// The cursor of an account that was connected then and never fetched: what came since is new. `None` where the platform's
+    /// own beginning will do.
+    fn beginning(&self, _connected_at: OffsetDateTime) -> Option<String> {
+        None
+    }
+
     /// What is new since `cursor`, and the next cursor; waits for news as long as the platform allows. May be given up at any
     /// moment: what was not stored is given again.
     ///
@@ -174,6 +185,25 @@ pub trait Pull: Send + Sync {
     /// # Errors
     /// Classified as for a send.
     async fn done(&self, cursor: &str) -> Result<(), SendError>;
+}
+
+/// Where what somebody does not come to read goes instead: into a letter over another account.
+#[async_trait]
+pub trait Fallback: Send + Sync {
+    /// The account that writes the letter; its [`Capabilities`] have threads.
+    fn account(&self) -> ChannelAccountId;
+
+    /// For how long a message waits to be read, and its reader has to be away.
+    fn after(&self) -> Duration;
+
+    /// The subject of the first letter of a conversation.
+    fn subject(&self) -> &str;
+
+    /// When the person was last here; `None` where that is not known.
+    ///
+    /// # Errors
+    /// When it can't be read now.
+    async fn last_here(&self, identity: &Identity) -> Result<Option<OffsetDateTime>, MailboxError>;
 }
 
 /// What a platform says about an account.

@@ -104,6 +104,8 @@ pub struct Exchanged {
     pub provider_id: String,
     /// Whose it is.
     pub from: Exchanger,
+    /// The name it was signed with.
+    pub sender_name: Option<String>,
     /// What it says.
     pub content: Content,
     /// When.

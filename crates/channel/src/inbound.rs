@@ -121,6 +121,8 @@ pub enum Item {
     },
     /// The customer's attitude to us changed.
     Standing(Standing),
+    /// The customer ended the conversation, until one of both writes again.
+    Ended,
     /// The customer has new addresses: all of them are one person.
     IdentityChange {
         /// How the platform names them from now on.

@@ -8,6 +8,7 @@
 
 mod capabilities;
 mod channel;
+pub mod checks;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
@@ -20,13 +21,14 @@ mod outbound;
 pub mod outside;
 mod platform;
 mod ports;
+mod settings;
 pub mod signature;
 mod webhook;
 
 pub use capabilities::{
     AddressRule, Capabilities, ChoiceRule, ContactField, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit,
 };
-pub use channel::{AccountInfo, Channel, MediaSourceOf, Patience, Profiles, Pull, TemplateCatalog};
+pub use channel::{AccountInfo, Channel, Fallback, MediaSourceOf, Patience, Profiles, Pull, TemplateCatalog};
 pub use error::{Evidence, NextStep, NotPermitted, ParseError, PlatformReport, SendError, Unsendable, VerifyError};
 pub use host::{Acquaintance, Exchanged, Exchanger, Host, HostError, KeptFile, NewFile, Site};
 pub use inbound::{
@@ -35,9 +37,10 @@ pub use inbound::{
 };
 pub use mailbox::{MailboxEntry, MailboxError, MailboxEvent, MailboxKey, MailboxPage, MailboxPort, NoMailbox};
 pub use outbound::{OutboundPart, PlannedPart, Receipt, subject_of};
-pub use platform::{Platform, SettingField, SettingScope, SettingValues, SettingsError};
+pub use platform::Platform;
 pub use ports::{
     MediaBytes, MediaError, MediaPort, NoMedia, NoTokens, Ports, Renew, StoredToken, TokenError, TokenPort,
 };
+pub use settings::{SettingField, SettingScope, SettingValues, SettingsError};
 pub use transom_windows::OptOutScope;
 pub use webhook::{Answer, WebhookCall};

@@ -43,6 +43,12 @@ pub trait MailboxPort: fmt::Debug + Send + Sync + 'static {
     /// When it can't be stored now.
     async fn ack(&self, name: &str, seq: u64) -> Result<(), MailboxError>;
 
+    /// Stores that the visitor's side is there now. Nothing where nothing was ever appended.
+    ///
+    /// # Errors
+    /// When it can't be stored now.
+    async fn see(&self, name: &str) -> Result<(), MailboxError>;
+
     /// Leads a mailbox into another, unless it leads somewhere already; where it leads now.
     ///
     /// # Errors
@@ -54,6 +60,12 @@ pub trait MailboxPort: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// When it can't be stored now.
     async fn put_key(&self, hash: [u8; 32], opens: &MailboxKey) -> Result<(), MailboxError>;
+
+    /// Whether a key that is good now opens a mailbox.
+    ///
+    /// # Errors
+    /// When it can't be read now.
+    async fn opens(&self, name: &str) -> Result<bool, MailboxError>;
 
     /// What a key opens now; `None` for one that is unknown or over.
     ///
@@ -103,6 +115,8 @@ pub struct MailboxPage {
     pub acked_seq: u64,
     /// The mailbox that gets what is appended here, where this one is led elsewhere.
     pub leads_to: Option<String>,
+    /// When the visitor's side was last there.
+    pub seen_at: Option<OffsetDateTime>,
 }
 
 /// What a key opens.
@@ -162,11 +176,19 @@ impl MailboxPort for NoMailbox {
         Err(MailboxError::Unavailable(NONE.to_owned()))
     }
 
+    async fn see(&self, _: &str) -> Result<(), MailboxError> {
+        Err(MailboxError::Unavailable(NONE.to_owned()))
+    }
+
     async fn lead(&self, _: &str, _: &str) -> Result<String, MailboxError> {
         Err(MailboxError::Unavailable(NONE.to_owned()))
     }
 
     async fn put_key(&self, _: [u8; 32], _: &MailboxKey) -> Result<(), MailboxError> {
+        Err(MailboxError::Unavailable(NONE.to_owned()))
+    }
+
+    async fn opens(&self, _: &str) -> Result<bool, MailboxError> {
         Err(MailboxError::Unavailable(NONE.to_owned()))
     }
 

@@ -44,6 +44,7 @@ pub struct OutboundPart {
     message: Option<MessageId>,
     content: Content,
     sender_name: Option<String>,
+    unsubscribe_link: Option<String>,
 }
 
 impl OutboundPart {
@@ -85,6 +86,7 @@ impl OutboundPart {
             message: None,
             content,
             sender_name: None,
+            unsubscribe_link: None,
         })
     }
 
@@ -106,6 +108,13 @@ impl OutboundPart {
     #[must_use]
     pub fn signed(mut self, sender_name: Option<String>) -> Self {
         self.sender_name = sender_name;
+        self
+    }
+
+    /// With the address under which the person wants no more of this, by one click (RFC 8058): for what goes to many.
+    #[must_use]
+    pub fn unsubscribed_at(mut self, link: Option<String>) -> Self {
+        self.unsubscribe_link = link;
         self
     }
 
@@ -157,6 +166,11 @@ impl OutboundPart {
     /// The name to show.
     pub fn sender_name(&self) -> Option<&str> {
         self.sender_name.as_deref()
+    }
+
+    /// Where the person says, by one click, that they want no more of this.
+    pub fn unsubscribe_link(&self) -> Option<&str> {
+        self.unsubscribe_link.as_deref()
     }
 }
 

@@ -8,7 +8,7 @@ use transom_storage::{NewToken, StoredAgent};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::idempotency::{Once, only_once};
-use crate::workspaces::Issued;
+use crate::workspaces::{Issued, some_name};
 use crate::{Desk, DeskError};
 
 /// What may change about an agent; `None` leaves a field as it is.
@@ -16,6 +16,8 @@ use crate::{Desk, DeskError};
 pub struct AgentChange {
     /// The name colleagues see.
     pub name: Option<String>,
+    /// The name customers see instead, where the workspace wants that; an empty one takes it away.
+    pub alias: Option<String>,
     /// What it may do.
     pub role: Option<Role>,
     /// Whether it may sign in.
@@ -49,6 +51,7 @@ pub async fn change_agent(
                 if agent.name.is_empty() {
                     return Err(DeskError::invalid("name_missing", "name", "an agent needs a name"));
                 }
+                agent.alias = change.alias.as_deref().map_or(agent.alias, some_name);
                 agent.role = change.role.unwrap_or(agent.role);
                 tx.put_agent(&agent, change.active.unwrap_or(active), now).await?;
                 tx.agent(id).await?.ok_or_else(missing)

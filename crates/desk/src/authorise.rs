@@ -52,6 +52,14 @@ actions! {
     WriteContacts = "change contacts": Admin Supervisor Agent;
     /// Block and unblock contacts.
     BlockContacts = "block contacts": Admin Supervisor Agent;
+    /// Make one of two contacts, and take that back.
+    MergeContacts = "merge contacts": Admin Supervisor Agent;
+    /// Record what a customer allows and forbids.
+    RecordConsent = "record consent": Admin Supervisor Agent;
+    /// Change custom fields, labels and saved replies for everybody.
+    ManageCatalogues = "manage custom fields, labels and saved replies": Admin Supervisor;
+    /// Tag conversations.
+    TagConversations = "tag conversations": Admin Supervisor Agent;
     /// See conversations and messages.
     ReadConversations = "read conversations": Admin Supervisor Agent Bot;
     /// Write to customers.
@@ -64,6 +72,16 @@ actions! {
     ChangeStatus = "change the status": Admin Supervisor Agent;
     /// Assign to agents and teams.
     Assign = "assign conversations": Admin Supervisor Agent;
+    /// Change many conversations in one go.
+    ChangeMany = "change many conversations": Admin Supervisor Agent;
+    /// See jobs, and stop one's own.
+    ReadJobs = "read jobs": Admin Supervisor Agent;
+    /// Take conversations and contacts out in bulk.
+    Export = "export": Admin Supervisor;
+    /// Add and change contacts from a file.
+    ImportContacts = "import contacts": Admin Supervisor;
+    /// Erase a contact for good, and take out all that is known of one.
+    EraseContacts = "erase contacts": Admin;
     /// Settle what can't be known, retry, cancel.
     SettleMessages = "settle messages": Admin Supervisor Agent;
     /// Follow events.

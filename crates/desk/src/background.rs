@@ -1,4 +1,4 @@
-//! Everything that runs by itself: applying, sending, fetching, waking, keeping windows true, tidying up.
+//! Everything that runs by itself: applying, sending, fetching, writing to who is away, waking, keeping windows true, tidying up.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::Dispatcher;
-use crate::{Desk, attachments, housekeeping, pull, receive, status, webhooks_out, window};
+use crate::{Desk, attachments, fallback, housekeeping, jobs, pull, receive, schedule, status, webhooks_out, window};
 
 /// How often derived windows are looked at.
 const RECOMPUTE_EVERY: Duration = Duration::from_secs(5);
@@ -26,9 +26,12 @@ impl Background {
         tasks.spawn(receive::run(desk.clone(), stop.clone()));
         tasks.spawn(Dispatcher::new(desk.clone()).run(stop.clone()));
         tasks.spawn(status::run_waking(desk.clone(), stop.clone()));
+        tasks.spawn(schedule::run(desk.clone(), stop.clone()));
         tasks.spawn(attachments::run(desk.clone(), stop.clone()));
         tasks.spawn(recompute(desk.clone(), stop.clone()));
         tasks.spawn(pull::run(desk.clone(), stop.clone()));
+        tasks.spawn(jobs::run(desk.clone(), stop.clone()));
+        tasks.spawn(fallback::run(desk.clone(), stop.clone()));
         tasks.spawn(webhooks_out::run(desk.clone(), stop.clone()));
         tasks.spawn(housekeeping::run(desk.clone(), stop.clone()));
         Self { stop, tasks }
@@ -45,6 +48,9 @@ impl Background {
 }
 
 async fn recompute(desk: Desk, stop: CancellationToken) {
+    if let Err(error) = window::notice_replaced_policies(&desk).await {
+        tracing::warn!(%error, "whether policies were replaced could not be seen; lists may sort by what they said before");
+    }
     while !stop.is_cancelled() {
         if let Err(error) = window::recompute_due(&desk).await {
             tracing::warn!(%error, "derived windows could not be renewed; trying again");

@@ -14,7 +14,7 @@ use crate::DeskError;
 #[derive(Debug, Clone)]
 pub(crate) struct Change<'c> {
     pub(crate) by: &'c Actor,
-    /// `inbound`, `outbound`, `answer`, `agent`, `wake`.
+    /// `inbound`, `outbound`, `answer`, `agent`, `wake`, `conversation.ended`.
     pub(crate) cause: &'static str,
     /// The message that caused it, if one did.
     pub(crate) message: Option<MessageId>,
@@ -162,9 +162,20 @@ pub(crate) async fn reader_refused(
 ) -> Result<(), DeskError> {
     const KIND: &str = "message.reader_refused";
     let data = json!({ "message": message, "part": part, "readers": readers });
-    let change = Change::new(&Actor::Platform, KIND, now).by_message(message);
-    tx.insert_message(&activity(ids, stored, KIND, &data, &change), now).await?;
-    emit(tx, ids, stored, KIND, data, now).await
+    line(tx, ids, stored, KIND, data, &Change::new(&Actor::Platform, KIND, now).by_message(message)).await
+}
+
+/// Writes a line into the history of a conversation, and tells of it.
+pub(crate) async fn line(
+    tx: &Tx,
+    ids: &dyn Ids,
+    stored: &StoredConversation,
+    kind: &str,
+    data: serde_json::Value,
+    change: &Change<'_>,
+) -> Result<(), DeskError> {
+    tx.insert_message(&activity(ids, stored, kind, &data, change), change.now).await?;
+    emit(tx, ids, stored, kind, data, change.now).await
 }
 
 /// A line in the conversation's history.

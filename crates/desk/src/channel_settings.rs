@@ -11,7 +11,7 @@ use transom_domain::{ChannelAccount, ChannelAccountId, Connection, ConnectionId}
 use transom_storage::{Secrets, Tx};
 
 use crate::authorise::Caller;
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, fallback};
 
 /// Settings that were given, by where they are kept. What is not given stays as it is, an empty text takes it away.
 #[derive(Debug, Default)]
@@ -138,6 +138,7 @@ pub(crate) async fn still_works(
     all.extend(given.clone());
     let values = SettingValues::checked(platform.settings(), all, true)?;
     let channel = platform.connect(&values, &desk.channels().ports_of(&caller.scope, account.connection))?;
+    fallback::check(desk, &caller.scope, channel.fallback()).await?;
     match external_key(platform, &values, channel.as_ref()) {
         Some(key) if key != account.external_key => {
             let known = &account.external_key;

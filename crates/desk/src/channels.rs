@@ -17,7 +17,7 @@ use crate::channel_settings::{Given, external_key, still_works, with_shared};
 use crate::idempotency::{Once, only_once};
 use crate::ports::NewTokens;
 use crate::queries::{self, ChannelDetail, present_account};
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, fallback};
 
 /// An account to connect.
 #[derive(Debug, Clone, Default)]
@@ -87,6 +87,7 @@ pub async fn connect(
         None => Ports { tokens: Arc::new(tokens.clone()), ..desk.ports().clone() },
     };
     let channel = platform.connect(&values, &ports)?;
+    fallback::check(desk, &caller.scope, channel.fallback()).await?;
     let (mut limits, mut name) = (new.limits.clone(), new.name.clone());
     let mut external_key = external_key(&platform, &values, channel.as_ref());
     if new.check {

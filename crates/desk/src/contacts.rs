@@ -9,6 +9,8 @@ use transom_windows::{Blocker, Event, What};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::tell;
+use crate::custom_fields::{self, FieldPatch};
+use crate::erase::refuse_erased;
 use crate::idempotency::{Once, only_once};
 use crate::situation::{Situation, wires};
 use crate::{Desk, DeskError};
@@ -20,6 +22,8 @@ pub struct NewContact {
     pub display_name: Option<String>,
     /// What is known.
     pub profile: Profile,
+    /// What it has in the workspace's own fields.
+    pub fields: Vec<FieldPatch>,
 }
 
 /// What may change; `None` leaves a field as it is, an empty text clears it.
@@ -39,13 +43,15 @@ pub struct ContactPatch {
     pub phone: Option<String>,
     /// BCP 47 language tag.
     pub language: Option<String>,
+    /// The workspace's own fields that change.
+    pub fields: Vec<FieldPatch>,
 }
 
 impl From<ContactPatch> for NewContact {
     fn from(patch: ContactPatch) -> Self {
-        let ContactPatch { display_name, first_name, last_name, external_id, email, phone, language } = patch;
+        let ContactPatch { display_name, first_name, last_name, external_id, email, phone, language, fields } = patch;
         let profile = Profile { first_name, last_name, external_id, email, phone, language, ..Profile::default() };
-        Self { display_name, profile }
+        Self { display_name, profile, fields }
     }
 }
 
@@ -70,13 +76,15 @@ pub async fn add(
     };
     somebody(&contact)?;
     let (desk_in, now, contact, once) = (desk.clone(), desk.now(), Arc::new(contact), once.map(Arc::new));
-    let id = contact.id;
+    let (id, fields) = (contact.id, Arc::new(new.fields));
     desk.storage()
         .transact(&caller.scope, move |tx| {
-            let (desk, contact, once) = (desk_in.clone(), contact.clone(), once.clone());
+            let (desk, contact, fields, once) = (desk_in.clone(), contact.clone(), fields.clone(), once.clone());
             Box::pin(async move {
                 let added = async {
+                    refuse_erased(tx, &contact).await?;
                     tx.insert_contact(&contact, now).await?;
+                    custom_fields::fill(tx, &desk, id, &fields).await?;
                     tell(tx, desk.ids(), Some(id), "contact.created", json!({}), now).await?;
                     tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
                 };
@@ -122,7 +130,10 @@ pub async fn change(
                 if stored.identities.is_empty() {
                     somebody(&contact)?;
                 }
+                let id = contact.id;
+                refuse_erased(tx, &contact).await?;
                 tx.update_contact(&contact, expected, now).await?.ok_or(DeskError::VersionMismatch)?;
+                custom_fields::fill(tx, &desk, id, &patch.fields).await?;
                 tell(tx, desk.ids(), Some(id), "contact.changed", json!({}), now).await?;
                 tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
             })
@@ -227,7 +238,7 @@ pub async fn set_blocked(
 }
 
 /// A contact that no channel knows must be known by something: otherwise nobody would ever find it again.
-fn somebody(contact: &Contact) -> Result<(), DeskError> {
+pub(crate) fn somebody(contact: &Contact) -> Result<(), DeskError> {
     // A language is nobody's name.
     let known = Profile { language: None, picture_url: None, ..contact.profile.clone() };
     if contact.display_name.is_none() && known.is_empty() {

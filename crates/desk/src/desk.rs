@@ -59,6 +59,7 @@ struct Inner {
 pub(crate) struct Work {
     pub(crate) inbound: Notify,
     pub(crate) outbound: Notify,
+    pub(crate) jobs: Notify,
 }
 
 impl Desk {

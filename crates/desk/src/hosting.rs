@@ -13,7 +13,7 @@ use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 use transom_channel::{Acquaintance, Exchanged, Exchanger, Host, HostError, KeptFile, NewFile, Site};
 use transom_domain::{
-    Actor, Address, AttachmentId, Author, ChannelAccount, ChannelAccountId, Direction, Identity, MessageId, MessageKind,
+    Address, AttachmentId, Author, ChannelAccount, ChannelAccountId, Direction, Identity, MessageId, MessageKind,
 };
 use transom_storage::{NewAttachment, Reader, StorageError, StoredMessage, WorkspaceScope};
 use url::Url;
@@ -21,7 +21,7 @@ use url::Url;
 use crate::attachments::{Files, mime_of, plain_name, sniff_mime};
 use crate::receive::{self, WebhookRefused};
 use crate::registry::stored_settings;
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, signature};
 
 /// How long a site is known before its settings are looked at again.
 const FRESH_FOR: Duration = Duration::seconds(5);
@@ -258,17 +258,25 @@ impl Host for Hosting {
 
 /// A message as its parts went out; one that came in is one.
 fn exchanged(stored: StoredMessage) -> Vec<Exchanged> {
-    let StoredMessage { message, provider_id, parts, unsent_at, .. } = stored;
+    let StoredMessage { message, provider_id, parts, unsent_at, extra, .. } = stored;
     if message.kind != MessageKind::Reply || unsent_at.is_some() {
         return Vec::new();
     }
     let from = match (&message.direction, &message.author) {
         (Direction::Inbound, _) => Exchanger::Visitor,
-        (_, Author::Actor(Actor::Agent { .. })) => Exchanger::Agent,
+        (_, Author::Actor(actor)) if actor.is_person() => Exchanger::Agent,
         _ => Exchanger::Bot,
     };
     let (id, at) = (message.id, message.at);
-    let one = |provider_id, content| Exchanged { message: id, provider_id, from, content, at };
+    let sender_name = signature::kept(&extra);
+    let one = |provider_id, content| Exchanged {
+        message: id,
+        provider_id,
+        from,
+        sender_name: sender_name.clone(),
+        content,
+        at,
+    };
     match message.direction {
         Direction::Internal => Vec::new(),
         Direction::Inbound => provider_id.map(|provider_id| one(provider_id, message.content)).into_iter().collect(),

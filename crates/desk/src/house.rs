@@ -17,6 +17,8 @@ pub(crate) struct HouseRules {
     pub(crate) account_disabled: bool,
     /// The account was removed.
     pub(crate) account_removed: bool,
+    /// It is a letter that answers nothing of the person's: what their writing allows is to answer it.
+    pub(crate) unsolicited: bool,
 }
 
 /// What a house rule says against a message, and what would change that.
@@ -50,9 +52,18 @@ pub enum HouseReason {
         /// What to do.
         remedy: &'static str,
     },
+    /// They may be answered, and want no mail that they did not ask for.
+    AnswersOnly {
+        /// What to do.
+        remedy: &'static str,
+    },
 }
 
 impl HouseReason {
+    /// They may be answered only.
+    pub(crate) const ANSWERS_ONLY: Self =
+        HouseReason::AnswersOnly { remedy: "answer a letter that they wrote, in its conversation" };
+
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
@@ -61,6 +72,7 @@ impl HouseReason {
             HouseReason::TagRequired { .. } => "tag_required",
             HouseReason::AccountDisabled { .. } => "account_disabled",
             HouseReason::ChannelRemoved { .. } => "channel_removed",
+            HouseReason::AnswersOnly { .. } => "answers_only",
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use transom_storage::{StorageError, Tx, WorkspaceScope};
 
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, labels};
 
 /// How often it is looked whether it is time.
 const LOOK_EVERY: Pause = Pause::from_secs(5);
@@ -36,6 +36,9 @@ const PARKED: Duration = Duration::days(30);
 const QUOTAS: Duration = Duration::days(62);
 /// How long mailboxes keep what they hold: longer than the day for which a hosted platform drops what is sent to it twice.
 const MAILBOXES: Duration = Duration::days(7);
+
+/// How long jobs and what came of each thing are kept.
+const JOBS: Duration = Duration::days(30);
 
 /// How long things are kept that no agent needs any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +80,7 @@ fn chores(keep: Retention, now: OffsetDateTime) -> [Chore; 11] {
         chore("parked_receipts", PARKED, |tx, before| Box::pin(tx.purge_parked_receipts(before, BATCH))),
         chore("quotas", QUOTAS, |tx, before| Box::pin(tx.purge_quotas(before, BATCH))),
         chore("mailboxes", MAILBOXES, |tx, before| Box::pin(tx.purge_mail(before, BATCH))),
+        chore("jobs", JOBS, |tx, before| Box::pin(tx.purge_jobs(before, BATCH))),
         // Each key says itself until when it is good.
         chore("mailbox_keys", Duration::ZERO, |tx, before| Box::pin(tx.purge_mailbox_keys(before, BATCH))),
     ]
@@ -129,6 +133,7 @@ pub async fn tidy(desk: &Desk) -> Result<u64, DeskError> {
             metrics::counter!("transom_purged_rows_total", "kind" => chore.kind).increment(deleted);
             total += deleted;
         }
+        labels::finish_moves(desk, &scope).await?;
     }
     metrics::histogram!("transom_housekeeping_seconds").record(began.elapsed().as_secs_f64());
     Ok(total)

@@ -76,6 +76,19 @@ pub(crate) async fn compose(
     Ok(Composed { content: Content { body: Body::Mail(mail), reply_to }, answers: answered.map(|of| of.message) })
 }
 
+/// Whether a part is the copy of a blind reader: of those the customer sees nothing, so their order tells the customer nothing
+/// (P9), and one that can't be delivered keeps no later letter back.
+pub(crate) fn is_blind_copy(part: &Content) -> bool {
+    matches!(&part.body, Body::Mail(mail) if !mail.bcc.is_empty())
+}
+
+/// Whether it is a letter to this person that answers nothing they wrote.
+pub(crate) async fn is_unsolicited(tx: &Tx, person: &Identity, content: &Content) -> Result<bool, DeskError> {
+    let Body::Mail(mail) = &content.body else { return Ok(false) };
+    let named: Vec<&str> = mail.references.iter().chain(&content.reply_to).map(String::as_str).collect();
+    Ok(!tx.came_from(person.account, person.id, &named).await?)
+}
+
 /// The message that a letter answers.
 struct Answered {
     message: MessageId,
@@ -153,7 +166,7 @@ fn subject(given: Option<&str>, answers: bool, letter: Option<&Mail>) -> Result<
 }
 
 /// Without line ends and other control characters, and with single spaces: it becomes a header.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -82,8 +82,20 @@ pub(crate) fn may_send(
     now: OffsetDateTime,
 ) -> Verdict {
     let decision = situation.policy.decide(&situation.facts, ask, now);
-    let permit = decision.permits().iter().find(|permit| fits(permit, content, tag, now)).cloned();
-    Verdict { permit, house: house::reasons(house, ask.sender()), decision }
+    let fitting = || decision.permits().iter().filter(|permit| fits(permit, content, tag, now));
+    let permit = fitting().find(|permit| !house.unsolicited || is_for_anything(situation, permit)).cloned();
+    let mut reasons = house::reasons(house, ask.sender());
+    if permit.is_none() && fitting().next().is_some() {
+        reasons.push(HouseReason::ANSWERS_ONLY);
+    }
+    Verdict { permit, house: reasons, decision }
+}
+
+/// Whether a permit is for more than an answer: no event of the person's opened it.
+fn is_for_anything(situation: &Situation, permit: &Permit) -> bool {
+    let policy = &situation.policy;
+    let grant = policy.grants().iter().find(|grant| grant.name() == permit.grant());
+    grant.is_some_and(|grant| policy.opened_by(grant).next().is_none())
 }
 
 /// Whether a permit is for this content, and can still be used before its margin.

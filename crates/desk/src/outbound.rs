@@ -7,7 +7,7 @@ use transom_domain::{Address, ChannelAccountId, ContactId, Identity, IdentityId,
 use transom_storage::{PersonSeed, Tx};
 
 use crate::contacts::{NewContact, checked, e164, email};
-use crate::{Desk, DeskError, changes};
+use crate::{Desk, DeskError, changes, custom_fields};
 
 /// The kind of address that an id of ours is: what a site or an app calls its own customer.
 const EXTERNAL_ID: &str = "external_id";
@@ -96,7 +96,7 @@ impl Person {
     /// [`DeskError::Invalid`] for what is no phone number, no email address or no id.
     pub(crate) fn checked(self) -> Result<Self, DeskError> {
         let name = self.name.checked()?;
-        let NewContact { display_name, profile } = self.details;
+        let NewContact { display_name, profile, fields } = self.details;
         let mut profile = checked(profile)?;
         match &name {
             PersonName::Phone(phone) if profile.phone.is_none() => profile.phone = Some(phone.clone()),
@@ -105,7 +105,7 @@ impl Person {
             _ => {}
         }
         let display_name = display_name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-        Ok(Self { name, details: NewContact { display_name, profile } })
+        Ok(Self { name, details: NewContact { display_name, profile, fields } })
     }
 }
 
@@ -147,6 +147,11 @@ pub(crate) async fn reach(
         Some(address) => tx.contact_named(address).await?,
         None => None,
     };
+    let known = match known {
+        // It may become a part of another contact meanwhile.
+        Some(contact) => tx.hold_contact(contact).await?,
+        None => None,
+    };
     if let Some(rule) = rules().find(|rule| rule.can_start) {
         return made(tx, desk, (account, Address::new(rule.kind, value)), (person, known), now).await;
     }
@@ -175,6 +180,11 @@ async fn made(
     (person, known): (&Person, Option<ContactId>),
     now: OffsetDateTime,
 ) -> Result<Reached, DeskError> {
+    let named = crate::erase::named_in(&person.details.profile);
+    if known.is_none() && tx.any_erased(&[named, vec![address.clone()]].concat()).await? {
+        let detail = "somebody of this number, address or id was erased for good";
+        return Err(DeskError::conflict("contact_erased", detail));
+    }
     let seed = PersonSeed {
         identity: IdentityId::new(desk.ids()),
         contact: known.unwrap_or_else(|| ContactId::new(desk.ids())),
@@ -185,6 +195,8 @@ async fn made(
     };
     let met = tx.meet(&seed, now).await?;
     if met.new_contact {
+        tx.note_written_by_hand(met.contact).await?;
+        custom_fields::fill(tx, desk, met.contact, &person.details.fields).await?;
         if let (Some(name), Some(stored)) = (&person.details.display_name, tx.contact(met.contact).await?) {
             let mut contact = stored.contact;
             contact.display_name = Some(name.clone());
@@ -224,7 +236,7 @@ mod tests {
     #[test]
     fn a_number_of_their_own_stays() {
         let profile = Profile { phone: Some("+4915550100002".into()), ..Profile::default() };
-        let details = NewContact { display_name: Some(" ".into()), profile };
+        let details = NewContact { display_name: Some(" ".into()), profile, ..NewContact::default() };
         let person = Person { name: PersonName::Phone("+4915550100001".into()), details }.checked().unwrap();
         assert_eq!(person.details.profile.phone.as_deref(), Some("+4915550100002"));
         assert_eq!(person.details.display_name, None);

@@ -65,7 +65,13 @@ pub async fn contacts(desk: &Desk, caller: &Caller, query: &ContactQuery) -> Res
 /// [`DeskError::NotFound`].
 pub async fn contact(desk: &Desk, caller: &Caller, id: ContactId) -> Result<StoredContact, DeskError> {
     authorise(caller, Action::ReadContacts)?;
-    desk.reader(&caller.scope).contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })
+    let reader = desk.reader(&caller.scope);
+    let found = reader.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+    // Who was erased is a shell for counters.
+    match reader.erasure_of(found.contact.id).await? {
+        Some(_) => Err(DeskError::NotFound { what: "contact" }),
+        None => Ok(found),
+    }
 }
 
 /// A page of conversations, each decided anew.
@@ -158,6 +164,23 @@ pub async fn messages(
     let reader = desk.reader(&caller.scope);
     reader.conversation(conversation).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
     Ok(reader.messages(conversation, before, limit).await?)
+}
+
+/// A contact's history over all channels and episodes, newest first; before `before`, its time and id, if that is given.
+///
+/// # Errors
+/// [`DeskError::NotFound`] for an unknown contact.
+pub async fn history(
+    desk: &Desk,
+    caller: &Caller,
+    contact: ContactId,
+    before: Option<(OffsetDateTime, MessageId)>,
+    limit: u32,
+) -> Result<Vec<StoredMessage>, DeskError> {
+    authorise(caller, Action::ReadConversations)?;
+    let reader = desk.reader(&caller.scope);
+    let contact = reader.contact(contact).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+    Ok(reader.history(contact.contact.id, before, limit).await?)
 }
 
 /// One message, with the attempts of each part.

@@ -17,6 +17,8 @@ pub struct ConversationRow {
     pub stored: StoredConversation,
     /// The customer's name.
     pub contact_name: Option<String>,
+    /// The platform of its account.
+    pub platform: String,
     /// What a person may send, decided now and not as the columns remember it.
     pub human: Decision,
     /// What automation may send.
@@ -82,6 +84,7 @@ pub(crate) async fn rows(
         let decide = |sender| situation.policy.decide(&situation.facts, Ask::by(sender), now);
         rows.push(ConversationRow {
             contact_name: names.get(&stored.contact).cloned(),
+            platform: situation.account.platform.clone(),
             human: decide(Sender::Human),
             automation: decide(Sender::Automation),
             stored,

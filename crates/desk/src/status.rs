@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
-use transom_domain::{Actor, Assignment, ConversationId, EpisodeId, Status};
-use transom_storage::{StoredConversation, Tx, WorkspaceScope};
+use transom_domain::{
+    Actor, Assignment, Conversation, ConversationId, EpisodeId, Settings, Status, StatusError, Transition,
+};
+use transom_storage::{Reader, StoredConversation, Tx, WorkspaceScope};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::{self, Change};
@@ -17,13 +20,15 @@ const WAKE_EVERY: Duration = Duration::from_secs(1);
 const WAKE_BATCH: u64 = 100;
 
 /// What a conversation shall become.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "status")]
 pub enum NewStatus {
     /// Open, whoever has it.
     Open,
     /// Out of sight until an instant.
     Snoozed {
         /// When it wakes.
+        #[serde(with = "time::serde::rfc3339")]
         until: OffsetDateTime,
     },
     /// Done.
@@ -54,8 +59,9 @@ pub async fn set_status(
             let (desk, caller, status) = (desk_in.clone(), caller_in.clone(), status.clone());
             Box::pin(async move {
                 let stored = locked(tx, conversation, expected).await?;
+                let (settings, _) = tx.settings().await?;
                 let by = Actor::from(&caller.agent);
-                change(&desk, tx, &stored, &by, &status, now).await?;
+                change(&desk, tx, &stored, &by, &status, &settings, now).await?;
                 tx.conversation(conversation).await?.ok_or(DeskError::NotFound { what: "conversation" })
             })
         })
@@ -79,20 +85,9 @@ pub async fn assign(
         .transact(&caller.scope, move |tx| {
             let (desk, caller) = (desk_in.clone(), caller_in.clone());
             Box::pin(async move {
-                if let Some(agent) = assignment.agent {
-                    let known = tx.agent(agent).await?.filter(|known| known.active);
-                    known.ok_or(DeskError::NotFound { what: "agent" })?;
-                }
-                if let Some(team) = assignment.team {
-                    tx.team(team).await?.ok_or(DeskError::NotFound { what: "team" })?;
-                }
+                check_assignee(tx, assignment).await?;
                 let stored = locked(tx, conversation, expected).await?;
-                let mut after = stored.conversation.clone();
-                if let Some(transition) = after.assign(assignment, now) {
-                    let by = Actor::from(&caller.agent);
-                    let change = Change::new(&by, "agent", now);
-                    changes::record(tx, desk.ids(), &stored, &after, &transition, &change).await?;
-                }
+                give(&desk, tx, &stored, &Actor::from(&caller.agent), assignment, now).await?;
                 tx.conversation(conversation).await?.ok_or(DeskError::NotFound { what: "conversation" })
             })
         })
@@ -152,21 +147,20 @@ async fn locked(tx: &Tx, id: ConversationId, expected: Option<u64>) -> Result<St
     }
 }
 
-async fn change(
-    desk: &Desk,
-    tx: &Tx,
+/// What a status makes of a conversation; nothing is stored.
+///
+/// # Errors
+/// As [`set_status`], but for the version.
+pub(crate) fn planned(
     stored: &StoredConversation,
-    by: &Actor,
     status: &NewStatus,
+    settings: &Settings,
+    episode: EpisodeId,
     now: OffsetDateTime,
-) -> Result<(), DeskError> {
-    let (settings, _) = tx.settings().await?;
+) -> Result<(Conversation, Transition), DeskError> {
     let mut after = stored.conversation.clone();
-    let mut change = Change::new(by, "agent", now);
     let transition = match status {
-        NewStatus::Open => after
-            .reopen(EpisodeId::new(desk.ids()), now)
-            .ok_or(transom_domain::StatusError::Unchanged(Status::Open.as_str()))?,
+        NewStatus::Open => after.reopen(episode, now).ok_or(StatusError::Unchanged(Status::Open.as_str()))?,
         NewStatus::Snoozed { until } => after.snooze(*until, now)?,
         NewStatus::Closed { category, note } => {
             let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
@@ -177,9 +171,54 @@ async fn change(
                     "closing needs a category and a note in this workspace",
                 ));
             }
-            (change.category, change.note) = (category.as_deref(), note.as_deref());
             after.close(settings.on_close, now)?
         }
     };
+    Ok((after, transition))
+}
+
+/// Changes the status of a locked conversation.
+pub(crate) async fn change(
+    desk: &Desk,
+    tx: &Tx,
+    stored: &StoredConversation,
+    by: &Actor,
+    status: &NewStatus,
+    settings: &Settings,
+    now: OffsetDateTime,
+) -> Result<(), DeskError> {
+    let (after, transition) = planned(stored, status, settings, EpisodeId::new(desk.ids()), now)?;
+    let mut change = Change::new(by, "agent", now);
+    if let NewStatus::Closed { category, note } = status {
+        (change.category, change.note) = (category.as_deref(), note.as_deref());
+    }
     changes::record(tx, desk.ids(), stored, &after, &transition, &change).await
+}
+
+/// Gives a locked conversation to somebody; `false` if they have it.
+pub(crate) async fn give(
+    desk: &Desk,
+    tx: &Tx,
+    stored: &StoredConversation,
+    by: &Actor,
+    assignment: Assignment,
+    now: OffsetDateTime,
+) -> Result<bool, DeskError> {
+    let mut after = stored.conversation.clone();
+    let Some(transition) = after.assign(assignment, now) else { return Ok(false) };
+    let change = Change::new(by, "agent", now);
+    changes::record(tx, desk.ids(), stored, &after, &transition, &change).await?;
+    Ok(true)
+}
+
+/// Whether agent and team are of this workspace, and the agent still works there.
+pub(crate) async fn check_assignee(reader: &Reader, to: Assignment) -> Result<(), DeskError> {
+    if let Some(agent) = to.agent {
+        let known = reader.agent(agent).await?.filter(|known| known.active);
+        known.ok_or(DeskError::NotFound { what: "agent" })?;
+    }
+    if let Some(team) = to.team {
+        reader.team(team).await?.ok_or(DeskError::NotFound { what: "team" })?;
+    }
+    Ok(())
 }

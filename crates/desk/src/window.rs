@@ -4,7 +4,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use transom_channel::Capabilities;
 use transom_domain::{ChannelAccountId, ConversationId, IdentityId};
-use transom_storage::StoredConversation;
+use transom_storage::{StaleWindows, StoredConversation, WorkspaceScope};
 use transom_windows::{Ask, Category, Decision, Interval, Sender};
 
 use crate::authorise::{Action, Caller, authorise};
@@ -150,6 +150,11 @@ async fn situation_of(
     Ok((stored, situation))
 }
 
+/// How many people are looked at before what was done is noted.
+const PEOPLE: u32 = 200;
+/// How many such pages are gone through at a time: other accounts wait no longer than this.
+const PAGES: usize = 20;
+
 /// Stored windows whose policy, feature, limit or date in force changed are derived anew (design: Data).
 ///
 /// # Errors
@@ -157,24 +162,73 @@ async fn situation_of(
 pub async fn recompute_due(desk: &Desk) -> Result<u32, DeskError> {
     let mut count = 0;
     for scope in desk.storage().all_scopes().await? {
-        let now = desk.now();
-        for id in desk.reader(&scope).windows_to_recompute(now, 200).await? {
-            let reader = desk.reader(&scope);
-            let Some(identity) = reader.identity(id).await? else { continue };
-            let wires = wires(desk, &scope, identity.account).await?;
-            desk.storage()
-                .transact(&scope, move |tx| {
-                    let wires = wires.clone();
-                    Box::pin(async move {
-                        let Some(identity) = tx.lock_identity(id).await? else { return Ok(()) };
-                        let situation = Situation::load(tx, identity, wires, now).await?;
-                        tx.save_window(id, &situation.columns(now)).await?;
-                        Ok::<_, DeskError>(())
-                    })
-                })
-                .await?;
-            count += 1;
+        let reader = desk.reader(&scope);
+        for id in reader.windows_to_recompute(desk.now(), PEOPLE.into()).await? {
+            count += u32::from(recompute(desk, &scope, id).await?);
+        }
+        for stale in reader.stale_windows().await? {
+            count += recompute_account(desk, &scope, stale).await?;
         }
     }
     Ok(count)
+}
+
+/// Goes on through the people of an account.
+async fn recompute_account(desk: &Desk, scope: &WorkspaceScope, mut stale: StaleWindows) -> Result<u32, DeskError> {
+    let mut count = 0;
+    for _ in 0..PAGES {
+        let people = desk.reader(scope).people_of_account(stale.account, stale.after, PEOPLE).await?;
+        for id in &people {
+            count += u32::from(recompute(desk, scope, *id).await?);
+        }
+        let seen = stale;
+        stale.after = people.last().copied();
+        let after = stale.after;
+        desk.storage()
+            .transact(scope, move |tx| Box::pin(async move { tx.windows_renewed(&seen, after).await }))
+            .await?;
+        if stale.after.is_none() {
+            break;
+        }
+    }
+    Ok(count)
+}
+
+/// Whether there is such a person: their windows are as they should be now.
+async fn recompute(desk: &Desk, scope: &WorkspaceScope, id: IdentityId) -> Result<bool, DeskError> {
+    let Some(identity) = desk.reader(scope).identity(id).await? else { return Ok(false) };
+    let (wires, now) = (wires(desk, scope, identity.account).await?, desk.now());
+    desk.storage()
+        .transact(scope, move |tx| {
+            let wires = wires.clone();
+            Box::pin(async move {
+                let Some(identity) = tx.lock_identity(id).await? else { return Ok(false) };
+                let situation = Situation::load(tx, identity, wires, now).await?;
+                tx.save_window(situation.identity.id, &situation.columns(now)).await?;
+                Ok::<_, DeskError>(true)
+            })
+        })
+        .await
+}
+
+/// Finds the accounts whose policy is another one, or of another version, than when the service last ran.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn notice_replaced_policies(desk: &Desk) -> Result<(), DeskError> {
+    for scope in desk.storage().all_scopes().await? {
+        let reader = desk.reader(&scope);
+        for account in reader.accounts().await? {
+            let Some(policy) = desk.policies().get(&account.policy) else { continue };
+            let version = format!("{}@{}", policy.name(), policy.version());
+            if reader.oldest_window_versions(account.id).await?.iter().all(|known| *known == version) {
+                continue;
+            }
+            let now = desk.now();
+            desk.storage()
+                .transact(&scope, move |tx| Box::pin(async move { tx.windows_are_stale(account.id, now).await }))
+                .await?;
+        }
+    }
+    Ok(())
 }

@@ -28,10 +28,30 @@ pub async fn create(desk: &Desk, name: &str, admin: &str) -> Result<(Caller, Sec
     let now = desk.now();
     let new = NewWorkspace { id: WorkspaceId::new(desk.ids()), name: name.to_owned(), settings: Settings::default() };
     let scope = desk.storage().create_workspace(new, now).await?;
-    let agent =
-        Agent { id: AgentId::new(desk.ids()), workspace: scope.workspace(), name: admin.to_owned(), role: Role::Admin };
+    let agent = Agent {
+        id: AgentId::new(desk.ids()),
+        workspace: scope.workspace(),
+        name: admin.to_owned(),
+        alias: None,
+        role: Role::Admin,
+    };
     let (_, issued) = put_agent_with_token(desk, &scope, agent.clone(), "first token", None, None).await?;
     Ok((Caller { scope, agent }, issued.token))
+}
+
+/// What an agent goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct AgentNames<'n> {
+    /// What colleagues see.
+    pub name: &'n str,
+    /// What customers see instead, where the workspace wants that.
+    pub alias: Option<&'n str>,
+}
+
+impl<'n> From<&'n str> for AgentNames<'n> {
+    fn from(name: &'n str) -> Self {
+        Self { name, alias: None }
+    }
 }
 
 /// Adds an agent with a token, shown once.
@@ -41,18 +61,23 @@ pub async fn create(desk: &Desk, name: &str, admin: &str) -> Result<(Caller, Sec
 pub async fn add_agent(
     desk: &Desk,
     caller: &Caller,
-    name: &str,
+    names: impl Into<AgentNames<'_>>,
     role: Role,
     expires_at: Option<OffsetDateTime>,
     once: Option<Once<(Agent, Issued)>>,
 ) -> Result<(Agent, Issued), DeskError> {
     authorise(caller, Action::ManageAgents)?;
-    let name = name.trim();
-    if name.is_empty() {
+    let AgentNames { name, alias } = names.into();
+    let agent = Agent {
+        id: AgentId::new(desk.ids()),
+        workspace: caller.scope.workspace(),
+        name: name.trim().to_owned(),
+        alias: alias.and_then(some_name),
+        role,
+    };
+    if agent.name.is_empty() {
         return Err(DeskError::invalid("name_missing", "name", "an agent needs a name"));
     }
-    let agent =
-        Agent { id: AgentId::new(desk.ids()), workspace: caller.scope.workspace(), name: name.to_owned(), role };
     put_agent_with_token(desk, &caller.scope, agent, "api", expires_at, once).await
 }
 
@@ -134,4 +159,9 @@ async fn put_agent_with_token(
             })
         })
         .await
+}
+
+/// A name without blanks around it; `None` for an empty one.
+pub(crate) fn some_name(name: &str) -> Option<String> {
+    Some(name.trim()).filter(|name| !name.is_empty()).map(str::to_owned)
 }

@@ -45,8 +45,11 @@ pub struct Agent {
     pub id: AgentId,
     /// The workspace it belongs to.
     pub workspace: WorkspaceId,
-    /// The name colleagues see, and customers where the channel can show one.
+    /// The name colleagues see.
     pub name: String,
+    /// The name that customers see instead, where the workspace's `sender_name` is `alias`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
     /// What it may do.
     pub role: Role,
 }

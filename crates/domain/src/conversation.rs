@@ -69,7 +69,7 @@ impl Assignment {
 }
 
 /// The four disjoint tabs of the inbox; a view of status and assignment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tab {
     /// Open, and nobody has it.
@@ -80,6 +80,11 @@ pub enum Tab {
     Snoozed,
     /// Closed.
     Closed,
+}
+
+impl Tab {
+    /// Every tab, in the order in which inboxes show them.
+    pub const ALL: [Tab; 4] = [Tab::Open, Tab::Assigned, Tab::Snoozed, Tab::Closed];
 }
 
 /// What closing does to the assignment: the setting `on_close`.
@@ -217,6 +222,31 @@ impl Conversation {
         (assignment != self.assignment).then(|| self.change(self.status, assignment, now))
     }
 
+    /// Puts status and assignment back to what they were: an undo. A snooze that is over by now becomes open.
+    ///
+    /// `None` when nothing changes. What is not closed any more begins a new episode: the old one has ended.
+    pub fn restore(
+        &mut self,
+        status: Status,
+        assignment: Assignment,
+        episode: EpisodeId,
+        now: OffsetDateTime,
+    ) -> Option<Transition> {
+        let status = match status {
+            Status::Snoozed { until } if until <= now => Status::Open,
+            other => other,
+        };
+        if self.status == status && self.assignment == assignment {
+            return None;
+        }
+        let new_episode = self.status == Status::Closed && status != Status::Closed;
+        if new_episode {
+            self.episode = episode;
+            self.episodes += 1;
+        }
+        Some(Transition { new_episode, ..self.change(status, assignment, now) })
+    }
+
     fn become_open(&mut self, assignment: Assignment, episode: EpisodeId, now: OffsetDateTime) -> Option<Transition> {
         if self.status == Status::Open && self.assignment == assignment {
             return None;
@@ -300,6 +330,18 @@ mod tests {
         assert_eq!(it.wake(until - Duration::NANOSECOND), None);
         let change = it.wake(until).unwrap();
         assert!(!change.new_episode && it.episodes == 1 && it.status == Status::Open);
+    }
+
+    #[test]
+    fn what_was_closed_comes_back_as_it_was() {
+        let mine = Assignment { agent: Some(agent(1)), team: None };
+        let mut it = conversation(Status::Open, mine);
+        it.close(OnClose::Unassign, NOW).unwrap();
+        let change = it.restore(Status::Open, mine, EpisodeId::from(CountingIds::new(9).next()), NOW).unwrap();
+        assert!(change.new_episode && it.episodes == 2);
+        assert_eq!((it.status, it.assignment), (Status::Open, mine));
+        let over = Status::Snoozed { until: NOW };
+        assert_eq!(it.restore(over, mine, it.episode, NOW), None, "a snooze that is over is open");
     }
 
     #[test]

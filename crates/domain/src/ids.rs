@@ -125,6 +125,14 @@ ids! {
     TemplateId;
     /// A text kept for reuse.
     SavedReplyId;
+    /// A field that a workspace has made for its contacts.
+    CustomFieldId;
+    /// A label that contacts can have.
+    LabelId;
+    /// Two contacts made one.
+    MergeId;
+    /// What a customer once allowed or forbade.
+    ConsentId;
     /// A change in a workspace, as streams show it.
     EventId;
     /// An API token.
@@ -135,6 +143,8 @@ ids! {
     QuarantineId;
     /// A file that belongs to a message.
     AttachmentId;
+    /// Work on many things that outlives its request.
+    JobId;
     /// An address that is told what happens.
     EndpointId;
     /// One line of the audit log.

@@ -19,6 +19,7 @@ mod clock;
 mod contact;
 mod content;
 mod conversation;
+mod custom_field;
 mod delivery;
 mod ids;
 mod mail;
@@ -37,10 +38,11 @@ pub use content::{
     MediaSource, Reaction,
 };
 pub use conversation::{Assignment, Conversation, OnClose, Status, StatusError, Tab, Transition};
+pub use custom_field::{CustomField, FieldError, FieldKind, FieldValue, field_key};
 pub use delivery::{Cause, DeliveryState, IllegalStep};
 pub use ids::*;
 pub use mail::{Mail, SenderAddress};
 pub use message::{Author, Direction, Message, MessageKind, Part};
-pub use saved_reply::{MissingFields, SavedReply};
-pub use settings::{InboundOnClosed, NewConversationStatus, Settings, Workspace};
+pub use saved_reply::{MissingFields, SavedReply, SavedReplyVariant};
+pub use settings::{InboundOnClosed, NewConversationStatus, SenderName, Settings, Workspace};
 pub use template::{Template, TemplateDefinition, TemplateError, TemplateMessage, TemplateParameters, TemplateStatus};

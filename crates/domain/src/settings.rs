@@ -35,6 +35,10 @@ pub struct Settings {
     pub tags_required: bool,
     /// The country that phone numbers typed without one belong to (ISO 3166-1 alpha-2).
     pub default_country: Option<String>,
+    /// Under whose name messages go out, where the channel can show one.
+    pub sender_name: SenderName,
+    /// The business's name for customers, where `sender_name` is `business`; without it the channel account's own shows.
+    pub business_name: Option<String>,
 }
 
 impl Default for Settings {
@@ -48,6 +52,8 @@ impl Default for Settings {
             one_active_conversation_per_contact: false,
             tags_required: false,
             default_country: None,
+            sender_name: SenderName::default(),
+            business_name: None,
         }
     }
 }
@@ -85,4 +91,17 @@ pub enum InboundOnClosed {
     AsNew,
     /// Opens it.
     Open,
+}
+
+/// Under whose name messages go out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SenderName {
+    /// The author's own.
+    #[default]
+    Agent,
+    /// The author's alias; who has none goes by the name.
+    Alias,
+    /// The business's.
+    Business,
 }

@@ -185,6 +185,17 @@ impl Blobs {
     }
 
     /// Whether the bytes are there already: what is there under its name is whole.
+    /// Deletes bytes that no row names any more; those that are not there are gone already.
+    ///
+    /// # Errors
+    /// [`BlobError::Failed`].
+    pub async fn delete(&self, scope: &WorkspaceScope, blob: Blob) -> Result<(), BlobError> {
+        match self.store.delete(&path(scope, &blob.sha256)).await.map_err(BlobError::from) {
+            Err(BlobError::Missing) | Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn has(&self, scope: &WorkspaceScope, blob: Blob) -> Result<bool, BlobError> {
         match self.store.head(&path(scope, &blob.sha256)).await {
             Ok(found) => Ok(found.size == blob.size),

@@ -14,7 +14,7 @@
 //! let now = SystemClock.now();
 //! let workspace = NewWorkspace { id: WorkspaceId::new(&UuidV7), name: "Acme".into(), settings: Settings::default() };
 //! let scope = storage.create_workspace(workspace, now).await?;
-//! let ada = Agent { id: AgentId::new(&UuidV7), workspace: scope.workspace(), name: "Ada".into(), role: Role::Admin };
+//! let ada = Agent { id: AgentId::new(&UuidV7), workspace: scope.workspace(), name: "Ada".into(), alias: None, role: Role::Admin };
 //! storage
 //!     .transact(&scope, move |tx| {
 //!         // It may run again after a conflict: what it moves is cloned, and nothing outside is touched.

@@ -95,30 +95,29 @@ transom_storage::both_databases! {
         let titles = ["Überweisung", "uber alles", "Zürich", "Refund", "refund later", "%"];
         let mut ids = Vec::new();
         for title in titles {
-            let reply = SavedReply { id: id(), title: title.into(), content: format!("{title} {{{{name}}}}") };
-            in_tx!(desk, [reply], tx => tx.put_saved_reply(&reply, NOON).await).unwrap();
-            assert_eq!(desk.reader().saved_reply(reply.id).await.unwrap(), Some(reply.clone()));
+            let reply = SavedReply { id: id(), title: title.into(), content: format!("{title} {{{{name}}}}"), variants: Vec::new() };
+            in_tx!(desk, [reply], tx => tx.put_saved_reply(&reply, None, NOON).await).unwrap();
+            assert_eq!(desk.reader().saved_reply(reply.id).await.unwrap().map(|stored| stored.reply), Some(reply.clone()));
             ids.push(reply.id);
         }
         let find = async |prefix: &str| -> Vec<String> {
             let found = desk.reader().saved_replies(prefix, None, 10).await.unwrap();
-            found.into_iter().map(|reply| reply.title).collect()
+            found.into_iter().map(|stored| stored.reply.title).collect()
         };
         assert_eq!(find("UBER").await, ["uber alles", "Überweisung"]);
         assert_eq!(find("refund").await, ["Refund", "refund later"]);
         assert_eq!(find("%").await, ["%"]);
         assert_eq!(find("").await.len(), 6);
-        let (mut after, mut seen): (Option<(String, SavedReplyId)>, Vec<String>) = (None, Vec::new());
+        let (mut after, mut seen): (Option<SavedReplyId>, Vec<String>) = (None, Vec::new());
         loop {
-            let cursor = after.as_ref().map(|(title, id)| (title.as_str(), *id));
-            let page = desk.reader().saved_replies("", cursor, 2).await.unwrap();
+            let page = desk.reader().saved_replies("", after, 2).await.unwrap();
             let Some(last) = page.last() else { break };
-            after = Some((last.title.clone(), last.id));
-            seen.extend(page.into_iter().map(|reply| reply.title));
+            after = Some(last.reply.id);
+            seen.extend(page.into_iter().map(|stored| stored.reply.title));
         }
         assert_eq!(seen, ["%", "Refund", "refund later", "uber alles", "Überweisung", "Zürich"]);
-        let renamed = SavedReply { id: ids[2], title: "Geneva".into(), content: "x".into() };
-        in_tx!(desk, [renamed], tx => tx.put_saved_reply(&renamed, NOON).await).unwrap();
+        let renamed = SavedReply { id: ids[2], title: "Geneva".into(), content: "x".into(), variants: Vec::new() };
+        in_tx!(desk, [renamed], tx => tx.put_saved_reply(&renamed, None, NOON).await).unwrap();
         assert_eq!((find("zur").await.len(), find("gen").await.len()), (0, 1));
         let gone = ids[0];
         assert!(in_tx!(desk, [], tx => tx.delete_saved_reply(gone).await).unwrap());

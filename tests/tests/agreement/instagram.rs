@@ -4,9 +4,9 @@ use serde_json::json;
 use transom_sandbox::Act;
 use transom_storage::both_databases;
 
-use crate::{Part, play, writes};
+use crate::{Part, USUAL, play, writes};
 
-static PART: Part = Part { platform: "instagram", limits: &[], categories: &[], acts, refuses: true };
+static PART: Part = Part { platform: "instagram", limits: &[], categories: &[], acts, refuses: true, ..USUAL };
 
 /// Mostly what opens nothing, or the seven days of a person's answer would hardly ever end.
 fn acts(random: &mut StdRng, who: &str) -> Act {

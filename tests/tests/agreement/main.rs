@@ -3,7 +3,7 @@
 //!
 //! One file a platform says what its customers do and which limits are made small.
 //!
-//! `TRANSOM_AGREEMENT_STEPS` (500) and `TRANSOM_AGREEMENT_SEED` (fixed in `.cargo/config.toml`; `random` takes one by chance; printed) can
+//! `TRANSOM_AGREEMENT_STEPS` (60; `.ci/run` plays 500) and `TRANSOM_AGREEMENT_SEED` (fixed in `.cargo/config.toml`; `random` takes one by chance; printed) can
 //! be set; the long run is
 //! `TRANSOM_AGREEMENT_STEPS=10000 TRANSOM_AGREEMENT_SEED=random cargo test --release -p transom-tests --test agreement`.
 #![allow(
@@ -33,12 +33,12 @@ use std::collections::BTreeMap;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
-use serde_json::json;
+use serde_json::{Value, json};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use transom_desk::channels::{ChannelPatch, change};
-use transom_domain::{ConversationId, SettableClock};
-use transom_sandbox::{AccountPatch, Act, Action, Ask, NewCustomer};
+use transom_domain::{ContactId, ConversationId, SettableClock};
+use transom_sandbox::{AccountPatch, Act, Action, Ask, NewCustomer, ProblemKind};
 use transom_storage::test_support::TestDatabase;
 use transom_tests::{Stage, instant};
 
@@ -49,7 +49,7 @@ const CUSTOMERS: [&str; 5] = ["ada", "bob", "cleo", "dan", "eve"];
 const MARGIN: Duration = Duration::seconds(61);
 
 fn steps() -> u32 {
-    std::env::var("TRANSOM_AGREEMENT_STEPS").ok().and_then(|n| n.parse().ok()).unwrap_or(500)
+    std::env::var("TRANSOM_AGREEMENT_STEPS").ok().and_then(|n| n.parse().ok()).unwrap_or(60)
 }
 
 fn seed() -> u64 {
@@ -71,7 +71,18 @@ struct Part {
     acts: fn(&mut StdRng, who: &str) -> Act,
     /// Whether the platform ever refuses somebody who wrote.
     refuses: bool,
+    /// The policy and the sandbox's settings, where they are not the demo's.
+    instead: Option<Instead>,
 }
+
+/// A policy, and the settings by which the sandbox goes with it.
+type Instead = (&'static str, fn() -> Value);
+
+/// A platform as the demo has it, where nothing is refused.
+const USUAL: Part = Part { platform: "", limits: &[], categories: &[], acts: writes, refuses: false, instead: None };
+
+/// What stands in [`Part::categories`] for a letter that begins a thread.
+const NEW_THREAD: &str = "new thread";
 
 /// The customer writes.
 fn writes(_: &mut StdRng, who: &str) -> Act {
@@ -83,7 +94,7 @@ struct Run {
     part: &'static Part,
     account: String,
     random: StdRng,
-    conversations: BTreeMap<&'static str, ConversationId>,
+    conversations: BTreeMap<&'static str, (ContactId, ConversationId)>,
     counts: BTreeMap<&'static str, u32>,
 }
 
@@ -115,7 +126,11 @@ async fn prepare(stage: &Stage, part: &Part) -> String {
         settings[setting] = json!(limit);
         limits.insert((*quota).to_owned(), Some(*limit));
     }
-    let patch = ChannelPatch { limits: Some(limits), ..ChannelPatch::default() };
+    let mut patch = ChannelPatch { limits: Some(limits), ..ChannelPatch::default() };
+    if let Some((policy, instead)) = part.instead {
+        patch.policy = Some(policy.to_owned());
+        settings.as_object_mut().unwrap().extend(instead().as_object().unwrap().clone());
+    }
     change(stage.world.desk(), &stage.world.caller, account.ours.id, patch).await.unwrap();
     let patch = AccountPatch { settings: Some(settings), ..AccountPatch::default() };
     control.patch_account(&account.at_sandbox, patch).unwrap();
@@ -152,15 +167,21 @@ impl Run {
         let hello = writes(&mut self.random, who);
         self.stage.world.control().act(&self.account, who, Action::from(hello)).unwrap();
         self.stage.quiet().await.unwrap();
-        let (_, conversation) = self.stage.world.conversation_with(self.part.platform, who).await.unwrap();
-        self.conversations.insert(who, conversation);
+        let met = self.stage.world.conversation_with(self.part.platform, who).await.unwrap();
+        self.conversations.insert(who, met);
     }
 
     async fn acts(&mut self, who: &'static str, ago: Duration) {
         let act = (self.part.acts)(&mut self.random, who);
+        // Leaving and coming back count from when the platform hears of them.
+        let ago = if matches!(act, Act::Block | Act::Unblock) { Duration::ZERO } else { ago };
         let act = Action::from(act).at(self.stage.world.now() - ago);
-        self.stage.world.control().act(&self.account, who, act).unwrap();
-        self.stage.quiet().await.unwrap();
+        match self.stage.world.control().act(&self.account, who, act) {
+            Ok(_) => self.stage.quiet().await.unwrap(),
+            // Such as somebody who left, or who complains about nothing.
+            Err(problem) if problem.kind == ProblemKind::Conflict => self.count("not possible"),
+            Err(problem) => panic!("{problem:?}"),
+        }
     }
 
     /// Minutes, hours, or exactly to an edge of the customer's window.
@@ -177,9 +198,17 @@ impl Run {
     }
 
     async fn agent_sends(&mut self, step: u32, who: &'static str, category: Option<&'static str>) {
-        let (body, ask) = match category {
-            None => (json!({ "type": "reply", "text": format!("step {step}") }), Ask::free_form()),
-            Some(category) => (template(category), Ask::template(category)),
+        let (contact, conversation) = self.conversations[who];
+        let in_conversation = format!("/conversations/{conversation}/messages");
+        let (path, body, ask) = match category {
+            None => (in_conversation, json!({ "type": "reply", "text": format!("step {step}") }), Ask::free_form()),
+            Some(NEW_THREAD) => {
+                let letter = json!({ "subject": format!("Step {step}"), "text": "Something new." });
+                let body = json!({ "channel": self.stage.world.account(self.part.platform).unwrap().ours.id, "message": letter });
+                let unsolicited = Ask { category: Some(NEW_THREAD.to_owned()), ..Ask::free_form() };
+                (format!("/contacts/{contact}/messages"), body, unsolicited)
+            }
+            Some(category) => (in_conversation, template(self.part.platform, category), Ask::template(category)),
         };
         // As long as any platform wants between two messages to one person: pacing is not what is compared.
         self.stage.world.clock.advance(Duration::seconds(7));
@@ -190,8 +219,6 @@ impl Run {
         if near_edge("closes_at") {
             return self.count("inside the margin");
         }
-        let conversation = self.conversations[who];
-        let path = format!("/conversations/{conversation}/messages");
         let reply = self.stage.api.post(&path, body).await.unwrap();
         let allowed = platform["allowed"] == true;
         match reply.status {
@@ -222,9 +249,13 @@ impl Run {
     }
 }
 
-fn template(category: &str) -> serde_json::Value {
-    let template = match category {
-        "marketing" => json!({ "name": "spring_sale", "language": "en_US" }),
+fn template(platform: &str, category: &str) -> Value {
+    let template = match (platform, category) {
+        ("wechat", _) => {
+            let values = json!({ "body": { "thing1": "A-1001", "phrase2": "已发货" } });
+            json!({ "name": "order_update", "language": "zh_CN", "parameters": values })
+        }
+        (_, "marketing") => json!({ "name": "spring_sale", "language": "en_US" }),
         _ => json!({ "name": "order_update", "language": "en_US", "parameters": { "body": ["Mara", "A-1001"] } }),
     };
     json!({ "type": "reply", "template": template })

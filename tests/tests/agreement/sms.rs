@@ -3,7 +3,7 @@ use rand::rngs::StdRng;
 use transom_sandbox::Act;
 use transom_storage::both_databases;
 
-use crate::{Part, play};
+use crate::{Part, USUAL, play};
 
 static PART: Part = Part {
     platform: "sms",
@@ -11,6 +11,7 @@ static PART: Part = Part {
     categories: &[],
     acts: writes_or_stops,
     refuses: true,
+    ..USUAL
 };
 
 /// Some texts are keywords, and some only look like one.

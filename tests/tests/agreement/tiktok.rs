@@ -1,6 +1,6 @@
 use transom_storage::both_databases;
 
-use crate::{Part, play, writes};
+use crate::{Part, USUAL, play, writes};
 
 static PART: Part = Part {
     platform: "tiktok",
@@ -8,6 +8,7 @@ static PART: Part = Part {
     categories: &[],
     acts: writes,
     refuses: true,
+    ..USUAL
 };
 
 both_databases! {

@@ -4,9 +4,9 @@ use serde_json::Value;
 use transom_sandbox::Act;
 use transom_storage::both_databases;
 
-use crate::{Part, play};
+use crate::{Part, USUAL, play};
 
-static PART: Part = Part { platform: "webchat", limits: &[], categories: &[], acts: does, refuses: false };
+static PART: Part = Part { platform: "webchat", limits: &[], categories: &[], acts: does, refuses: false, ..USUAL };
 
 /// Visitors write, come and go, and sometimes sign in or end the chat.
 fn does(random: &mut StdRng, who: &str) -> Act {

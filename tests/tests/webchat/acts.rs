@@ -23,7 +23,7 @@ both_databases! {
         let message = site.writes(&conversation, json!({"text": "Hello"})).await;
         let answer = socket.next_of("message").await;
         assert_eq!((&answer["seq"], &answer["message"]["text"]), (&json!(2), &json!("Hello")));
-        assert_eq!(answer["message"]["from"]["kind"], "agent");
+        assert_eq!(answer["message"]["from"], json!({ "kind": "agent", "name": "Ada" }));
         site.becomes(&message, "sent").await;
         socket.say(json!({"type": "ack", "seq": 2})).await;
         site.becomes(&message, "delivered").await;
@@ -264,14 +264,91 @@ both_databases! {
         let id = format!("c_{}", welcome["visitor_id"].as_str().unwrap());
         socket.say(json!({"type": "end", "conversation_id": id})).await;
         assert_eq!(socket.next_of("conversation").await["status"], "closed");
+        let path = format!("/conversations/{conversation}");
+        site.until(&path, |found| (found["status"] == "closed").then_some(())).await;
         let window = format!("/conversations/{conversation}/window");
         site.until(&window, |window| window.to_string().contains("opted_out").then_some(())).await;
-        // The chat itself goes on.
+        // The chat itself goes on, as soon as somebody writes.
         site.writes(&conversation, json!({"text": "Goodbye"})).await;
         assert_eq!(socket.next_of("message").await["message"]["text"], "Goodbye");
+        assert_eq!(site.until(&path, |found| found["status"].as_str().map(str::to_owned)).await, "open");
         let contact = site.until(&format!("/conversations/{conversation}"), |found| found["contact"].as_str().map(str::to_owned)).await;
         let email = |found: &Value| (found["profile"]["email"] == "ann@example.test").then_some(());
         site.until(&format!("/contacts/{contact}"), email).await;
+        site.close().await;
+    }
+
+    async fn where_closing_needs_a_note_the_chat_stays_open_and_says_that_it_was_ended(db: TestDatabase) {
+        let site = Site::open(&db).await;
+        site.api.patch("/settings", json!({"close_note_required": true})).await.unwrap().expect(200).unwrap();
+        let (mut socket, welcome) = site.visit(json!({})).await;
+        socket.say(json!({"type": "message", "client_id": client_id(1), "text": "Bye"})).await;
+        socket.next_of("ack").await;
+        let conversation = site.conversation().await;
+        let id = format!("c_{}", welcome["visitor_id"].as_str().unwrap());
+        socket.say(json!({"type": "end", "conversation_id": id})).await;
+        let path = format!("/conversations/{conversation}/messages");
+        let ended = |list: &Value| {
+            let lines = list["items"].as_array()?.iter();
+            lines.filter(|line| line["activity"] == "conversation.ended").count().checked_sub(1)
+        };
+        assert_eq!(site.until(&path, ended).await, 0, "once");
+        let stands = site.until(&format!("/conversations/{conversation}"), |found| found["status"].as_str().map(str::to_owned)).await;
+        assert_eq!(stands, "open");
+        site.close().await;
+    }
+
+    async fn who_answers_has_seen_what_stood_there(db: TestDatabase) {
+        let site = Site::open(&db).await;
+        let (mut socket, welcome) = site.visit(json!({})).await;
+        let mut ids = Vec::new();
+        for n in 1..=2 {
+            socket.say(json!({"type": "message", "client_id": client_id(n), "text": "Hi"})).await;
+            ids.push(socket.next_of("ack").await["message_id"].clone());
+        }
+        let conversation = site.conversation().await;
+        site.heard(&conversation, 2).await;
+        site.writes(&conversation, json!({"text": "Hello"})).await;
+        let receipt = socket.next_of("receipt").await;
+        assert_eq!((&receipt["up_to"], &receipt["state"]), (&ids[1], &json!("read")));
+        assert_eq!(receipt.get("seq"), None, "it is none of the events");
+        assert_eq!(socket.next_of("message").await["seq"], 3);
+        // Once: there is nothing new that could have been seen.
+        site.writes(&conversation, json!({"text": "And again"})).await;
+        assert_eq!(socket.next().await["message"]["text"], "And again");
+        drop(socket);
+
+        // Who was away meanwhile hears of it with the answer.
+        let token = welcome["token"].clone();
+        let (mut socket, _) = site.visit(json!({"token": token, "last_seq": 4})).await;
+        socket.say(json!({"type": "message", "client_id": client_id(3), "text": "One more"})).await;
+        let third = socket.next_of("ack").await["message_id"].clone();
+        site.heard(&conversation, 3).await;
+        drop(socket);
+        let answer = site.writes(&conversation, json!({"text": "Yes?"})).await;
+        site.becomes(&answer, "sent").await;
+        let (mut socket, _) = site.visit(json!({"token": token, "last_seq": 5})).await;
+        assert_eq!(socket.next_of("receipt").await["up_to"], third);
+        site.close().await;
+    }
+
+    async fn a_stranger_whose_token_is_over_is_gone(db: TestDatabase) {
+        let site = Site::open(&db).await;
+        let (mut socket, welcome) = site.visit(json!({})).await;
+        socket.say(json!({"type": "message", "client_id": client_id(1), "text": "Hi"})).await;
+        socket.next_of("ack").await;
+        let conversation = site.conversation().await;
+        let logout = browser().post(site.http("logout")).header("origin", ORIGIN);
+        let answer = logout.bearer_auth(welcome["token"].as_str().unwrap()).send().await.unwrap();
+        assert_eq!(answer.status(), 201);
+        let message = site.writes(&conversation, json!({"text": "Are you there?"})).await;
+        let path = format!("/messages/{message}");
+        let failed = site.until(&path, |found| (found["state"] == "failed").then(|| found.clone())).await;
+        assert!(failed.to_string().contains("visitor_gone"), "{failed}");
+        // From then on it is known before anything is written.
+        let refused = site.api.post(&format!("/conversations/{conversation}/messages"), json!({"text": "Hello?"})).await.unwrap();
+        assert_eq!(refused.status, 409, "{refused:?}");
+        assert!(refused.body.to_string().contains("unreachable"), "{refused:?}");
         site.close().await;
     }
 

@@ -8,6 +8,7 @@
 )]
 
 mod acts;
+mod letters;
 mod outsiders;
 mod replicas;
 mod site;

@@ -91,15 +91,7 @@ impl Site {
 
     /// A handshake from a page of that origin.
     pub(crate) async fn handshake(&self, origin: Option<&str>) -> Result<Socket, WsError> {
-        let address = self.http("ws").replace("http://", "ws://");
-        let mut request = address.into_client_request().unwrap();
-        let headers = request.headers_mut();
-        headers.insert("sec-websocket-protocol", "chat.v1.json".parse().unwrap());
-        if let Some(origin) = origin {
-            headers.insert("origin", origin.parse().unwrap());
-        }
-        let (stream, _) = tokio_tungstenite::connect_async(request).await?;
-        Ok(Socket { stream })
+        Socket::open(&self.http("ws"), origin).await
     }
 
     /// A visitor's socket that has said `hello` with these fields; with its `welcome`.
@@ -171,6 +163,18 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
+    /// A handshake at that address, from a page of that origin.
+    pub(crate) async fn open(address: &str, origin: Option<&str>) -> Result<Self, WsError> {
+        let mut request = address.replace("http://", "ws://").into_client_request().unwrap();
+        let headers = request.headers_mut();
+        headers.insert("sec-websocket-protocol", "chat.v1.json".parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert("origin", origin.parse().unwrap());
+        }
+        let (stream, _) = tokio_tungstenite::connect_async(request).await?;
+        Ok(Self { stream })
+    }
+
     pub(crate) async fn say(&mut self, frame: Value) {
         self.stream.send(Message::text(frame.to_string())).await.unwrap();
     }

@@ -10,6 +10,7 @@
 )]
 
 mod looks;
+mod people;
 mod shop;
 
 use serde_json::{Value, json};

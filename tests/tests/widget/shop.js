@@ -7,6 +7,7 @@ addEventListener('transom:identity_invalid', () => told.push('identity_invalid')
 if (asked.get('line') === 'stream') window.WebSocket = undefined;
 window.Transom = function () { (Transom.q = Transom.q || []).push(arguments); };
 if (asked.get('as')) Transom('identify', { external_id: asked.get('as'), user_hash: asked.get('proof'), name: asked.get('name') });
+if (asked.get('jwt')) Transom('identify', { jwt: asked.get('jwt') });
 const script = document.createElement('script');
 script.async = true;
 script.src = 'SERVICE/widget/v1/widget.js';

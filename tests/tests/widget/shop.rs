@@ -71,6 +71,46 @@ impl Shop {
         transom_sandbox::platforms::webchat::proof(settings["identity_secret"].as_str().unwrap(), external_id)
     }
 
+    /// The site's statement of who somebody is, for ten minutes.
+    pub(crate) fn jwt(&self, external_id: &str, name: &str) -> String {
+        use base64::Engine as _;
+        use hmac::{KeyInit as _, Mac as _};
+        let account = &self.stage.world.account("webchat").unwrap().at_sandbox;
+        let settings = self.stage.world.control().account(account).unwrap().settings;
+        let now = self.stage.world.now().unix_timestamp();
+        let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        let claims = json!({ "sub": external_id, "name": name, "aud": "wgt_1", "iat": now, "exp": now + 600 });
+        let header = base64.encode(json!({ "alg": "HS256", "typ": "JWT" }).to_string());
+        let signed = format!("{header}.{}", base64.encode(claims.to_string()));
+        let secret = settings["identity_secret"].as_str().unwrap().as_bytes();
+        let mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(secret).unwrap().chain_update(&signed);
+        format!("{signed}.{}", base64.encode(mac.finalize().into_bytes()))
+    }
+
+    /// Changes settings of the widget.
+    pub(crate) async fn configured(&self, settings: &[(&str, &str)]) {
+        let account = self.stage.world.account("webchat").unwrap().ours.id;
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), SecretString::from(*value))).collect();
+        let patch = ChannelPatch { settings, ..ChannelPatch::default() };
+        change(self.stage.world.desk(), &self.stage.world.caller, account, patch).await.unwrap();
+    }
+
+    /// A contact, once there is one of whom this is so.
+    pub(crate) async fn contact(&self, is_meant: impl Fn(&Value) -> bool) -> Value {
+        let look = || async {
+            let found = self.stage.api.get("/contacts?limit=100").await?.expect(200)?.body;
+            for contact in found["items"].as_array().unwrap() {
+                let path = format!("/contacts/{}", contact["id"].as_str().unwrap());
+                let contact = self.stage.api.get(&path).await?.expect(200)?.body;
+                if is_meant(&contact) {
+                    return Ok(Some(contact));
+                }
+            }
+            Ok(None)
+        };
+        self.stage.world.until("the contact is known", look).await.unwrap()
+    }
+
     /// The conversation in which somebody wrote this, once it is at the desk.
     pub(crate) async fn conversation_saying(&self, text: &str) -> Value {
         let (world, api) = (&self.stage.world, &self.stage.api);

@@ -7,7 +7,8 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use time::OffsetDateTime;
 use transom_desk::contacts::{self, ContactPatch, NewContact};
-use transom_desk::{Target, preview, queries, send, window};
+use transom_desk::erase;
+use transom_desk::{Target, preview, queries, search, send, window};
 use transom_storage::ContactQuery;
 use uuid::Uuid;
 
@@ -20,9 +21,10 @@ use super::messages::reply_only;
 use super::version::{Accepted, IfMatch, Made, Versioned};
 use super::views::contact::{ContactFields, ContactPage, ContactView};
 use super::views::conversation::ReachabilityView;
+use super::views::job::JobView;
 use super::views::message::{NewContactMessageBody, SentView};
 use super::views::preview::PreviewView;
-use super::{MAX_PAGE, PAGE, Tag, cut};
+use super::{MAX_PAGE, PAGE, Tag, cut, in_q};
 use crate::http::problem::{Asking, Changing, Listing, Making, Problem, Reading, Refused};
 use crate::state::State;
 
@@ -32,13 +34,15 @@ pub(crate) struct ContactsApi(pub(super) Arc<State>);
 impl ContactsApi {
     /// List and search contacts
     ///
-    /// Newest first. `q` finds words of a name by their beginning, without regard to case and accents; email addresses and user
-    /// names (with or without `@`) by their beginning; phone numbers by 4 or more of their last digits; platform ids as a whole.
+    /// Newest first. `q` is a search. Its words find words of a name by their beginning, without regard to case and accents (in
+    /// scripts without spaces each character begins a word); email addresses and user names (with or without `@`) by their
+    /// beginning; phone numbers, as they are written at home or abroad, by 4 or more of their last digits; platform ids as a whole.
+    /// Its fields, as in `label:vip -platform:telegram email:jane@`, narrow the list: docs/searching.md has every one of them.
     #[oai(path = "/contacts", method = "get", operation_id = "listContacts")]
     async fn contacts(
         &self,
         signed: Signed,
-        /// What to look for.
+        /// What to look for, and where.
         #[oai(validator(max_length = 200))]
         q: Query<Option<String>>,
         /// Only those with this label.
@@ -55,12 +59,13 @@ impl ContactsApi {
         let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
         let list = format!("contacts {:?}", (&q.0, &label.0, &blocked.0));
         let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let text = q.0.as_deref().unwrap_or_default();
         let query = ContactQuery {
-            q: q.0,
             label: label.0,
             blocked: blocked.0,
             after: place.map(|place| Ok::<_, Problem>((instant(place.key)?, place.id.into()))).transpose()?,
             limit: limit + 1,
+            ..search::contact_query(&self.0.desk, signed.caller(), text).await.map_err(in_q)?
         };
         let mut rows = queries::contacts(&self.0.desk, signed.caller(), &query).await?;
         let last =
@@ -120,6 +125,16 @@ impl ContactsApi {
     ) -> Result<Versioned<ContactView>, Refused<Changing>> {
         let stored = contacts::change(&self.0.desk, signed.caller(), id.0.into(), body.0.into(), seen.0).await?;
         Ok(Versioned::new((&stored).into(), stored.version))
+    }
+
+    /// Delete a contact
+    ///
+    /// The same as erasing it.
+    #[oai(path = "/contacts/:id", method = "delete", operation_id = "deleteContact")]
+    async fn delete(&self, signed: Signed, id: Path<Uuid>) -> Result<Accepted<JobView>, Refused<Making>> {
+        let started = erase::start(&self.0.desk, signed.caller(), id.0.into(), None).await;
+        let (view, replayed) = answered(started, |started| JobView::from(started))?;
+        Ok(Accepted::Accepted(view, replayed))
     }
 
     /// Block a contact

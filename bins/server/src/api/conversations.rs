@@ -6,11 +6,13 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
 use time::OffsetDateTime;
-use transom_desk::queries;
 use transom_desk::status::{self, NewStatus};
-use transom_desk::window;
+use transom_desk::{queries, search, window};
 use transom_domain::Assignment;
-use transom_storage::{ConversationQuery, Inbox, Sort, StatusFilter, StoredConversation, WindowState};
+use transom_storage::{
+    ContactCondition, ConversationCondition, ConversationQuery, Filter, Inbox, Sort, StatusFilter, StoredConversation,
+    WindowState,
+};
 use uuid::Uuid;
 
 use super::auth::Signed;
@@ -22,7 +24,7 @@ use super::views::conversation::{
     ConversationPage, ConversationView, EpisodeView, NewAssigneeBody, NewStatusBody, StatusWord, TabWord, TimelineView,
     WindowViewBody,
 };
-use super::{MAX_PAGE, PAGE, Tag, cut};
+use super::{MAX_PAGE, PAGE, Tag, cut, in_q};
 use crate::http::problem::{Changing, Problem, Reading, Refused};
 use crate::state::State;
 
@@ -78,8 +80,10 @@ struct EpisodeList {
 impl ConversationsApi {
     /// List conversations
     ///
-    /// Filters combine; where one is given several times, any of its values will do. `q` finds customers as in `GET /contacts`;
-    /// each hit says its status. `window` is decided for each row as it is shown.
+    /// Filters combine; where one is given several times, any of its values will do. `q` is a search: words find customers as in
+    /// `GET /contacts`, and fields narrow the list, as in `status:closed label:vip platform:whatsapp "jane d"` (docs/searching.md
+    /// has every field with its way of matching); a `-` before a field excludes. Each hit says its status. `window` is decided for
+    /// each row as it is shown.
     #[oai(path = "/conversations", method = "get", operation_id = "listConversations")]
     #[expect(clippy::too_many_arguments, reason = "one argument for each parameter of the document")]
     async fn conversations(
@@ -108,12 +112,19 @@ impl ConversationsApi {
         /// Only those with one of these tags.
         #[oai(validator(max_items = 20))]
         conversation_tag: Query<Vec<String>>,
+        /// Only those whose customer has one of these labels.
+        #[oai(validator(max_items = 20))]
+        label: Query<Vec<String>>,
+        /// Only those whose customer wrote, and last wrote before this.
+        inbound_before: Query<Option<OffsetDateTime>>,
+        /// Only those whose customer wrote after this.
+        inbound_after: Query<Option<OffsetDateTime>>,
         /// Only those whose window is open, or closed.
         window: Query<Option<WindowWord>>,
         /// Only those whose window ends within so many seconds from now.
         #[oai(validator(minimum(value = "1")))]
         closing_within: Query<Option<u32>>,
-        /// What to look for.
+        /// What to look for, and where.
         #[oai(validator(max_length = 200))]
         q: Query<Option<String>>,
         /// The order.
@@ -132,9 +143,18 @@ impl ConversationsApi {
         let (workspace, limit, now) = (caller.scope.workspace(), limit.0.min(MAX_PAGE), desk.now());
         let filters = (&inbox.0, &tab.0, &status.0, &platform.0, &channel.0, &contact.0, &assignee.0, &team.0);
         let more = (&conversation_tag.0, &window.0, &closing_within.0, &q.0, &sort.0, &caller.agent.id);
+        let more = (more, &label.0, &inbound_before.0, &inbound_after.0);
         let list = format!("conversations {filters:?} {more:?}");
         let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
         let sort = Sort::from(sort.0);
+        let mut query =
+            search::conversation_query(desk, caller, q.0.as_deref().unwrap_or_default(), now).await.map_err(in_q)?;
+        let inbound = [
+            inbound_before.0.map(|before| ConversationCondition::InboundBefore(utc(before))),
+            inbound_after.0.map(|after| ConversationCondition::InboundAfter(utc(after))),
+            (!label.0.is_empty()).then_some(ConversationCondition::Contact(ContactCondition::Label(label.0))),
+        ];
+        query.filters.extend(inbound.into_iter().flatten().map(Filter::is));
         let query = ConversationQuery {
             tab: tab.0.and_then(TabWord::one),
             status: status.0.map(Into::into),
@@ -156,11 +176,10 @@ impl ConversationsApi {
             }),
             closing_before: closing_within.0.map(|seconds| now + time::Duration::seconds(seconds.into())),
             tags: conversation_tag.0,
-            q: q.0,
             sort,
             after: place.map(|place| (place.key, place.id.into())),
             limit: limit + 1,
-            now,
+            ..query
         };
         let counts = if counts.0 { Some(queries::tab_counts(desk, caller, &query).await?.into()) } else { None };
         let mut rows = queries::conversations(desk, caller, &query).await?;
@@ -270,7 +289,7 @@ impl ConversationsApi {
 }
 
 /// A status with what belongs to it, and nothing else.
-fn new_status(body: NewStatusBody) -> Result<NewStatus, Problem> {
+pub(super) fn new_status(body: NewStatusBody) -> Result<NewStatus, Problem> {
     let NewStatusBody { status, until, category, note } = body;
     let only = |detail: &str, field: &str| Err(Problem::with_status(422, "invalid_value", detail).at(field));
     match (status, until) {
@@ -287,7 +306,7 @@ fn new_status(body: NewStatusBody) -> Result<NewStatus, Problem> {
 
 /// An instant from outside, as everything inside has it: in UTC and whole milliseconds.
 fn utc(at: OffsetDateTime) -> OffsetDateTime {
-    transom_domain::truncate_to_millis(at.to_offset(time::UtcOffset::UTC))
+    transom_domain::truncate_to_millis(at.checked_to_offset(time::UtcOffset::UTC).unwrap_or(at))
 }
 
 fn page() -> u32 {

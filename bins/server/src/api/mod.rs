@@ -4,16 +4,24 @@ mod attachments;
 mod audit;
 pub(crate) mod auth;
 mod body;
+mod bulk;
 mod channels;
 mod contacts;
 pub(crate) mod contract;
 mod conversations;
 pub(crate) mod cursor;
+mod custom_fields;
 pub(crate) mod events;
 pub(crate) mod idempotency;
+mod jobs;
+mod labels;
 mod messages;
 mod outbound;
+mod people;
+mod privacy;
 pub mod roles;
+mod saved_replies;
+mod scheduled;
 mod version;
 mod views;
 mod webhook_endpoints;
@@ -49,6 +57,8 @@ enum Tag {
     Messages,
     /// Files: of customers, and to be sent.
     Attachments,
+    /// Work on many things that outlives its request.
+    Jobs,
     /// What happens, as it happens.
     Events,
     /// Addresses that are told what happens.
@@ -62,10 +72,18 @@ type Apis = (
     windows::WindowsApi,
     channels::ChannelsApi,
     contacts::ContactsApi,
+    custom_fields::CustomFieldsApi,
+    labels::LabelsApi,
+    people::PeopleApi,
     conversations::ConversationsApi,
     messages::MessagesApi,
+    scheduled::ScheduledApi,
     outbound::OutboundApi,
+    saved_replies::SavedRepliesApi,
     attachments::AttachmentsApi,
+    bulk::BulkApi,
+    jobs::JobsApi,
+    privacy::PrivacyApi,
     events::EventsApi,
     webhook_endpoints::WebhookEndpointsApi,
     audit::AuditApi,
@@ -90,10 +108,18 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         windows::WindowsApi(state()),
         channels::ChannelsApi(state()),
         contacts::ContactsApi(state()),
+        custom_fields::CustomFieldsApi(state()),
+        labels::LabelsApi(state()),
+        people::PeopleApi(state()),
         conversations::ConversationsApi(state()),
         messages::MessagesApi(state()),
+        scheduled::ScheduledApi(state()),
         outbound::OutboundApi(state()),
+        saved_replies::SavedRepliesApi(state()),
         attachments::AttachmentsApi(state()),
+        bulk::BulkApi(state()),
+        jobs::JobsApi(state()),
+        privacy::PrivacyApi(state()),
         events::EventsApi(state()),
         webhook_endpoints::WebhookEndpointsApi(state()),
         audit::AuditApi(state()),
@@ -183,6 +209,13 @@ fn references(value: &Value, found: &mut Vec<String>) {
         Value::Array(items) => items.iter().for_each(|item| references(item, found)),
         _ => {}
     }
+}
+
+/// A refusal that is of the search: it came as `q`.
+fn in_q(error: transom_desk::DeskError) -> crate::http::problem::Problem {
+    let is_of_search = error.code() == "search_invalid";
+    let problem = crate::http::problem::Problem::from(error);
+    if is_of_search { problem.at("q") } else { problem }
 }
 
 /// Takes the extra row away that says whether there is a next page, and gives the last row that is shown.

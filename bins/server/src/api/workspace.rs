@@ -7,7 +7,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use secrecy::ExposeSecret;
 use transom_desk::administration::{self, AgentChange};
-use transom_desk::workspaces::Issued;
+use transom_desk::workspaces::{AgentNames, Issued};
 use transom_desk::{Action, DeskError, queries, workspaces};
 use transom_domain::{Team, TokenId};
 use uuid::Uuid;
@@ -123,9 +123,10 @@ impl WorkspaceApi {
         body: Body<NewAgent>,
     ) -> Result<Made<AgentWithToken>, Refused<Making>> {
         let (desk, caller) = (&self.0.desk, signed.caller());
-        let NewAgent { name, role, token_expires_at } = body.0;
+        let NewAgent { name, alias, role, token_expires_at } = body.0;
+        let names = AgentNames { name: &name, alias: alias.as_deref() };
         let once = key.once(caller, 201, |(_, issued): &(_, Issued)| issued.id.uuid());
-        let added = workspaces::add_agent(desk, caller, &name, role.into(), token_expires_at, once).await;
+        let added = workspaces::add_agent(desk, caller, names, role.into(), token_expires_at, once).await;
         let (agent, issued) = shown_once(added)?;
         let made = AgentWithToken {
             agent: (&agent).into(),
@@ -143,8 +144,8 @@ impl WorkspaceApi {
         id: Path<Uuid>,
         body: Body<AgentPatch>,
     ) -> Result<Json<AgentView>, Refused<Making>> {
-        let AgentPatch { name, role, active } = body.0;
-        let change = AgentChange { name, role: role.map(Into::into), active };
+        let AgentPatch { name, alias, role, active } = body.0;
+        let change = AgentChange { name, alias, role: role.map(Into::into), active };
         let agent = administration::change_agent(&self.0.desk, signed.caller(), id.0.into(), change).await?;
         Ok(Json((&agent).into()))
     }

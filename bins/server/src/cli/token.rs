@@ -70,7 +70,8 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
             let (agent, token) = match agent.parse::<AgentId>() {
                 Ok(id) => (id, administration::create_token(&desk, &caller, id, &name, None, None).await?.token),
                 Err(_) => {
-                    let (agent, issued) = workspaces::add_agent(&desk, &caller, &agent, role, None, None).await?;
+                    let (agent, issued) =
+                        workspaces::add_agent(&desk, &caller, agent.as_str(), role, None, None).await?;
                     (agent.id, issued.token)
                 }
             };

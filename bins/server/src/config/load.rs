@@ -67,7 +67,11 @@ pub const KEYS: &[Key] = &[
         "`info`",
         "A level (`error`, `warn`, `info`, `debug`, `trace`) or a filter such as `info,transom_desk=debug`.",
     ),
-    key("limits.webhook_body", "`4194304`", "The largest webhook call, in bytes."),
+    key(
+        "limits.webhook_body",
+        "`4194304`",
+        "The largest webhook call, in bytes; mail, whose calls bring whole letters, may take more.",
+    ),
     key("limits.api_body", "`1048576`", "The largest body of an API request, in bytes."),
     key("limits.headers", "`32768`", "All headers of a request together, in bytes."),
     key(

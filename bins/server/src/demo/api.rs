@@ -84,6 +84,22 @@ impl Api {
         self.call(Method::PATCH, path, Some(body), None).await
     }
 
+    /// `PUT /v1{path}`, with JSON or without.
+    ///
+    /// # Errors
+    /// [`Trouble`] when there is no answer.
+    pub async fn put(&self, path: &str, body: impl Into<Option<Value>>) -> Result<Reply, Trouble> {
+        self.call(Method::PUT, path, body.into(), None).await
+    }
+
+    /// `DELETE /v1{path}`.
+    ///
+    /// # Errors
+    /// [`Trouble`] when there is no answer.
+    pub async fn delete(&self, path: &str) -> Result<Reply, Trouble> {
+        self.call(Method::DELETE, path, None, None).await
+    }
+
     /// `POST /v1{path}` with a form.
     ///
     /// # Errors

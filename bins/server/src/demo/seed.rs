@@ -97,6 +97,7 @@ async fn only_an_address(world: &World, platform: &str, role: &Role) -> Result<C
     let new = contacts::NewContact {
         display_name: Some(role.name.to_owned()),
         profile: Profile { phone, email, ..Profile::default() },
+        ..contacts::NewContact::default()
     };
     Ok(contacts::add(world.desk(), &world.caller, new, None).await.map_err(Trouble::new)?.contact.id)
 }
@@ -110,7 +111,8 @@ async fn registered(
 ) -> Result<(ContactId, Option<ConversationId>), Trouble> {
     let external_id = Some(role.customer.to_owned());
     let profile = Profile { external_id, ..Profile::default() };
-    let new = contacts::NewContact { display_name: Some(role.name.to_owned()), profile };
+    let display_name = Some(role.name.to_owned());
+    let new = contacts::NewContact { display_name, profile, ..contacts::NewContact::default() };
     let contact = contacts::add(world.desk(), &world.caller, new, None).await.map_err(Trouble::new)?.contact.id;
     let channel = world.account(platform)?.ours.id;
     let message = json!({ "channel": channel, "message": { "text": text } });

@@ -15,6 +15,7 @@ mod routes;
 pub mod schema;
 pub(crate) mod signed_in;
 mod trace;
+mod unsubscribe;
 mod webhook;
 
 pub(crate) use rate::Rates;

@@ -151,7 +151,8 @@ impl From<DeskError> for Problem {
             DeskError::NotFound { .. } => Problem::with_status(404, code, detail),
             DeskError::Forbidden { .. } => Problem::with_status(403, code, detail),
             DeskError::Invalid { field, .. } => {
-                let problem = Problem::with_status(422, code, detail);
+                let status = codes::find(code).map_or(422, |known| known.status);
+                let problem = Problem::with_status(status, code, detail);
                 field.map_or(problem.clone(), |field| problem.at(field))
             }
             DeskError::NotPermitted(verdict) => Problem::with_status(409, code, detail)
@@ -244,7 +245,7 @@ pub struct ProblemBody {
 #[derive(Debug, Object)]
 #[oai(rename = "HouseReason", skip_serializing_if_is_none)]
 pub struct HouseBody {
-    /// `bot_paused`, `active_conversation`, `tag_required` or `account_disabled`.
+    /// `bot_paused`, `active_conversation`, `tag_required`, `account_disabled`, `channel_removed` or `answers_only`.
     reason: String,
     /// What would lift it.
     remedy: String,

@@ -9,7 +9,7 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response,
 
 use super::problem::Problem;
 use super::signed_in::SignedIn;
-use super::{body, docs, errors, file, health, metrics, parameters, trace, webhook};
+use super::{body, docs, errors, file, health, metrics, parameters, trace, unsubscribe, webhook};
 use crate::api;
 use crate::api::idempotency::Fingerprint;
 use crate::state::State;
@@ -21,6 +21,7 @@ pub(crate) fn routes(state: Arc<State>) -> impl Endpoint<Output = Response> + 's
         .nest("/v1", api)
         .at("/webhooks/:public_id", RouteMethod::new().get(webhooks(&state)).post(webhooks(&state)))
         .at("/attachments/:public_id", get(files(&state)))
+        .at("/unsubscribe/:public_id", RouteMethod::new().get(unsubscribing(&state)).post(unsubscribing(&state)))
         .at("/health/live", get(poem::endpoint::make_sync(|_| health::live())))
         .at("/health/ready", get(with_state(&state, |state, _| async move { Ok(health::ready(&state).await) })))
         .at("/metrics", get(with_state(&state, |state, _| async move { Ok(metrics_page(&state).await) })))
@@ -49,6 +50,10 @@ fn webhooks(state: &Arc<State>) -> impl Endpoint<Output = Response> + 'static {
 
 fn files(state: &Arc<State>) -> impl Endpoint<Output = Response> + 'static {
     with_state(state, |state, request| async move { Ok(file::by_link(&state, &request).await?) })
+}
+
+fn unsubscribing(state: &Arc<State>) -> impl Endpoint<Output = Response> + 'static {
+    with_state(state, |state, request| async move { Ok(unsubscribe::call(&state, request).await?) })
 }
 
 fn with_state<F, Fut>(state: &Arc<State>, handle: F) -> impl Endpoint<Output = Response> + 'static

@@ -16,8 +16,17 @@ pub(super) async fn call(state: &State, mut request: Request) -> Result<Response
     let started = Instant::now();
     let limits = &state.config.limits;
     let announced = body::announced(&request);
-    let bytes = body::read(request.take_body(), announced, limits.webhook_body, limits.body_time()).await?;
     let public_id = request.raw_path_param("public_id").unwrap_or_default().to_owned();
+    let max = match announced {
+        Some(length) if length <= limits.webhook_body => limits.webhook_body,
+        // Whole files make some platforms' calls larger than others'.
+        _ => {
+            let own = receive::largest_call(&state.desk, &public_id).await.map_err(Problem::from)?;
+            own.and_then(|own| usize::try_from(own).ok())
+                .map_or(limits.webhook_body, |own| own.max(limits.webhook_body))
+        }
+    };
+    let bytes = body::read(request.take_body(), announced, max, limits.body_time()).await?;
     let mut url = state.webhook_url(&public_id);
     url.set_query(request.original_uri().query());
 

@@ -165,3 +165,16 @@ async fn a_letter_that_came_is_shown_with_its_files_and_answered() {
     assert_eq!((&answer["content"], &answer["reply_to"]), (&expected, &letter["id"]));
     bench.stop().await;
 }
+
+/// Mails are larger than other platforms' calls, and a wrong password is refused whatever comes with it.
+#[tokio::test]
+async fn a_call_is_as_large_as_a_mail_may_be() {
+    let bench = Bench::start().await;
+    let (_, url) = mailbox(&bench).await;
+    let size = 4 * 1024 * 1024 + 1;
+    bench.admin.raw(Method::POST, &url, vec![b'x'; size], &[]).await.refused(401, "webhook_untrusted");
+    bench.admin.raw(Method::POST, &url, vec![b'x'; 50 * 1024 * 1024], &[]).await.refused(413, "body_too_large");
+    let nowhere = format!("{}/webhooks/{}", bench.admin.base, "A".repeat(43));
+    bench.admin.raw(Method::POST, &nowhere, vec![b'x'; size], &[]).await.refused(413, "body_too_large");
+    bench.stop().await;
+}

@@ -82,7 +82,7 @@ fn smallest(document: Document<'static>, schema: &'static Value) -> Value {
 const UNKNOWN: &str = "0192e4a0-7b5a-7c3e-8f00-000000000001";
 
 fn filled(path: &str, id: &str) -> String {
-    path.replace("{id}", id).replace("{name}", "whatsapp")
+    path.replace("{id}", id).replace("{name}", "whatsapp").replace("{label}", "vip").replace("{tag}", "vip")
 }
 
 async fn ask(client: &Client, operation: &Operation, id: &str) -> super::support::Reply {
@@ -149,6 +149,13 @@ impl Owned {
         let messages = client.get(&format!("/conversations/{conversation}/messages")).await.expect(200);
         let me = client.get("/me").await.expect(200);
         let connections = client.get("/connections").await.expect(200);
+        let spare = client.post("/contacts", json!({ "display_name": "Mara, again" })).await.expect(201);
+        let other = client.post("/contacts", json!({ "display_name": "Mara, once more" })).await.expect(201);
+        let merge =
+            client.post(&format!("/contacts/{contact}/merge"), json!({ "from": other["id"] })).await.expect(201);
+        let field = client.post("/custom-fields", json!({ "name": "Order num" })).await.expect(201);
+        let reply =
+            client.post("/saved-replies", json!({ "title": "Hours", "content": "From nine." })).await.expect(201);
         let by_path = vec![
             ("/conversations/", conversation),
             ("/contacts/", contact),
@@ -157,10 +164,20 @@ impl Owned {
             ("/connections/", text(&connections["items"][0]["id"])),
             ("/agents/", text(&me["agent"]["id"])),
             ("/tokens/", text(&me["token"])),
+            ("/merges/", text(&merge["id"])),
+            ("/spare/", text(&spare["id"])),
+            ("/saved-replies/", text(&reply["id"])),
+            ("/custom-fields/", text(&field["id"])),
             ("/webhook-endpoints/", text(&client.post("/webhook-endpoints", hook()).await.expect(201)["id"])),
             ("/attachments/", text(&super::attachments::upload(client, "a.txt", b"text").await["id"])),
+            ("/attachments/", text(&super::attachments::upload(client, "a.csv", b"email\n").await["id"])),
         ];
-        Self { by_path }
+        let mut owned = Self { by_path };
+        let body = json!({ "ids": [owned.id("/conversations/")], "status": { "status": "closed" } });
+        let key = [("idempotency-key", "owned")];
+        let job = client.call(Method::POST, "/conversations/bulk", Some(body.to_string().into_bytes()), &key).await;
+        owned.by_path.push(("/jobs/", text(&job.expect(202)["id"])));
+        owned
     }
 
     /// The one that a path of that form names.
@@ -196,9 +213,17 @@ fn sound(operation: &Operation, ours: &Owned) -> Value {
         "addWebhookEndpoint" => hook(),
         "assign" => json!({ "agent": ours.id("/agents/") }),
         "createTag" => json!({ "name": "vip" }),
+        "mergeContacts" => json!({ "from": ours.id("/spare/") }),
+        "recordConsent" => {
+            json!({ "channel": ours.id("/channels/"), "scope": "all", "state": "opted_out", "source": "a call" })
+        }
+        "addSavedReply" => json!({ "title": "Thanks", "content": "Thank you!" }),
+        "addCustomField" => json!({ "name": "Size", "type": "choice", "options": ["S"] }),
         "addContact" => json!({ "display_name": "Nora" }),
         "connectChannel" => json!({ "platform": "telegram", "check": false,
             "settings": { "bot_token": "77:AAinvented", "webhook_secret": "also-invented" } }),
+        "bulkConversations" => json!({ "ids": [ours.id("/conversations/")], "assignee": {} }),
+        "importContacts" => json!({ "attachment": ours.id("/attachments/") }),
         "sendMessage" | "previewMessage" => json!({ "text": "hello" }),
         "reachPerson" => {
             json!({ "channel": ours.id("/channels/"), "to": { "contact": ours.id("/contacts/") }, "message": { "text": "hello" } })

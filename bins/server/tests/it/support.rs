@@ -260,7 +260,14 @@ impl Client {
             request = request.headers(one);
         }
         let answer = self.http.execute(request).await.unwrap();
-        let body: Value = answer.json().unwrap_or(Value::Null);
+        let is_table = ["text/csv", "application/x-ndjson"].iter().any(|mime| {
+            answer.headers.get("content-type").is_some_and(|told| told.as_bytes().starts_with(mime.as_bytes()))
+        });
+        let body = if is_table {
+            Value::String(String::from_utf8_lossy(&answer.body).into_owned())
+        } else {
+            answer.json().unwrap_or(Value::Null)
+        };
         let asked = format!("{method} {path}");
         let reply = Reply { status: answer.status, headers: answer.headers, body, asked };
         is_as_documented(&method, path, &reply);

@@ -187,7 +187,7 @@ impl SignedCall {
     }
 
     /// As the channel gets it.
-    pub(crate) fn received_at(&self, at: OffsetDateTime) -> WebhookCall<'_> {
+    pub fn received_at(&self, at: OffsetDateTime) -> WebhookCall<'_> {
         WebhookCall { method: &self.method, url: &self.url, headers: &self.headers, body: &self.body, received_at: at }
     }
 }

@@ -18,6 +18,7 @@
 //! out must be refused before a byte goes out; nothing is skipped. The suite is tested in turn, in this crate's `tests/`, by
 //! channels that break one law each.
 
+pub mod chance;
 mod faults;
 mod files;
 mod harness;
@@ -26,7 +27,9 @@ mod samples;
 mod send;
 mod setup;
 mod spoil;
+mod tokens;
 mod trial;
+pub mod vectors;
 mod webhook;
 
 use std::fmt;
@@ -38,6 +41,7 @@ pub use harness::{Accepted, Double, Fault, Harness, Proof, Sample, Sign, SignedC
 pub use plan::*;
 pub use send::*;
 pub use setup::*;
+pub use tokens::Tokens;
 pub use webhook::*;
 
 /// How long the channel under test waits for an answer: short, since some laws wait for what never comes, and more than a
@@ -109,6 +113,7 @@ macro_rules! conformance {
         // What is sent.
         a_send_makes_exactly_one_message,
         every_part_is_one_message,
+        a_name_of_any_length_is_shown_or_left_out,
         an_address_of_no_known_kind_never_leaves,
         revoked_credentials_ask_for_a_reconnect,
         // What goes wrong on the way.

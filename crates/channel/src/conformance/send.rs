@@ -43,6 +43,23 @@ pub async fn every_part_is_one_message(harness: &Harness) -> Verdict {
     Ok(())
 }
 
+/// Whoever signs, the message arrives: a name is cut to what the platform takes, and changes no word of the message.
+pub async fn a_name_of_any_length_is_shown_or_left_out(harness: &Harness) -> Verdict {
+    let trial = Trial::of(harness)?;
+    let last = async || harness.double.accepted().await.pop().and_then(|message| message.text);
+    let _ = trial.send(Content::text(WORDS)).await?;
+    let unsigned = last().await;
+    for name in ["Jo", &"Dr. Zoë \"😀\" <Ops>, ".repeat(12)] {
+        let part = trial.part(Content::text(WORDS))?.signed(Some(name.to_owned()));
+        if let Err(error) = trial.channel.send(&part).await {
+            return Err(Violation::new(format!("a text signed with {} bytes is not sent: {error}", name.len())));
+        }
+        let signed = last().await;
+        must!(signed == unsigned, "words arrive changed by a signature: {signed:?}");
+    }
+    Ok(())
+}
+
 /// A person of whom no usable address is known is refused before anything leaves.
 pub async fn an_address_of_no_known_kind_never_leaves(harness: &Harness) -> Verdict {
     let trial = Trial::of(harness)?;

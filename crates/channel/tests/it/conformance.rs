@@ -80,6 +80,7 @@ const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::EscapesText, "a_send_makes_exactly_one_message"),
     (Flaw::InventsIds, "a_send_makes_exactly_one_message"),
     (Flaw::SplitsParts, "every_part_is_one_message"),
+    (Flaw::SignsInTheText, "a_name_of_any_length_is_shown_or_left_out"),
     (Flaw::WritesToAnybody, "an_address_of_no_known_kind_never_leaves"),
     (Flaw::CallsBadTokensABadRequest, "revoked_credentials_ask_for_a_reconnect"),
     (Flaw::CallsALostAnswerAFailure, "a_lost_answer_is_unknown"),

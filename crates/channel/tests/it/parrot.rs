@@ -59,6 +59,7 @@ pub(crate) enum Flaw {
     EscapesText,
     InventsIds,
     SplitsParts,
+    SignsInTheText,
     WritesToAnybody,
     CallsBadTokensABadRequest,
     CallsALostAnswerAFailure,
@@ -483,6 +484,10 @@ impl Channel for Parrot {
         if self.is(Flaw::EscapesText) {
             let text = content["body"]["text"].as_str().map(|text| text.replace('&', "&amp;"));
             content["body"]["text"] = text.into();
+        }
+        if let (true, Some(name)) = (self.is(Flaw::SignsInTheText), part.sender_name()) {
+            content["body"]["text"] =
+                format!("{name}: {}", content["body"]["text"].as_str().unwrap_or_default()).into();
         }
         let files = content["body"]["attachments"].as_array().cloned().unwrap_or_default();
         if self.is(Flaw::SplitsParts) && files.len() > 1 {

@@ -14,7 +14,7 @@ use transom_windows::Sender;
 
 use crate::address::Mailbox;
 use crate::capabilities::{EMAIL, capabilities};
-use crate::compose::Letter;
+use crate::compose::{Letter, Unsubscribe};
 use crate::config::Config;
 use crate::error::{DAILY_RECIPIENTS, invalid, own, refused};
 use crate::imap::Fetching;
@@ -143,7 +143,11 @@ impl Channel for Email {
             files: self.files(&mail.attachments).await?,
             loop_mark: config.mailbox.as_str(),
             automatic: by_machine.then_some(if in_reply_to.is_some() { "auto-replied" } else { "auto-generated" }),
-            unsubscribe: unsubscribe.map(|tag| config.mailbox.tagged(&tag)),
+            unsubscribe: Unsubscribe {
+                by_mail: unsubscribe.map(|tag| config.mailbox.tagged(&tag)),
+                // The link stands for the person; somebody in Bcc can't end it for them.
+                by_click: part.unsubscribe_link().filter(|_| blind.is_none()),
+            },
         };
         let bytes = letter.write().map_err(|error| invalid(&error.to_string()))?;
         if bytes.len() as u64 > config.max_bytes {

@@ -31,8 +31,36 @@ pub(crate) struct Letter<'l> {
     pub(crate) loop_mark: &'l str,
     /// What a machine says of itself (RFC 3834 section 5).
     pub(crate) automatic: Option<&'static str>,
-    /// Where to write for no more of this (RFC 2369).
-    pub(crate) unsubscribe: Option<String>,
+    /// How to get no more of this; empty for what was written to one person.
+    pub(crate) unsubscribe: Unsubscribe<'l>,
+}
+
+/// How a reader gets no more of a kind of mail.
+#[derive(Debug, Default)]
+pub(crate) struct Unsubscribe<'l> {
+    /// The address to write to (RFC 2369).
+    pub(crate) by_mail: Option<String>,
+    /// The address to post to, with one click (RFC 8058).
+    pub(crate) by_click: Option<&'l str>,
+}
+
+impl Unsubscribe<'_> {
+    /// Its headers.
+    fn headers(&self) -> Vec<HeaderValue> {
+        let click = self.by_click.map(|link| format!("<{link}>"));
+        let mail = self.by_mail.as_ref().map(|address| format!("<mailto:{address}?subject=unsubscribe>"));
+        let ways: Vec<String> = click.into_iter().chain(mail).collect();
+        let ways: Vec<&str> = ways.iter().map(String::as_str).collect();
+        let mut headers = Vec::new();
+        if !ways.is_empty() {
+            let (plain, folded) = (ways.join(", "), ways.join(",\r\n "));
+            headers.push(HeaderValue::dangerous_new_pre_encoded(name("List-Unsubscribe"), plain, folded));
+        }
+        if self.by_click.is_some() {
+            headers.push(raw("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()));
+        }
+        headers
+    }
 }
 
 /// A mail that can't be written: a fault of ours, in words without its content.
@@ -70,8 +98,8 @@ impl Letter<'_> {
                 .raw_header(raw("Auto-Submitted", how.to_owned()))
                 .raw_header(raw("X-Auto-Response-Suppress", "All".to_owned()));
         }
-        if let Some(address) = &self.unsubscribe {
-            message = message.raw_header(raw("List-Unsubscribe", format!("<mailto:{address}?subject=unsubscribe>")));
+        for header in self.unsubscribe.headers() {
+            message = message.raw_header(header);
         }
         // The envelope is the session's; the builder wants one that the headers need not name.
         let own = address_of(from)?;

@@ -79,6 +79,11 @@ impl Platform for Email {
         true
     }
 
+    /// The largest mail that a provider brings, in base 64 (sheet 4, Limit).
+    fn largest_call(&self) -> Option<u64> {
+        Some(config::USUAL_MAX_INBOUND * 137 / 100)
+    }
+
     fn connect(&self, settings: &SettingValues, ports: &Ports) -> Result<Arc<dyn Channel>, SettingsError> {
         Ok(Arc::new(channel::Email::new(config::Config::read(settings)?, ports)))
     }

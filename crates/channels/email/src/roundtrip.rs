@@ -6,7 +6,7 @@ use time::macros::datetime;
 use transom_channel::MediaBytes;
 
 use crate::address::Mailbox;
-use crate::compose::Letter;
+use crate::compose::{Letter, Unsubscribe};
 use crate::inbound::mime;
 use crate::outbound::one_line;
 
@@ -64,7 +64,7 @@ proptest! {
             files: if with_file { vec![file] } else { Vec::new() },
             loop_mark: "support@shop.test",
             automatic: Some("auto-generated"),
-            unsubscribe: None,
+            unsubscribe: Unsubscribe::default(),
         };
         let mail = letter.write().unwrap();
         for line in mail.split(|byte| *byte == b'\n') {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use transom_channel::{AddressRule, SettingField, SettingScope, SettingValues, SettingsError};
+use transom_channel::{AddressRule, SettingField, SettingValues, SettingsError};
 use url::{Host, Url};
 
 use crate::capabilities::ADDRESSES;
@@ -18,51 +18,24 @@ const ADDRESS_KINDS: &str = "addresses";
 const LONGEST_TEXT: u32 = 65_536;
 const USUAL_TEXT: u32 = 4_096;
 
-const fn field(name: &'static str, label: &'static str, help: &'static str) -> SettingField {
-    SettingField {
-        name,
-        label,
-        help,
-        secret: false,
-        scope: SettingScope::Connection,
-        required: true,
-        external_key: false,
-    }
-}
-
 pub(crate) const SETTINGS: &[SettingField] = &[
-    field(ENDPOINT, "Endpoint", "the address that takes requests, https"),
-    SettingField {
-        secret: true,
-        ..field(SIGNING_SECRET, "Signing secret", "signs requests: whsec_ and 24 to 64 bytes in base64")
-    },
-    SettingField {
-        secret: true,
-        ..field(
-            WEBHOOK_SECRET,
-            "Webhook secret",
-            "signs calls to us, in the same form; while it is changed, old and new with a blank between them",
-        )
-    },
-    SettingField {
-        scope: SettingScope::Account,
-        external_key: true,
-        ..field(ACCOUNT, "Account", "the name of this account in requests and calls")
-    },
-    SettingField {
-        scope: SettingScope::Account,
-        required: false,
-        ..field(TEXT_LIMIT, "Longest text", "characters; 4096 unless set")
-    },
-    SettingField {
-        scope: SettingScope::Account,
-        required: false,
-        ..field(
-            ADDRESS_KINDS,
-            "Kinds of address",
-            "what people go by: some of user_id, phone, email, with blanks between; all unless set",
-        )
-    },
+    SettingField::required(ENDPOINT, "Endpoint", "the address that takes requests, https"),
+    SettingField::required(SIGNING_SECRET, "Signing secret", "signs requests: whsec_ and 24 to 64 bytes in base64")
+        .secret(),
+    SettingField::required(
+        WEBHOOK_SECRET,
+        "Webhook secret",
+        "signs calls to us, in the same form; while it is changed, old and new with a blank between them",
+    )
+    .secret(),
+    SettingField::required(ACCOUNT, "Account", "the name of this account in requests and calls").external_key(),
+    SettingField::optional(TEXT_LIMIT, "Longest text", "characters; 4096 unless set").of_account(),
+    SettingField::optional(
+        ADDRESS_KINDS,
+        "Kinds of address",
+        "what people go by: some of user_id, phone, email, with blanks between; all unless set",
+    )
+    .of_account(),
 ];
 
 /// The other side, and one account on it.
@@ -78,20 +51,14 @@ pub(crate) struct Config {
 impl Config {
     pub(crate) fn read(settings: &SettingValues) -> Result<Self, SettingsError> {
         let endpoint: Option<Url> = settings.require(ENDPOINT)?.trim().parse().ok();
-        let endpoint = endpoint.filter(is_safe).ok_or_else(|| wrong(ENDPOINT, "it must be an https address"))?;
+        let endpoint =
+            endpoint.filter(is_safe).ok_or_else(|| SettingsError::wrong(ENDPOINT, "it must be an https address"))?;
         let secret = |name: &str, text: &str| {
-            Key::read(text).ok_or_else(|| wrong(name, "it must be `whsec_` and 24 to 64 bytes in base64"))
+            Key::read(text)
+                .ok_or_else(|| SettingsError::wrong(name, "it must be `whsec_` and 24 to 64 bytes in base64"))
         };
         let hearing = settings.require(WEBHOOK_SECRET)?.split_whitespace();
-        let text_limit = match settings.get(TEXT_LIMIT) {
-            None => USUAL_TEXT,
-            Some(text) => text
-                .trim()
-                .parse()
-                .ok()
-                .filter(|limit| (1..=LONGEST_TEXT).contains(limit))
-                .ok_or_else(|| wrong(TEXT_LIMIT, "it must be a number from 1 to 65536"))?,
-        };
+        let text_limit = settings.number(TEXT_LIMIT, 1..=LONGEST_TEXT)?.unwrap_or(USUAL_TEXT);
         let known = |kind: &str| ADDRESSES.into_iter().find(|rule| rule.kind == kind);
         let addresses = match settings.get(ADDRESS_KINDS) {
             None => Some(ADDRESSES.to_vec()),
@@ -103,7 +70,8 @@ impl Config {
             hearing: hearing.map(|text| secret(WEBHOOK_SECRET, text)).collect::<Result<_, _>>()?,
             account: settings.require(ACCOUNT)?.trim().to_owned(),
             text_limit,
-            addresses: addresses.ok_or_else(|| wrong(ADDRESS_KINDS, "it must be some of user_id, phone and email"))?,
+            addresses: addresses
+                .ok_or_else(|| SettingsError::wrong(ADDRESS_KINDS, "it must be some of user_id, phone and email"))?,
         })
     }
 }
@@ -126,10 +94,6 @@ impl fmt::Debug for Config {
             .field("host", &self.endpoint.host())
             .finish_non_exhaustive()
     }
-}
-
-fn wrong(name: &str, reason: &str) -> SettingsError {
-    SettingsError::Wrong { name: name.to_owned(), reason: reason.to_owned() }
 }
 
 #[cfg(test)]

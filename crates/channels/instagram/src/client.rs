@@ -45,12 +45,12 @@ enum Voice {
 
 impl Client {
     pub(crate) fn new(config: Config, ports: &Ports) -> Self {
-        let graph = Graph::new(ports.http.clone(), &config.base, config.version, config.access_token.clone());
+        let graph = Graph::new(ports.http.clone(), &config.base, config.app.version, config.app.access_token.clone());
         let (voice, fields): (_, &[(&str, &str)]) = match config.login {
             // The Page's uploads are for either platform, and must say for which (instagram.md 6).
             Login::Facebook => (Voice::Page(NodeToken::new(graph.clone())), &[("platform", "instagram")]),
             Login::Instagram => {
-                let own = OwnToken::new(graph.clone(), config.access_token.clone(), ports.clone());
+                let own = OwnToken::new(graph.clone(), config.app.access_token.clone(), ports.clone());
                 (Voice::Own(Box::new(own)), &[])
             }
         };
@@ -167,7 +167,7 @@ impl Channel for Client {
     }
 
     fn verify(&self, call: &WebhookCall<'_>) -> Result<Answer, VerifyError> {
-        self.config.hub.verify(call)
+        self.config.app.hub.verify(call)
     }
 
     fn parse(&self, raw: &RawInbound) -> Result<Vec<Inbound>, ParseError> {

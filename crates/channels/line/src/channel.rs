@@ -10,7 +10,7 @@ use time::Duration;
 use transom_channel::{
     AccountInfo, Answer, Capabilities, Channel, Inbound, MediaBytes, MediaError, MediaPort, MediaSourceOf,
     OutboundPart, ParseError, PlannedPart, Ports, Profiles, RawInbound, Receipt, SendError, Unsendable, VerifyError,
-    WebhookCall, signature,
+    WebhookCall, checks, signature,
 };
 use transom_domain::{Attachment, AttachmentId, Clock, Content, Identity, MediaKind, MediaSource, Profile};
 use transom_windows::Permit;
@@ -64,7 +64,7 @@ impl Line {
         let file = self.media.read(id).await.map_err(unreadable)?;
         let rule = self.capabilities.media.iter().find(|rule| rule.kind == kind);
         let rule = rule.ok_or_else(|| invalid("not a file of a plan"))?;
-        outbound::check_size(rule, file.bytes.len() as u64)
+        checks::size(rule, file.bytes.len() as u64)
             .map_err(|refused| SendError::ContentRefused { report: own_report(None, &refused.to_string()) })?;
         let address = self.media.public_url(id).await.map_err(unreadable)?;
         let address = address.filter(|address| address.scheme() == "https").ok_or_else(|| {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use secrecy::{ExposeSecret, SecretString};
-use transom_channel::{SettingField, SettingScope, SettingValues, SettingsError};
+use secrecy::SecretString;
+use transom_channel::{SettingField, SettingValues, SettingsError};
 use url::Url;
 
 const CHANNEL_SECRET: &str = "channel_secret";
@@ -12,43 +12,11 @@ const VIDEO_PREVIEW_URL: &str = "video_preview_url";
 const BOT_USER_ID: &str = "bot_user_id";
 
 pub(crate) const SETTINGS: &[SettingField] = &[
-    SettingField {
-        name: CHANNEL_SECRET,
-        label: "Channel secret",
-        help: "LINE Developers console, Basic settings. It proves that webhook calls come from LINE. While you change it, give \
-               the old and the new one with a comma between them.",
-        secret: true,
-        scope: SettingScope::Connection,
-        required: true,
-        external_key: false,
-    },
-    SettingField {
-        name: CHANNEL_ACCESS_TOKEN,
-        label: "Channel access token",
-        help: "LINE Developers console, Messaging API: the long-lived token.",
-        secret: true,
-        scope: SettingScope::Connection,
-        required: true,
-        external_key: false,
-    },
-    SettingField {
-        name: VIDEO_PREVIEW_URL,
-        label: "Still picture for films",
-        help: "The https address of a JPEG or PNG that LINE shows before a film plays. Without it no films can be sent.",
-        secret: false,
-        scope: SettingScope::Account,
-        required: false,
-        external_key: false,
-    },
-    SettingField {
-        name: BOT_USER_ID,
-        label: "Bot user id",
-        help: "U and 32 hexadecimal digits, by which webhooks name the account. Left out, LINE is asked for it.",
-        secret: false,
-        scope: SettingScope::Account,
-        required: false,
-        external_key: true,
-    },
+    SettingField::required(CHANNEL_SECRET, "Channel secret", "LINE Developers console, Basic settings. It proves that webhook calls come from LINE. While you change it, give \
+         the old and the new one with a comma between them.").secret(),
+    SettingField::required(CHANNEL_ACCESS_TOKEN, "Channel access token", "LINE Developers console, Messaging API: the long-lived token.").secret(),
+    SettingField::optional(VIDEO_PREVIEW_URL, "Still picture for films", "The https address of a JPEG or PNG that LINE shows before a film plays. Without it no films can be sent.").of_account(),
+    SettingField::optional(BOT_USER_ID, "Bot user id", "U and 32 hexadecimal digits, by which webhooks name the account. Left out, LINE is asked for it.").external_key(),
 ];
 
 /// An Official Account. `Debug` shows no secret.
@@ -61,24 +29,15 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn read(settings: &SettingValues) -> Result<Self, SettingsError> {
-        let given = settings.require(CHANNEL_SECRET)?.split(',').map(str::trim).filter(|secret| !secret.is_empty());
-        let channel_secrets: Vec<SecretString> = given.map(SecretString::from).collect();
-        if channel_secrets.is_empty() {
-            return Err(wrong(CHANNEL_SECRET, "there is no secret in it"));
-        }
-        let access_token = settings.secret(CHANNEL_ACCESS_TOKEN)?;
-        if !access_token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(wrong(CHANNEL_ACCESS_TOKEN, "a token has no blanks and no letters beyond ASCII"));
-        }
-        let video_preview = settings.get(VIDEO_PREVIEW_URL).map(str::to_owned);
-        if video_preview.as_deref().is_some_and(|address| !is_https(address)) {
-            return Err(wrong(VIDEO_PREVIEW_URL, "an https address is expected"));
-        }
-        let bot_user_id = settings.get(BOT_USER_ID).map(|id| id.trim().to_owned());
-        if bot_user_id.as_deref().is_some_and(|id| !is_user_id(id)) {
-            return Err(wrong(BOT_USER_ID, "U and 32 hexadecimal digits are expected; left out, LINE is asked for it"));
-        }
-        Ok(Self { channel_secrets, access_token, video_preview, bot_user_id })
+        let is_token = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
+        let token = "a token has no blanks and no letters beyond ASCII";
+        let bot = "U and 32 hexadecimal digits are expected; left out, LINE is asked for it";
+        Ok(Self {
+            channel_secrets: settings.secrets(CHANNEL_SECRET)?,
+            access_token: settings.required(CHANNEL_ACCESS_TOKEN, token, is_token)?.into(),
+            video_preview: settings.optional(VIDEO_PREVIEW_URL, "an https address is expected", is_https)?,
+            bot_user_id: settings.optional(BOT_USER_ID, bot, is_user_id)?,
+        })
     }
 }
 
@@ -100,14 +59,11 @@ pub(crate) fn is_https(address: &str) -> bool {
     Url::parse(address).is_ok_and(|url| url.scheme() == "https" && url.has_host())
 }
 
-fn wrong(name: &str, reason: &str) -> SettingsError {
-    SettingsError::Wrong { name: name.to_owned(), reason: reason.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rstest::rstest;
+    use secrecy::ExposeSecret;
 
     fn settings() -> SettingValues {
         SettingValues::default()

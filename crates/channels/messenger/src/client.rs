@@ -39,7 +39,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(config: Config, ports: &Ports) -> Self {
-        let graph = Graph::new(ports.http.clone(), &config.base, config.version, config.access_token.clone());
+        let graph = Graph::new(ports.http.clone(), &config.base, config.app.version, config.app.access_token.clone());
         Self {
             capabilities: capabilities::capabilities(config.reactions),
             token: NodeToken::new(graph.clone()),
@@ -132,7 +132,7 @@ impl Channel for Client {
     }
 
     fn verify(&self, call: &WebhookCall<'_>) -> Result<Answer, VerifyError> {
-        self.config.hub.verify(call)
+        self.config.app.hub.verify(call)
     }
 
     fn parse(&self, raw: &RawInbound) -> Result<Vec<Inbound>, ParseError> {

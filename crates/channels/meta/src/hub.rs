@@ -20,15 +20,6 @@ impl Hub {
         Self { app_secrets, verify_token }
     }
 
-    /// A list of secrets as people type it: one, or several with commas, semicolons or white space between them.
-    pub fn secrets(typed: &str) -> Vec<SecretString> {
-        typed
-            .split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'))
-            .filter(|secret| !secret.is_empty())
-            .map(|secret| SecretString::from(secret.to_owned()))
-            .collect()
-    }
-
     /// Answers the handshake (GET), or checks the proof over the raw bytes (POST).
     ///
     /// # Errors
@@ -91,7 +82,8 @@ mod tests {
     const INSTAGRAM_PROOF: &str = "sha256=abd19942c52edd28978b200f4e9fcbbebf13f66ddff8ed17223d372cdb4faa35";
 
     fn hub(typed: &str) -> Hub {
-        Hub::new(Hub::secrets(typed), SecretString::from("verify me".to_owned()))
+        let secrets = transom_channel::SettingValues::default().with("s", typed).secrets("s").unwrap_or_default();
+        Hub::new(secrets, SecretString::from("verify me".to_owned()))
     }
 
     fn verify(hub: &Hub, method: &Method, query: &str, body: &str, proofs: &[&str]) -> Result<Answer, VerifyError> {

@@ -10,6 +10,7 @@
 //! | [`envelope`] | the outer shape of every webhook, and keys for events that have no id |
 //! | [`template`] | message templates: the catalogue, and what webhooks tell of it |
 //! | [`messaging`] | the Send API and its events, which Messenger and Instagram share |
+//! | [`settings`] | what a connection must be told, on all three platforms |
 //! | [`Uploads`] | what was uploaded already |
 //!
 //! What may be sent and when is nowhere in here: that is the policies' business.
@@ -41,6 +42,7 @@ mod media;
 pub mod messaging;
 mod paging;
 mod redact;
+pub mod settings;
 pub mod template;
 mod uploads;
 mod usage;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use secrecy::SecretString;
-use transom_channel::{SettingField, SettingScope, SettingValues, SettingsError};
+use transom_channel::{SettingField, SettingValues, SettingsError};
 use url::Url;
 
 use crate::phone;
@@ -20,79 +20,57 @@ const SENDER: &str = "sender";
 const MMS: &str = "mms";
 const VALIDITY_SECONDS: &str = "validity_seconds";
 
-const fn field(name: &'static str, label: &'static str, help: &'static str) -> SettingField {
-    SettingField {
-        name,
-        label,
-        help,
-        secret: false,
-        scope: SettingScope::Connection,
-        required: false,
-        external_key: false,
-    }
-}
-
 pub(crate) const SETTINGS: &[SettingField] = &[
-    SettingField {
-        required: true,
-        ..field(ACCOUNT_SID, "Account SID", "Twilio console, Account info: AC and 32 hexadecimal digits.")
-    },
-    SettingField {
-        required: true,
-        secret: true,
-        ..field(
-            AUTH_TOKEN,
-            "Auth token",
-            "Twilio console, Account info: the primary token of the account that owns the number. It proves that webhook calls \
-             come from Twilio. While you change it, give the old and the new one with a comma between them, the one that \
-             works for calls first.",
-        )
-    },
-    field(
+    SettingField::required(ACCOUNT_SID, "Account SID", "Twilio console, Account info: AC and 32 hexadecimal digits."),
+    SettingField::required(
+        AUTH_TOKEN,
+        "Auth token",
+        "Twilio console, Account info: the primary token of the account that owns the number. It proves that webhook \
+         calls come from Twilio. While you change it, give the old and the new one with a comma between them, the one \
+         that works for calls first.",
+    )
+    .secret(),
+    SettingField::optional(
         API_KEY_SID,
         "API key SID",
         "SK and 32 hexadecimal digits: calls are made with this key in the place of the token.",
     ),
-    SettingField { secret: true, ..field(API_KEY_SECRET, "API key secret", "Shown once, when the key is made.") },
-    field(
+    SettingField::optional(API_KEY_SECRET, "API key secret", "Shown once, when the key is made.").secret(),
+    SettingField::optional(
         SIGNING_KEY_ID,
         "Webhook signing key id",
         "Only for accounts that sign webhooks with a shared key (HMAC-SHA256).",
     ),
-    SettingField { secret: true, ..field(SIGNING_KEY_SECRET, "Webhook signing key secret", "The secret of that key.") },
-    field(
+    SettingField::optional(SIGNING_KEY_SECRET, "Webhook signing key secret", "The secret of that key.").secret(),
+    SettingField::optional(
         API_HOST,
         "API host",
         "Such as api.dublin.ie1.twilio.com, for an account of another region; api.twilio.com unless set.",
     ),
-    field(
+    SettingField::optional(
         WEBHOOK_URL,
         "Webhook address",
-        "This connection's address exactly as Twilio calls it. Receipts are asked to it with each message, and signatures are \
-         checked against it: give it also when a proxy shows Twilio another address than Transom's own.",
+        "This connection's address exactly as Twilio calls it. Receipts are asked to it with each message, and \
+         signatures are checked against it: give it also when a proxy shows Twilio another address than Transom's own.",
     ),
-    SettingField {
-        required: true,
-        scope: SettingScope::Account,
-        external_key: true,
-        ..field(
-            SENDER,
-            "Sender",
-            "The number (+12025550199), short code, name of up to 11 characters, or Messaging Service (MG…) to write from.",
-        )
-    },
-    SettingField {
-        scope: SettingScope::Account,
-        ..field(MMS, "MMS", "yes or no: whether pictures and other files can be sent. Left out, numbers of +1 can.")
-    },
-    SettingField {
-        scope: SettingScope::Account,
-        ..field(
-            VALIDITY_SECONDS,
-            "Validity",
-            "After so many seconds in Twilio's queue (1 to 36000) a message is given up.",
-        )
-    },
+    SettingField::required(
+        SENDER,
+        "Sender",
+        "The number (+12025550199), short code, name of up to 11 characters, or Messaging Service (MG…) to write from.",
+    )
+    .external_key(),
+    SettingField::optional(
+        MMS,
+        "MMS",
+        "yes or no: whether pictures and other files can be sent. Left out, numbers of +1 can.",
+    )
+    .of_account(),
+    SettingField::optional(
+        VALIDITY_SECONDS,
+        "Validity",
+        "After so many seconds in Twilio's queue (1 to 36000) a message is given up.",
+    )
+    .of_account(),
 ];
 
 /// Who writes, and what the network takes from them; whatever the provider.
@@ -154,44 +132,26 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn read(settings: &SettingValues) -> Result<Self, SettingsError> {
-        let account_sid = settings.require(ACCOUNT_SID)?.trim().to_owned();
-        if !is_sid(&account_sid, "AC") {
-            return Err(wrong(ACCOUNT_SID, "AC and 32 hexadecimal digits are expected"));
-        }
-        let tokens = settings.require(AUTH_TOKEN)?.split(',').map(str::trim).filter(|token| !token.is_empty());
-        let auth_tokens: Vec<SecretString> = tokens.map(SecretString::from).collect();
-        if auth_tokens.is_empty() {
-            return Err(wrong(AUTH_TOKEN, "there is no token in it"));
-        }
-        let api_key = pair(settings, API_KEY_SID, API_KEY_SECRET)?;
+        let is_account = |sid: &str| is_sid(sid, "AC");
+        let account_sid = settings.required(ACCOUNT_SID, "AC and 32 hexadecimal digits are expected", is_account)?;
+        let auth_tokens = settings.secrets(AUTH_TOKEN)?;
+        let api_key = settings.pair(API_KEY_SID, API_KEY_SECRET)?;
         if api_key.as_ref().is_some_and(|(sid, _)| !is_sid(sid, "SK")) {
-            return Err(wrong(API_KEY_SID, "SK and 32 hexadecimal digits are expected"));
+            return Err(SettingsError::wrong(API_KEY_SID, "SK and 32 hexadecimal digits are expected"));
         }
-        let api_host = settings.get(API_HOST).map(|host| host.trim().to_owned());
-        if api_host.as_deref().is_some_and(|host| !is_api_host(host)) {
-            return Err(wrong(API_HOST, "a host such as api.dublin.ie1.twilio.com is expected"));
-        }
-        let webhook_url = settings.get(WEBHOOK_URL).map(|url| url.trim().to_owned());
-        if webhook_url.as_deref().is_some_and(|url| !is_web_address(url)) {
-            return Err(wrong(WEBHOOK_URL, "an address that starts with https:// or http:// is expected"));
-        }
+        let host = "a host such as api.dublin.ie1.twilio.com is expected";
+        let api_host = settings.optional(API_HOST, host, is_api_host)?;
+        let address = "an address that starts with https:// or http:// is expected";
+        let webhook_url = settings.optional(WEBHOOK_URL, address, is_web_address)?;
         let sender = Sender::read(settings.require(SENDER)?).ok_or_else(|| {
             let what =
                 "a number with its plus sign, a short code, a name of up to 11 letters and digits, or MG and 32 digits";
-            wrong(SENDER, &format!("{what} is expected"))
+            SettingsError::wrong(SENDER, format_args!("{what} is expected"))
         })?;
-        let mms = match settings.get(MMS).map(str::trim) {
-            None => sender.as_str().starts_with("+1"),
-            Some("yes") => true,
-            Some("no") => false,
-            Some(_) => return Err(wrong(MMS, "yes or no is expected")),
-        };
-        let validity_seconds = match settings.get(VALIDITY_SECONDS).map(|seconds| seconds.trim().parse::<u16>()) {
-            None => None,
-            Some(Ok(seconds)) if (1..=36_000).contains(&seconds) => Some(seconds),
-            Some(_) => return Err(wrong(VALIDITY_SECONDS, "a number from 1 to 36000 is expected")),
-        };
-        let signing_key = pair(settings, SIGNING_KEY_ID, SIGNING_KEY_SECRET)?;
+        let mms = settings.choice(MMS, &[("yes", true), ("no", false)])?;
+        let mms = mms.unwrap_or_else(|| sender.as_str().starts_with("+1"));
+        let validity_seconds = settings.number(VALIDITY_SECONDS, 1..=36_000)?;
+        let signing_key = settings.pair(SIGNING_KEY_ID, SIGNING_KEY_SECRET)?;
         let twilio = TwilioConfig { account_sid, auth_tokens, api_key, signing_key, api_host, webhook_url };
         Ok(Self { line: Line { sender, mms, validity_seconds }, twilio })
     }
@@ -204,14 +164,6 @@ impl fmt::Debug for TwilioConfig {
             .field("api_host", &self.api_host)
             .field("webhook_url", &self.webhook_url)
             .finish_non_exhaustive()
-    }
-}
-
-/// A name with its secret: both, or neither.
-fn pair(settings: &SettingValues, name: &str, secret: &str) -> Result<Option<(String, SecretString)>, SettingsError> {
-    match (settings.get(name), settings.get(secret)) {
-        (None, None) => Ok(None),
-        _ => Ok(Some((settings.require(name)?.trim().to_owned(), settings.secret(secret)?))),
     }
 }
 
@@ -230,10 +182,6 @@ pub(crate) fn is_api_host(host: &str) -> bool {
 
 fn is_web_address(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-}
-
-fn wrong(name: &str, reason: &str) -> SettingsError {
-    SettingsError::Wrong { name: name.to_owned(), reason: reason.to_owned() }
 }
 
 #[cfg(test)]

@@ -1,45 +1,27 @@
 //! From content to parts: what fits, what is refused, and what it costs. Pure.
 
-use transom_channel::{Capabilities, PlannedPart, Unsendable};
-use transom_domain::{Attachment, Body, Content, MediaSource};
-use url::Url;
+use transom_channel::{Capabilities, PlannedPart, Unsendable, checks};
+use transom_domain::{Attachment, Body, Content};
 
-use crate::capabilities::{MAX_FILES, MAX_TOTAL, TEXT};
+use crate::capabilities::{MAX_FILES, MAX_TOTAL};
 use crate::segments::Segments;
 
 /// Splits content into messages: words with up to ten files, then the other files.
 pub(crate) fn plan(content: &Content, known: &Capabilities) -> Result<Vec<PlannedPart>, Unsendable> {
     if content.reply_to.is_some() {
-        return Err(not_supported("quotes of earlier messages"));
+        return Err(checks::not_supported("quotes of earlier messages"));
     }
-    let what = match &content.body {
-        Body::Text { text, attachments } => return split(text, attachments, known),
-        Body::Choices(_) => "buttons and lists",
-        Body::Location(_) => "places; send a link to a map",
-        Body::Contacts { .. } => "contact cards",
-        Body::Reaction(_) => "reactions",
-        Body::Template(_) => "message templates",
-        Body::Mail(_) => "letters with a subject",
-        Body::Unsupported { .. } => "content that could not be read",
-    };
-    Err(not_supported(what))
+    match &content.body {
+        Body::Text { text, attachments } => split(text, attachments, known),
+        Body::Location(_) => Err(checks::not_supported("places; send a link to a map")),
+        other => Err(checks::not_carried(other)),
+    }
 }
 
 fn split(text: &str, files: &[Attachment], known: &Capabilities) -> Result<Vec<PlannedPart>, Unsendable> {
-    let blank = text.trim().is_empty();
-    if blank && files.is_empty() {
-        return Err(Unsendable::Empty);
-    }
-    if !TEXT.fits(text) {
-        return Err(Unsendable::TooLong {
-            place: "text",
-            length: TEXT.length(text),
-            max: TEXT.max(),
-            unit: TEXT.unit(),
-        });
-    }
+    checks::words(text, files, known)?;
     files.iter().try_for_each(|file| check_file(file, known))?;
-    let words = if blank { "" } else { text };
+    let words = if text.trim().is_empty() { "" } else { text };
     if files.is_empty() {
         return Ok(vec![part(words, &[])]);
     }
@@ -80,36 +62,12 @@ fn grouped(files: &[Attachment]) -> Vec<Vec<Attachment>> {
 }
 
 fn check_file(file: &Attachment, known: &Capabilities) -> Result<(), Unsendable> {
-    let kind = file.kind.as_str();
-    let rule = known.media.iter().find(|rule| rule.kind == file.kind);
-    let rule = rule.ok_or_else(|| match known.media.is_empty() {
-        true => not_supported("files; send a link, or set `mms` if the sender can"),
-        false => not_supported(&format!("a file of kind `{kind}`")),
-    })?;
-    match &file.source {
-        MediaSource::Url { url } if !Url::parse(url).is_ok_and(|url| url.scheme() == "https") => {
-            return Err(Unsendable::Malformed {
-                field: "attachment".to_owned(),
-                reason: "files are fetched from public https addresses only".to_owned(),
-            });
-        }
-        MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => {
-            return Err(not_supported("files of another message; send them from your own store"));
-        }
-        MediaSource::Url { .. } | MediaSource::Stored { .. } => {}
+    if known.media.is_empty() {
+        return Err(checks::not_supported("files; send a link, or set `mms` if the sender can"));
     }
-    if let Some(mime) = file.mime.as_ref().filter(|mime| !rule.accepts(mime)) {
-        let (mime, accepted) = (mime.chars().take(100).collect(), rule.mimes.clone());
-        return Err(Unsendable::MediaType { kind, mime, accepted });
-    }
-    match file.size {
-        Some(size) if size > rule.max_bytes => Err(Unsendable::MediaSize { kind, size, max: rule.max_bytes }),
-        _ => Ok(()),
-    }
-}
-
-fn not_supported(what: &str) -> Unsendable {
-    Unsendable::NotSupported { what: what.to_owned() }
+    let rule = checks::rule(known, file.kind)?;
+    checks::own_file(file, &["https"])?;
+    checks::stated(rule, file)
 }
 
 #[cfg(test)]
@@ -117,7 +75,7 @@ mod tests {
     use super::*;
     use crate::capabilities::capabilities;
     use rstest::rstest;
-    use transom_domain::{Location, MediaKind};
+    use transom_domain::{Location, MediaKind, MediaSource};
 
     fn picture(size: Option<u64>) -> Attachment {
         let source = MediaSource::Url { url: "https://files.example/a.jpg".into() };

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
-use transom_channel::{SettingField, SettingScope, SettingValues, SettingsError};
+use transom_channel::{SettingField, SettingValues, SettingsError};
 
 const BOT_TOKEN: &str = "bot_token";
 const WEBHOOK_SECRET: &str = "webhook_secret";
@@ -11,43 +11,25 @@ const UPDATES: &str = "updates";
 const ACCOUNT_ID: &str = "account_id";
 
 pub(crate) const SETTINGS: &[SettingField] = &[
-    SettingField {
-        name: BOT_TOKEN,
-        label: "Bot token",
-        help: "from @BotFather, such as 123456:AAF…",
-        secret: true,
-        scope: SettingScope::Connection,
-        required: true,
-        external_key: false,
-    },
-    SettingField {
-        name: WEBHOOK_SECRET,
-        label: "Webhook secret",
-        help: "the secret_token given to setWebhook: 1 to 256 of A-Z, a-z, 0-9, _ and -",
-        secret: true,
-        scope: SettingScope::Connection,
-        required: true,
-        external_key: false,
-    },
-    SettingField {
-        name: UPDATES,
-        label: "How updates come",
-        help: "webhook (the default) or poll; a bot that has a webhook set can't be polled",
-        secret: false,
-        scope: SettingScope::Connection,
-        required: false,
-        external_key: false,
-    },
-    SettingField {
-        name: ACCOUNT_ID,
-        label: "Account id",
-        help: "left out, the bot itself, whose id the token holds; or the id of a business connection, to write in its \
-               owner's name under the policy telegram_business",
-        secret: false,
-        scope: SettingScope::Account,
-        required: false,
-        external_key: true,
-    },
+    SettingField::required(BOT_TOKEN, "Bot token", "from @BotFather, such as 123456:AAF…").secret(),
+    SettingField::required(
+        WEBHOOK_SECRET,
+        "Webhook secret",
+        "the secret_token given to setWebhook: 1 to 256 of A-Z, a-z, 0-9, _ and -",
+    )
+    .secret(),
+    SettingField::optional(
+        UPDATES,
+        "How updates come",
+        "webhook (the default) or poll; a bot that has a webhook set can't be polled",
+    ),
+    SettingField::optional(
+        ACCOUNT_ID,
+        "Account id",
+        "left out, the bot itself, whose id the token holds; or the id of a business connection, to write in its \
+         owner's name under the policy telegram_business",
+    )
+    .external_key(),
 ];
 
 /// A bot, and whose name it writes in.
@@ -75,30 +57,31 @@ impl Config {
     pub(crate) fn read(settings: &SettingValues) -> Result<Self, SettingsError> {
         let token = settings.secret(BOT_TOKEN)?;
         let bot_id = bot_id(token.expose_secret())
-            .ok_or_else(|| wrong(BOT_TOKEN, "it must be `<bot id>:<secret>`, as @BotFather gave it"))?
+            .ok_or_else(|| SettingsError::wrong(BOT_TOKEN, "it must be `<bot id>:<secret>`, as @BotFather gave it"))?
             .to_owned();
         let webhook_secret = settings.secret(WEBHOOK_SECRET)?;
         let secret = webhook_secret.expose_secret();
         if !(1..=256).contains(&secret.len()) || !secret.bytes().all(is_token_byte) {
-            return Err(wrong(WEBHOOK_SECRET, "it must be 1 to 256 of A-Z, a-z, 0-9, _ and -"));
+            return Err(SettingsError::wrong(WEBHOOK_SECRET, "it must be 1 to 256 of A-Z, a-z, 0-9, _ and -"));
         }
         let voice = match settings.get(ACCOUNT_ID) {
             None => Voice::Bot,
             Some(id) if id == bot_id => Voice::Bot,
             Some(id) if id.bytes().all(|byte| byte.is_ascii_digit()) => {
-                return Err(wrong(
+                return Err(SettingsError::wrong(
                     ACCOUNT_ID,
-                    &format!("`{id}` is another bot's id; the token is that of bot {bot_id}"),
+                    format_args!("`{id}` is another bot's id; the token is that of bot {bot_id}"),
                 ));
             }
             Some(id) if id.bytes().all(is_token_byte) => Voice::Business { connection: id.to_owned() },
-            Some(_) => return Err(wrong(ACCOUNT_ID, "it must be the bot's id or the id of a business connection")),
+            Some(_) => {
+                return Err(SettingsError::wrong(
+                    ACCOUNT_ID,
+                    "it must be the bot's id or the id of a business connection",
+                ));
+            }
         };
-        let polls = match settings.get(UPDATES) {
-            None | Some("webhook") => false,
-            Some("poll") => true,
-            Some(other) => return Err(wrong(UPDATES, &format!("`webhook` or `poll` is expected, not `{other}`"))),
-        };
+        let polls = settings.choice(UPDATES, &[("webhook", false), ("poll", true)])?.unwrap_or(false);
         Ok(Self { token, webhook_secret, bot_id, voice, polls })
     }
 
@@ -133,10 +116,6 @@ fn bot_id(token: &str) -> Option<&str> {
 
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
-}
-
-fn wrong(name: &str, reason: &str) -> SettingsError {
-    SettingsError::Wrong { name: name.to_owned(), reason: reason.to_owned() }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use secrecy::SecretString;
 use time::Duration;
-use transom_channel::{SettingField, SettingScope, SettingValues, SettingsError};
+use transom_channel::{SettingField, SettingValues, SettingsError};
 
 const APP_ID: &str = "app_id";
 const APP_SECRET: &str = "app_secret";
@@ -17,60 +17,31 @@ const REFRESH_TOKEN: &str = "refresh_token";
 const DEFAULT_AGE: Duration = Duration::seconds(300);
 
 pub(crate) const SETTINGS: &[SettingField] = &[
-    SettingField {
-        name: APP_ID,
-        label: "App id",
-        help: "the app's id, which the portal also calls client key",
-        secret: false,
-        scope: SettingScope::Connection,
-        required: true,
-        external_key: false,
-    },
-    SettingField {
-        name: APP_SECRET,
-        label: "App secret",
-        help: "the app's secret; webhook calls are signed with it",
-        secret: true,
-        scope: SettingScope::Connection,
-        required: true,
-        external_key: false,
-    },
-    SettingField {
-        name: SIGNATURE_AGE,
-        label: "Oldest signature, in seconds",
-        help: "how old a signed webhook call may be; 300 by default, TikTok's own sample allows 5",
-        secret: false,
-        scope: SettingScope::Connection,
-        required: false,
-        external_key: false,
-    },
-    SettingField {
-        name: CHALLENGE,
-        label: "Answer to a challenge",
-        help: "refuse (the default) or echo: whether a GET with a challenge is answered with it; TikTok documents no such call",
-        secret: false,
-        scope: SettingScope::Connection,
-        required: false,
-        external_key: false,
-    },
-    SettingField {
-        name: BUSINESS_ID,
-        label: "Business id",
-        help: "the open_id that came with the authorisation; webhooks name the account by it",
-        secret: false,
-        scope: SettingScope::Account,
-        required: true,
-        external_key: true,
-    },
-    SettingField {
-        name: REFRESH_TOKEN,
-        label: "Refresh token",
-        help: "from the authorisation; it is exchanged at once, and each exchange gives the next one",
-        secret: true,
-        scope: SettingScope::Account,
-        required: true,
-        external_key: false,
-    },
+    SettingField::required(APP_ID, "App id", "the app's id, which the portal also calls client key"),
+    SettingField::required(APP_SECRET, "App secret", "the app's secret; webhook calls are signed with it").secret(),
+    SettingField::optional(
+        SIGNATURE_AGE,
+        "Oldest signature, in seconds",
+        "how old a signed webhook call may be; 300 by default, TikTok's own sample allows 5",
+    ),
+    SettingField::optional(
+        CHALLENGE,
+        "Answer to a challenge",
+        "refuse (the default) or echo: whether a GET with a challenge is answered with it; TikTok documents no such call",
+    ),
+    SettingField::required(
+        BUSINESS_ID,
+        "Business id",
+        "the open_id that came with the authorisation; webhooks name the account by it",
+    )
+    .external_key(),
+    SettingField::required(
+        REFRESH_TOKEN,
+        "Refresh token",
+        "from the authorisation; it is exchanged at once, and each exchange gives the next one",
+    )
+    .secret()
+    .of_account(),
 ];
 
 /// An app and the business account that authorised it.
@@ -85,23 +56,13 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn read(settings: &SettingValues) -> Result<Self, SettingsError> {
-        let signature_age = match settings.get(SIGNATURE_AGE) {
-            None => DEFAULT_AGE,
-            Some(text) => match text.trim().parse::<i64>() {
-                Ok(seconds @ 1..=86_400) => Duration::seconds(seconds),
-                _ => return Err(wrong(SIGNATURE_AGE, &format!("1 to 86400 seconds are expected, not `{text}`"))),
-            },
-        };
-        let echoes_challenge = match settings.get(CHALLENGE) {
-            None | Some("refuse") => false,
-            Some("echo") => true,
-            Some(other) => return Err(wrong(CHALLENGE, &format!("`refuse` or `echo` is expected, not `{other}`"))),
-        };
+        let signature_age = settings.number(SIGNATURE_AGE, 1..=86_400)?;
+        let echoes_challenge = settings.choice(CHALLENGE, &[("refuse", false), ("echo", true)])?;
         Ok(Self {
             app_id: settings.require(APP_ID)?.trim().to_owned(),
             app_secret: settings.secret(APP_SECRET)?,
-            signature_age,
-            echoes_challenge,
+            signature_age: signature_age.map_or(DEFAULT_AGE, Duration::seconds),
+            echoes_challenge: echoes_challenge.unwrap_or(false),
             business_id: settings.require(BUSINESS_ID)?.trim().to_owned(),
             refresh_token: settings.secret(REFRESH_TOKEN)?,
         })
@@ -115,10 +76,6 @@ impl fmt::Debug for Config {
             .field("business_id", &self.business_id)
             .finish_non_exhaustive()
     }
-}
-
-fn wrong(name: &str, reason: &str) -> SettingsError {
-    SettingsError::Wrong { name: name.to_owned(), reason: reason.to_owned() }
 }
 
 #[cfg(test)]

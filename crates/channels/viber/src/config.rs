@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use secrecy::{ExposeSecret, SecretString};
-use transom_channel::{SettingField, SettingScope, SettingValues, SettingsError};
+use secrecy::SecretString;
+use transom_channel::{SettingField, SettingValues, SettingsError};
 use url::Url;
 
 use crate::capabilities::{SENDER_NAME, TEXT};
@@ -14,40 +14,21 @@ const SENDER: &str = "sender_name";
 const AVATAR: &str = "sender_avatar";
 const WELCOME: &str = "welcome_text";
 
-const fn field(name: &'static str, label: &'static str, help: &'static str) -> SettingField {
-    SettingField {
-        name,
-        label,
-        help,
-        secret: false,
-        scope: SettingScope::Account,
-        required: false,
-        external_key: false,
-    }
-}
-
 pub(crate) const SETTINGS: &[SettingField] = &[
-    SettingField {
-        secret: true,
-        scope: SettingScope::Connection,
-        required: true,
-        ..field(AUTH_TOKEN, "Authentication token", "from the bot's edit page in the Viber Admin Panel")
-    },
-    SettingField {
-        required: true,
-        external_key: true,
-        ..field(BOT_ID, "Bot id", "`id` in the answer of get_account_info, such as pa:75346594275468546724")
-    },
-    SettingField {
-        required: true,
-        ..field(SENDER, "Sender name", "shown above messages that no agent signs; at most 28 characters")
-    },
-    field(AVATAR, "Sender picture", "public https address of a picture of at most 100 KB, 720x720"),
-    field(
+    SettingField::required(AUTH_TOKEN, "Authentication token", "from the bot's edit page in the Viber Admin Panel")
+        .secret(),
+    SettingField::required(BOT_ID, "Bot id", "`id` in the answer of get_account_info, such as pa:75346594275468546724")
+        .external_key(),
+    SettingField::required(SENDER, "Sender name", "shown above messages that no agent signs; at most 28 characters")
+        .of_account(),
+    SettingField::optional(AVATAR, "Sender picture", "public https address of a picture of at most 100 KB, 720x720")
+        .of_account(),
+    SettingField::optional(
         WELCOME,
         "Welcome message",
         "text that is shown to whoever opens the chat, before they write or subscribe; empty for none",
-    ),
+    )
+    .of_account(),
 ];
 
 /// A bot, and how it presents itself.
@@ -61,23 +42,27 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn read(settings: &SettingValues) -> Result<Self, SettingsError> {
-        let token = settings.secret(AUTH_TOKEN)?;
         // It travels in a header, and it is the key of signatures as it is (4.2).
-        if !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(wrong(AUTH_TOKEN, "it must be the token as Viber shows it, without blanks"));
-        }
-        let sender_name = settings.require(SENDER)?.trim().to_owned();
-        if !SENDER_NAME.fits(&sender_name) {
-            return Err(wrong(SENDER, "it must be at most 28 characters long"));
-        }
+        let is_token = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
+        let token =
+            settings.required(AUTH_TOKEN, "it must be the token as Viber shows it, without blanks", is_token)?;
+        let is_name = |name: &str| SENDER_NAME.fits(name);
+        let sender_name = settings.required(SENDER, "it must be at most 28 characters long", is_name)?;
         let avatar = settings.get(AVATAR).map(str::parse::<Url>).transpose();
         let avatar = avatar.ok().filter(|url| url.as_ref().is_none_or(|url| url.scheme() == "https"));
-        let avatar = avatar.ok_or_else(|| wrong(AVATAR, "it must be an address that starts with https"))?;
+        let avatar =
+            avatar.ok_or_else(|| SettingsError::wrong(AVATAR, "it must be an address that starts with https"))?;
         let welcome = settings.get(WELCOME).map(str::to_owned);
         if welcome.as_deref().is_some_and(|text| !TEXT.fits(text)) {
-            return Err(wrong(WELCOME, "it must be at most 7000 characters long"));
+            return Err(SettingsError::wrong(WELCOME, "it must be at most 7000 characters long"));
         }
-        Ok(Self { token, bot_id: settings.require(BOT_ID)?.trim().to_owned(), sender_name, avatar, welcome })
+        Ok(Self {
+            token: token.into(),
+            bot_id: settings.require(BOT_ID)?.trim().to_owned(),
+            sender_name,
+            avatar,
+            welcome,
+        })
     }
 }
 
@@ -85,10 +70,6 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config").field("bot_id", &self.bot_id).finish_non_exhaustive()
     }
-}
-
-fn wrong(name: &str, reason: &str) -> SettingsError {
-    SettingsError::Wrong { name: name.to_owned(), reason: reason.to_owned() }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! From content to parts and from parts to requests: what fits, what is refused, one part for each request.
 
-use transom_channel::{Capabilities, MediaRule, PlannedPart, TextLimit, Unsendable};
+use transom_channel::{Capabilities, PlannedPart, Unsendable, checks};
 use transom_domain::{Attachment, Body, ContactCard, Content, Location, MediaKind, MediaSource};
 use url::Url;
 
@@ -31,20 +31,20 @@ pub(crate) enum Draft {
 /// Splits content into requests. Files go one by one, a picture with the words where they fit, else the words go first.
 pub(crate) fn plan(content: &Content, known: &Capabilities) -> Result<Vec<PlannedPart>, Unsendable> {
     if content.reply_to.is_some() {
-        return Err(not_supported("quotes"));
+        return Err(checks::not_supported("quotes"));
     }
     let bodies = match &content.body {
-        Body::Text { text, attachments } => text_and_files(text, attachments, known)?,
+        Body::Text { text, attachments } => {
+            checks::words(text, attachments, known)?;
+            check_bytes(text)?;
+            attachments.iter().try_for_each(|file| check_file(file, known))?;
+            checks::one_by_one(text, attachments, known)
+        }
         Body::Location(place) => place_and_name(place, known)?,
         Body::Contacts { contacts } => cards(contacts)?,
-        Body::Choices(_) => return Err(not_supported("buttons and lists")),
-        Body::Reaction(_) => return Err(not_supported("reactions")),
-        Body::Template(_) => return Err(not_supported("message templates")),
-        Body::Mail(_) => return Err(not_supported("letters with a subject")),
-        Body::Unsupported { .. } => return Err(not_supported("content that could not be read")),
+        other => return Err(checks::not_carried(other)),
     };
-    let part = |body| PlannedPart::one(Content { body, reply_to: None });
-    Ok(bodies.into_iter().map(part).collect())
+    Ok(checks::parts(bodies, None))
 }
 
 /// The request for a part; `None` for content that is no part of a plan.
@@ -66,55 +66,26 @@ pub(crate) fn draft(content: &Content) -> Option<Draft> {
     Some(Draft::Ready(ready))
 }
 
-fn text_and_files(text: &str, files: &[Attachment], known: &Capabilities) -> Result<Vec<Body>, Unsendable> {
-    let blank = text.trim().is_empty();
-    if blank && files.is_empty() {
-        return Err(Unsendable::Empty);
-    }
-    check_length("text", known.text, text)?;
-    check_bytes(text)?;
-    files.iter().try_for_each(|file| check_file(file, known))?;
-    let takes_words = |file: &Attachment| known.media.iter().any(|rule| rule.kind == file.kind && rule.caption);
-    let is_caption = known.caption.is_some_and(|limit| limit.fits(text)) && files.first().is_some_and(takes_words);
-    let mut bodies = Vec::new();
-    if !blank && !is_caption {
-        bodies.push(Body::Text { text: text.to_owned(), attachments: Vec::new() });
-    }
-    let words = |n: usize| if n == 0 && is_caption && !blank { text.to_owned() } else { String::new() };
-    bodies.extend(
-        files.iter().enumerate().map(|(n, file)| Body::Text { text: words(n), attachments: vec![file.clone()] }),
-    );
-    Ok(bodies)
-}
-
 fn check_file(file: &Attachment, known: &Capabilities) -> Result<(), Unsendable> {
-    let kind = file.kind.as_str();
-    let rule: &MediaRule = known.media.iter().find(|rule| rule.kind == file.kind).ok_or_else(|| not_supported(kind))?;
-    if let Some(mime) = file.mime.clone().filter(|mime| !rule.accepts(mime)) {
-        return Err(Unsendable::MediaType { kind, mime, accepted: rule.mimes.clone() });
-    }
-    if let Some(size) = file.size.filter(|size| *size > rule.max_bytes) {
-        return Err(Unsendable::MediaSize { kind, size, max: rule.max_bytes });
-    }
+    checks::stated(checks::rule(known, file.kind)?, file)?;
+    checks::own_file(file, &["https"])?;
     match &file.source {
         MediaSource::Url { url } => {
-            let address = Url::parse(url).ok().filter(|url| url.scheme() == "https");
-            let address =
-                address.ok_or_else(|| malformed("attachment", "an address that starts with https is needed"))?;
+            let address = Url::parse(url).map_err(|error| checks::malformed("attachment", error))?;
             check_ending(file.kind, &address)?;
             // Nobody but the sender knows the size of what lies elsewhere, and Viber wants it (2.4).
             if needs_size(file.kind) && file.size.is_none() {
-                return Err(malformed("attachment.size", "the size in bytes is needed with a film or file by address"));
+                return Err(checks::malformed(
+                    "attachment.size",
+                    "the size in bytes is needed with a film or file by address",
+                ));
             }
             if needs_name(file.kind) { check_name(&name_of(file, &address)?) } else { Ok(()) }
         }
-        MediaSource::Stored { .. } => match &file.file_name {
+        _ => match &file.file_name {
             Some(name) if needs_name(file.kind) => check_name(name),
             _ => Ok(()),
         },
-        MediaSource::Platform { .. } | MediaSource::Enclosed { .. } => {
-            Err(not_supported("files that came in on a platform; send the stored copy"))
-        }
     }
 }
 
@@ -146,16 +117,17 @@ fn needs_name(kind: MediaKind) -> bool {
 fn name_of(file: &Attachment, address: &Url) -> Result<String, Unsendable> {
     let last = || address.path_segments().and_then(|mut pieces| pieces.next_back()).map(str::to_owned);
     let name = file.file_name.clone().or_else(last).filter(|name| !name.trim().is_empty());
-    name.ok_or_else(|| malformed("attachment.file_name", "a name with an ending is needed"))
+    name.ok_or_else(|| checks::malformed("attachment.file_name", "a name with an ending is needed"))
 }
 
 fn check_name(name: &str) -> Result<(), Unsendable> {
-    check_length("file name", FILE_NAME, name)?;
+    checks::length("file name", FILE_NAME, name)?;
     match ending(name) {
-        None => Err(malformed("attachment.file_name", "a name with an ending, such as `.pdf`, is needed")),
-        Some(ending) if FORBIDDEN.contains(&ending.as_str()) => {
-            Err(malformed("attachment.file_name", &format!("Viber takes no programs and scripts (.{ending})")))
-        }
+        None => Err(checks::malformed("attachment.file_name", "a name with an ending, such as `.pdf`, is needed")),
+        Some(ending) if FORBIDDEN.contains(&ending.as_str()) => Err(checks::malformed(
+            "attachment.file_name",
+            format_args!("Viber takes no programs and scripts (.{ending})"),
+        )),
         Some(_) => Ok(()),
     }
 }
@@ -171,7 +143,10 @@ fn check_ending(kind: MediaKind, address: &Url) -> Result<(), Unsendable> {
     if found {
         return Ok(());
     }
-    Err(malformed("attachment", &format!("the address of a {} must end in .{}", kind.as_str(), wanted.join(", ."))))
+    Err(checks::malformed(
+        "attachment",
+        format_args!("the address of a {} must end in .{}", kind.as_str(), wanted.join(", .")),
+    ))
 }
 
 fn ending(name: &str) -> Option<String> {
@@ -181,17 +156,14 @@ fn ending(name: &str) -> Option<String> {
 
 /// A place has no name here: it goes as a text behind it.
 fn place_and_name(place: &Location, known: &Capabilities) -> Result<Vec<Body>, Unsendable> {
-    let inside = (-90.0..=90.0).contains(&place.latitude) && (-180.0..=180.0).contains(&place.longitude);
-    if !inside {
-        return Err(malformed("location", "latitude goes from -90 to 90, longitude from -180 to 180"));
-    }
+    checks::place(place)?;
     let lines = [place.name.as_deref(), place.address.as_deref()];
     let words = lines.into_iter().flatten().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n");
     let mut bodies = vec![Body::Location(Location { name: None, address: None, ..place.clone() })];
     if !words.is_empty() {
-        check_length("location", known.text, &words)?;
+        checks::length("location", known.text, &words)?;
         check_bytes(&words)?;
-        bodies.push(Body::Text { text: words, attachments: Vec::new() });
+        bodies.push(checks::text_alone(&words));
     }
     Ok(bodies)
 }
@@ -204,29 +176,22 @@ fn cards(contacts: &[ContactCard]) -> Result<Vec<Body>, Unsendable> {
     let mut bodies = Vec::new();
     for card in contacts {
         if !card.emails.is_empty() {
-            return Err(not_supported("email addresses on contact cards"));
+            return Err(checks::not_supported("email addresses on contact cards"));
         }
         if card.name.trim().is_empty() || card.phones.is_empty() {
-            return Err(malformed("contacts", "each card needs a name and a phone number"));
+            return Err(checks::malformed("contacts", "each card needs a name and a phone number"));
         }
-        check_length("card name", CARD_NAME, &card.name)?;
+        checks::length("card name", CARD_NAME, &card.name)?;
         for phone in &card.phones {
             if phone.trim().is_empty() {
-                return Err(malformed("contacts", "a phone number is empty"));
+                return Err(checks::malformed("contacts", "a phone number is empty"));
             }
-            check_length("card number", CARD_PHONE, phone)?;
+            checks::length("card number", CARD_PHONE, phone)?;
             let card = ContactCard { phones: vec![phone.clone()], ..card.clone() };
             bodies.push(Body::Contacts { contacts: vec![card] });
         }
     }
     Ok(bodies)
-}
-
-fn check_length(place: &'static str, limit: TextLimit, text: &str) -> Result<(), Unsendable> {
-    if limit.fits(text) {
-        return Ok(());
-    }
-    Err(Unsendable::TooLong { place, length: limit.length(text), max: limit.max(), unit: limit.unit() })
 }
 
 /// The whole request is at most 30 KB of JSON (2.2), in which some characters take more room than others.
@@ -237,14 +202,6 @@ fn check_bytes(text: &str) -> Result<(), Unsendable> {
     }
     let max = u32::try_from(MAX_CONTENT_BYTES).unwrap_or(u32::MAX);
     Err(Unsendable::TooLong { place: "text", length: written as u64, max, unit: "bytes of JSON" })
-}
-
-fn not_supported(what: &str) -> Unsendable {
-    Unsendable::NotSupported { what: what.to_owned() }
-}
-
-fn malformed(field: &str, reason: &str) -> Unsendable {
-    Unsendable::Malformed { field: field.to_owned(), reason: reason.to_owned() }
 }
 
 #[cfg(test)]

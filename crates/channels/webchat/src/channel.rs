@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use time::{Duration, OffsetDateTime};
 use transom_channel::{
-    AccountInfo, Answer, Capabilities, Channel, Inbound, MailboxError, MailboxEvent, MailboxPort, OutboundPart,
-    ParseError, PlannedPart, Ports, RawInbound, Receipt, SendError, Unsendable, VerifyError, WebhookCall,
+    AccountInfo, Answer, Capabilities, Channel, Fallback, Inbound, MailboxError, MailboxEvent, MailboxPort,
+    OutboundPart, ParseError, PlannedPart, Ports, RawInbound, Receipt, SendError, Unsendable, VerifyError, WebhookCall,
 };
-use transom_domain::{Clock, Content};
+use transom_domain::{ChannelAccountId, Clock, Content, Identity};
 
 use crate::capabilities::capabilities;
-use crate::config::Config;
+use crate::config::{Config, Letters};
 use crate::visitor::{EXTERNAL_ID, Visitor};
 use crate::{error, inbound, outbound, signing};
 
@@ -20,12 +21,37 @@ pub(crate) struct WebChat {
     capabilities: Capabilities,
     mailbox: Arc<dyn MailboxPort>,
     clock: Arc<dyn Clock>,
+    away: Option<Away>,
+}
+
+/// Visitors who are away, and the letters that go to them.
+#[derive(Debug)]
+struct Away {
+    widget: String,
+    mailbox: Arc<dyn MailboxPort>,
+    letters: Letters,
 }
 
 impl WebChat {
     pub(crate) fn new(config: Config, ports: &Ports) -> Self {
         let (mailbox, clock) = (Arc::clone(&ports.mailbox), Arc::clone(&ports.clock));
-        Self { config, capabilities: capabilities(), mailbox, clock }
+        let away = |letters: &Letters| {
+            let (widget, mailbox) = (config.widget.clone(), Arc::clone(&mailbox));
+            Away { widget, mailbox, letters: letters.clone() }
+        };
+        let away = config.fallback.as_ref().map(away);
+        Self { config, capabilities: capabilities(), mailbox, clock, away }
+    }
+
+    /// A stranger is reached as long as a token opens their mailbox, or a letter may reach them.
+    async fn unless_gone(&self, visitor: &Visitor, mailbox: &str) -> Result<(), SendError> {
+        if matches!(visitor, Visitor::Known(_)) || self.away.is_some() {
+            return Ok(());
+        }
+        match self.mailbox.opens(mailbox).await.map_err(error::of_mailbox)? {
+            true => Ok(()),
+            false => Err(error::visitor_gone()),
+        }
     }
 }
 
@@ -48,6 +74,7 @@ impl Channel for WebChat {
         let id = outbound::message_id(part.id());
         let event = MailboxEvent { key: id.clone(), data: data.ok_or_else(|| error::invalid("not a part of a plan"))? };
         let mailbox = visitor.mailbox(&self.config.widget);
+        self.unless_gone(&visitor, &mailbox).await?;
         self.mailbox.append(&mailbox, vec![event]).await.map_err(error::of_mailbox)?;
         Ok(Receipt::with_id(id))
     }
@@ -59,6 +86,10 @@ impl Channel for WebChat {
 
     fn parse(&self, raw: &RawInbound) -> Result<Vec<Inbound>, ParseError> {
         inbound::parse(raw)
+    }
+
+    fn fallback(&self) -> Option<&dyn Fallback> {
+        self.away.as_ref().map(|away| away as &dyn Fallback)
     }
 
     fn external_key(&self) -> Option<String> {
@@ -81,5 +112,25 @@ impl Channel for WebChat {
                 at: Some(self.clock.now()),
             }),
         }
+    }
+}
+
+#[async_trait]
+impl Fallback for Away {
+    fn account(&self) -> ChannelAccountId {
+        self.letters.account
+    }
+
+    fn after(&self) -> Duration {
+        self.letters.after
+    }
+
+    fn subject(&self) -> &str {
+        &self.letters.subject
+    }
+
+    async fn last_here(&self, identity: &Identity) -> Result<Option<OffsetDateTime>, MailboxError> {
+        let Some(visitor) = Visitor::of(identity) else { return Ok(None) };
+        Ok(self.mailbox.read_after(&visitor.mailbox(&self.widget), u64::MAX, 0).await?.seen_at)
     }
 }

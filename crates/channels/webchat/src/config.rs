@@ -5,7 +5,9 @@ mod origin;
 use std::fmt;
 
 use secrecy::SecretString;
+use time::Duration;
 use transom_channel::{SettingField, SettingScope, SettingValues, SettingsError};
+use transom_domain::ChannelAccountId;
 
 pub(crate) use origin::Origin;
 
@@ -24,11 +26,21 @@ const ONLINE: &str = "online";
 const EXPECTED_REPLY: &str = "expected_reply";
 const UPLOADS: &str = "uploads";
 const VISITS: &str = "visits";
+const FALLBACK_CHANNEL: &str = "fallback_channel";
+const FALLBACK_MINUTES: &str = "fallback_minutes";
+const FALLBACK_SUBJECT: &str = "fallback_subject";
 
 /// The shortest secret that is taken: 128 bits in base64 are longer.
 const SHORTEST_SECRET: usize = 16;
 /// Secrets for identities at one time: the old and the new one while they are changed (webchat.md 3).
 const MOST_SECRETS: usize = 2;
+/// How long a message waits to be read before a letter brings it, in minutes (webchat.md 4), and how long it may at most.
+const FALLBACK_UNLESS_SET: i64 = 5;
+const LONGEST_FALLBACK: i64 = 24 * 60;
+/// The subject of letters where neither that nor a title is set.
+const BARE_SUBJECT: &str = "Chat";
+/// The longest subject, in characters.
+const LONGEST_SUBJECT: usize = 200;
 
 const fn field(name: &'static str, label: &'static str, help: &'static str) -> SettingField {
     SettingField {
@@ -95,6 +107,22 @@ pub(crate) const SETTINGS: &[SettingField] = &[
         "yes or no (unless set): whether a visitor who has the chat open becomes a contact before they write, so that they can \
          be invited",
     ),
+    field(
+        FALLBACK_CHANNEL,
+        "Fallback channel",
+        "the id of an email channel: what nobody comes to read goes from there to the visitor's address, if they left one; \
+         nothing does unless set",
+    ),
+    field(
+        FALLBACK_MINUTES,
+        "Fallback after",
+        "for how many minutes a message waits to be read and its visitor is away before that, from 1 to 1440; 5 unless set",
+    ),
+    field(
+        FALLBACK_SUBJECT,
+        "Fallback subject",
+        "the subject of the first such letter; the title of the chat unless set",
+    ),
 ];
 
 /// A widget. `Debug` shows no secret.
@@ -112,6 +140,15 @@ pub(crate) struct Config {
     pub(crate) expected_reply: Option<String>,
     pub(crate) uploads: bool,
     pub(crate) visits: bool,
+    pub(crate) fallback: Option<Letters>,
+}
+
+/// How letters go to visitors who are away (webchat.md 4, offline fallback).
+#[derive(Debug, Clone)]
+pub(crate) struct Letters {
+    pub(crate) account: ChannelAccountId,
+    pub(crate) after: Duration,
+    pub(crate) subject: String,
 }
 
 impl Config {
@@ -155,7 +192,26 @@ impl Config {
             expected_reply: text(EXPECTED_REPLY),
             uploads: yes(settings, UPLOADS, true)?,
             visits: yes(settings, VISITS, false)?,
+            fallback: Letters::read(settings)?,
         })
+    }
+}
+
+impl Letters {
+    fn read(settings: &SettingValues) -> Result<Option<Self>, SettingsError> {
+        let minutes = match settings.get(FALLBACK_MINUTES).map(|text| text.trim().parse::<i64>()) {
+            None => FALLBACK_UNLESS_SET,
+            Some(Ok(minutes)) if (1..=LONGEST_FALLBACK).contains(&minutes) => minutes,
+            Some(_) => return Err(wrong(FALLBACK_MINUTES, "a number of minutes from 1 to 1440 is expected")),
+        };
+        let subject = settings.get(FALLBACK_SUBJECT).or_else(|| settings.get(TITLE)).unwrap_or(BARE_SUBJECT).trim();
+        if subject.chars().count() > LONGEST_SUBJECT || subject.chars().any(char::is_control) {
+            return Err(wrong(FALLBACK_SUBJECT, "one line of at most 200 characters is expected"));
+        }
+        let Some(channel) = settings.get(FALLBACK_CHANNEL) else { return Ok(None) };
+        let account = channel.trim().parse();
+        let account = account.map_err(|_| wrong(FALLBACK_CHANNEL, "the id of a channel is expected"))?;
+        Ok(Some(Self { account, after: Duration::minutes(minutes), subject: subject.to_owned() }))
     }
 }
 
@@ -241,6 +297,14 @@ mod tests {
     }
 
     #[test]
+    fn letters_go_only_where_a_channel_is_named() {
+        assert!(Config::read(&settings().with(FALLBACK_MINUTES, "10")).unwrap().fallback.is_none());
+        let named = settings().with(FALLBACK_CHANNEL, "01890a5d-ac96-774b-bcce-b302099a8057").with(TITLE, "Acme");
+        let letters = Config::read(&named).unwrap().fallback.unwrap();
+        assert_eq!((letters.after, letters.subject.as_str()), (Duration::minutes(5), "Acme"));
+    }
+
+    #[test]
     fn an_app_needs_no_origin() {
         let config = Config::read(&settings().with(ORIGINS, "").with(APP_KEYS, "an-app-key-of-our-app")).unwrap();
         assert_eq!(config.app_keys.len(), 1);
@@ -259,6 +323,11 @@ mod tests {
     #[case(REQUIRE_VERIFICATION, "maybe")]
     #[case(APP_KEYS, "short")]
     #[case(COLOR, "red")]
+    #[case(FALLBACK_CHANNEL, "email")]
+    #[case(FALLBACK_MINUTES, "0")]
+    #[case(FALLBACK_MINUTES, "1441")]
+    #[case(FALLBACK_MINUTES, "soon")]
+    #[case(FALLBACK_SUBJECT, "two\nlines")]
     fn wrong_settings_are_named(#[case] name: &str, #[case] value: &str) {
         let error = Config::read(&settings().with(name, value)).unwrap_err();
         let (SettingsError::Missing(named) | SettingsError::Wrong { name: named, .. }) = &error else {

@@ -22,7 +22,6 @@ pub(crate) enum Code {
     Unavailable,
 }
 
-#[cfg_attr(not(feature = "server"), allow(dead_code, reason = "only the routes refuse"))]
 impl Code {
     /// Its row: name, HTTP status, and the code with which a socket is closed where that follows.
     #[rustfmt::skip]
@@ -67,6 +66,14 @@ pub(crate) fn invalid(what: &str) -> SendError {
 /// Nobody of that address.
 pub(crate) fn unreachable() -> SendError {
     SendError::Unreachable { report: own_report("no_visitor", "no address of a visitor is known") }
+}
+
+/// A stranger whose token is over: nothing opens their mailbox any more (webchat.md 5, `visitor_gone`).
+pub(crate) fn visitor_gone() -> SendError {
+    let (code, _, _) = Code::VisitorGone.row();
+    SendError::Unreachable {
+        report: own_report(code, "the visitor's token is over: they can't be reached here any more"),
+    }
 }
 
 fn own_report(code: &str, message: &str) -> PlatformReport {

@@ -65,7 +65,10 @@ pub(crate) fn parse(raw: &RawInbound) -> Result<Vec<Inbound>, ParseError> {
             }
         }
         Act::Email {} => vec![about("", Vec::new(), Item::Opening { what: "email".to_owned() })],
-        Act::End {} => vec![about("", Vec::new(), Item::Standing(Standing::OptedOut(OptOutScope::Marketing)))],
+        Act::End {} => vec![
+            about("", Vec::new(), Item::Standing(Standing::OptedOut(OptOutScope::Marketing))),
+            about(":ended", Vec::new(), Item::Ended),
+        ],
     })
 }
 
@@ -154,6 +157,13 @@ mod tests {
         assert_eq!(receipts[0], &Item::Receipt { of: up_to, state: ReceiptState::Read });
         let Item::Receipt { of: ReceiptFor::Message { correlation, .. }, .. } = receipts[1] else { panic!() };
         assert_eq!(correlation.as_deref(), Some("01890a5d-ac96-774b-bcce-b302099a8057"));
+    }
+
+    #[test]
+    fn who_ends_the_chat_wants_no_invitations_and_closes_it() {
+        let items = items("end", "x:cust-42", &json!({}));
+        assert_eq!(items[0].item, Item::Standing(Standing::OptedOut(OptOutScope::Marketing)));
+        assert_eq!((&items[1].item, items[1].event_key == items[0].event_key), (&Item::Ended, false));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 use transom_channel::{Capabilities, OutboundPart, PlannedPart, Unsendable};
 use transom_domain::{Attachment, Body, Choice, Choices, Content, MediaSource, PartId};
+use transom_windows::Sender;
 use url::Url;
 
 use crate::capabilities::{BUTTONS, FILES, LABEL, PAYLOAD, TEXT};
@@ -110,7 +111,11 @@ fn words_of(choices: &Choices) -> String {
 
 /// The event that a part becomes; `None` for one that no plan makes.
 pub(crate) fn event(part: &OutboundPart, visitor: &Visitor, at: OffsetDateTime) -> Option<ServerFrame> {
-    let from = From { kind: FromKind::Agent, name: part.sender_name().map(str::to_owned), avatar: None };
+    let kind = match part.permit().sender() {
+        Sender::Human | Sender::Broadcast => FromKind::Agent,
+        Sender::Bot | Sender::Automation => FromKind::Bot,
+    };
+    let from = From { kind, name: part.sender_name().map(str::to_owned), avatar: None };
     let (text, attachments, buttons) = shown(part.content())?;
     let message = Message {
         id: message_id(part.id()),

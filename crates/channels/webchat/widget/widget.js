@@ -59,7 +59,7 @@
     online: false, identity: null, agents: true, agent: null, typing: null, settings: {}, older: true, loading: false,
     files: [], failed: {}, notice: null, blocked: false, open: false, asking: false, email: false, config: {},
   };
-  const load = () => Object.assign(state, { seq: 0, ahead: [], before: null, messages: [], conversation: null, readUpTo: null, theirs: {}, closed: false },
+  const load = () => Object.assign(state, { email: Boolean(store.get('email')), seq: 0, ahead: [], before: null, messages: [], conversation: null, readUpTo: null, theirs: {}, closed: false },
     store.get('log'));
   const keep = () => {
     const { seq, ahead, conversation, readUpTo, theirs, closed } = state;
@@ -297,7 +297,7 @@
 
   const clear = () => Object.assign(state, { seq: 0, ahead: [], before: null, messages: [], conversation: null, readUpTo: null, theirs: {}, closed: false });
   /** Nothing of this visitor stays but what is not sent yet. */
-  const forget = () => { ['token', 'visitor', 'log'].forEach(store.drop); clear(); };
+  const forget = () => { ['token', 'visitor', 'log', 'email'].forEach(store.drop); state.email = false; clear(); };
 
   // ── What leaves ────────────────────────────────────────────────────────────────────────────────────────────────────────
   let writes = 0;
@@ -537,6 +537,7 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
       event.preventDefault();
       send({ type: 'email', address: ui.address.value.trim() });
       Object.assign(state, { email: true, notice: say('saved') });
+      store.put('email', true);
       render();
       ui.text.focus();
     } }, ui.address, h('button', { className: 'solid' }, say('save')));
@@ -615,7 +616,9 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
     ui.about.textContent = state.online || offline ? (agent && say('team')) || '' : say('connecting');
     ui.end.hidden = !state.conversation || state.closed;
     note(offline);
-    ui.mail.hidden = state.agents || state.email || Boolean(state.identity) || !state.online;
+    // Asked for where somebody answers later, and once there is something to answer.
+    const later = !state.agents || (state.config.email && state.messages.some((one) => one.from.kind === 'visitor'));
+    ui.mail.hidden = !later || state.email || Boolean(state.identity) || !state.online;
     const by = state.typing && (plain(state.typing.name) || say('team'));
     ui.typing.replaceChildren(...(by ? [h('i'), h('i'), h('i'), say('typing', by)] : []));
     ui.files.replaceChildren(...state.files.map((file) => h('span', { className: file.upload_id ? '' : 'wait' }, h('b', {}, plain(file.name)),

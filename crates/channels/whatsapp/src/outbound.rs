@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use transom_channel::{MediaRule, OutboundPart, PlannedPart, TextLimit, Unsendable};
+use transom_channel::{MediaRule, OutboundPart, PlannedPart, Unsendable, checks};
 use transom_domain::{
     Attachment, Body, Choice, ChoiceList, Choices, ContactCard, Content, Identity, Location, MediaKind, MediaSource,
 };
@@ -35,7 +35,7 @@ pub(crate) fn plan(content: &Content) -> Result<Vec<PlannedPart>, Unsendable> {
             vec![content.body.clone()]
         }
         Body::Location(place) => {
-            check_place(place)?;
+            checks::place(place)?;
             vec![content.body.clone()]
         }
         Body::Contacts { contacts } => {
@@ -43,18 +43,15 @@ pub(crate) fn plan(content: &Content) -> Result<Vec<PlannedPart>, Unsendable> {
             vec![content.body.clone()]
         }
         Body::Reaction(reaction) => {
-            present("reaction.to", &reaction.to)?;
+            checks::present("reaction.to", &reaction.to)?;
             vec![content.body.clone()]
         }
-        Body::Mail(_) => return Err(Unsendable::NotSupported { what: "a letter with a subject".to_owned() }),
-        Body::Unsupported { what } => return Err(Unsendable::NotSupported { what: format!("`{what}`") }),
+        Body::Mail(_) | Body::Unsupported { .. } => return Err(checks::not_carried(&content.body)),
     };
-    let quotes = std::iter::once(content.reply_to.clone()).chain(std::iter::repeat(None));
-    Ok(bodies.into_iter().zip(quotes).map(|(body, reply_to)| PlannedPart::one(Content { body, reply_to })).collect())
+    Ok(checks::parts(bodies, content.reply_to.as_ref()))
 }
 
 fn split(text: &str, attachments: &[Attachment]) -> Result<Vec<Body>, Unsendable> {
-    let words = |text: &str| Body::Text { text: text.to_owned(), attachments: Vec::new() };
     let with_file =
         |text: &str, file: &Attachment| Body::Text { text: text.to_owned(), attachments: vec![file.clone()] };
     attachments.iter().try_for_each(check_file)?;
@@ -64,15 +61,15 @@ fn split(text: &str, attachments: &[Attachment]) -> Result<Vec<Body>, Unsendable
             Ok(std::iter::once(with_file(text, first)).chain(rest.iter().map(|file| with_file("", file))).collect())
         }
         files => {
-            fits("text", TEXT, text)?;
-            Ok(std::iter::once(words(text)).chain(files.iter().map(|file| with_file("", file))).collect())
+            checks::length("text", TEXT, text)?;
+            Ok(std::iter::once(checks::text_alone(text)).chain(files.iter().map(|file| with_file("", file))).collect())
         }
     }
 }
 
 fn rule_of(kind: MediaKind) -> Result<MediaRule, Unsendable> {
     let rule = capabilities::media().into_iter().find(|rule| rule.kind == kind);
-    rule.ok_or_else(|| Unsendable::NotSupported { what: format!("a file of kind `{}`", kind.as_str()) })
+    rule.ok_or_else(|| checks::not_supported(format!("a file of kind `{}`", kind.as_str())))
 }
 
 fn takes_caption(file: &Attachment) -> bool {
@@ -83,118 +80,98 @@ fn takes_caption(file: &Attachment) -> bool {
 fn check_file(file: &Attachment) -> Result<(), Unsendable> {
     let rule = rule_of(file.kind)?;
     if let Some(mime) = &file.mime {
-        check_mime(&rule, mime)?;
+        checks::mime(&rule, mime)?;
     }
     if let Some(size) = file.size {
         check_size(&rule, size)?;
     }
     match &file.source {
-        MediaSource::Url { url } if !url.starts_with("https://") => Err(Unsendable::Malformed {
-            field: "attachment.url".to_owned(),
-            reason: "WhatsApp fetches files from public https addresses only".to_owned(),
-        }),
-        MediaSource::Platform { id, .. } => present("attachment.id", id),
-        MediaSource::Enclosed { .. } => Err(Unsendable::NotSupported { what: "a file that is not stored".to_owned() }),
-        MediaSource::Url { .. } | MediaSource::Stored { .. } => Ok(()),
+        MediaSource::Url { url } => checks::address("attachment.url", url, &["https"]),
+        MediaSource::Platform { id, .. } => checks::present("attachment.id", id),
+        MediaSource::Enclosed { .. } => Err(checks::not_supported("a file that is not stored")),
+        MediaSource::Stored { .. } => Ok(()),
     }
 }
 
 /// The same for bytes in hand.
 pub(crate) fn check_bytes(kind: MediaKind, mime: &str, size: u64) -> Result<(), Unsendable> {
     let rule = rule_of(kind)?;
-    check_mime(&rule, mime)?;
+    checks::mime(&rule, mime)?;
     check_size(&rule, size)
 }
 
-fn check_mime(rule: &MediaRule, mime: &str) -> Result<(), Unsendable> {
-    if rule.accepts(mime) {
-        return Ok(());
-    }
-    Err(Unsendable::MediaType {
-        kind: rule.kind.as_str(),
-        mime: mime.chars().take(100).collect(),
-        accepted: rule.mimes.clone(),
-    })
-}
-
 fn check_size(rule: &MediaRule, size: u64) -> Result<(), Unsendable> {
-    match size {
-        0 => Err(Unsendable::Malformed { field: "attachment".to_owned(), reason: "the file is empty".to_owned() }),
-        size if size > rule.max_bytes => {
-            Err(Unsendable::MediaSize { kind: rule.kind.as_str(), size, max: rule.max_bytes })
-        }
-        _ => Ok(()),
-    }
+    if size == 0 { Err(checks::malformed("attachment", "the file is empty")) } else { checks::size(rule, size) }
 }
 
 fn check_choices(choices: &Choices) -> Result<(), Unsendable> {
-    present("text", &choices.text)?;
-    fits("text", CHOICE_TEXT, &choices.text)?;
+    checks::present("text", &choices.text)?;
+    checks::length("text", CHOICE_TEXT, &choices.text)?;
     for (place, line) in [("header", &choices.header), ("footer", &choices.footer)] {
         if let Some(line) = line {
-            present(place, line)?;
-            fits(place, CHOICE_LINE, line)?;
+            checks::present(place, line)?;
+            checks::length(place, CHOICE_LINE, line)?;
         }
     }
     match (&choices.list, choices.buttons.as_slice()) {
-        (Some(_), [_, ..]) => Err(malformed("choices", "give buttons or a list, not both")),
+        (Some(_), [_, ..]) => Err(checks::malformed("choices", "give buttons or a list, not both")),
         (Some(list), []) => check_list(list),
-        (None, []) => Err(malformed("choices", "give at least one button or a list")),
+        (None, []) => Err(checks::malformed("choices", "give at least one button or a list")),
         (None, [button]) if button.url.is_some() => check_link(button),
         (None, buttons) => check_buttons(buttons),
     }
 }
 
 fn check_link(button: &Choice) -> Result<(), Unsendable> {
-    present("button.title", &button.title)?;
-    fits("button", BUTTON_TITLE, &button.title)?;
+    checks::present("button.title", &button.title)?;
+    checks::length("button", BUTTON_TITLE, &button.title)?;
     match button.url.as_deref() {
-        Some(url) if url.starts_with("https://") || url.starts_with("http://") => Ok(()),
-        _ => Err(malformed("button.url", "an address begins with https:// or http://")),
+        Some(url) => checks::address("button.url", url, &["https", "http"]),
+        None => Err(checks::malformed("button.url", "an address is needed")),
     }
 }
 
 fn check_buttons(buttons: &[Choice]) -> Result<(), Unsendable> {
-    at_most("buttons", buttons.len(), MAX_BUTTONS)?;
+    checks::at_most("buttons", buttons.len(), MAX_BUTTONS)?;
     if buttons.iter().any(|button| button.url.is_some()) {
-        return Err(Unsendable::NotSupported { what: "a button with an address beside other buttons".to_owned() });
+        return Err(checks::not_supported("a button with an address beside other buttons"));
     }
     for button in buttons {
-        present("button.id", &button.id)?;
-        fits("button id", BUTTON_ID, &button.id)?;
-        present("button.title", &button.title)?;
-        fits("button", BUTTON_TITLE, &button.title)?;
+        checks::present("button.id", &button.id)?;
+        checks::length("button id", BUTTON_ID, &button.id)?;
+        checks::present("button.title", &button.title)?;
+        checks::length("button", BUTTON_TITLE, &button.title)?;
     }
     distinct(buttons.iter())
 }
 
 fn check_list(list: &ChoiceList) -> Result<(), Unsendable> {
-    present("list.label", &list.label)?;
-    fits("list label", BUTTON_TITLE, &list.label)?;
-    at_most("sections", list.sections.len(), MAX_ROWS)?;
+    checks::present("list.label", &list.label)?;
+    checks::length("list label", BUTTON_TITLE, &list.label)?;
+    checks::at_most("sections", list.sections.len(), MAX_ROWS)?;
     let rows = || list.sections.iter().flat_map(|section| &section.rows);
-    at_most("rows", rows().count(), MAX_ROWS)?;
+    checks::at_most("rows", rows().count(), MAX_ROWS)?;
     for section in &list.sections {
         if list.sections.len() > 1 {
-            present("section.title", &section.title)?;
+            checks::present("section.title", &section.title)?;
         }
-        fits("section title", ROW_TITLE, &section.title)?;
+        checks::length("section title", ROW_TITLE, &section.title)?;
         if section.rows.is_empty() {
-            return Err(malformed("section.rows", "a section needs at least one row"));
+            return Err(checks::malformed("section.rows", "a section needs at least one row"));
         }
     }
     if rows().next().is_none() {
-        return Err(malformed("list.sections", "a list needs at least one row"));
+        return Err(checks::malformed("list.sections", "a list needs at least one row"));
     }
     for row in rows() {
         if row.url.is_some() {
-            return Err(Unsendable::NotSupported { what: "a row with an address".to_owned() });
+            return Err(checks::not_supported("a row with an address"));
         }
-        present("row.id", &row.id)?;
-        fits("row id", ROW_ID, &row.id)?;
-        present("row.title", &row.title)?;
-        fits("row title", ROW_TITLE, &row.title)?;
-        fits("row description", ROW_DESCRIPTION, row.description.as_deref().unwrap_or_default())?;
+        checks::present("row.id", &row.id)?;
+        checks::length("row id", ROW_ID, &row.id)?;
+        checks::present("row.title", &row.title)?;
+        checks::length("row title", ROW_TITLE, &row.title)?;
+        checks::length("row description", ROW_DESCRIPTION, row.description.as_deref().unwrap_or_default())?;
     }
     distinct(rows())
 }
@@ -202,42 +179,14 @@ fn check_list(list: &ChoiceList) -> Result<(), Unsendable> {
 fn distinct<'c>(choices: impl Iterator<Item = &'c Choice>) -> Result<(), Unsendable> {
     let mut known = BTreeSet::new();
     let all_new = choices.map(|choice| choice.id.as_str()).all(|id| known.insert(id));
-    if all_new { Ok(()) } else { Err(malformed("choices", "each choice needs an id of its own")) }
-}
-
-pub(crate) fn check_place(place: &Location) -> Result<(), Unsendable> {
-    // Not a number is in no range.
-    if (-90.0..=90.0).contains(&place.latitude) && (-180.0..=180.0).contains(&place.longitude) {
-        Ok(())
-    } else {
-        Err(malformed("location", "latitude lies between -90 and 90 degrees, longitude between -180 and 180"))
-    }
+    if all_new { Ok(()) } else { Err(checks::malformed("choices", "each choice needs an id of its own")) }
 }
 
 fn check_cards(cards: &[ContactCard]) -> Result<(), Unsendable> {
     if cards.is_empty() {
         return Err(Unsendable::Empty);
     }
-    cards.iter().try_for_each(|card| present("contact.name", &card.name))
-}
-
-fn at_most(what: &'static str, count: usize, max: usize) -> Result<(), Unsendable> {
-    if count > max { Err(Unsendable::TooMany { what, count, max }) } else { Ok(()) }
-}
-
-pub(crate) fn present(field: &str, text: &str) -> Result<(), Unsendable> {
-    if text.trim().is_empty() { Err(malformed(field, "it must not be empty")) } else { Ok(()) }
-}
-
-pub(crate) fn fits(place: &'static str, limit: TextLimit, text: &str) -> Result<(), Unsendable> {
-    if limit.fits(text) {
-        return Ok(());
-    }
-    Err(Unsendable::TooLong { place, length: limit.length(text), max: limit.max(), unit: limit.unit() })
-}
-
-pub(crate) fn malformed(field: impl Into<String>, reason: &str) -> Unsendable {
-    Unsendable::Malformed { field: field.into(), reason: reason.to_owned() }
+    cards.iter().try_for_each(|card| checks::present("contact.name", &card.name))
 }
 
 /// Whom to write to: the phone where it is known, else the business-scoped user id.
@@ -247,15 +196,15 @@ pub(crate) fn addressee(identity: &Identity, content: &Content) -> Result<Addres
     if let Some(phone) = identity.address(PHONE) {
         return with_plus(phone)
             .map(Addressee::To)
-            .ok_or_else(|| malformed("identity.phone", "a phone number is a plus sign and 5 to 15 digits"));
+            .ok_or_else(|| checks::malformed("identity.phone", "a phone number is a plus sign and 5 to 15 digits"));
     }
     let needs_phone = content.as_template().is_some_and(|template| template.category == "authentication");
     match identity.address(BSUID) {
         Some(_) if needs_phone => {
-            Err(malformed("identity.phone", "an authentication template goes to a phone number only"))
+            Err(checks::malformed("identity.phone", "an authentication template goes to a phone number only"))
         }
         Some(id) if !id.trim().is_empty() => Ok(Addressee::Recipient(id.to_owned())),
-        _ => Err(malformed("identity", "WhatsApp needs a phone number or a business-scoped user id")),
+        _ => Err(checks::malformed("identity", "WhatsApp needs a phone number or a business-scoped user id")),
     }
 }
 
@@ -300,7 +249,7 @@ pub(crate) fn message(content: &Content, file: Option<FileRef>) -> Result<Messag
         Body::Text { text, attachments } => match (attachments.as_slice(), file) {
             ([], _) => Message::Text { text: Text { preview_url: false, body: text } },
             ([attachment], Some(source)) => with_file(attachment, source, text),
-            _ => return Err(malformed("attachments", "a request carries one file")),
+            _ => return Err(checks::malformed("attachments", "a request carries one file")),
         },
         Body::Template(template) => Message::Template { template: template::write(template, file)? },
         Body::Choices(choices) => Message::Interactive { interactive: interactive(choices) },
@@ -309,8 +258,7 @@ pub(crate) fn message(content: &Content, file: Option<FileRef>) -> Result<Messag
         Body::Reaction(reaction) => Message::Reaction {
             reaction: Reaction { message_id: &reaction.to, emoji: reaction.emoji.as_deref().unwrap_or_default() },
         },
-        Body::Mail(_) => return Err(Unsendable::NotSupported { what: "a letter with a subject".to_owned() }),
-        Body::Unsupported { what } => return Err(Unsendable::NotSupported { what: format!("`{what}`") }),
+        Body::Mail(_) | Body::Unsupported { .. } => return Err(checks::not_carried(&content.body)),
     })
 }
 

@@ -1,11 +1,11 @@
 //! Templates: the parameters of a send, and the catalogue as Graph lists it. Pure.
 
-use transom_channel::Unsendable;
+use transom_channel::{Unsendable, checks};
 use transom_domain::template::{HeaderParameter, TemplateButtonKind, TextParameters};
 use transom_domain::{Attachment, MediaKind, TemplateMessage};
 
 use crate::capabilities::TEMPLATE_NAME;
-use crate::outbound::{check_place, fits, location, malformed, present};
+use crate::outbound::location;
 use crate::wire::{Component, File, FileRef, Language, Parameter, Template};
 
 /// More spaces in a row than this are refused in a parameter (132018).
@@ -14,15 +14,15 @@ const MOST_SPACES: usize = 4;
 /// Whether a send can be written, before anything leaves. That its parameters fit the template's text was checked against
 /// the catalogue; this is what WhatsApp wants besides.
 pub(crate) fn check(template: &TemplateMessage) -> Result<(), Unsendable> {
-    present("template.name", &template.name)?;
-    fits("template name", TEMPLATE_NAME, &template.name)?;
+    checks::present("template.name", &template.name)?;
+    checks::length("template name", TEMPLATE_NAME, &template.name)?;
     if !template.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
-        return Err(malformed("template.name", "lower-case letters, digits and underscores are allowed"));
+        return Err(checks::malformed("template.name", "lower-case letters, digits and underscores are allowed"));
     }
-    present("template.language", &template.language)?;
+    checks::present("template.language", &template.language)?;
     match &template.parameters.header {
         Some(HeaderParameter::Text(values)) => check_texts("header", values)?,
-        Some(HeaderParameter::Location(place)) => check_place(place)?,
+        Some(HeaderParameter::Location(place)) => checks::place(place)?,
         Some(HeaderParameter::Media(file)) if header_kind(file.kind).is_none() => {
             return Err(Unsendable::NotSupported {
                 what: format!("a template's header of kind `{}`", file.kind.as_str()),
@@ -35,11 +35,11 @@ pub(crate) fn check(template: &TemplateMessage) -> Result<(), Unsendable> {
         let field = format!("template.buttons.{index}");
         match button_kind(template, *index) {
             Some(TemplateButtonKind::Url) => check_text(&field, value)?,
-            Some(TemplateButtonKind::QuickReply | TemplateButtonKind::CopyCode) => present(&field, value)?,
+            Some(TemplateButtonKind::QuickReply | TemplateButtonKind::CopyCode) => checks::present(&field, value)?,
             Some(TemplateButtonKind::PhoneNumber | TemplateButtonKind::Other) => {
-                return Err(malformed(field, "this button takes no value"));
+                return Err(checks::malformed(field, "this button takes no value"));
             }
-            None => return Err(malformed(field, "the template has no such button")),
+            None => return Err(checks::malformed(field, "the template has no such button")),
         }
     }
     Ok(())
@@ -62,13 +62,13 @@ fn check_texts(place: &str, values: &TextParameters) -> Result<(), Unsendable> {
 
 /// No line ends, no tabs, not more than four spaces in a row (whatsapp.md 2, "template param text").
 fn check_text(field: &str, value: &str) -> Result<(), Unsendable> {
-    present(field, value)?;
+    checks::present(field, value)?;
     if value.contains(['\n', '\r', '\t']) {
-        return Err(malformed(field, "WhatsApp takes no line ends and no tabs in a template's parameter"));
+        return Err(checks::malformed(field, "WhatsApp takes no line ends and no tabs in a template's parameter"));
     }
     let longest_run = value.split(|c| c != ' ').map(str::len).max().unwrap_or(0);
     if longest_run > MOST_SPACES {
-        return Err(malformed(field, "WhatsApp takes at most four spaces in a row in a template's parameter"));
+        return Err(checks::malformed(field, "WhatsApp takes at most four spaces in a row in a template's parameter"));
     }
     Ok(())
 }
@@ -105,7 +105,9 @@ pub(crate) fn write(template: &TemplateMessage, file: Option<FileRef>) -> Result
             let filename = media.file_name.as_deref().filter(|_| media.kind == MediaKind::Document);
             vec![make(File { source, caption: None, filename, voice: None })]
         }
-        (Some(HeaderParameter::Media(_)), None) => return Err(malformed("template.header", "the file is missing")),
+        (Some(HeaderParameter::Media(_)), None) => {
+            return Err(checks::malformed("template.header", "the file is missing"));
+        }
     };
     if !header.is_empty() {
         components.push(Component::Header { parameters: header });
@@ -119,7 +121,7 @@ pub(crate) fn write(template: &TemplateMessage, file: Option<FileRef>) -> Result
             Some(TemplateButtonKind::Url) => ("url", Parameter::Text { parameter_name: None, text: value }),
             Some(TemplateButtonKind::CopyCode) => ("copy_code", Parameter::CouponCode { coupon_code: value }),
             Some(TemplateButtonKind::PhoneNumber | TemplateButtonKind::Other) | None => {
-                return Err(malformed(format!("template.buttons.{index}"), "this button takes no value"));
+                return Err(checks::malformed(format!("template.buttons.{index}"), "this button takes no value"));
             }
         };
         components.push(Component::Button { sub_type, index: index.to_string(), parameters: vec![parameter] });

@@ -1,4 +1,4 @@
-//! Addresses of files that need no token: signed, and over after a while.
+//! Addresses that need no token: of files, signed and over after a while, and those under which a person wants no more mail.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,9 +9,10 @@ use time::{Duration, OffsetDateTime};
 use url::Url;
 
 /// What the signature is for: the same secret signs other things, too.
-const PURPOSE: &[u8] = b"transom file link 1";
+const FILE: &[u8] = b"transom file link 1";
+const UNSUBSCRIBE: &[u8] = b"transom unsubscribe link 1";
 
-/// Makes and checks addresses of files.
+/// Makes and checks addresses of files, and of persons' last word on mail.
 #[derive(Debug, Clone)]
 pub struct Links {
     secret: SecretSlice<u8>,
@@ -28,7 +29,7 @@ impl Links {
     /// The address under a base.
     pub fn url(&self, base: &Url, public_id: &str, now: OffsetDateTime) -> Url {
         let expires = now.saturating_add(self.lasts).unix_timestamp().to_string();
-        let signature = URL_SAFE_NO_PAD.encode(self.mac(public_id, &expires).finalize().into_bytes());
+        let signature = URL_SAFE_NO_PAD.encode(self.mac(FILE, &[public_id, &expires]).finalize().into_bytes());
         let mut url = base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().push("attachments").push(public_id);
@@ -42,22 +43,43 @@ impl Links {
         self.public.as_ref().map(|base| self.url(base, public_id, now))
     }
 
+    /// The address under a base at which a person wants no more mail, as long as we write to them (RFC 8058).
+    pub fn unsubscribe_url(&self, base: &Url, public_id: &str) -> Url {
+        let signature = URL_SAFE_NO_PAD.encode(self.mac(UNSUBSCRIBE, &[public_id]).finalize().into_bytes());
+        let mut url = base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push("unsubscribe").push(public_id);
+        }
+        url.query_pairs_mut().clear().append_pair("signature", &signature);
+        url
+    }
+
+    /// The address of this service, where it has a public one.
+    pub(crate) fn public(&self) -> Option<&Url> {
+        self.public.as_ref()
+    }
+
+    /// Whether such an address was made here. Compared in constant time.
+    pub(crate) fn is_signed_to_unsubscribe(&self, public_id: &str, signature: &str) -> bool {
+        let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return false };
+        self.mac(UNSUBSCRIBE, &[public_id]).verify_slice(&signature).is_ok()
+    }
+
     /// Whether an address was made here and is not over yet. Compared in constant time.
     pub(super) fn is_signed(&self, public_id: &str, expires: &str, signature: &str, now: OffsetDateTime) -> bool {
         let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return false };
-        let is_ours = self.mac(public_id, expires).verify_slice(&signature).is_ok();
+        let is_ours = self.mac(FILE, &[public_id, expires]).verify_slice(&signature).is_ok();
         // Only what we wrote is read as a number.
         is_ours && expires.parse::<i64>().is_ok_and(|expires| now.unix_timestamp() < expires)
     }
 
-    fn mac(&self, public_id: &str, expires: &str) -> Hmac<Sha256> {
+    fn mac(&self, purpose: &[u8], texts: &[&str]) -> Hmac<Sha256> {
         // HMAC takes keys of any length.
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
         let mac = Hmac::<Sha256>::new_from_slice(self.secret.expose_secret()).expect("a key of any length");
-        // Neither an id nor a number holds a line break: no two pairs have the same text.
-        [PURPOSE, public_id.as_bytes(), expires.as_bytes()]
-            .into_iter()
-            .fold(mac, |mac, text| mac.chain_update(text).chain_update(b"\n"))
+        // Neither an id nor a number holds a line break: no two lists have the same text.
+        let texts = texts.iter().map(|text| text.as_bytes());
+        [purpose].into_iter().chain(texts).fold(mac, |mac, text| mac.chain_update(text).chain_update(b"\n"))
     }
 }
 
@@ -90,6 +112,21 @@ mod tests {
         }
         assert!(!Links::new(&[8; 32], Duration::HOUR, None).is_signed(&id, &expires, &signature, NOW));
         assert_eq!(links.public_url("file", NOW), None);
+    }
+
+    #[test]
+    fn who_wants_no_more_is_named_by_us_alone() {
+        let public = Url::parse("https://desk.example/transom").unwrap();
+        let links = Links::new(&[7; 32], Duration::HOUR, None);
+        let url = links.unsubscribe_url(&public, "person");
+        assert!(url.as_str().starts_with("https://desk.example/transom/unsubscribe/person?signature="), "{url}");
+        let signature = url.query_pairs().next().unwrap().1.into_owned();
+        assert!(links.is_signed_to_unsubscribe("person", &signature));
+        assert!(!links.is_signed_to_unsubscribe("another", &signature));
+        assert!(!Links::new(&[8; 32], Duration::HOUR, None).is_signed_to_unsubscribe("person", &signature));
+        // A file's signature is for a file.
+        let of_file = parts(&links.url(&url, "person", NOW)).2;
+        assert!(!links.is_signed_to_unsubscribe("person", &of_file));
     }
 
     #[test]

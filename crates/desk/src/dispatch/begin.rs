@@ -16,7 +16,7 @@ use crate::house::HouseRules;
 use crate::may_send::{ask_for, may_send};
 use crate::quota::reservations;
 use crate::situation::{Situation, Wires};
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, letter};
 
 /// What became of a claimed part before the wire.
 pub(super) enum Begun {
@@ -102,6 +102,8 @@ impl Start {
         let wires = (Arc::new(account), self.wires.1.clone(), policy);
         let situation = Situation::load_without(tx, identity, wires, Some(claimed.part), self.now).await?;
         let house = HouseRules::of(stored.conversation.status, situation.account.enabled).over(&situation.account);
+        let unsolicited = letter::is_unsolicited(tx, &situation.identity, &claimed.content).await?;
+        let house = HouseRules { unsolicited, ..house };
         let permit = match self.decide(&situation, &house)? {
             Ok(permit) => permit,
             Err(reason) => return self.withhold(tx, "not_permitted", reason).await,

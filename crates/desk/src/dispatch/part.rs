@@ -7,12 +7,13 @@ use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 use transom_channel::{OutboundPart, SendError};
 use transom_storage::{Claimed, WorkspaceScope};
+use transom_windows::Sender;
 
 use super::Dispatcher;
 use super::begin::{Begun, Ready, begin};
 use super::outcome::{Answer, Attempted, settle};
-use crate::DeskError;
 use crate::situation::wires;
+use crate::{DeskError, signature, unsubscribe};
 
 /// A part that could not be looked at (no database, an account that can't be connected) is looked at again after this long.
 const AFTER_A_FAULT: Duration = Duration::seconds(5);
@@ -73,6 +74,7 @@ async fn send(
     // Writing took its time: the permit must still hold, and the lease must outlast the longest request.
     let (id, content, now) = ((claimed.part, attempt), claimed.content.clone(), dispatcher.desk.now());
     let outbound = OutboundPart::new(permit.clone(), &situation.identity, id, content, now);
+    let permit_is_for_many = permit.sender() == Sender::Broadcast;
     let slow = began.elapsed() > dispatcher.desk.config().lease.unsigned_abs() / 4;
     let mut attempted = Attempted { claimed: claimed.clone(), situation, permit, attempt, started_at, duration_ms: 0 };
     let answer = match outbound {
@@ -80,6 +82,9 @@ async fn send(
         Ok(_) if slow => Answer::TooLate("beginning took too long".to_owned()),
         Ok(outbound) => {
             let outbound = outbound.in_thread(claimed.thread.clone()).of_message(claimed.message);
+            let outbound = outbound.signed(signature::kept(&claimed.ask));
+            let to_many = permit_is_for_many.then(|| unsubscribe::link(&dispatcher.desk, scope, claimed.identity));
+            let outbound = outbound.unsubscribed_at(to_many.flatten());
             let started = Instant::now();
             let sent = AssertUnwindSafe(channel.send(&outbound)).catch_unwind().await.unwrap_or_else(|_| {
                 metrics::counter!("transom_panics_total", "job" => "send").increment(1);

@@ -158,6 +158,7 @@ impl MailboxPort for StoredMailboxes {
             purged_to: stands.purged_to,
             acked_seq: stands.acked_seq,
             leads_to: stands.leads_to,
+            seen_at: stands.seen_at,
         })
     }
 
@@ -184,6 +185,15 @@ impl MailboxPort for StoredMailboxes {
         acked.await.map_err(of_write)
     }
 
+    async fn see(&self, name: &str) -> Result<(), MailboxError> {
+        let (connection, now, name) = (self.connection, self.clock.now(), Arc::new(name.to_owned()));
+        let seen = self.storage.transact::<_, StorageError, _>(&self.scope, move |tx| {
+            let name = Arc::clone(&name);
+            Box::pin(async move { tx.see_mailbox(connection, &name, now).await })
+        });
+        seen.await.map_err(of_write)
+    }
+
     async fn lead(&self, name: &str, to: &str) -> Result<String, MailboxError> {
         let (connection, now) = (self.connection, self.clock.now());
         let (from, to) = (Arc::new(name.to_owned()), Arc::new(to.to_owned()));
@@ -203,6 +213,11 @@ impl MailboxPort for StoredMailboxes {
             Box::pin(async move { tx.put_mailbox_key(connection, hash, &opens.name, opens.until).await })
         });
         put.await.map_err(of_write)
+    }
+
+    async fn opens(&self, name: &str) -> Result<bool, MailboxError> {
+        let reader = self.storage.reader(&self.scope);
+        reader.mailbox_opens(self.connection, name, self.clock.now()).await.map_err(of_read)
     }
 
     async fn key(&self, hash: [u8; 32]) -> Result<Option<MailboxKey>, MailboxError> {

@@ -135,7 +135,11 @@ impl Fetch {
         }
         *told_platform = true;
         let asked = Instant::now();
-        let (raw, next) = self.keeping(pull.next(cursor.as_deref())).await??;
+        let from = match &cursor {
+            Some(cursor) => Some(cursor.clone()),
+            None => self.desk.reader(&self.scope).connected_at(self.account).await?.and_then(|at| pull.beginning(at)),
+        };
+        let (raw, next) = self.keeping(pull.next(from.as_deref())).await??;
         if raw.is_empty() && next == cursor.clone().unwrap_or_default() {
             return Ok(BREATH.saturating_sub(asked.elapsed()));
         }

@@ -43,6 +43,16 @@ pub enum WebhookRefused {
     Failed(#[from] DeskError),
 }
 
+/// The largest call to a webhook address that its platform makes, in bytes, where it is more than the usual.
+///
+/// # Errors
+/// When the database fails.
+pub async fn largest_call(desk: &Desk, public_id: &str) -> Result<Option<u64>, DeskError> {
+    let Some((scope, connection)) = desk.channels().address(desk.storage(), public_id).await? else { return Ok(None) };
+    let hook = desk.channels().hook(&desk.reader(&scope), &scope, connection).await?;
+    Ok(hook.and_then(|hook| desk.registry().get(hook.platform)?.largest_call()))
+}
+
 /// Takes a call to a webhook address in: once this returns, it is stored and survives a crash (P1).
 ///
 /// # Errors

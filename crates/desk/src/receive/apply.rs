@@ -1,6 +1,6 @@
 //! Applying what was journalled: in order, up to a hundred calls a transaction.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use transom_channel::{Channel, ContactField, Inbound, RawInbound};
-use transom_domain::{ConnectionId, QuarantineId};
-use transom_storage::{Blob, CallOutcome, JournalCall, NewQuarantine, StorageError, Tx, WorkspaceScope};
+use transom_domain::{ConnectionId, JournalId, QuarantineId};
+use transom_storage::{CallOutcome, JournalCall, NewQuarantine, Reader, StorageError, Tx, WorkspaceScope};
 
 use super::ground::Ground;
 use super::item::{self, Trouble};
@@ -22,7 +22,9 @@ use crate::{Desk, DeskError};
 
 /// How many calls are applied in one transaction.
 pub(super) const BATCH: u64 = 100;
-/// Files of so many bytes in calls that are in hand are enough for one transaction.
+/// A call of more bytes is read before its transaction: nobody else should wait for that.
+const LIGHT: usize = 64 * 1024;
+/// Calls and files of so many bytes are enough for one transaction.
 const HEAVY: usize = 32 * 1024 * 1024;
 /// How often the journal is looked at when nobody calls: other replicas journal too.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -93,11 +95,12 @@ enum Care {
 
 async fn apply_batch(desk: &Desk, scope: &WorkspaceScope) -> Result<Applied, DeskError> {
     let next = desk.leftovers().next(desk, scope).await?;
-    let applied = match take_batch(desk, scope, &next, Care::Together).await {
+    let mut ahead = Arc::default();
+    let applied = match take_batch(desk, scope, &next, Care::Together, &mut ahead).await {
         Err(error) => {
             let trouble = into_trouble(error)?;
             tracing::info!(reason = trouble.reason, "an item failed; its batch is applied item by item");
-            take_batch(desk, scope, &next, Care::OneByOne).await?
+            take_batch(desk, scope, &next, Care::OneByOne, &mut ahead).await?
         }
         Ok(applied) => applied,
     };
@@ -109,72 +112,126 @@ async fn apply_batch(desk: &Desk, scope: &WorkspaceScope) -> Result<Applied, Des
     Ok(applied)
 }
 
+/// The items of a call, or why there are none.
+type Read = Result<Vec<Inbound>, Trouble>;
+
+/// What was read before the transaction, with its files stored.
+type Ahead = HashMap<JournalId, Read>;
+
 /// What a transaction came to.
 enum Taken {
     /// The oldest calls are applied.
     Applied(Applied),
-    /// Nothing is: the files that they bring must be stored first.
-    Waits(Vec<Bytes>),
+    /// Nothing is: these must be read, and the files that they bring be stored, first.
+    Waits(Heavy),
 }
 
-async fn take_batch(desk: &Desk, scope: &WorkspaceScope, next: &Next, care: Care) -> Result<Applied, DeskError> {
-    let (next, mut stored) = (Arc::new(next.clone()), Arc::<HashSet<Blob>>::default());
+/// Calls that a transaction does not take up as they are.
+#[derive(Default)]
+struct Heavy {
+    unread: Vec<JournalCall>,
+    /// They bring files.
+    read: Vec<(JournalId, Read)>,
+}
+
+impl Heavy {
+    fn is_empty(&self) -> bool {
+        self.unread.is_empty() && self.read.is_empty()
+    }
+}
+
+async fn take_batch(
+    desk: &Desk,
+    scope: &WorkspaceScope,
+    next: &Next,
+    care: Care,
+    ahead: &mut Arc<Ahead>,
+) -> Result<Applied, DeskError> {
+    let next = Arc::new(next.clone());
     loop {
         let ground = Arc::new(Ground::new(desk, scope, desk.now()));
-        let (here, next, have) = (ground.clone(), next.clone(), stored.clone());
+        let (here, next, have) = (ground.clone(), next.clone(), ahead.clone());
         let taken = desk
             .storage()
             .transact(scope, move |tx| {
-                let (ground, next, stored) = (here.clone(), next.clone(), have.clone());
-                Box::pin(async move { apply_calls(&ground, tx, &next, care, &stored).await })
+                let (ground, next, ahead) = (here.clone(), next.clone(), have.clone());
+                Box::pin(async move { apply_calls(&ground, tx, &next, care, &ahead).await })
             })
             .await?;
-        let files = match taken {
+        match taken {
             Taken::Applied(applied) => {
                 ground.committed();
                 return Ok(applied);
             }
-            Taken::Waits(files) => files,
-        };
-        let blobs = &desk.require_files()?.blobs;
-        let mut more = HashSet::clone(&stored);
-        for bytes in files {
-            more.insert(blobs.put(scope, bytes).await.map_err(StorageError::from)?);
+            Taken::Waits(heavy) => read_ahead(desk, scope, Arc::make_mut(ahead), heavy).await?,
         }
-        stored = Arc::new(more);
     }
+}
+
+/// Reads what is heavy, and stores the files that it brings.
+async fn read_ahead(
+    desk: &Desk,
+    scope: &WorkspaceScope,
+    ahead: &mut Ahead,
+    Heavy { unread, read: mut come }: Heavy,
+) -> Result<(), DeskError> {
+    let reader = desk.reader(scope);
+    for call in &unread {
+        come.push((call.call.id, read(desk, scope, &reader, call).await?));
+    }
+    for (id, read) in come {
+        if let Some(files) = desk.files() {
+            for bytes in brought(desk, &read) {
+                files.blobs.put(scope, bytes.clone()).await.map_err(StorageError::from)?;
+            }
+        }
+        ahead.insert(id, read);
+    }
+    Ok(())
+}
+
+/// The files of a call that are kept.
+fn brought<'r>(desk: &Desk, read: &'r Read) -> impl Iterator<Item = &'r Bytes> {
+    let max_bytes = desk.files().map(|files| files.max_bytes);
+    let items = read.iter().flatten().zip(max_bytes.into_iter().cycle());
+    items.flat_map(|(item, max_bytes)| Brought::by(item, max_bytes).bytes())
 }
 
 /// The oldest calls, as far as they can be applied now.
 #[derive(Default)]
 struct InHand<'c> {
-    calls: Vec<(&'c JournalCall, Result<Vec<Inbound>, Trouble>)>,
-    /// Files of them that are not stored yet.
-    missing: Vec<Bytes>,
+    calls: Vec<(&'c JournalCall, Read)>,
+    heavy: Heavy,
 }
 
-/// Reads calls, as long as the files that they bring are not too many at once.
+/// Reads calls, as long as they and the files that they bring are not too many bytes at once.
 async fn take_in_hand<'c>(
     ground: &Ground,
     tx: &Tx,
     calls: &'c [JournalCall],
-    stored: &HashSet<Blob>,
+    ahead: &Ahead,
 ) -> Result<InHand<'c>, DeskError> {
-    let max_bytes = ground.desk.files().map(|files| files.max_bytes);
     let (mut taken, mut weight) = (InHand::default(), 0);
     for call in calls {
-        let read = read(&ground.desk, &ground.scope, tx, call).await?;
-        let brought = read.iter().flatten().zip(max_bytes.into_iter().cycle());
-        let brought: Vec<&Bytes> = brought.flat_map(|(item, max_bytes)| Brought::by(item, max_bytes).bytes()).collect();
-        weight += brought.iter().map(|bytes| bytes.len()).sum::<usize>();
-        let missing: Vec<Bytes> =
-            brought.into_iter().filter(|bytes| !stored.contains(&Blob::of(bytes))).cloned().collect();
-        // What others journalled while files were stored waits for the next round: this one comes to its end.
-        if !missing.is_empty() && !stored.is_empty() && taken.missing.is_empty() && !taken.calls.is_empty() {
+        let (id, size) = (call.call.id, call.call.body.len());
+        let known = ahead.get(&id);
+        let read = match known {
+            Some(read) => Some(read.clone()),
+            None if size > LIGHT => None,
+            None => Some(read(&ground.desk, &ground.scope, tx, call).await?),
+        };
+        let files = read.iter().flat_map(|read| brought(&ground.desk, read)).map(Bytes::len).sum::<usize>();
+        let is_heavy = known.is_none() && (read.is_none() || files > 0);
+        // What others journalled while these were read waits for the next round: this one comes to its end.
+        if is_heavy && !taken.calls.is_empty() && !ahead.is_empty() {
             break;
         }
-        taken.missing.extend(missing);
-        taken.calls.push((call, read));
+        weight += files.max(size);
+        match read {
+            Some(read) if !is_heavy => taken.calls.push((call, read)),
+            Some(read) => taken.heavy.read.push((id, read)),
+            None => taken.heavy.unread.push(call.clone()),
+        }
         if weight > HEAVY {
             break;
         }
@@ -188,12 +245,12 @@ async fn apply_calls(
     tx: &Tx,
     next: &Next,
     care: Care,
-    stored: &HashSet<Blob>,
+    ahead: &Ahead,
 ) -> Result<Taken, DeskError> {
     let calls = tx.lock_unapplied(next.waiting(), BATCH).await?;
-    let InHand { calls, missing } = take_in_hand(ground, tx, &calls, stored).await?;
-    if !missing.is_empty() {
-        return Ok(Taken::Waits(missing));
+    let InHand { calls, heavy } = take_in_hand(ground, tx, &calls, ahead).await?;
+    if !heavy.is_empty() {
+        return Ok(Taken::Waits(heavy));
     }
     let mut items = Vec::with_capacity(calls.len());
     let mut places = Vec::with_capacity(calls.len());
@@ -266,13 +323,8 @@ async fn one_by_one(
     Ok(outcomes)
 }
 
-/// The items of a call, or why there are none.
-async fn read(
-    desk: &Desk,
-    scope: &WorkspaceScope,
-    tx: &Tx,
-    call: &JournalCall,
-) -> Result<Result<Vec<Inbound>, Trouble>, DeskError> {
+/// Reads a call.
+async fn read(desk: &Desk, scope: &WorkspaceScope, reader: &Reader, call: &JournalCall) -> Result<Read, DeskError> {
     if is_poison(call) {
         return Ok(Err(Trouble::new("poison", "the service died each time it had this call in hand")));
     }
@@ -283,7 +335,7 @@ async fn read(
             Err(error @ DeskError::Storage(_)) => return Err(error),
             Err(error) => return Ok(Err(Trouble::new("unknown_account", error.to_string()))),
         },
-        None => match desk.channels().hook(tx, scope, call.call.connection).await {
+        None => match desk.channels().hook(reader, scope, call.call.connection).await {
             Ok(Some(Hook { channel, .. })) => channel,
             Ok(None) => return Ok(Err(Trouble::new("unknown_connection", "the connection was removed"))),
             Err(error @ DeskError::Storage(_)) => return Err(error),

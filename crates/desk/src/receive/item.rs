@@ -20,7 +20,7 @@ const MAX_AHEAD: Duration = Duration::minutes(5);
 const RECEIPTS_KEPT: Duration = Duration::days(30);
 
 /// Why an item could not be used.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Trouble {
     pub(crate) reason: &'static str,
     pub(crate) detail: String,
@@ -85,6 +85,7 @@ pub(crate) async fn take(case: &Case<'_>) -> Result<(), DeskError> {
         Item::Reaction { to, emoji } => late::reacted(case, to, emoji.clone()).await,
         Item::Opening { what } => standing::opened(case, what).await,
         Item::Standing(standing) => standing::changed(case, standing).await,
+        Item::Ended => standing::ended(case).await,
         Item::IdentityChange { new } => standing::renamed(case, new).await,
         Item::Receipt { of, state } => receipt::arrived(case, of, state).await,
         Item::AccountNotice(notice) => notice::about_account(case, notice).await,

@@ -5,7 +5,7 @@
 //! alone. One that was alone in hand at three deaths is quarantined (reliability.md 3).
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use time::Duration;
 use tokio::sync::OnceCell;
@@ -82,7 +82,8 @@ impl Leftovers {
 
     /// What comes next in a workspace; what was left is counted.
     pub(super) async fn next(&self, desk: &Desk, scope: &WorkspaceScope) -> Result<Next, DeskError> {
-        let Some(leftover) = self.with(|found| found.get(&scope.workspace()).cloned()) else { return Ok(Next::Any) };
+        let known = self.found().and_then(|found| found.get(&scope.workspace()).cloned());
+        let Some(leftover) = known else { return Ok(Next::Any) };
         if !leftover.in_hand.is_empty() {
             return Ok(Next::Left(leftover.in_hand));
         }
@@ -94,14 +95,15 @@ impl Leftovers {
                 Box::pin(async move { Ok::<_, DeskError>(tx.take_left(last, BATCH, ttl).await?) })
             })
             .await?;
+        let Some(mut found) = self.found() else { return Ok(Next::Any) };
         Ok(match left {
             Left { taken, .. } if !taken.is_empty() => {
-                self.with(|found| found.insert(scope.workspace(), Leftover { last, in_hand: taken.clone() }));
+                found.insert(scope.workspace(), Leftover { last, in_hand: taken.clone() });
                 Next::Left(taken)
             }
             Left { others: true, .. } => Next::Since(last),
             Left { .. } => {
-                self.with(|found| found.remove(&scope.workspace()));
+                found.remove(&scope.workspace());
                 Next::Any
             }
         })
@@ -109,18 +111,14 @@ impl Leftovers {
 
     /// What was in hand is applied.
     pub(super) fn done(&self, scope: &WorkspaceScope, next: &Next) {
-        if let Next::Left(_) = next {
-            self.with(|found| {
-                if let Some(leftover) = found.get_mut(&scope.workspace()) {
-                    leftover.in_hand.clear();
-                }
-                None::<Leftover>
-            });
+        let Next::Left(_) = next else { return };
+        if let Some(leftover) = self.found().as_mut().and_then(|found| found.get_mut(&scope.workspace())) {
+            leftover.in_hand.clear();
         }
     }
 
-    fn with<T>(&self, look: impl FnOnce(&mut HashMap<WorkspaceId, Leftover>) -> Option<T>) -> Option<T> {
-        let mut found = self.found.get()?.lock().unwrap_or_else(PoisonError::into_inner);
-        look(&mut found)
+    /// What was left, once somebody has [looked](Self::look).
+    fn found(&self) -> Option<MutexGuard<'_, HashMap<WorkspaceId, Leftover>>> {
+        Some(self.found.get()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

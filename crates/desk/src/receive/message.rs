@@ -11,10 +11,10 @@ use transom_storage::{Met, NewEvent, NewMessage, ReceiptKey, StoredConversation,
 
 use super::item::Case;
 use super::{answer, late};
-use crate::DeskError;
 use crate::attachments::{self, Brought};
 use crate::changes::{self, Change};
 use crate::send::preview;
+use crate::{DeskError, fallback};
 
 /// Whether it can be filed together with others: what it does hangs on nothing but its person and its thread.
 pub(super) fn is_plain(message: &InboundMessage) -> bool {
@@ -40,6 +40,10 @@ pub(super) async fn received(case: &Case<'_>, message: &InboundMessage) -> Resul
         wake_or_reopen(case, &stored, new.message.id).await?;
     }
     case.tx.emit(&told(case, &stored, &new)).await?;
+    if let Some(earlier) = earlier.filter(|_| !message.automatic) {
+        let answer = (new.message.id, stored.conversation.id);
+        fallback::answered(case.desk, case.tx, earlier.message, answer, case.now).await?;
+    }
     late::join(case, &message.provider_id).await
 }
 

@@ -19,5 +19,5 @@ mod together;
 
 pub(crate) use leftover::Leftovers;
 
-pub use accept::{Heard, WebhookRefused, accept};
+pub use accept::{Heard, WebhookRefused, accept, largest_call};
 pub use apply::{Applied, apply_waiting, run};

@@ -2,12 +2,13 @@
 
 use serde_json::json;
 use transom_channel::Standing;
-use transom_domain::Address;
+use transom_domain::{Actor, Address};
 use transom_storage::PersonSeed;
 use transom_windows::{Blocker, Event, What};
 
 use super::item::Case;
-use crate::DeskError;
+use crate::changes::{self, Change};
+use crate::{DeskError, consent};
 
 /// The customer did something that gives rights and has no content.
 pub(super) async fn opened(case: &Case<'_>, what: &str) -> Result<(), DeskError> {
@@ -35,8 +36,35 @@ pub(super) async fn changed(case: &Case<'_>, standing: &Standing) -> Result<(), 
     };
     situation.apply(&Event { at: case.at, what });
     situation.save(case.tx, case.now).await?;
+    let told = match standing {
+        Standing::OptedOut(scope) => Some((*scope, false)),
+        Standing::OptedIn(scope) => Some((*scope, true)),
+        _ => None,
+    };
+    if let Some(told) = told {
+        let ids = case.desk.ids();
+        consent::told_by_platform(case.tx, ids, &met.identity, told, (case.at, case.now)).await?;
+    }
     let data = json!({ "identity": met.identity.id, "standing": word });
     case.emit("contact.standing", Some(met.contact), data).await
+}
+
+/// The customer ended the conversation: it is closed, unless they wrote again since. Where closing needs a category and a note
+/// only somebody of the team can close it: then its history says that the customer is done.
+pub(super) async fn ended(case: &Case<'_>) -> Result<(), DeskError> {
+    const ENDED: &str = "conversation.ended";
+    let met = case.person().await?;
+    let Some(stored) = case.tx.lock_conversation_of(met.identity.id, "").await? else { return Ok(()) };
+    if stored.last_inbound_at.is_some_and(|wrote| wrote > case.at) {
+        return Ok(());
+    }
+    let (settings, change) = (case.ground.settings(case.tx).await?, Change::new(&Actor::Customer, ENDED, case.now));
+    let mut after = stored.conversation.clone();
+    let Ok(transition) = after.close(settings.on_close, case.now) else { return Ok(()) };
+    match settings.close_note_required {
+        true => changes::line(case.tx, case.desk.ids(), &stored, ENDED, json!({}), &change).await,
+        false => changes::record(case.tx, case.desk.ids(), &stored, &after, &transition, &change).await,
+    }
 }
 
 /// The customer has new addresses: all of them are one person.

@@ -4,8 +4,8 @@ use transom_channel::PlannedPart;
 use transom_domain::{Body, Content, Identity, MessageId, TemplateMessage};
 use transom_storage::{StoredConversation, Tx};
 
-use super::{Job, TemplateChoice};
-use crate::{DeskError, attachments, letter};
+use super::{Draft, Job, TemplateChoice};
+use crate::{DeskError, attachments, letter, saved_replies};
 
 impl Job {
     /// What it says, and the message that it answers or quotes.
@@ -15,7 +15,8 @@ impl Job {
         stored: &StoredConversation,
         identity: &Identity,
     ) -> Result<(Content, Option<MessageId>), DeskError> {
-        let draft = &self.draft;
+        let filled = self.filled(tx, stored).await?;
+        let draft = filled.as_ref().unwrap_or(&self.draft);
         let (letters, of_letters) = (self.channel.capabilities().threads, letter::field_of(draft));
         if let Some(field) = of_letters.filter(|_| !letters) {
             let detail = format!("this channel carries no letters: leave `{field}` out");
@@ -63,6 +64,26 @@ impl Job {
             Some(id) => Some(quoted_provider_id(tx, stored, id).await?),
         };
         Ok((Content { body, reply_to }, draft.reply_to))
+    }
+
+    /// The draft with the words of its saved reply; `None` where it has none.
+    async fn filled(&self, tx: &Tx, stored: &StoredConversation) -> Result<Option<Draft>, DeskError> {
+        let draft = &self.draft;
+        let Some(reply) = draft.saved_reply else { return Ok(None) };
+        let others = [
+            ("template", draft.template.is_some()),
+            ("choices", draft.choices.is_some()),
+            ("location", draft.location.is_some()),
+            ("contacts", !draft.contacts.is_empty()),
+            ("html", draft.html.is_some()),
+        ];
+        if let Some((field, _)) = others.into_iter().find(|(_, given)| *given) {
+            let detail = format!("a saved reply is the words of a message: leave `{field}` out, or the saved reply");
+            return Err(DeskError::invalid("content_ambiguous", field, detail));
+        }
+        let to = (stored.contact, self.account.platform.as_str());
+        let words = saved_replies::words(tx, reply, draft.text.as_deref(), to, self.hand.actor.agent()).await?;
+        Ok(Some(Draft { text: Some(words), ..draft.clone() }))
     }
 
     async fn fill(&self, tx: &Tx, choice: &TemplateChoice) -> Result<TemplateMessage, DeskError> {

@@ -1,6 +1,6 @@
 //! Where a message goes: person and conversation, locked; what is missing is made.
 
-use transom_channel::ContactField;
+use transom_channel::{Channel, ContactField};
 use transom_domain::{
     Address, Assignment, ContactId, Conversation, ConversationId, EpisodeId, Identity, IdentityId, MessageId, Profile,
     Status,
@@ -20,10 +20,7 @@ pub(super) enum To {
         id: ConversationId,
         identity: IdentityId,
     },
-    Identity {
-        id: IdentityId,
-        contact: ContactId,
-    },
+    Identity(IdentityId),
     /// Not known on this account yet.
     Stranger {
         contact: ContactId,
@@ -55,17 +52,19 @@ impl Job {
                 let stored = tx.lock_conversation(*id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
                 Ok(there(identity, stored))
             }
-            To::Identity { id, contact } => {
+            To::Identity(id) => {
                 let identity = tx.lock_identity(*id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
-                let stored = self.conversation_of(tx, &identity, *contact, &thread).await?;
+                let stored = self.conversation_of(tx, &identity, identity.contact, &thread).await?;
                 Ok(there(identity, stored))
             }
             To::Stranger { contact, profile } => {
+                // It may have become a part of another contact since.
+                let contact = tx.hold_contact(*contact).await?.ok_or(DeskError::NotFound { what: "contact" })?;
                 let seed = PersonSeed {
                     identity: IdentityId::new(self.desk.ids()),
-                    contact: *contact,
+                    contact,
                     account: self.account.id,
-                    addresses: vec![self.first_address(profile)?],
+                    addresses: vec![first_address(self.channel.as_ref(), profile)?],
                     profile: Profile::default(),
                     at: self.now,
                 };
@@ -124,31 +123,6 @@ impl Job {
         tx.lock_conversation_of(identity.id, thread).await?.ok_or(DeskError::NotFound { what: "conversation" })
     }
 
-    /// The address under which a person can be written to who never wrote.
-    fn first_address(&self, profile: &Profile) -> Result<Address, DeskError> {
-        let rules = self.channel.capabilities().addresses.iter().filter(|rule| rule.can_start);
-        let mut wanted = Vec::new();
-        for (rule, field) in rules.filter_map(|rule| Some((rule, rule.from?))) {
-            match field.of(profile) {
-                // However it is written, it is one mailbox.
-                Some(value) if field == ContactField::Email => {
-                    return Ok(Address::new(rule.kind, value.to_lowercase()));
-                }
-                Some(value) => return Ok(Address::new(rule.kind, value)),
-                None => wanted.push(field),
-            }
-        }
-        if wanted.is_empty() {
-            return Err(outbound::cannot_start());
-        }
-        let code = if wanted == [ContactField::Email] { "no_email_address" } else { "no_address" };
-        let wanted: Vec<&str> = wanted.into_iter().map(ContactField::label).collect();
-        Err(DeskError::conflict(
-            code,
-            format!("the contact has no {} to write to: add it to the contact first", wanted.join(" or ")),
-        ))
-    }
-
     /// Takes into the facts what it opens to write first to somebody by this address.
     pub(super) async fn begin_with(&self, tx: &Tx, situation: &mut Situation) -> Result<(), DeskError> {
         let address = situation.identity.addresses.first();
@@ -159,4 +133,29 @@ impl Job {
         }
         if kinds.is_empty() { Ok(()) } else { situation.save(tx, self.now).await }
     }
+}
+
+/// The address under which a person can be written to who never wrote.
+pub(crate) fn first_address(channel: &dyn Channel, profile: &Profile) -> Result<Address, DeskError> {
+    let rules = channel.capabilities().addresses.iter().filter(|rule| rule.can_start);
+    let mut wanted = Vec::new();
+    for (rule, field) in rules.filter_map(|rule| Some((rule, rule.from?))) {
+        match field.of(profile) {
+            // However it is written, it is one mailbox.
+            Some(value) if field == ContactField::Email => {
+                return Ok(Address::new(rule.kind, value.to_lowercase()));
+            }
+            Some(value) => return Ok(Address::new(rule.kind, value)),
+            None => wanted.push(field),
+        }
+    }
+    if wanted.is_empty() {
+        return Err(outbound::cannot_start());
+    }
+    let code = if wanted == [ContactField::Email] { "no_email_address" } else { "no_address" };
+    let wanted: Vec<&str> = wanted.into_iter().map(ContactField::label).collect();
+    Err(DeskError::conflict(
+        code,
+        format!("the contact has no {} to write to: add it to the contact first", wanted.join(" or ")),
+    ))
 }

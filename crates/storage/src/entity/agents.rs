@@ -12,6 +12,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub name: String,
+    pub alias: Option<String>,
     pub role: String,
     pub active: bool,
     pub created_at: Millis,

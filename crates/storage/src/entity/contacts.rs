@@ -17,6 +17,8 @@ pub struct Model {
     #[sea_orm(column_type = "JsonBinary")]
     pub profile_at: Json,
     pub profile_until: Millis,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub profile_by: Json,
     pub blocked: bool,
     pub version: i64,
     pub created_at: Millis,

@@ -9,11 +9,15 @@ pub(crate) mod audit_chains;
 pub(crate) mod audit_log;
 pub(crate) mod channel_accounts;
 pub(crate) mod connections;
+pub(crate) mod consents;
+pub(crate) mod contact_fields;
 pub(crate) mod contact_labels;
+pub(crate) mod contact_merges;
 pub(crate) mod contact_terms;
 pub(crate) mod contacts;
 pub(crate) mod conversation_tags;
 pub(crate) mod conversations;
+pub(crate) mod custom_fields;
 pub(crate) mod data_keys;
 pub(crate) mod dedupe_keys;
 pub(crate) mod episodes;
@@ -22,7 +26,11 @@ pub(crate) mod events;
 pub(crate) mod idempotency_keys;
 pub(crate) mod identities;
 pub(crate) mod identity_addresses;
+pub(crate) mod job_items;
+pub(crate) mod jobs;
 pub(crate) mod journal;
+pub(crate) mod label_moves;
+pub(crate) mod labels;
 pub(crate) mod leases;
 pub(crate) mod message_reactions;
 pub(crate) mod messages;
@@ -37,6 +45,7 @@ pub(crate) mod quota_reservations;
 pub(crate) mod quotas;
 pub(crate) mod receipts_parked;
 pub(crate) mod saved_replies;
+pub(crate) mod saved_reply_variants;
 pub(crate) mod tags;
 pub(crate) mod team_members;
 pub(crate) mod teams;
@@ -64,7 +73,7 @@ mod tests {
             }
         };
     }
-    tables! { agents aliases attachments attempt_evidence attempts audit_chains audit_log channel_accounts connections contact_labels contact_terms contacts conversation_tags conversations data_keys dedupe_keys episodes event_numberers events idempotency_keys identities identity_addresses journal leases message_reactions messages outbox parts provider_tokens pull_cursors quarantine quota_evidence quota_recipients quota_reservations quotas receipts_parked saved_replies tags team_members teams templates tokens vault_check webhook_attempts webhook_deliveries webhook_endpoints workspaces workspaces_due }
+    tables! { agents aliases attachments attempt_evidence attempts audit_chains audit_log channel_accounts connections consents contact_fields contact_labels contact_merges contact_terms contacts conversation_tags conversations custom_fields data_keys dedupe_keys episodes event_numberers events idempotency_keys identities identity_addresses job_items jobs journal label_moves labels leases message_reactions messages outbox parts provider_tokens pull_cursors quarantine quota_evidence quota_recipients quota_reservations quotas receipts_parked saved_replies saved_reply_variants tags team_members teams templates tokens vault_check webhook_attempts webhook_deliveries webhook_endpoints workspaces workspaces_due }
 
     crate::both_databases! {
         async fn entities_and_tables_agree(db: TestDatabase) {

@@ -16,6 +16,7 @@ pub struct Model {
     pub content: String,
     pub created_at: Millis,
     pub updated_at: Millis,
+    pub version: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -27,7 +27,8 @@ impl TryFrom<agents::Model> for StoredAgent {
     fn try_from(row: agents::Model) -> Result<Self, StorageError> {
         let role = Role::ALL.into_iter().find(|role| role.as_str() == row.role);
         let role = role.ok_or_else(|| unreadable(("agents", "role", row.id), format!("`{}` is no role", row.role)))?;
-        let agent = Agent { id: row.id.into(), workspace: row.workspace_id.into(), name: row.name, role };
+        let agent =
+            Agent { id: row.id.into(), workspace: row.workspace_id.into(), name: row.name, alias: row.alias, role };
         Ok(Self { agent, active: row.active, created_at: row.created_at.at() })
     }
 }
@@ -97,12 +98,13 @@ impl Tx {
             workspace_id: Set(self.ws()),
             id: Set(agent.id.uuid()),
             name: Set(agent.name.clone()),
+            alias: Set(agent.alias.clone()),
             role: Set(agent.role.as_str().to_owned()),
             active: Set(active),
             created_at: Set(now.into()),
         };
         let changed = OnConflict::columns([agents::Column::WorkspaceId, agents::Column::Id])
-            .update_columns([agents::Column::Name, agents::Column::Role, agents::Column::Active])
+            .update_columns([agents::Column::Name, agents::Column::Alias, agents::Column::Role, agents::Column::Active])
             .to_owned();
         agents::Entity::insert(row).on_conflict(changed).exec_without_returning(&self.conn).await?;
         Ok(())

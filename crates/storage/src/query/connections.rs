@@ -152,11 +152,11 @@ impl Storage {
     }
 }
 
-pub(super) fn write_public_id(workspace: Uuid, id: Uuid) -> String {
+pub(crate) fn write_public_id(workspace: Uuid, id: Uuid) -> String {
     URL_SAFE_NO_PAD.encode([workspace.into_bytes(), id.into_bytes()].concat())
 }
 
-pub(super) fn read_public_id(text: &str) -> Option<(Uuid, Uuid)> {
+pub(crate) fn read_public_id(text: &str) -> Option<(Uuid, Uuid)> {
     if text.len() != 43 {
         return None;
     }
@@ -357,7 +357,8 @@ impl Tx {
         row.map(account).transpose()
     }
 
-    /// Stores a channel account, new or changed. The account's connection never changes.
+    /// Stores a channel account, new or changed. The account's connection never changes. Where what decides about windows
+    /// changes, they are [stale](Tx::windows_are_stale).
     ///
     /// # Errors
     /// [`StorageError::Duplicate`] if another account of the connection has the external key,
@@ -397,7 +398,15 @@ impl Tx {
                 C::UpdatedAt,
             ])
             .to_owned();
+        let known = self.account(account.id).await?;
         channel_accounts::Entity::insert(row).on_conflict(changed).exec_without_returning(&self.conn).await?;
+        let decides = |account: &ChannelAccount| {
+            let ChannelAccount { policy, features, limits, quota_group, country, suspended, .. } = account.clone();
+            (policy, features, limits, quota_group, country, suspended)
+        };
+        if known.is_some_and(|known| decides(&known) != decides(account)) {
+            self.windows_are_stale(account.id, now).await?;
+        }
         Ok(())
     }
 }

@@ -48,12 +48,14 @@ pub struct Mailbox {
     pub acked_seq: u64,
     /// The mailbox that gets what is appended here.
     pub leads_to: Option<String>,
+    /// When the other side was last there.
+    pub seen_at: Option<OffsetDateTime>,
 }
 
 impl Reader {
     /// How a mailbox stands; an empty one where there is none.
     pub async fn mailbox(&self, connection: ConnectionId, name: &str) -> Result<Mailbox, StorageError> {
-        const STANDS: &str = "SELECT last_seq, purged_to, acked_seq, leads_to FROM mailboxes \
+        const STANDS: &str = "SELECT last_seq, purged_to, acked_seq, leads_to, seen_at FROM mailboxes \
                               WHERE workspace_id = $1 AND connection_id = $2 AND name = $3";
         let values = [self.ws().into(), connection.uuid().into(), name.into()];
         let row = self.conn.query_one_raw(sql(&self.conn, STANDS, values)).await?;
@@ -111,6 +113,19 @@ impl Reader {
             .push(" AND event_key IN ")
             .list(keys);
         self.conn.query_all_raw(statement.on(&self.conn)).await?.iter().map(mail).collect()
+    }
+
+    /// Whether a key opens a mailbox at `now`.
+    pub async fn mailbox_opens(
+        &self,
+        connection: ConnectionId,
+        name: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, StorageError> {
+        const OPENS: &str = "SELECT 1 FROM mailbox_keys WHERE workspace_id = $1 AND connection_id = $2 AND name = $3 \
+                             AND until > $4 LIMIT 1";
+        let values = [self.ws().into(), connection.uuid().into(), name.into(), millis(now)];
+        Ok(self.conn.query_one_raw(sql(&self.conn, OPENS, values)).await?.is_some())
     }
 
     /// The mailbox that a key opens, and until when; `None` for a key that is unknown or over at `now`.
@@ -202,6 +217,22 @@ impl Tx {
                            AND acked_seq < $4 AND last_seq >= $4";
         let values = [self.ws().into(), connection.uuid().into(), name.into(), column_of(seq).into()];
         self.conn.execute_raw(sql(&self.conn, ACK, values)).await?;
+        Ok(())
+    }
+
+    /// Stores that the other side was there; an earlier time is not stored over a later one.
+    ///
+    /// A mailbox that is not there holds nothing that could be read: it is not made for this.
+    pub async fn see_mailbox(
+        &self,
+        connection: ConnectionId,
+        name: &str,
+        at: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        const SEE: &str = "UPDATE mailboxes SET seen_at = $4 WHERE workspace_id = $1 AND connection_id = $2 AND name = $3 \
+                           AND (seen_at IS NULL OR seen_at < $4)";
+        let values = [self.ws().into(), connection.uuid().into(), name.into(), millis(at)];
+        self.conn.execute_raw(sql(&self.conn, SEE, values)).await?;
         Ok(())
     }
 
@@ -302,7 +333,7 @@ impl Tx {
         name: &str,
         now: OffsetDateTime,
     ) -> Result<(String, Mailbox), StorageError> {
-        const LOCK: &str = "SELECT last_seq, purged_to, acked_seq, leads_to FROM mailboxes \
+        const LOCK: &str = "SELECT last_seq, purged_to, acked_seq, leads_to, seen_at FROM mailboxes \
                             WHERE workspace_id = $1 AND connection_id = $2 AND name = $3";
         // SQLite has one writer: nobody else is in a transaction that writes.
         let lock = if on_postgres(self) { format!("{LOCK} FOR UPDATE") } else { LOCK.to_owned() };
@@ -323,8 +354,9 @@ impl Tx {
 
 fn mailbox(row: &QueryResult) -> Result<Mailbox, StorageError> {
     let number = |place| row.try_get_by_index::<i64>(place).map(|number| u64::try_from(number).unwrap_or_default());
-    let leads_to = row.try_get_by_index(3)?;
-    Ok(Mailbox { last_seq: number(0)?, purged_to: number(1)?, acked_seq: number(2)?, leads_to })
+    let (leads_to, seen_at) = (row.try_get_by_index(3)?, row.try_get_by_index::<Option<i64>>(4)?);
+    let seen_at = seen_at.map(|at| Millis(at).at());
+    Ok(Mailbox { last_seq: number(0)?, purged_to: number(1)?, acked_seq: number(2)?, leads_to, seen_at })
 }
 
 fn mail(row: &QueryResult) -> Result<StoredMail, StorageError> {

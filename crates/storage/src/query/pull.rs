@@ -5,7 +5,17 @@ use time::OffsetDateTime;
 use transom_domain::ChannelAccountId;
 
 use super::{millis, sql};
-use crate::{StorageError, Tx};
+use crate::instant::Millis;
+use crate::{Reader, StorageError, Tx};
+
+impl Reader {
+    /// When an account was connected; `None` if there is no such account.
+    pub async fn connected_at(&self, account: ChannelAccountId) -> Result<Option<OffsetDateTime>, StorageError> {
+        const MADE: &str = "SELECT created_at FROM channel_accounts WHERE workspace_id = $1 AND id = $2";
+        let row = self.conn.query_one_raw(sql(&self.conn, MADE, [self.ws().into(), account.uuid().into()])).await?;
+        Ok(row.map(|row| row.try_get_by_index::<Millis>(0)).transpose()?.map(Millis::at))
+    }
+}
 
 impl Tx {
     /// Moves an account's cursor on from where it was read (`None`: never fetched); `false` if it is no longer there, so that

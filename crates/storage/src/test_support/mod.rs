@@ -17,6 +17,8 @@
     reason = "a test without its database has to fail loudly"
 )]
 
+pub mod crowd;
+mod dump;
 mod postgres;
 pub mod statements;
 
@@ -29,6 +31,7 @@ use transom_domain::{Agent, AgentId, Role, Settings, UuidV7, WorkspaceId};
 
 pub use crate::both_databases;
 use crate::{MasterKey, NewWorkspace, Storage, StorageConfig, StorageError, WorkspaceScope};
+pub use dump::every_row;
 pub use postgres::{TestPostgres, postgres_is_required};
 
 /// The instant at which tests that need no other begin.
@@ -101,7 +104,13 @@ impl TestDatabase {
 
     /// An active agent of a role.
     pub async fn agent(&self, storage: &Storage, scope: &WorkspaceScope, role: Role) -> Agent {
-        let agent = Agent { id: AgentId::new(&UuidV7), workspace: scope.workspace(), name: role.as_str().into(), role };
+        let agent = Agent {
+            id: AgentId::new(&UuidV7),
+            workspace: scope.workspace(),
+            name: role.as_str().into(),
+            alias: None,
+            role,
+        };
         let stored = agent.clone();
         storage
             .transact(scope, move |tx| {

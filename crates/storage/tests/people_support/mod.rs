@@ -45,7 +45,8 @@ impl Desk {
     }
 
     pub async fn agent(&self) -> Agent {
-        let agent = Agent { id: id(), workspace: self.scope.workspace(), name: "Ada".into(), role: Role::Agent };
+        let agent =
+            Agent { id: id(), workspace: self.scope.workspace(), name: "Ada".into(), alias: None, role: Role::Agent };
         in_tx!(self, [agent], tx => tx.put_agent(&agent, true, NOON).await).unwrap();
         agent
     }

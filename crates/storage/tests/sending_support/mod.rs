@@ -205,6 +205,7 @@ impl Desk {
                     priority,
                     due_at,
                     expires_at: due_at + Duration::hours(4),
+                    aside: false,
                 }));
             }
             tx.enqueue(&rows, NOON).await

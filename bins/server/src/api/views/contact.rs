@@ -1,11 +1,15 @@
 //! Contacts.
 
+use std::collections::BTreeMap;
+
 use poem_openapi::Object;
 use time::OffsetDateTime;
 use transom_desk::contacts::ContactPatch;
-use transom_domain::{Identity, Profile};
-use transom_storage::StoredContact;
+use transom_domain::{Address, Identity, Profile};
+use transom_storage::{Source, StoredContact};
 use uuid::Uuid;
+
+use super::custom_field::{ContactFieldBody, ContactFieldView};
 
 /// A customer, on however many channels.
 #[derive(Debug, Object)]
@@ -23,6 +27,8 @@ pub(crate) struct ContactView {
     blocked: bool,
     /// Labels.
     labels: Vec<String>,
+    /// What it has in the workspace's own fields, by their names.
+    fields: Vec<ContactFieldView>,
     /// Who they are on each channel.
     identities: Vec<IdentityView>,
     /// For `If-Match`: the same as in the `ETag`.
@@ -55,6 +61,8 @@ struct ProfileView {
     language: Option<String>,
     /// Where a picture can be fetched.
     picture_url: Option<String>,
+    /// By field, who wrote it: `platform` or `manual`.
+    sources: BTreeMap<String, String>,
 }
 
 /// A customer on one channel.
@@ -72,7 +80,7 @@ struct IdentityView {
 /// One name under which a platform knows a person.
 #[derive(Debug, Object)]
 #[oai(rename = "Address")]
-struct AddressView {
+pub(super) struct AddressView {
     /// What sort of name, such as `phone` or `user_id`.
     kind: String,
     /// The name itself.
@@ -86,9 +94,10 @@ impl From<&StoredContact> for ContactView {
             id: contact.id.uuid(),
             name: contact.shown_name(),
             display_name: contact.display_name.clone(),
-            profile: (&contact.profile).into(),
+            profile: ProfileView::of(&contact.profile, &stored.sources),
             blocked: contact.blocked,
             labels: stored.labels.clone(),
+            fields: stored.fields.iter().map(Into::into).collect(),
             identities: stored.identities.iter().map(Into::into).collect(),
             version: stored.version,
             created_at: contact.created_at,
@@ -97,25 +106,28 @@ impl From<&StoredContact> for ContactView {
     }
 }
 
-impl From<&Profile> for ProfileView {
-    fn from(profile: &Profile) -> Self {
+impl ProfileView {
+    fn of(profile: &Profile, sources: &BTreeMap<String, Source>) -> Self {
         let Profile { name, first_name, last_name, username, external_id, email, phone, language, picture_url } =
             profile.clone();
-        Self { name, first_name, last_name, username, external_id, email, phone, language, picture_url }
+        let sources = sources.iter().map(|(field, source)| (field.clone(), source.as_str().to_owned())).collect();
+        Self { name, first_name, last_name, username, external_id, email, phone, language, picture_url, sources }
     }
 }
 
 impl From<&Identity> for IdentityView {
     fn from(identity: &Identity) -> Self {
-        let address = |address: &transom_domain::Address| AddressView {
-            kind: address.kind.clone(),
-            value: address.value.clone(),
-        };
         Self {
             id: identity.id.uuid(),
             channel: identity.account.uuid(),
-            addresses: identity.addresses.iter().map(address).collect(),
+            addresses: identity.addresses.iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl From<&Address> for AddressView {
+    fn from(address: &Address) -> Self {
+        Self { kind: address.kind.clone(), value: address.value.clone() }
     }
 }
 
@@ -154,11 +166,15 @@ pub(crate) struct ContactFields {
     /// BCP 47 language tag.
     #[oai(validator(max_length = 35))]
     language: Option<String>,
+    /// The workspace's own fields that are set or emptied; those that are left out stay. A new field is made.
+    #[oai(default, validator(max_items = 200))]
+    fields: Vec<ContactFieldBody>,
 }
 
 impl From<ContactFields> for ContactPatch {
     fn from(fields: ContactFields) -> Self {
-        let ContactFields { display_name, first_name, last_name, external_id, email, phone, language } = fields;
-        Self { display_name, first_name, last_name, external_id, email, phone, language }
+        let ContactFields { display_name, first_name, last_name, external_id, email, phone, language, fields } = fields;
+        let fields = fields.into_iter().map(Into::into).collect();
+        Self { display_name, first_name, last_name, external_id, email, phone, language, fields }
     }
 }

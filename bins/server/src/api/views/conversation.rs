@@ -85,6 +85,8 @@ pub(crate) struct ConversationView {
     contact_name: Option<String>,
     /// The channel.
     channel: Uuid,
+    /// The channel's platform.
+    platform: Option<String>,
     /// Who the customer is on the channel.
     identity: Uuid,
     /// The platform's thread within the identity, where it has threads.
@@ -150,7 +152,12 @@ impl From<&ConversationRow> for ConversationView {
             next_change: row.human.next_change(),
             policy: format!("{}@{}", row.human.policy().name(), row.human.policy().version()),
         };
-        Self { contact_name: row.contact_name.clone(), window: Some(windows), ..Self::from(&row.stored) }
+        Self {
+            contact_name: row.contact_name.clone(),
+            platform: Some(row.platform.clone()),
+            window: Some(windows),
+            ..Self::from(&row.stored)
+        }
     }
 }
 
@@ -162,6 +169,7 @@ impl From<&StoredConversation> for ConversationView {
             contact: stored.contact.uuid(),
             contact_name: None,
             channel: stored.account.uuid(),
+            platform: None,
             identity: conversation.identity.uuid(),
             thread: Some(conversation.thread.clone()).filter(|thread| !thread.is_empty()),
             status: conversation.status.into(),
@@ -193,11 +201,11 @@ pub(crate) struct ConversationPage {
     pub(crate) items: Vec<ConversationView>,
     /// Where the next page begins; left out on the last one.
     pub(crate) next_cursor: Option<String>,
-    /// How many there are in each tab, by the same filters; only with `counts=true`.
+    /// How many there are in each tab, by the same filters but those by tab and status; only with `counts=true`.
     pub(crate) counts: Option<TabCountsView>,
 }
 
-/// How many conversations each tab has; 10,000 stands for that many or more.
+/// How many conversations each tab has, exact to 10,000; 10,001 stands for more than that.
 #[derive(Debug, Object)]
 #[oai(rename = "TabCounts")]
 pub(crate) struct TabCountsView {

@@ -35,6 +35,9 @@ pub(crate) struct NewMessageBody {
     /// Words.
     #[oai(validator(max_length = 100_000))]
     pub(crate) text: Option<String>,
+    /// The saved reply that the words are. With `text`, that is what you made of it. Its `{{places}}` are filled either way; in a
+    /// `text` without a saved reply braces are just braces.
+    saved_reply: Option<Uuid>,
     /// Files.
     #[oai(default, validator(max_items = 30))]
     attachments: Vec<NewAttachment>,
@@ -70,6 +73,9 @@ pub(crate) struct NewMessageBody {
     /// Tags for the conversation that this message opens.
     #[oai(default, validator(max_items = 50))]
     conversation_tags: Vec<String>,
+    /// When it shall leave, if not at once: a time to come, at most a year away. It is refused if nothing will permit it then,
+    /// and decided anew when that time has come.
+    send_at: Option<OffsetDateTime>,
 }
 
 /// Which template, with which values.
@@ -88,6 +94,7 @@ impl NewMessageBody {
     /// Whether it has anything that a note can't have.
     pub(crate) fn is_more_than_text(&self) -> bool {
         !self.attachments.is_empty()
+            || self.saved_reply.is_some()
             || self.template.is_some()
             || self.choices.is_some()
             || self.location.is_some()
@@ -100,6 +107,7 @@ impl NewMessageBody {
             || self.html.is_some()
             || self.message_tag.is_some()
             || !self.conversation_tags.is_empty()
+            || self.send_at.is_some()
     }
 
     /// It as the desk wants it.
@@ -117,6 +125,7 @@ impl NewMessageBody {
         };
         Ok(Draft {
             text: self.text,
+            saved_reply: self.saved_reply.map(Into::into),
             attachments: self.attachments.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
             template,
             choices: self.choices.map(Into::into),
@@ -130,6 +139,7 @@ impl NewMessageBody {
             html: self.html,
             message_tag: self.message_tag,
             conversation_tags: self.conversation_tags,
+            send_at: self.send_at,
         })
     }
 }
@@ -191,6 +201,10 @@ pub(crate) struct MessageView {
     id: Uuid,
     /// Where it stands.
     conversation: Uuid,
+    /// The channel that it came in or goes out by.
+    channel: Uuid,
+    /// The saved reply that it was made of.
+    saved_reply: Option<Uuid>,
     /// `reply`, `note` or `activity`.
     #[oai(rename = "type")]
     kind: String,
@@ -198,11 +212,15 @@ pub(crate) struct MessageView {
     direction: String,
     /// Who wrote it.
     author: ActorView,
+    /// The name that the customer sees above it, where the channel shows one of ours.
+    sender_name: Option<String>,
     /// What it says.
     content: ContentView,
     /// How it fares: `scheduled`, `queued`, `sending`, `sent`, `delivered`, `read`, `failed`, `not_sent`, `unknown` or
     /// `canceled`; the worst of its parts.
     state: Option<String>,
+    /// When its author wanted it to leave, where that was not at once.
+    send_at: Option<String>,
     /// The message that it answers or quotes.
     reply_to: Option<Uuid>,
     /// What came with a button that the customer pressed.
@@ -302,15 +320,19 @@ impl From<&StoredMessage> for MessageView {
         Self {
             id: message.id.uuid(),
             conversation: message.conversation.uuid(),
+            channel: stored.account.uuid(),
+            saved_reply: stored.extra.get("saved_reply").and_then(|id| id.as_str()?.parse().ok()),
             kind: message.kind.as_str().to_owned(),
             direction: message.direction.as_str().to_owned(),
             author: (&message.author).into(),
+            sender_name: stored.extra.pointer("/ask/signed").and_then(serde_json::Value::as_str).map(str::to_owned),
             content: match message.kind {
                 // An activity says what happened in words of its own.
                 MessageKind::Activity => ContentView::default(),
                 MessageKind::Reply | MessageKind::Note => (&message.content).into(),
             },
             state: message.state.map(|state| state.as_str().to_owned()),
+            send_at: stored.extra.get("send_at").and_then(serde_json::Value::as_str).map(str::to_owned),
             reply_to: stored.reply_to.map(Into::into),
             payload: stored.payload.clone(),
             automatic: stored.extra.get("automatic").and_then(serde_json::Value::as_bool),
@@ -394,6 +416,17 @@ pub(crate) struct MessagePage {
     pub(crate) items: Vec<MessageView>,
     /// Where the next page begins; left out on the last one.
     pub(crate) next_cursor: Option<String>,
+}
+
+/// Another time, or other words, for a scheduled message: what is left out stays.
+#[derive(Debug, Object)]
+#[oai(rename = "ScheduleChange", deny_unknown_fields)]
+pub(crate) struct ScheduleChangeBody {
+    /// When it shall leave.
+    pub(crate) send_at: Option<OffsetDateTime>,
+    /// What it says.
+    #[oai(validator(max_length = 100_000))]
+    pub(crate) text: Option<String>,
 }
 
 /// What to do with a message that needs a person.

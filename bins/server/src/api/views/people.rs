@@ -50,6 +50,8 @@ pub(crate) struct AgentView {
     id: Uuid,
     /// The name colleagues see.
     name: String,
+    /// The name customers see instead, where the setting `sender_name` is `alias`.
+    alias: Option<String>,
     /// What it may do.
     role: RoleWord,
     /// Whether it may sign in.
@@ -66,7 +68,14 @@ impl From<&StoredAgent> for AgentView {
 
 impl From<&Agent> for AgentView {
     fn from(agent: &Agent) -> Self {
-        Self { id: agent.id.uuid(), name: agent.name.clone(), role: agent.role.into(), active: true, created_at: None }
+        Self {
+            id: agent.id.uuid(),
+            name: agent.name.clone(),
+            alias: agent.alias.clone(),
+            role: agent.role.into(),
+            active: true,
+            created_at: None,
+        }
     }
 }
 
@@ -101,6 +110,9 @@ pub(crate) struct NewAgent {
     /// The name colleagues see.
     #[oai(validator(min_length = 1, max_length = 200))]
     pub(crate) name: String,
+    /// The name customers see instead, where the setting `sender_name` is `alias`.
+    #[oai(validator(max_length = 200))]
+    pub(crate) alias: Option<String>,
     /// What it may do.
     pub(crate) role: RoleWord,
     /// When its token ends; never unless said.
@@ -114,6 +126,9 @@ pub(crate) struct AgentPatch {
     /// The name colleagues see.
     #[oai(validator(min_length = 1, max_length = 200))]
     pub(crate) name: Option<String>,
+    /// The name customers see instead, where the setting `sender_name` is `alias`; an empty text takes it away.
+    #[oai(validator(max_length = 200))]
+    pub(crate) alias: Option<String>,
     /// What it may do.
     pub(crate) role: Option<RoleWord>,
     /// Whether it may sign in: `false` ends every session within 5 seconds.

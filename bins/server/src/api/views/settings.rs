@@ -1,7 +1,7 @@
 //! The settings of a workspace; docs/settings.md explains each.
 
 use poem_openapi::{Enum, Object};
-use transom_domain::{InboundOnClosed, NewConversationStatus, OnClose, Settings};
+use transom_domain::{InboundOnClosed, NewConversationStatus, OnClose, SenderName, Settings};
 
 /// What closing does to the assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -35,6 +35,18 @@ enum InboundOnClosedWord {
     Open,
 }
 
+/// Under whose name messages go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case", rename = "SenderName")]
+enum SenderNameWord {
+    /// The author's own.
+    Agent,
+    /// The author's alias; who has none goes by the name.
+    Alias,
+    /// The business's.
+    Business,
+}
+
 macro_rules! words {
     ($word:ident = $noun:ident: $($name:ident)*) => {
         impl From<$word> for $noun {
@@ -54,6 +66,7 @@ macro_rules! words {
 words!(OnCloseWord = OnClose: Unassign Keep);
 words!(NewConversationWord = NewConversationStatus: Auto Closed Open);
 words!(InboundOnClosedWord = InboundOnClosed: AsNew Open);
+words!(SenderNameWord = SenderName: Agent Alias Business);
 
 /// How the workspace works.
 #[derive(Debug, Object)]
@@ -75,6 +88,10 @@ pub(crate) struct SettingsView {
     tags_required: bool,
     /// The country that phone numbers typed without one belong to (ISO 3166-1 alpha-2).
     default_country: Option<String>,
+    /// Under whose name messages go out, where the channel can show one.
+    sender_name: SenderNameWord,
+    /// The business's name for customers, where `sender_name` is `business`; without it the channel's own name shows.
+    business_name: Option<String>,
 }
 
 impl From<&Settings> for SettingsView {
@@ -88,6 +105,8 @@ impl From<&Settings> for SettingsView {
             one_active_conversation_per_contact: settings.one_active_conversation_per_contact,
             tags_required: settings.tags_required,
             default_country: settings.default_country.clone(),
+            sender_name: settings.sender_name.into(),
+            business_name: settings.business_name.clone(),
         }
     }
 }
@@ -114,6 +133,11 @@ pub(crate) struct SettingsPatch {
     /// The country that phone numbers typed without one belong to (ISO 3166-1 alpha-2); an empty text clears it.
     #[oai(validator(pattern = "^([A-Z]{2})?$"))]
     default_country: Option<String>,
+    /// Under whose name messages go out, where the channel can show one.
+    sender_name: Option<SenderNameWord>,
+    /// The business's name for customers, where `sender_name` is `business`; an empty text clears it.
+    #[oai(validator(max_length = 200))]
+    business_name: Option<String>,
 }
 
 impl SettingsPatch {
@@ -129,10 +153,17 @@ impl SettingsPatch {
                 .one_active_conversation_per_contact
                 .unwrap_or(settings.one_active_conversation_per_contact),
             tags_required: self.tags_required.unwrap_or(settings.tags_required),
-            default_country: match &self.default_country {
-                None => settings.default_country,
-                Some(country) => Some(country.clone()).filter(|country| !country.is_empty()),
-            },
+            default_country: cleared_if_empty(self.default_country.as_deref(), settings.default_country),
+            sender_name: self.sender_name.map_or(settings.sender_name, Into::into),
+            business_name: cleared_if_empty(self.business_name.as_deref(), settings.business_name),
         }
+    }
+}
+
+/// What is given, if anything is: an empty text takes away what was there.
+fn cleared_if_empty(given: Option<&str>, was: Option<String>) -> Option<String> {
+    match given.map(str::trim) {
+        None => was,
+        Some(given) => Some(given.to_owned()).filter(|given| !given.is_empty()),
     }
 }

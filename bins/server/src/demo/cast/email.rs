@@ -136,8 +136,8 @@ async fn hugo_is_answered(world: &World) -> Result<(), Trouble> {
         &at(&ours, "/in_reply_to"),
     )?;
     check(
-        at(&ours, "/from/0") == format!("Acme Support <{MAILBOX}>"),
-        "under the address that he wrote to",
+        at(&ours, "/from/0") == format!("{} <{MAILBOX}>", world.caller.agent.name),
+        "in the agent's name, under the address that he wrote to",
         &at(&ours, "/from/0"),
     )?;
     hugo.writes("Thank you!")?;

@@ -1,8 +1,11 @@
 //! WeChat: 20 messages in 48 hours after each message of the customer, three for a minute after a tap or a scan, then nothing.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use serde_json::json;
 use time::Duration;
+use transom_desk::channels::{self, NewChannel};
 use transom_sandbox::{AccountPatch, Act, NewAccount};
 
 use super::{Began, Cast, Role, Then};
@@ -54,7 +57,7 @@ impl Cast for WeChat {
     }
 
     async fn join(&self, world: &World) -> Result<Account, Trouble> {
-        let new = NewAccount::on("wechat").settings(json!({ "encoding_aes_key": KEY }));
+        let new = NewAccount::on("wechat").settings(json!({ "encoding_aes_key": KEY, "service_account": true }));
         let view = world.control().create_account(new).map_err(Trouble::new)?;
         let setting = |name| Ok((name, text_of(&view.settings, name)?));
         let settings = [
@@ -64,7 +67,29 @@ impl Cast for WeChat {
             setting("encoding_aes_key")?,
             setting("original_id")?,
         ];
-        world.connect(self.platform(), "Acme on WeChat", view.id, settings).await
+        let new = NewChannel {
+            platform: self.platform().to_owned(),
+            name: "Acme on WeChat".to_owned(),
+            policy: None,
+            connection: None,
+            settings: settings.into_iter().map(|(name, value): (&str, _)| (name.to_owned(), value)).collect(),
+            features: ["service_account".to_owned()].into(),
+            limits: BTreeMap::new(),
+            quota_group: None,
+            country: None,
+            check: true,
+        };
+        world.connect_as(new, view.id).await
+    }
+
+    async fn stock(&self, world: &World) -> Result<(), Trouble> {
+        let account = world.account(self.platform())?;
+        let template = json!({
+            "template_id": "order_update", "title": "订单通知", "content": "订单:{{thing1.DATA}}\n状态:{{phrase2.DATA}}",
+        });
+        world.control().platform(&account.at_sandbox, "template", template).await.map_err(Trouble::new)?;
+        channels::sync_templates(world.desk(), &world.caller, account.ours.id).await.map_err(Trouble::new)?;
+        Ok(())
     }
 
     fn people(&self) -> &'static [Role] {
@@ -86,7 +111,12 @@ impl Cast for WeChat {
         scene.until_window("Jun writes again", "open").await?;
         scene.sends_text("请讲。", "and may be answered again").await?;
         world.clock.advance(Duration::hours(48));
-        scene.refuses_text("还在吗?", "two days later nothing goes out").await?;
+        scene.refuses_text("还在吗?", "two days later free text is refused").await?;
+        let values = json!({ "body": { "thing1": "4711", "phrase2": "已发货" } });
+        let template = json!({ "name": "order_update", "language": "zh_CN", "parameters": values });
+        scene.post("messages", json!({ "type": "reply", "template": template })).await?.expect(202)?;
+        let arrived = scene.in_ledger("a notice reaches Jun", |send| send.kind == "template").await?;
+        check(arrived.text.contains("订单:4711"), "an approved notice goes out, to a follower", &json!(arrived.text))?;
 
         heading("Tencent lets this account send only five; nobody told us.");
         self.limit(world, 5)?;

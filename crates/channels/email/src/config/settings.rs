@@ -29,6 +29,7 @@ pub(super) const WEBHOOK_USER: &str = "webhook_user";
 pub(super) const WEBHOOK_PASSWORD: &str = "webhook_password";
 pub(super) const AUTHSERV_ID: &str = "authserv_id";
 pub(super) const TOKEN_SECRET: &str = "token_secret";
+pub(super) const TOKEN_SECRET_PREVIOUS: &str = "token_secret_previous";
 pub(super) const MAX_BYTES: &str = "max_bytes";
 pub(super) const MAX_INBOUND_BYTES: &str = "max_inbound_bytes";
 pub(super) const PER_MINUTE: &str = "per_minute";
@@ -156,8 +157,15 @@ pub(crate) const SETTINGS: &[SettingField] = &[
             TOKEN_SECRET,
             "Token secret",
             "At least 16 characters of your own. With it answers come to mailbox+token and find their conversation even when a \
-             mail program drops the headers; the server must take sub-addresses (plus addressing). To change it, the new and \
-             the old one with a comma between them.",
+             mail program drops the headers; the server must take sub-addresses (plus addressing).",
+        )
+    },
+    SettingField {
+        secret: true,
+        ..field(
+            TOKEN_SECRET_PREVIOUS,
+            "Previous token secret",
+            "The one before, for some weeks after a change: answers to addresses that it made still find their conversation.",
         )
     },
     field(

@@ -27,6 +27,10 @@ const BATCH: usize = 50;
 const BATCH_BYTES: u64 = 32 * 1024 * 1024;
 /// Mail that arrived so long before the mailbox was connected is never fetched, also when all UIDs are new: clocks differ.
 const SLACK: i64 = 24 * 3_600;
+/// The same at the first look, when nothing was fetched that could come twice.
+const FIRST_SLACK: i64 = 60;
+/// No folder has this UIDVALIDITY (RFC 9051 section 2.3.1.1): it stands for a folder that was never looked at.
+const NEVER: u32 = 0;
 
 /// How far a mailbox was fetched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,10 +128,15 @@ impl Fetching {
         let same = cursor.validity == connection.validity && cursor.folder == self.imap()?.folder;
         // Other UIDs: all of them are looked at again, and what is known is recognised by its Message-ID.
         let after = if same { cursor.uid } else { 0 };
+        let slack = if cursor.validity == NEVER { FIRST_SLACK } else { SLACK };
         let listed = connection.list(after).await?;
+        let mut first = None;
         let (mut whole, mut large, mut bytes, mut last) = (Vec::new(), Vec::new(), 0, after);
         for (uid, mail) in &listed {
-            let is_old = !same && mail.arrived.is_some_and(|at| at < cursor.since - SLACK);
+            let is_old = !same && mail.arrived.is_some_and(|at| at < cursor.since - slack);
+            if !is_old {
+                first.get_or_insert(*uid);
+            }
             if !is_old && mail.size > self.config.max_inbound {
                 large.push(*uid);
             } else if !is_old {
@@ -150,7 +159,8 @@ impl Fetching {
             folder: self.imap()?.folder.clone(),
             validity: connection.validity,
             uid: last,
-            from: after.saturating_add(1),
+            // What was there before is nobody's to mark.
+            from: first.unwrap_or(last.saturating_add(1)),
             since: cursor.since,
         };
         // Nothing new is nothing to mark either.
@@ -183,6 +193,12 @@ impl Fetching {
 
 #[async_trait]
 impl Pull for Fetching {
+    fn beginning(&self, connected_at: OffsetDateTime) -> Option<String> {
+        let folder = self.imap().ok()?.folder.clone();
+        let since = connected_at.unix_timestamp();
+        Some(written(&Cursor { folder, validity: NEVER, uid: 0, from: 1, since }))
+    }
+
     async fn next(&self, cursor: Option<&str>) -> Result<(Vec<RawInbound>, String), SendError> {
         let (mut connection, is_new) = self.connection().await?;
         let Some(cursor) = cursor.and_then(|cursor| serde_json::from_str::<Cursor>(cursor).ok()) else {

@@ -87,6 +87,11 @@ pub(crate) fn postmark(body: &[u8]) -> Result<Brought, ParseError> {
             headers.push((name.to_owned(), value.to_owned()));
         }
     }
+    let listed = |name: &str| {
+        let people = call.get(name).and_then(Json::as_array).into_iter().flatten();
+        let all = people.filter_map(|one| one.get("Email").and_then(Json::as_str).and_then(canonical));
+        all.collect::<Vec<String>>()
+    };
     // Postmark's own id: better than none.
     if let Some(id) = text("MessageID").filter(|_| !has(&headers, "Message-ID")) {
         headers.push(("Message-ID".to_owned(), format!("<{id}@inbound.postmarkapp.com>")));
@@ -99,9 +104,14 @@ pub(crate) fn postmark(body: &[u8]) -> Result<Brought, ParseError> {
             super::mime::Correspondent { name: name.map(crate::outbound::one_line).filter(|n| !n.is_empty()), ..from }
         }
     });
-    let blind = call.get("BccFull").and_then(Json::as_array).into_iter().flatten();
-    let blind = blind.filter_map(|one| one.get("Email").and_then(Json::as_str).and_then(canonical));
-    letter.delivered_to = delivered_to.into_iter().chain(blind).collect();
+    // Read by Postmark itself, so that no name with a comma in it makes two readers.
+    for (readers, name) in [(&mut letter.to, "ToFull"), (&mut letter.cc, "CcFull")] {
+        let told = listed(name);
+        if !told.is_empty() {
+            *readers = told;
+        }
+    }
+    letter.delivered_to = delivered_to.into_iter().chain(listed("BccFull")).collect();
     letter.text = text("TextBody").map(lines);
     letter.html = text("HtmlBody").map(lines).filter(|html| !html.trim().is_empty());
     let attachments = call.get("Attachments").and_then(Json::as_array).into_iter().flatten().take(200);
@@ -142,4 +152,22 @@ fn with_source(letter: Letter) -> Brought {
     source.push_str("content-transfer-encoding: 8bit\r\n\r\n");
     source.push_str(&words.replace('\n', "\r\n"));
     Brought::Mail(Box::new(letter), Bytes::from(source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_are_those_that_postmark_read() {
+        let call = serde_json::json!({
+            "MessageID": "a1", "From": "ann@example.test", "TextBody": "hi",
+            "To": "\"Lee, Ann\" <help@shop.test>, bob@example.test", "Cc": "x",
+            "ToFull": [{"Email": "Help@shop.test", "Name": "Lee, Ann"}, {"Email": "bob@example.test"}],
+            "CcFull": [{"Email": "carl@example.test"}, {"Email": "no address"}],
+        });
+        let Brought::Mail(letter, _) = postmark(call.to_string().as_bytes()).unwrap() else { panic!("no mail") };
+        assert_eq!(letter.to, ["Help@shop.test", "bob@example.test"]);
+        assert_eq!(letter.cc, ["carl@example.test"]);
+    }
 }

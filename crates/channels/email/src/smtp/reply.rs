@@ -43,6 +43,12 @@ impl Reply {
         matches!(self.code, 300..=399)
     }
 
+    /// So many readers in one transaction are enough for now: the others go in another (RFC 5321 section 4.5.3.1.10).
+    pub(crate) fn is_too_many_readers(&self) -> bool {
+        let says = || self.text().to_lowercase().contains("too many recipients");
+        self.code == 452 && self.enhanced.map_or_else(says, |Enhanced(_, subject, detail)| (subject, detail) == (5, 3))
+    }
+
     /// What the server says, in one line.
     pub(crate) fn text(&self) -> String {
         self.lines.join(" ")

@@ -73,6 +73,24 @@ async fn what_comes_after_the_mailbox_was_connected_is_fetched_and_marked_once_s
     assert!(fetched.folder.commands().iter().all(|command| !command.contains("BODY[")), "never without PEEK");
 }
 
+/// However late the first look is: what came since the mailbox was connected is no history, and what was there is nobody's to mark.
+#[tokio::test]
+async fn what_came_before_the_first_look_is_not_lost() {
+    let fetched = Fetched::new().await;
+    fetched.folder.deliver_at(&fetched.mail("old"), "09-Oct-2025 08:50:00 +0000");
+    fetched.folder.deliver_at(&fetched.mail("new"), "09-Oct-2025 08:53:20 +0000");
+    let pull = fetched.channel.pull().unwrap();
+    let connected_at = time::macros::datetime!(2025-10-09 08:53 UTC);
+    let beginning = pull.beginning(connected_at).unwrap();
+    assert_eq!(pull.beginning(connected_at).as_ref(), Some(&beginning));
+    let (raw, cursor) = fetched.next(Some(&beginning)).await.unwrap();
+    assert_eq!(fetched.ids(&raw), ["<new@example.test>"]);
+    pull.done(&cursor).await.unwrap();
+    assert_eq!(fetched.folder.seen(), [false, true]);
+    fetched.folder.deliver(&fetched.mail("next"));
+    assert_eq!(fetched.ids(&fetched.next(Some(&cursor)).await.unwrap().0), ["<next@example.test>"]);
+}
+
 #[tokio::test]
 async fn news_are_waited_for_by_idle() {
     let fetched = Fetched::new().await;

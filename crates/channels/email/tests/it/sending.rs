@@ -10,6 +10,8 @@ use transom_windows::Sender;
 use crate::server::Mood;
 use crate::world::{ANN, TOKEN_SECRET, World, letter};
 
+const LINK: &str = "https://desk.example/unsubscribe/AZLkoHtafD6PAAAAAAAAAQGS5KB7Wnw-jwAAAAAAAAE?signature=5N8cW6m0b6sYz1S3b5J7Q2k4r9t0u1v2w3x4y5z6A7B";
+
 fn strings(list: &[&str]) -> Vec<String> {
     list.iter().map(|text| (*text).to_owned()).collect()
 }
@@ -67,6 +69,37 @@ async fn a_reader_in_cc_who_is_refused_stops_nobody() {
     assert_eq!((address.as_str(), report.code.as_deref()), ("bob@example.test", Some("5.1.1")));
     assert!(!report.message.contains("bob@"));
     assert_eq!(world.server.taken()[0].to, strings(&[ANN, "carl@example.test"]));
+}
+
+/// Those for whom there is no room go in another transaction of the same mail (RFC 5321 section 4.5.3.1.10).
+#[tokio::test]
+async fn too_many_readers_at_once_are_split() {
+    let world = World::new(PATIENCE).await;
+    {
+        let mut state = world.server.state.lock().unwrap();
+        state.at_once = 2;
+        state.readers.insert("dan@example.test".into(), "550 5.1.1 no such user".into());
+    }
+    let cc = ["bob@example.test", "carl@example.test", "dan@example.test", "eve@example.test", "fay@example.test"];
+    let [part] = world.parts(Mail { cc: strings(&cc), ..letter() }).try_into().unwrap();
+    let receipt = world.channel().send(&part).await.unwrap();
+    assert_eq!(receipt.refused.iter().map(|(address, _)| address.as_str()).collect::<Vec<_>>(), ["dan@example.test"]);
+    let taken = world.server.taken();
+    let envelopes: Vec<Vec<String>> = taken.iter().map(|mail| mail.to.clone()).collect();
+    let rounds = [strings(&[ANN, cc[0]]), strings(&[cc[1], cc[3]]), strings(&[cc[4]])];
+    assert_eq!(envelopes, rounds);
+    assert!(taken.iter().all(|mail| mail.data == taken[0].data));
+    // A server that takes one reader and then no more at all: the person has it, and the others are told.
+    world
+        .server
+        .state
+        .lock()
+        .unwrap()
+        .readers
+        .extend(cc.map(|reader| (reader.to_owned(), "452 4.5.3 too many recipients".to_owned())));
+    let receipt = world.channel().send(&part).await.unwrap();
+    assert_eq!(receipt.refused.len(), cc.len());
+    assert_eq!(world.server.taken().pop().unwrap().to, strings(&[ANN]));
 }
 
 #[tokio::test]
@@ -201,12 +234,17 @@ async fn a_machine_says_what_it_is_and_a_person_does_not() {
         (answer(), Sender::Bot, Some("auto-replied")),
         (Content::text("News"), Sender::Broadcast, Some("auto-generated")),
     ] {
-        channel.send(&world.part(content, sender, message)).await.unwrap();
+        let to_many = (sender == Sender::Broadcast).then(|| LINK.to_owned());
+        channel.send(&world.part(content, sender, message).unsubscribed_at(to_many)).await.unwrap();
         let mail = world.server.taken().pop().unwrap();
         let head = mail.head();
         assert_eq!(head.contains("Auto-Submitted: "), expected.is_some(), "{head}");
         assert!(expected.is_none_or(|how| head.contains(&format!("Auto-Submitted: {how}"))), "{head}");
-        assert_eq!(head.contains("List-Unsubscribe: <mailto:support+u_"), sender == Sender::Broadcast, "{head}");
+        // RFC 8058: the address to post to, first, and the word for what is posted.
+        let ways = head.replace("\r\n ", " ");
+        let ways = ways.contains(&format!("List-Unsubscribe: <{LINK}>, <mailto:support+u_"));
+        let one_click = head.contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click");
+        assert_eq!((ways, one_click), (sender == Sender::Broadcast, sender == Sender::Broadcast), "{head}");
         assert!(head.contains("X-Loop: support@shop.test"), "{head}");
         assert_eq!(mail.parsed().in_reply_to().as_text(), (sender != Sender::Broadcast).then_some("m1@example.test"));
     }

@@ -61,6 +61,8 @@ pub(crate) struct State {
     pub(crate) moods: VecDeque<Mood>,
     /// Replies to single readers.
     pub(crate) readers: BTreeMap<String, String>,
+    /// So many readers are taken in one transaction; 0 for any number.
+    pub(crate) at_once: usize,
     /// Replies to a verb, whatever it says.
     pub(crate) replies: BTreeMap<&'static str, String>,
     pub(crate) extensions: Vec<&'static str>,
@@ -202,6 +204,9 @@ impl Dialogue {
                     let reply = self.state.lock().unwrap().readers.get(&to).cloned();
                     match reply {
                         Some(reply) => self.say(&reply).await?,
+                        None if is_full(mail.to.len(), self.state.lock().unwrap().at_once) => {
+                            self.say("452 4.5.3 too many recipients").await?;
+                        }
                         None => {
                             mail.to.push(to);
                             self.say("250 2.1.5 ok").await?;
@@ -307,4 +312,8 @@ impl Dialogue {
 
 fn path(line: &str) -> String {
     line.split(['<', '>']).nth(1).unwrap_or_default().to_owned()
+}
+
+fn is_full(taken: usize, at_once: usize) -> bool {
+    at_once > 0 && taken >= at_once
 }

@@ -1,18 +1,15 @@
 //! Every law of the channel contract, for an in-house channel and for a partner of Viber Business.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
-use transom_channel::conformance::{Accepted, Double, Fault, Harness, PATIENCE, Proof, Sample, SignedCall, Webhooks};
+use transom_channel::conformance::{Harness, PATIENCE, Proof, Sample, SignedCall, Webhooks};
 use transom_http::Http;
-use transom_sandbox::{Fault as Strike, FaultKind};
 
 use crate::world::{ACCOUNT, HEARING, World, template};
 
@@ -36,7 +33,7 @@ async fn harness(rules: &str, policy: &'static str) -> Harness {
     let world = World::new(PATIENCE, rules).await;
     // The suite sends more than five in a row.
     world.patch(json!({"unanswered": 1_000, "session_messages": 1_000}));
-    let quotable = Some(world.ann_writes("hello"));
+    let quotable = Some(world.writes("hello"));
     let clock = Arc::clone(&world.ports.clock);
     Harness {
         platform: Arc::new(Http),
@@ -44,7 +41,7 @@ async fn harness(rules: &str, policy: &'static str) -> Harness {
         settings: world.settings.clone(),
         ports: world.ports.clone(),
         account: ACCOUNT.to_owned(),
-        identity: world.ann.clone(),
+        identity: world.identity.clone(),
         quotable,
         template: Some(template()),
         policy,
@@ -58,7 +55,7 @@ async fn harness(rules: &str, policy: &'static str) -> Harness {
             unknown: unknown(),
             states_retry_after: true,
         },
-        double: Arc::new(Platform { world, refused: AtomicBool::new(false) }),
+        double: world.0.double_of_one_path(),
     }
 }
 
@@ -72,46 +69,6 @@ fn signed(body: &[u8], at: OffsetDateTime) -> SignedCall {
         .with_header("webhook-id", id)
         .with_header("webhook-timestamp", &timestamp)
         .with_header("webhook-signature", &proof)
-}
-
-struct Platform {
-    world: World,
-    refused: AtomicBool,
-}
-
-#[async_trait]
-impl Double for Platform {
-    async fn requests(&self) -> usize {
-        // The ledger has what was accepted at once; the list of calls the rest.
-        let refused = |call: &transom_sandbox::CallRecord| call.status.is_some_and(|status| status >= 400);
-        self.world.control.calls().iter().filter(|call| refused(call)).count() + self.world.control.ledger().len()
-    }
-
-    async fn accepted(&self) -> Vec<Accepted> {
-        let accepted = |send: transom_sandbox::Send| Accepted {
-            provider_id: send.provider_ids.first().cloned(),
-            text: Some(send.text).filter(|text| !text.is_empty()),
-        };
-        self.world.control.ledger().into_iter().map(accepted).collect()
-    }
-
-    async fn fail_next(&self, fault: Fault) {
-        let refused = fault == Fault::Refused;
-        if self.refused.swap(refused, Ordering::SeqCst) != refused {
-            self.world.control.refuse_connections(refused).await;
-        }
-        let late = u64::try_from(PATIENCE.as_millis()).unwrap() * 2;
-        let kind = match fault {
-            Fault::LoseAnswer => FaultKind::LoseAnswer,
-            Fault::Garbage => FaultKind::Garbage,
-            Fault::Truncated => FaultKind::Truncated,
-            Fault::Silence => FaultKind::SlowAnswer { ms: late },
-            Fault::Gateway => FaultKind::Status { status: 502 },
-            Fault::RateLimited { retry_after } => FaultKind::RateLimited { retry_after: Some(retry_after) },
-            Fault::Refused => return,
-        };
-        self.world.control.fault(ACCOUNT, Strike::once(kind)).unwrap();
-    }
 }
 
 /// Samples with ids and times that count up.

@@ -20,7 +20,7 @@ async fn world(rules: &str) -> World {
 #[tokio::test]
 async fn a_message_looks_as_documented() {
     let world = world("in_house").await;
-    let hers = world.ann_writes("hello");
+    let hers = world.writes("hello");
     let quoting = Content { reply_to: Some(hers.clone()), ..Content::text("hi") };
     let part = world.part("http", quoting).signed(Some("Jo".into()));
     world.channel().send(&part).await.unwrap();
@@ -33,7 +33,7 @@ async fn a_message_looks_as_documented() {
 #[tokio::test]
 async fn a_message_sent_twice_arrives_once() {
     let world = world("in_house").await;
-    world.ann_writes("hello");
+    world.writes("hello");
     let (channel, part) = (world.channel(), world.text("once"));
     world.control.fault(ACCOUNT, Fault::once(FaultKind::LoseAnswer)).unwrap();
     let lost = channel.send(&part).await.unwrap_err();
@@ -76,14 +76,14 @@ async fn the_catalogue_is_listed() {
 #[tokio::test]
 async fn five_in_a_row_wait_for_the_reply() {
     let world = world("viber_business").await;
-    world.ann_writes("hello");
+    world.writes("hello");
     let (channel, text) = (world.channel(), || world.part("viber_business", Content::text("again")));
     for _ in 0..5 {
         assert!(channel.send(&text()).await.is_ok());
     }
     let error = channel.send(&text()).await.unwrap_err();
     assert_eq!(error.evidence(), Some(Evidence::QuotaReached { quota: Some("unanswered".into()) }));
-    world.ann_writes("yes?");
+    world.writes("yes?");
     assert!(channel.send(&text()).await.is_ok());
 }
 
@@ -91,12 +91,12 @@ async fn five_in_a_row_wait_for_the_reply() {
 async fn sixty_are_a_session() {
     let world = world("viber_business").await;
     world.patch(json!({"unanswered": 100}));
-    world.ann_writes("hello");
+    world.writes("hello");
     let (channel, text) = (world.channel(), || world.part("viber_business", Content::text("again")));
     for _ in 0..60 {
         assert!(channel.send(&text()).await.is_ok());
     }
-    world.ann_writes("yes?");
+    world.writes("yes?");
     let error = channel.send(&text()).await.unwrap_err();
     assert_eq!(error.evidence(), Some(Evidence::QuotaReached { quota: Some("session_messages".into()) }));
     world.control.advance(time::Duration::hours(24));
@@ -107,7 +107,7 @@ async fn sixty_are_a_session() {
 #[tokio::test]
 async fn a_block_and_an_opt_out_are_told_from_each_other() {
     let world = world("in_house").await;
-    world.ann_writes("hello");
+    world.writes("hello");
     let channel = world.channel();
     world.control.act(ACCOUNT, "ann", Act::Block).unwrap();
     assert_eq!(channel.send(&world.text("x")).await.unwrap_err().evidence(), Some(Evidence::Blocked));
@@ -126,7 +126,7 @@ async fn a_block_and_an_opt_out_are_told_from_each_other() {
 #[tokio::test]
 async fn receipts_carry_our_own_id() {
     let world = world("in_house").await;
-    world.ann_writes("hello");
+    world.writes("hello");
     let part = world.text("hi");
     world.channel().send(&part).await.unwrap();
     let asynchronous = FaultKind::Error { code: 422, detail: Some("unreachable".into()), asynchronous: true };
@@ -153,7 +153,7 @@ async fn receipts_carry_our_own_id() {
 #[tokio::test]
 async fn all_that_is_reported_is_understood() {
     let world = world("in_house").await;
-    let hers = world.ann_writes("hello");
+    let hers = world.writes("hello");
     let act = |act: Act| world.control.act(ACCOUNT, "ann", act).unwrap();
     act(Act::Location { latitude: 48.2, longitude: 16.4, name: Some("Shop".into()), address: None });
     act(Act::Contact { name: "Ann".into(), phone: PHONE.into(), own: true });
@@ -191,8 +191,8 @@ async fn a_customers_file_can_be_fetched_within_the_limit() {
 #[tokio::test]
 async fn a_file_without_a_public_address_never_leaves() {
     let mut world = world("in_house").await;
-    world.ann_writes("hello");
-    world.ports.media = std::sync::Arc::new(SampleFiles);
+    world.writes("hello");
+    world.0.ports.media = std::sync::Arc::new(SampleFiles);
     let file: Attachment = SampleFiles::attachment(MediaKind::Image, "image/png");
     let content = Content { body: Body::Text { text: String::new(), attachments: vec![file] }, reply_to: None };
     let error = world.channel().send(&world.part("http", content)).await.unwrap_err();
@@ -206,7 +206,7 @@ async fn the_account_says_what_it_may() {
     world.patch(json!({"daily_messages": 1}));
     let AccountInfo { external_key, limits, .. } = world.channel().check().await.unwrap();
     assert_eq!((external_key.as_deref(), limits), (Some(ACCOUNT), vec![("daily_messages".to_owned(), Some(1))]));
-    world.ann_writes("hello");
+    world.writes("hello");
     assert!(world.channel().send(&world.text("one")).await.is_ok());
     let error = world.channel().send(&world.text("two")).await.unwrap_err();
     assert_eq!(error.evidence(), Some(Evidence::QuotaReached { quota: Some("daily_messages".into()) }));

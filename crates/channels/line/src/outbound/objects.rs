@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use transom_channel::checks;
 use transom_domain::{Attachment, AttachmentId, Body, Choice, Choices, Content, Location, MediaKind, MediaSource};
 
-use super::{opens_an_address, sticker, words_above};
+use super::{opens_an_address, sticker};
 use crate::capabilities::{ALT_TEXT, SENDER_NAME};
 use crate::wire::{Action, Buttons, Message, Object, QuickReply, QuickReplyItem, Sender};
 
@@ -39,7 +40,7 @@ pub(crate) fn messages(
         Body::Choices(choices) => {
             let items = choices.buttons.iter().map(|button| QuickReplyItem { action: action(button) }).collect();
             quick_reply = Some(QuickReply { items });
-            vec![Object::Text { text: words_above(choices) }]
+            vec![Object::Text { text: checks::words_above(choices) }]
         }
         Body::Location(place) => vec![location(place)],
         Body::Template(_) | Body::Contacts { .. } | Body::Reaction(_) | Body::Mail(_) | Body::Unsupported { .. } => {
@@ -80,7 +81,7 @@ fn file_object(
 }
 
 fn template(choices: &Choices) -> Object {
-    let text = words_above(choices);
+    let text = checks::words_above(choices);
     let alt_text = text.chars().take(ALT_TEXT).collect();
     Object::Template { alt_text, template: Buttons { text, actions: choices.buttons.iter().map(action).collect() } }
 }

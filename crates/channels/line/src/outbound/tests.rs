@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use transom_domain::{AttachmentId, ContactCard, CountingIds, Reaction};
+use transom_domain::{AttachmentId, Choice, ContactCard, CountingIds, Reaction};
 
 use super::*;
 use crate::capabilities::capabilities;

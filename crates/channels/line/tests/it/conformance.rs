@@ -1,18 +1,15 @@
 //! Every law of the channel contract.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use time::OffsetDateTime;
 use time::macros::datetime;
-use transom_channel::conformance::{Accepted, Double, Fault, Harness, PATIENCE, Proof, Sample, SignedCall, Webhooks};
+use transom_channel::conformance::{Harness, PATIENCE, Proof, Sample, SignedCall, Webhooks};
 use transom_line::Line;
-use transom_sandbox::{Fault as Strike, FaultKind};
 
 use crate::world::{AKI, BOT, SECRET, World};
 
@@ -27,7 +24,7 @@ async fn harness() -> Harness {
         settings: world.settings.clone(),
         ports: world.ports.clone(),
         account: BOT.to_owned(),
-        identity: world.aki.clone(),
+        identity: world.identity.clone(),
         quotable: None,
         template: None,
         policy: "line",
@@ -41,7 +38,7 @@ async fn harness() -> Harness {
             unknown: unknown(),
             states_retry_after: false,
         },
-        double: Arc::new(Platform { world, refused: AtomicBool::new(false) }),
+        double: world.0.double(|call| call.path.ends_with("/message/push") || call.path.ends_with("/message/reply")),
     }
 }
 
@@ -49,49 +46,6 @@ async fn harness() -> Harness {
 fn signature(body: &[u8]) -> String {
     let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap().chain_update(body);
     base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes())
-}
-
-struct Platform {
-    world: World,
-    refused: AtomicBool,
-}
-
-#[async_trait]
-impl Double for Platform {
-    async fn requests(&self) -> usize {
-        let calls = self.world.control.calls();
-        calls
-            .iter()
-            .filter(|call| call.path.ends_with("/message/push") || call.path.ends_with("/message/reply"))
-            .count()
-    }
-
-    async fn accepted(&self) -> Vec<Accepted> {
-        let sends = self.world.control.ledger().into_iter();
-        let accepted = |send: transom_sandbox::Send| Accepted {
-            provider_id: send.provider_ids.first().cloned(),
-            text: Some(send.text).filter(|text| !text.is_empty()),
-        };
-        sends.map(accepted).collect()
-    }
-
-    async fn fail_next(&self, fault: Fault) {
-        let refused = fault == Fault::Refused;
-        if self.refused.swap(refused, Ordering::SeqCst) != refused {
-            self.world.control.refuse_connections(refused).await;
-        }
-        let late = u64::try_from(PATIENCE.as_millis()).unwrap() * 2;
-        let kind = match fault {
-            Fault::LoseAnswer => FaultKind::LoseAnswer,
-            Fault::Garbage => FaultKind::Garbage,
-            Fault::Truncated => FaultKind::Truncated,
-            Fault::Silence => FaultKind::SlowAnswer { ms: late },
-            Fault::Gateway => FaultKind::Status { status: 502 },
-            Fault::RateLimited { retry_after } => FaultKind::RateLimited { retry_after: Some(retry_after) },
-            Fault::Refused => return,
-        };
-        self.world.control.fault(BOT, Strike::once(kind)).unwrap();
-    }
 }
 
 const HAPPENED: OffsetDateTime = datetime!(2026-01-01 00:00:00.123 UTC);

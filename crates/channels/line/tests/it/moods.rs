@@ -234,9 +234,9 @@ async fn profiles_are_those_of_friends() {
     let world = world().await;
     let channel = world.channel();
     let profiles = channel.profiles().unwrap();
-    assert_eq!(profiles.fetch(&world.aki).await.unwrap_err().code(), "unreachable");
+    assert_eq!(profiles.fetch(&world.identity).await.unwrap_err().code(), "unreachable");
     world.writes("hello");
-    let profile = profiles.fetch(&world.aki).await.unwrap();
+    let profile = profiles.fetch(&world.identity).await.unwrap();
     assert_eq!((profile.name.as_deref(), profile.language.as_deref()), (Some("Aki"), Some("ja")));
     assert!(profile.picture_url.unwrap().ends_with(AKI));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use transom_channel::{Capabilities, MediaRule, PlannedPart, TextLimit, Unsendable};
+use transom_channel::{Capabilities, MediaRule, PlannedPart, TextLimit, Unsendable, checks};
 use transom_domain::{Attachment, Body, Choice, Choices, Content, MediaKind, MediaSource};
 
 use super::comment::is_public;
@@ -20,11 +20,11 @@ pub(super) const MOST_BUTTONS: usize = 3;
 pub fn plan(content: &Content, account: &Capabilities) -> Result<Vec<PlannedPart>, Unsendable> {
     if let Some(quoted) = &content.reply_to {
         if !account.quotes {
-            return Err(Unsendable::NotSupported { what: "a message that quotes another".to_owned() });
+            return Err(checks::not_supported("a message that quotes another"));
         }
-        present("reply_to", quoted)?;
+        checks::present("reply_to", quoted)?;
         if is_public(quoted) {
-            return Err(unsupported("a quote of what was said in public; write without quoting"));
+            return Err(checks::not_supported("a quote of what was said in public; write without quoting"));
         }
     }
     let bodies = match &content.body {
@@ -34,18 +34,12 @@ pub fn plan(content: &Content, account: &Capabilities) -> Result<Vec<PlannedPart
             vec![content.body.clone()]
         }
         Body::Reaction(reaction) if account.reactions => {
-            present("reaction.to", &reaction.to)?;
+            checks::present("reaction.to", &reaction.to)?;
             vec![content.body.clone()]
         }
-        Body::Reaction(_) => return Err(unsupported("a reaction")),
-        Body::Template(_) => return Err(unsupported("a template")),
-        Body::Location(_) => return Err(unsupported("a place")),
-        Body::Contacts { .. } => return Err(unsupported("a contact card")),
-        Body::Mail(_) => return Err(unsupported("a letter with a subject")),
-        Body::Unsupported { what } => return Err(unsupported(&format!("`{what}`"))),
+        other => return Err(checks::not_carried(other)),
     };
-    let quotes = std::iter::once(content.reply_to.clone()).chain(std::iter::repeat(None));
-    Ok(bodies.into_iter().zip(quotes).map(|(body, reply_to)| PlannedPart::one(Content { body, reply_to })).collect())
+    Ok(checks::parts(bodies, content.reply_to.as_ref()))
 }
 
 /// A part must be one that plan made: whole, and within the limits.
@@ -60,13 +54,10 @@ pub fn check_part(content: &Content, planned: &[PlannedPart]) -> Result<(), Unse
 }
 
 fn split(text: &str, files: &[Attachment], account: &Capabilities) -> Result<Vec<Body>, Unsendable> {
-    if text.trim().is_empty() && files.is_empty() {
-        return Err(Unsendable::Empty);
-    }
-    fits("text", account.text, text)?;
+    checks::words(text, files, account)?;
     files.iter().try_for_each(|file| check_file(file, account))?;
     let words = Some(text).filter(|text| !text.trim().is_empty());
-    let words = words.map(|text| Body::Text { text: text.to_owned(), attachments: Vec::new() });
+    let words = words.map(checks::text_alone);
     let groups = groups(files, usize::from(account.files_per_part));
     let groups = groups.map(|group| Body::Text { text: String::new(), attachments: group.to_vec() });
     Ok(words.into_iter().chain(groups).collect())
@@ -78,51 +69,36 @@ fn groups(files: &[Attachment], most: usize) -> impl Iterator<Item = &[Attachmen
     files.chunk_by(together).flat_map(move |run| run.chunks(most.max(1)))
 }
 
-fn rule_of(kind: MediaKind, account: &Capabilities) -> Result<&MediaRule, Unsendable> {
-    let rule = account.media.iter().find(|rule| rule.kind == kind);
-    rule.ok_or_else(|| unsupported(&format!("a file of kind `{}`", kind.as_str())))
-}
-
 /// Type and size as far as they are known; [`check_bytes`] sees the rest when the bytes are there.
 fn check_file(file: &Attachment, account: &Capabilities) -> Result<(), Unsendable> {
-    let rule = rule_of(file.kind, account)?;
+    let rule = checks::rule(account, file.kind)?;
     if let Some(mime) = &file.mime {
-        check_mime(rule, mime)?;
+        checks::mime(rule, mime)?;
     }
     match &file.source {
         MediaSource::Url { url } => {
-            if !url.starts_with("https://") {
-                return Err(malformed("attachment.url", "the platform fetches files from public https addresses only"));
-            }
+            checks::address("attachment.url", url, &["https"])?;
             check_size(rule, file.size, rule.max_bytes_by_url.unwrap_or(rule.max_bytes))
         }
         MediaSource::Platform { id, .. } => {
-            present("attachment.id", id)?;
+            checks::present("attachment.id", id)?;
             check_size(rule, file.size, rule.max_bytes)
         }
-        MediaSource::Enclosed { .. } => Err(unsupported("a file that is not stored")),
+        MediaSource::Enclosed { .. } => Err(checks::not_supported("a file that is not stored")),
         MediaSource::Stored { .. } => check_size(rule, file.size, rule.max_bytes),
     }
 }
 
 /// The same for bytes in hand.
 pub(super) fn check_bytes(kind: MediaKind, mime: &str, size: u64, account: &Capabilities) -> Result<(), Unsendable> {
-    let rule = rule_of(kind, account)?;
-    check_mime(rule, mime)?;
+    let rule = checks::rule(account, kind)?;
+    checks::mime(rule, mime)?;
     check_size(rule, Some(size), rule.max_bytes)
-}
-
-fn check_mime(rule: &MediaRule, mime: &str) -> Result<(), Unsendable> {
-    if rule.accepts(mime) {
-        return Ok(());
-    }
-    let mime = mime.chars().take(100).collect();
-    Err(Unsendable::MediaType { kind: rule.kind.as_str(), mime, accepted: rule.mimes.clone() })
 }
 
 fn check_size(rule: &MediaRule, size: Option<u64>, max: u64) -> Result<(), Unsendable> {
     match size {
-        Some(0) => Err(malformed("attachment", "the file is empty")),
+        Some(0) => Err(checks::malformed("attachment", "the file is empty")),
         Some(size) if size > max => Err(Unsendable::MediaSize { kind: rule.kind.as_str(), size, max }),
         _ => Ok(()),
     }
@@ -134,63 +110,39 @@ pub(super) fn stay(choices: &Choices) -> bool {
 }
 
 fn check_choices(choices: &Choices, account: &Capabilities) -> Result<(), Unsendable> {
-    let Some(rule) = account.choices else { return Err(unsupported("a message with buttons")) };
+    let Some(rule) = account.choices else { return Err(checks::not_supported("a message with buttons")) };
     if choices.list.is_some() {
-        return Err(unsupported("a list to choose from"));
+        return Err(checks::not_supported("a list to choose from"));
     }
     if choices.header.is_some() || choices.footer.is_some() {
-        return Err(unsupported("a line above or below a message with buttons"));
+        return Err(checks::not_supported("a line above or below a message with buttons"));
     }
-    present("text", &choices.text)?;
-    fits("text", rule.text, &choices.text)?;
+    checks::present("text", &choices.text)?;
+    checks::length("text", rule.text, &choices.text)?;
     let (count, most) = (choices.buttons.len(), usize::from(rule.max_buttons));
     if count == 0 {
-        return Err(malformed("choices", "give at least one button"));
+        return Err(checks::malformed("choices", "give at least one button"));
     }
-    if count > most {
-        return Err(Unsendable::TooMany { what: "buttons", count, max: most });
-    }
+    checks::at_most("buttons", count, most)?;
     if choices.buttons.iter().any(|button| button.url.is_some()) {
         // An address needs a button that stays.
-        fits("text above a button with an address", BUTTON_TEXT, &choices.text)?;
-        if count > MOST_BUTTONS {
-            return Err(Unsendable::TooMany { what: "buttons beside one with an address", count, max: MOST_BUTTONS });
-        }
+        checks::length("text above a button with an address", BUTTON_TEXT, &choices.text)?;
+        checks::at_most("buttons beside one with an address", count, MOST_BUTTONS)?;
     }
     let mut known = BTreeSet::new();
     for Choice { id, title, url, .. } in &choices.buttons {
-        present("button.title", title)?;
-        fits("button", rule.button_title, title)?;
+        checks::present("button.title", title)?;
+        checks::length("button", rule.button_title, title)?;
         match url.as_deref() {
-            Some(url) if url.starts_with("https://") || url.starts_with("http://") => {}
-            Some(_) => return Err(malformed("button.url", "an address begins with https:// or http://")),
+            Some(url) => checks::address("button.url", url, &["https", "http"])?,
             None => {
-                present("button.id", id)?;
-                fits("button id", rule.button_id, id)?;
+                checks::present("button.id", id)?;
+                checks::length("button id", rule.button_id, id)?;
                 if !known.insert(id) {
-                    return Err(malformed("choices", "each button needs an id of its own"));
+                    return Err(checks::malformed("choices", "each button needs an id of its own"));
                 }
             }
         }
     }
     Ok(())
-}
-
-fn present(field: &str, text: &str) -> Result<(), Unsendable> {
-    if text.trim().is_empty() { Err(malformed(field, "it must not be empty")) } else { Ok(()) }
-}
-
-fn fits(place: &'static str, limit: TextLimit, text: &str) -> Result<(), Unsendable> {
-    if limit.fits(text) {
-        return Ok(());
-    }
-    Err(Unsendable::TooLong { place, length: limit.length(text), max: limit.max(), unit: limit.unit() })
-}
-
-fn unsupported(what: &str) -> Unsendable {
-    Unsendable::NotSupported { what: what.to_owned() }
-}
-
-fn malformed(field: &str, reason: &str) -> Unsendable {
-    Unsendable::Malformed { field: field.to_owned(), reason: reason.to_owned() }
 }

@@ -1,15 +1,12 @@
 //! Every law of the channel contract.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderValue;
 use sha1::Sha1;
-use transom_channel::conformance::{Accepted, Double, Fault, Harness, PATIENCE, Proof, Sample, SignedCall, Webhooks};
-use transom_sandbox::{Fault as Strike, FaultKind};
+use transom_channel::conformance::{Harness, PATIENCE, Proof, Sample, SignedCall, Webhooks};
 use transom_sms::Sms;
 
 use crate::world::{HOOK, NUMBER, TOKEN, World};
@@ -25,7 +22,7 @@ async fn harness() -> Harness {
         settings: world.settings.clone(),
         ports: world.ports.clone(),
         account: NUMBER.to_owned(),
-        identity: world.ann.clone(),
+        identity: world.identity.clone(),
         quotable: None,
         template: None,
         policy: "sms",
@@ -39,7 +36,7 @@ async fn harness() -> Harness {
             unknown: unknown(),
             states_retry_after: false,
         },
-        double: Arc::new(Platform { world, refused: AtomicBool::new(false) }),
+        double: world.0.double(|call| call.method == "POST" && call.path.ends_with("/Messages.json")),
     }
 }
 
@@ -55,46 +52,6 @@ fn signed(body: &[u8]) -> SignedCall {
     call.headers.insert("content-type", HeaderValue::from_static("application/x-www-form-urlencoded"));
     call.url = HOOK.parse().unwrap();
     call
-}
-
-struct Platform {
-    world: World,
-    refused: AtomicBool,
-}
-
-#[async_trait]
-impl Double for Platform {
-    async fn requests(&self) -> usize {
-        let calls = self.world.control.calls();
-        calls.iter().filter(|call| call.method == "POST" && call.path.ends_with("/Messages.json")).count()
-    }
-
-    async fn accepted(&self) -> Vec<Accepted> {
-        let sends = self.world.control.ledger().into_iter();
-        let accepted = |send: transom_sandbox::Send| Accepted {
-            provider_id: send.provider_ids.first().cloned(),
-            text: Some(send.text).filter(|text| !text.is_empty()),
-        };
-        sends.map(accepted).collect()
-    }
-
-    async fn fail_next(&self, fault: Fault) {
-        let refused = fault == Fault::Refused;
-        if self.refused.swap(refused, Ordering::SeqCst) != refused {
-            self.world.control.refuse_connections(refused).await;
-        }
-        let late = u64::try_from(PATIENCE.as_millis()).unwrap() * 2;
-        let kind = match fault {
-            Fault::LoseAnswer => FaultKind::LoseAnswer,
-            Fault::Garbage => FaultKind::Garbage,
-            Fault::Truncated => FaultKind::Truncated,
-            Fault::Silence => FaultKind::SlowAnswer { ms: late },
-            Fault::Gateway => FaultKind::Status { status: 502 },
-            Fault::RateLimited { retry_after } => FaultKind::RateLimited { retry_after: Some(retry_after) },
-            Fault::Refused => return,
-        };
-        self.world.control.fault(NUMBER, Strike::once(kind)).unwrap();
-    }
 }
 
 fn form(fields: &[(&str, &str)]) -> String {

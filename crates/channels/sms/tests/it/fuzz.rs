@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
-use time::macros::datetime;
+use transom_channel::conformance::{chance, vectors};
 use transom_channel::{Channel, Platform, Ports, RawInbound, SettingValues};
 use transom_sms::{Encoding, Segments, Sms, phone};
 
@@ -21,38 +21,28 @@ const NAMES: &str = "MessageSid SmsSid SmsMessageSid From To Body NumMedia Media
 const VALUES: &str = "SM1 +12025550123 whatsapp:+12025550123 STOP START HELP received receiving queued sent delivered undelivered \
     failed canceled 0 1 99999999999999999999 21610 30005 image/jpeg https://api.twilio.com/x";
 
-fn one_of(words: &'static str) -> impl Strategy<Value = String> {
-    let words: Vec<&str> = words.split_whitespace().collect();
-    prop_oneof![5 => prop::sample::select(words).prop_map(str::to_owned), 1 => any::<String>()]
-}
-
-/// Reads it twice; what can be read has a key and an account, and comes out the same.
-fn survives(raw: &RawInbound) -> Result<(), TestCaseError> {
-    let read = CHANNEL.parse(raw);
-    prop_assert_eq!(&read, &CHANNEL.parse(raw));
-    for item in read.into_iter().flatten() {
-        prop_assert!(!item.event_key.is_empty() && !item.account.is_empty(), "{:?}", item);
-    }
-    Ok(())
-}
-
-fn raw(body: Vec<u8>) -> RawInbound {
-    RawInbound::new(body, datetime!(2026-11-20 10:00 UTC))
+fn raw(body: impl Into<Vec<u8>>) -> RawInbound {
+    RawInbound::new(body.into(), chance::RECEIVED)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn any_bytes(body in prop::collection::vec(any::<u8>(), 0..300)) {
-        survives(&raw(body))?;
+    fn any_bytes(body in chance::bytes()) {
+        chance::read(&**CHANNEL, body)?;
     }
 
     #[test]
-    fn any_form(fields in prop::collection::vec((one_of(NAMES), one_of(VALUES)), 0..12), query in prop::option::of(any::<String>())) {
+    fn damaged(body in chance::damaged(vectors::bodies(include_str!("../fixtures/parsing.json")))) {
+        chance::read(&**CHANNEL, body)?;
+    }
+
+    #[test]
+    fn any_form(fields in prop::collection::vec((chance::word(NAMES), chance::word(VALUES)), 0..12), query in prop::option::of(any::<String>())) {
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        survives(&RawInbound { query: query.clone(), ..raw(form.clone().into_bytes()) })?;
-        survives(&RawInbound { query: Some(form), ..raw(Vec::new()) })?;
+        chance::read_raw(&**CHANNEL, &RawInbound { query, ..raw(form.clone()) })?;
+        chance::read_raw(&**CHANNEL, &RawInbound { query: Some(form), ..raw("") })?;
     }
 
     /// A text takes room for all of its units, and never a whole segment more than packing needs.

@@ -1,9 +1,10 @@
 //! From a planned part to the method and the fields of its request.
 
 use serde_json::{Map, Value, json};
+use transom_channel::checks;
 use transom_domain::{Attachment, AttachmentId, Body, Choice, ContactCard, Content, Location, MediaKind, MediaSource};
 
-use super::{message_id, vcard, words_above};
+use super::{message_id, vcard};
 
 /// To whom, and in whose name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub(crate) fn request(to: &Destination, content: &Content) -> Option<Request> {
         },
         Body::Choices(choices) => {
             let keyboard: Vec<[Value; 1]> = choices.buttons.iter().map(|choice| [button(choice)]).collect();
-            let fields = json!({"text": words_above(choices), "reply_markup": {"inline_keyboard": keyboard}});
+            let fields = json!({"text": checks::words_above(choices), "reply_markup": {"inline_keyboard": keyboard}});
             ("sendMessage", fields, None)
         }
         Body::Location(place) => place_request(place),

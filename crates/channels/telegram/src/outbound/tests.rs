@@ -1,6 +1,6 @@
 use rstest::rstest;
 use serde_json::{Value, json};
-use transom_domain::{AttachmentId, ChoiceList, CountingIds, TemplateMessage, TemplateParameters};
+use transom_domain::{AttachmentId, Choice, ChoiceList, CountingIds, Location, TemplateMessage, TemplateParameters};
 
 use super::*;
 use crate::capabilities::capabilities;

@@ -1,13 +1,11 @@
 //! Every law of the channel contract, for a bot and for a business connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use transom_channel::conformance::{Accepted, Double, Fault, Harness, PATIENCE, Proof, Sample, SignedCall, Webhooks};
-use transom_sandbox::{Fault as Strike, FaultKind};
+use transom_channel::conformance::{Harness, PATIENCE, Proof, Sample, SignedCall, Webhooks};
+use transom_sandbox::CallRecord;
 use transom_telegram::Telegram;
 
 use crate::world::{BOT, CONNECTION, SECRET, World};
@@ -38,7 +36,7 @@ async fn harness(connection: Option<&'static str>) -> Harness {
         settings,
         ports: world.ports.clone(),
         account: connection.unwrap_or(BOT).to_owned(),
-        identity: world.ann.clone(),
+        identity: world.identity.clone(),
         quotable,
         template: None,
         policy: if connection.is_some() { "telegram_business" } else { "telegram" },
@@ -54,54 +52,14 @@ async fn harness(connection: Option<&'static str>) -> Harness {
             unknown: unknown(connection.is_some()),
             states_retry_after: true,
         },
-        double: Arc::new(Platform { world, refused: AtomicBool::new(false) }),
+        double: world.0.double(could_reach),
     }
 }
 
-struct Platform {
-    world: World,
-    refused: AtomicBool,
-}
-
-#[async_trait]
-impl Double for Platform {
-    async fn requests(&self) -> usize {
-        // The ledger has what was accepted at once; the list of calls only once they were answered, so it counts for the rest.
-        let refused = |status: Option<u16>| status.is_some_and(|status| status >= 400);
-        let calls = self.world.control.calls().into_iter().filter(|call| match call.path.rsplit_once('/') {
-            Some((_, "setMessageReaction")) => true,
-            Some((_, method)) => method.starts_with("send") && refused(call.status),
-            None => false,
-        });
-        calls.count() + self.world.control.ledger().len()
-    }
-
-    async fn accepted(&self) -> Vec<Accepted> {
-        let sends = self.world.control.ledger().into_iter();
-        let accepted = |send: transom_sandbox::Send| Accepted {
-            provider_id: send.provider_ids.first().cloned(),
-            text: Some(send.text).filter(|text| !text.is_empty()),
-        };
-        sends.map(accepted).collect()
-    }
-
-    async fn fail_next(&self, fault: Fault) {
-        let refused = fault == Fault::Refused;
-        if self.refused.swap(refused, Ordering::SeqCst) != refused {
-            self.world.control.refuse_connections(refused).await;
-        }
-        let late = u64::try_from(PATIENCE.as_millis()).unwrap() * 2;
-        let kind = match fault {
-            Fault::LoseAnswer => FaultKind::LoseAnswer,
-            Fault::Garbage => FaultKind::Garbage,
-            Fault::Truncated => FaultKind::Truncated,
-            Fault::Silence => FaultKind::SlowAnswer { ms: late },
-            Fault::Gateway => FaultKind::Status { status: 502 },
-            Fault::RateLimited { retry_after } => FaultKind::RateLimited { retry_after: Some(retry_after) },
-            Fault::Refused => return,
-        };
-        self.world.control.fault(BOT, Strike::once(kind)).unwrap();
-    }
+/// Messages and what stands at them; files travel with their message.
+fn could_reach(call: &CallRecord) -> bool {
+    let method = call.path.rsplit('/').next().unwrap_or_default();
+    method == "setMessageReaction" || method.starts_with("send")
 }
 
 const DATE: i64 = 1_760_000_000;

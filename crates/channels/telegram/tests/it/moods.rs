@@ -25,10 +25,10 @@ fn heard(world: &World, channel: &dyn Channel) -> Vec<transom_channel::Inbound> 
 #[tokio::test]
 async fn who_never_started_the_bot_is_unreachable_until_they_write() {
     let world = world().await;
-    let error = world.bot().send(&world.text("hello")).await.unwrap_err();
+    let error = world.channel().send(&world.text("hello")).await.unwrap_err();
     assert!(matches!(error.evidence(), Some(Evidence::Unreachable { .. })), "{error:?}");
     world.ann_writes("/start", None);
-    assert!(world.bot().send(&world.text("hello")).await.is_ok());
+    assert!(world.channel().send(&world.text("hello")).await.is_ok());
 }
 
 #[tokio::test]
@@ -36,15 +36,15 @@ async fn a_block_is_told_both_ways() {
     let world = world().await;
     world.ann_writes("hello", None);
     world.control.act(BOT, "ann", Act::Block).unwrap();
-    let error = world.bot().send(&world.text("hello")).await.unwrap_err();
+    let error = world.channel().send(&world.text("hello")).await.unwrap_err();
     assert_eq!((error.evidence(), error.next_step()), (Some(Evidence::Blocked), NextStep::GiveUp));
     world.control.act(BOT, "ann", Act::Unblock).unwrap();
-    let standings = heard(&world, &*world.bot()).into_iter().filter_map(|item| match item.item {
+    let standings = heard(&world, &*world.channel()).into_iter().filter_map(|item| match item.item {
         Item::Standing(standing) => Some(standing),
         _ => None,
     });
     assert_eq!(standings.collect::<Vec<_>>(), [Standing::Blocked, Standing::Unblocked]);
-    assert!(world.bot().send(&world.text("welcome back")).await.is_ok());
+    assert!(world.channel().send(&world.text("welcome back")).await.is_ok());
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn a_deleted_account_is_unreachable() {
     let world = world().await;
     world.ann_writes("hello", None);
     world.control.act(BOT, "ann", Act::Deactivate).unwrap();
-    let error = world.bot().send(&world.text("hello")).await.unwrap_err();
+    let error = world.channel().send(&world.text("hello")).await.unwrap_err();
     assert!(matches!(error, SendError::Unreachable { .. }), "{error:?}");
 }
 
@@ -80,7 +80,7 @@ async fn an_owner_who_takes_the_right_back_stops_the_account() {
     world.control.platform(BOT, "business_connection", changed).await.unwrap();
     let error = world.business().check().await.unwrap_err();
     assert_eq!(error.next_step(), NextStep::Reconnect, "{error:?}");
-    let last = heard(&world, &*world.bot()).pop().unwrap();
+    let last = heard(&world, &*world.channel()).pop().unwrap();
     assert_eq!(last.account, CONNECTION);
     let Item::AccountNotice(notice) = last.item else { panic!("{last:?}") };
     let revoked = transom_channel::AccountEffect::Feature { name: "revoked".into(), granted: true };
@@ -93,11 +93,11 @@ async fn a_join_request_is_answered_in_the_chat_that_it_names() {
     let group = world.control.platform(BOT, "group", json!({"title": "Buyers", "type": "supergroup"})).await.unwrap();
     let act = Act::Other { kind: "chat_join_request".into(), data: json!({"chat": group["id"]}) };
     world.control.act(BOT, "ann", act).unwrap();
-    let opening = heard(&world, &*world.bot()).into_iter().flat_map(|item| item.openings).next().unwrap();
+    let opening = heard(&world, &*world.channel()).into_iter().flat_map(|item| item.openings).next().unwrap();
     let reference = opening.reference.as_deref();
     assert_eq!((opening.kind.as_str(), reference), ("join_request", Some(ANN)));
     let part = world.part("telegram", ("join_request", reference), Content::text("Why do you want to join?"));
-    assert_eq!(world.bot().send(&part).await.unwrap().provider_id.unwrap().split(':').next(), reference);
+    assert_eq!(world.channel().send(&part).await.unwrap().provider_id.unwrap().split(':').next(), reference);
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn an_unknown_refusal_gives_up_and_says_nothing_about_the_person() {
     let detail = Some("Bad Request: chat 700100200 says \"private words\"".to_owned());
     let kind = FaultKind::Error { code: 400, detail, asynchronous: false };
     world.control.fault(BOT, Fault::once(kind)).unwrap();
-    let error = world.bot().send(&world.text("private words")).await.unwrap_err();
+    let error = world.channel().send(&world.text("private words")).await.unwrap_err();
     assert_eq!((error.evidence(), error.next_step()), (None, NextStep::GiveUp));
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains("private words") && !shown.contains(ANN), "{shown}");
@@ -119,7 +119,7 @@ async fn a_files_bytes_arrive_as_they_are() {
     world.ann_writes("hello", None);
     let file = SampleFiles::attachment(MediaKind::Document, "application/pdf");
     let content = Content { body: Body::Text { text: "Your invoice".into(), attachments: vec![file] }, reply_to: None };
-    world.bot().send(&world.part("telegram", ("message", None), content)).await.unwrap();
+    world.channel().send(&world.part("telegram", ("message", None), content)).await.unwrap();
     let send = world.control.ledger().pop().unwrap();
     assert_eq!((send.kind.as_str(), send.text.as_str()), ("document", "Your invoice"));
     assert_eq!(
@@ -137,7 +137,7 @@ async fn a_file_that_is_gone_never_leaves() {
         ..SampleFiles::attachment(MediaKind::Image, "image/png")
     };
     let content = Content { body: Body::Text { text: String::new(), attachments: vec![gone] }, reply_to: None };
-    let error = world.bot().send(&world.part("telegram", ("message", None), content)).await.unwrap_err();
+    let error = world.channel().send(&world.part("telegram", ("message", None), content)).await.unwrap_err();
     assert!(matches!(error, SendError::ContentRefused { .. }), "{error:?}");
     assert!(world.control.calls().is_empty());
 }
@@ -153,7 +153,7 @@ fn photo(world: &World, bytes: &[u8]) -> Attachment {
         ..MediaAct::default()
     });
     world.control.act(BOT, "ann", act).unwrap();
-    let items = heard(world, &*world.bot());
+    let items = heard(world, &*world.channel());
     let Some(Item::Message(message)) = items.into_iter().map(|item| item.item).next_back() else {
         panic!("no message")
     };
@@ -165,7 +165,7 @@ fn photo(world: &World, bytes: &[u8]) -> Attachment {
 async fn a_customers_file_can_be_fetched_within_the_limit() {
     let world = world().await;
     let file = photo(&world, b"a picture of a broken box");
-    let channel = world.bot();
+    let channel = world.channel();
     let media = channel.media().unwrap();
     let bytes = media.download(&file, 1_000).await.unwrap();
     assert_eq!((&bytes.bytes[..], bytes.mime.as_str()), (&b"a picture of a broken box"[..], "image/x-raw"));
@@ -179,7 +179,7 @@ async fn a_customers_file_can_be_fetched_within_the_limit() {
 async fn a_profile_can_be_asked_for() {
     let world = world().await;
     world.ann_writes("hello", None);
-    let profile = world.bot().profiles().unwrap().fetch(&world.ann).await.unwrap();
+    let profile = world.channel().profiles().unwrap().fetch(&world.identity).await.unwrap();
     assert_eq!(profile.name.as_deref(), Some("Ann Lee"));
     assert_eq!(profile.picture_url, None, "its address would hold the token");
 }
@@ -187,7 +187,7 @@ async fn a_profile_can_be_asked_for() {
 #[tokio::test]
 async fn the_bot_says_who_it_is() {
     let world = world().await;
-    let info = world.bot().check().await.unwrap();
+    let info = world.channel().check().await.unwrap();
     assert_eq!((info.name.as_deref(), info.external_key.as_deref()), (Some("@shop_bot"), Some(BOT)));
 }
 
@@ -197,7 +197,7 @@ async fn updates_are_pulled_once_each() {
     let settings = world.settings.clone().with("updates", "poll");
     let channel = transom_channel::Platform::connect(&transom_telegram::Telegram, &settings, &world.ports).unwrap();
     let pull = channel.pull().unwrap();
-    assert!(world.bot().pull().is_none(), "a webhook is the default");
+    assert!(world.channel().pull().is_none(), "a webhook is the default");
     let texts = |raw: &[RawInbound]| -> Vec<String> {
         let items = raw.iter().flat_map(|raw| channel.parse(raw).unwrap());
         items
@@ -232,7 +232,7 @@ async fn a_bot_with_a_webhook_can_not_be_polled() {
 #[tokio::test]
 async fn all_that_the_platform_reports_is_understood() {
     let world = world().await;
-    let channel = world.bot();
+    let channel = world.channel();
     let question = Choices {
         text: "How was it?".into(),
         header: None,
@@ -281,7 +281,7 @@ async fn a_reaction_stands_at_the_message() {
     let hers = world.ann_writes("hello", None);
     let reaction = Body::Reaction(Reaction { to: hers.clone(), emoji: Some("👍".into()) });
     let content = Content { body: reaction, reply_to: None };
-    let receipt = world.bot().send(&world.part("telegram", ("message", None), content)).await.unwrap();
+    let receipt = world.channel().send(&world.part("telegram", ("message", None), content)).await.unwrap();
     assert_eq!(receipt.provider_id, None, "a reaction is no message");
     let entries = world.control.conversations().into_iter().flat_map(|conversation| conversation.entries);
     let reactions: Vec<_> = entries.flat_map(|entry| entry.reactions.into_values()).collect();

@@ -1,16 +1,13 @@
 //! Every law of the channel contract.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use time::OffsetDateTime;
-use transom_channel::conformance::{Accepted, Double, Fault, Harness, PATIENCE, Proof, Sample, SignedCall, Webhooks};
+use transom_channel::conformance::{Harness, PATIENCE, Proof, Sample, SignedCall, Webhooks};
 use transom_domain::Clock;
-use transom_sandbox::{Fault as Strike, FaultKind};
 use transom_tiktok::TikTok;
 
 use crate::world::{BUSINESS, CONVERSATION, SECRET, World};
@@ -19,7 +16,7 @@ transom_channel::conformance!(harness);
 
 async fn harness() -> Harness {
     let world = World::new(PATIENCE).await;
-    let quotable = Some(world.mara_writes("hello"));
+    let quotable = Some(world.writes("hello"));
     let clock = world.clock.clone();
     Harness {
         platform: Arc::new(TikTok),
@@ -27,7 +24,7 @@ async fn harness() -> Harness {
         settings: world.settings.clone(),
         ports: world.ports.clone(),
         account: BUSINESS.to_owned(),
-        identity: world.mara.clone(),
+        identity: world.identity.clone(),
         quotable,
         template: None,
         policy: "tiktok",
@@ -43,7 +40,7 @@ async fn harness() -> Harness {
             unknown: unknown(),
             states_retry_after: false,
         },
-        double: Arc::new(Platform { world, refused: AtomicBool::new(false) }),
+        double: world.0.double(|call| call.path.ends_with("/business/message/send/")),
     }
 }
 
@@ -52,45 +49,6 @@ fn signature(clock: &dyn Clock, body: &[u8]) -> String {
     let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     let mac = mac.chain_update(at.to_string()).chain_update(".").chain_update(body);
     format!("t={at},s={}", hex::encode(mac.finalize().into_bytes()))
-}
-
-struct Platform {
-    world: World,
-    refused: AtomicBool,
-}
-
-#[async_trait]
-impl Double for Platform {
-    async fn requests(&self) -> usize {
-        let calls = self.world.control.calls();
-        calls.iter().filter(|call| call.path.ends_with("/business/message/send/")).count()
-    }
-
-    async fn accepted(&self) -> Vec<Accepted> {
-        let accepted = |send: transom_sandbox::Send| Accepted {
-            provider_id: send.provider_ids.first().cloned(),
-            text: Some(send.text).filter(|text| !text.is_empty()),
-        };
-        self.world.control.ledger().into_iter().map(accepted).collect()
-    }
-
-    async fn fail_next(&self, fault: Fault) {
-        let refused = fault == Fault::Refused;
-        if self.refused.swap(refused, Ordering::SeqCst) != refused {
-            self.world.control.refuse_connections(refused).await;
-        }
-        let late = u64::try_from(PATIENCE.as_millis()).unwrap() * 2;
-        let kind = match fault {
-            Fault::LoseAnswer => FaultKind::LoseAnswer,
-            Fault::Garbage => FaultKind::Garbage,
-            Fault::Truncated => FaultKind::Truncated,
-            Fault::Silence => FaultKind::SlowAnswer { ms: late },
-            Fault::Gateway => FaultKind::Status { status: 502 },
-            Fault::RateLimited { retry_after } => FaultKind::RateLimited { retry_after: Some(retry_after) },
-            Fault::Refused => return,
-        };
-        self.world.control.fault(BUSINESS, Strike::once(kind)).unwrap();
-    }
 }
 
 const STAMP: i64 = 1_767_225_600_123;

@@ -16,7 +16,7 @@ async fn tokens_are_exchanged_once_and_again_when_their_day_is_over() {
     let world = World::new(PATIENCE).await;
     let channel = world.channel();
     for day in 0..3 {
-        world.mara_writes("hello");
+        world.writes("hello");
         for _ in 0..2 {
             let receipt = channel.send(&world.part(Content::text("As you wrote."))).await.unwrap();
             assert!(receipt.provider_id.is_some());
@@ -31,7 +31,7 @@ async fn tokens_are_exchanged_once_and_again_when_their_day_is_over() {
 async fn a_token_that_was_revoked_early_is_renewed_and_the_message_can_be_tried_again() {
     let world = World::new(PATIENCE).await;
     let channel = world.channel();
-    world.mara_writes("hello");
+    world.writes("hello");
     channel.send(&world.part(Content::text("one"))).await.unwrap();
     let revoked = serde_json::json!({"access_token": "act.other"});
     let patch = AccountPatch { settings: Some(revoked), ..AccountPatch::default() };
@@ -47,20 +47,20 @@ async fn a_token_that_was_revoked_early_is_renewed_and_the_message_can_be_tried_
 async fn the_eleventh_message_is_refused_as_a_closed_window() {
     let world = World::new(PATIENCE).await;
     let channel = world.channel();
-    world.mara_writes("hello");
+    world.writes("hello");
     for number in 1..=10 {
         channel.send(&world.part(Content::text(number.to_string()))).await.unwrap();
     }
     let refused = channel.send(&world.part(Content::text("11"))).await.unwrap_err();
     assert!(matches!(refused, SendError::WindowClosed { .. }), "{refused:?}");
-    world.mara_writes("go on");
+    world.writes("go on");
     channel.send(&world.part(Content::text("11"))).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_lost_exchange_sends_nothing_and_is_tried_again() {
     let world = World::new(PATIENCE).await;
-    world.mara_writes("hello");
+    world.writes("hello");
     let lost = Fault { on: transom_sandbox::On::Any, ..Fault::once(FaultKind::Drop) };
     world.control.fault(BUSINESS, lost).unwrap();
     let channel = world.channel();

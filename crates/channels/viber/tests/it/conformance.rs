@@ -1,14 +1,11 @@
 //! Every law of the channel contract.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use transom_channel::conformance::{Accepted, Double, Fault, Harness, PATIENCE, Proof, Sample, SignedCall, Webhooks};
-use transom_sandbox::{Fault as Strike, FaultKind};
+use transom_channel::conformance::{Harness, PATIENCE, Proof, Sample, SignedCall, Webhooks};
 use transom_viber::Viber;
 
 use crate::world::{ANN, BOT, TOKEN, World};
@@ -19,14 +16,14 @@ const SIGNATURE: &str = "x-viber-content-signature";
 
 async fn harness() -> Harness {
     let world = World::new(PATIENCE).await;
-    world.ann_writes("hello");
+    world.writes("hello");
     Harness {
         platform: Arc::new(Viber),
         revoked: world.settings.clone().with("auth_token", "4453b6ac12345678-taken-back"),
         settings: world.settings.clone(),
         ports: world.ports.clone(),
         account: BOT.to_owned(),
-        identity: world.ann.clone(),
+        identity: world.identity.clone(),
         quotable: None,
         template: None,
         policy: "viber",
@@ -40,56 +37,13 @@ async fn harness() -> Harness {
             unknown: unknown(),
             states_retry_after: false,
         },
-        double: Arc::new(Platform { world, refused: AtomicBool::new(false) }),
+        double: world.0.double(|call| call.path.ends_with("/send_message")),
     }
 }
 
 pub(crate) fn signature(body: &[u8]) -> String {
     let mac = Hmac::<sha2::Sha256>::new_from_slice(TOKEN.as_bytes()).unwrap();
     hex::encode(mac.chain_update(body).finalize().into_bytes())
-}
-
-struct Platform {
-    world: World,
-    refused: AtomicBool,
-}
-
-#[async_trait]
-impl Double for Platform {
-    async fn requests(&self) -> usize {
-        // The ledger has what was accepted at once; the list of calls only once they were answered, so it counts for the rest.
-        let calls = self.world.control.calls().into_iter().filter(|call| {
-            let refused = call.code.is_some() || call.status.is_some_and(|status| status >= 400);
-            call.path.ends_with("/send_message") && refused
-        });
-        calls.count() + self.world.control.ledger().len()
-    }
-
-    async fn accepted(&self) -> Vec<Accepted> {
-        let accepted = |send: transom_sandbox::Send| Accepted {
-            provider_id: send.provider_ids.first().cloned(),
-            text: Some(send.text).filter(|text| !text.is_empty()),
-        };
-        self.world.control.ledger().into_iter().map(accepted).collect()
-    }
-
-    async fn fail_next(&self, fault: Fault) {
-        let refused = fault == Fault::Refused;
-        if self.refused.swap(refused, Ordering::SeqCst) != refused {
-            self.world.control.refuse_connections(refused).await;
-        }
-        let late = u64::try_from(PATIENCE.as_millis()).unwrap() * 2;
-        let kind = match fault {
-            Fault::LoseAnswer => FaultKind::LoseAnswer,
-            Fault::Garbage => FaultKind::Garbage,
-            Fault::Truncated => FaultKind::Truncated,
-            Fault::Silence => FaultKind::SlowAnswer { ms: late },
-            Fault::Gateway => FaultKind::Status { status: 502 },
-            Fault::RateLimited { .. } => FaultKind::RateLimited { retry_after: None },
-            Fault::Refused => return,
-        };
-        self.world.control.fault(BOT, Strike::once(kind)).unwrap();
-    }
 }
 
 const MILLIS: i64 = 1_767_225_600_000;

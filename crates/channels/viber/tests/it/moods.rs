@@ -21,8 +21,8 @@ async fn world() -> World {
 #[tokio::test]
 async fn a_message_says_how_it_was_counted() {
     let world = world().await;
-    world.ann_writes("hello");
-    let bot = world.bot();
+    world.writes("hello");
+    let bot = world.channel();
     let billing = async |text: &str| bot.send(&world.text(text)).await.unwrap().billing.unwrap();
     assert_eq!(billing("in the session").await, "in session");
     world.control.advance(time::Duration::hours(24));
@@ -31,23 +31,23 @@ async fn a_message_says_how_it_was_counted() {
     assert_eq!(billing("after it").await, "out of session, free, commercial");
     world.patch(json!({"free_messages": 2}));
     assert_eq!(billing("after it").await, "out of session, paid");
-    world.ann_writes("me again");
+    world.writes("me again");
     assert_eq!(billing("in the next session").await, "in session, commercial");
 }
 
 #[tokio::test]
 async fn the_10001st_message_of_a_month_waits_for_the_next() {
     let world = world().await;
-    world.ann_writes("hello");
+    world.writes("hello");
     world.control.advance(time::Duration::hours(25));
     world.patch(json!({"used_before": 9_999}));
-    let bot = world.bot();
+    let bot = world.channel();
     assert!(bot.send(&world.text("the 10,000th")).await.is_ok());
     let error = bot.send(&world.text("the 10,001st")).await.unwrap_err();
     assert_eq!(error.evidence(), Some(Evidence::QuotaReached { quota: Some("monthly_free".to_owned()) }));
     assert_eq!(error.next_step(), NextStep::DecideAgain);
     // A session is not touched by it, and the month turns.
-    world.ann_writes("are you there?");
+    world.writes("are you there?");
     assert!(bot.send(&world.text("in session")).await.is_ok());
     world.control.advance(time::Duration::days(32));
     assert!(bot.send(&world.text("next month")).await.is_ok());
@@ -56,10 +56,10 @@ async fn the_10001st_message_of_a_month_waits_for_the_next() {
 #[tokio::test]
 async fn an_empty_balance_is_a_quota() {
     let world = world().await;
-    world.ann_writes("hello");
+    world.writes("hello");
     world.control.advance(time::Duration::hours(25));
     world.patch(json!({"billable": true, "balance": 1, "free_messages": 0}));
-    let bot = world.bot();
+    let bot = world.channel();
     assert!(bot.send(&world.text("paid")).await.is_ok());
     let error = bot.send(&world.text("not paid")).await.unwrap_err();
     assert_eq!(error.evidence(), Some(Evidence::QuotaReached { quota: None }));
@@ -68,10 +68,10 @@ async fn an_empty_balance_is_a_quota() {
 #[tokio::test]
 async fn whoever_unsubscribed_can_not_be_reached_until_they_are_back() {
     let world = world().await;
-    let bot = world.bot();
+    let bot = world.channel();
     let unknown = bot.send(&world.text("hello?")).await.unwrap_err();
     assert_eq!(unknown.code(), "unreachable");
-    world.ann_writes("hello");
+    world.writes("hello");
     assert!(bot.send(&world.text("hello")).await.is_ok());
     world.control.act(BOT, "ann", Act::OptOut).unwrap();
     assert_eq!(bot.send(&world.text("bye")).await.unwrap_err().code(), "unreachable");
@@ -89,22 +89,22 @@ async fn whoever_unsubscribed_can_not_be_reached_until_they_are_back() {
 async fn a_hundred_unanswered_messages_an_hour_are_enough() {
     let world = world().await;
     world.patch(json!({"pacing": true}));
-    world.ann_writes("hello");
-    let bot = world.bot();
+    world.writes("hello");
+    let bot = world.channel();
     for n in 0..100 {
         assert!(bot.send(&world.text(&format!("{n}"))).await.is_ok());
     }
     let error = bot.send(&world.text("one more")).await.unwrap_err();
     assert!(matches!(error, SendError::RateLimited { retry_after_ms: None, .. }), "{error:?}");
-    world.ann_writes("stop!");
+    world.writes("stop!");
     assert!(bot.send(&world.text("sorry")).await.is_ok());
 }
 
 #[tokio::test]
 async fn receipts_come_back_under_the_tokens_of_the_answers() {
     let world = world().await;
-    world.ann_writes("hello");
-    let sent = world.bot().send(&world.text("hi")).await.unwrap().provider_id.unwrap();
+    world.writes("hello");
+    let sent = world.channel().send(&world.text("hi")).await.unwrap().provider_id.unwrap();
     assert!(sent.parse::<u64>().unwrap() > 1 << 53);
     let order = |status| ReceiptOrder::new(&sent, status);
     world.control.receipt(BOT, &order(Progress::Delivered)).unwrap();
@@ -114,7 +114,7 @@ async fn receipts_come_back_under_the_tokens_of_the_answers() {
         Fault::once(FaultKind::Error { code: 3, detail: Some("message validation failed".into()), asynchronous: true }),
     );
     refused.unwrap();
-    let failing = world.bot().send(&world.text("odd")).await.unwrap().provider_id.unwrap();
+    let failing = world.channel().send(&world.text("odd")).await.unwrap().provider_id.unwrap();
     world.control.idle(Duration::from_millis(300)).await;
     let states: Vec<_> = world
         .heard()
@@ -155,7 +155,7 @@ async fn an_opened_chat_is_answered_with_the_welcome() {
         "sender": {"name": "Acme Support"}});
     assert_eq!(welcome, expected, "no receiver");
     // Any other event hears nothing.
-    world.ann_writes("hello");
+    world.writes("hello");
     let event = world.control.deliveries().pop().unwrap();
     assert_eq!(called(&world, event.body.get()), Answer::accepted());
 }
@@ -163,8 +163,8 @@ async fn an_opened_chat_is_answered_with_the_welcome() {
 #[tokio::test]
 async fn the_agents_name_stands_above_the_message() {
     let world = world().await;
-    world.ann_writes("hello");
-    let bot = world.bot();
+    world.writes("hello");
+    let bot = world.channel();
     let name = |body: &serde_json::Value| body["sender"]["name"].as_str().unwrap().to_owned();
     bot.send(&world.text("hi")).await.unwrap();
     bot.send(&world.text("hi").signed(Some("Jo of the very long named department".into()))).await.unwrap();
@@ -175,16 +175,16 @@ async fn the_agents_name_stands_above_the_message() {
 #[tokio::test]
 async fn a_file_without_a_public_address_never_leaves() {
     let mut world = world().await;
-    world.ann_writes("hello");
+    world.writes("hello");
     let file = SampleFiles::attachment(MediaKind::Document, "application/pdf");
     let content = Content { body: Body::Text { text: String::new(), attachments: vec![file] }, reply_to: None };
-    let receipt = world.bot().send(&world.part(content.clone())).await;
+    let receipt = world.channel().send(&world.part(content.clone())).await;
     assert!(receipt.is_ok(), "{receipt:?}");
     let sent = world.control.ledger().pop().unwrap().body;
     assert_eq!((&sent["type"], &sent["file_name"], &sent["size"]), (&json!("file"), &json!("sample.pdf"), &json!(15)));
 
-    world.ports.media = std::sync::Arc::new(SampleFiles);
-    let error = world.bot().send(&world.part(content)).await.unwrap_err();
+    world.0.ports.media = std::sync::Arc::new(SampleFiles);
+    let error = world.channel().send(&world.part(content)).await.unwrap_err();
     assert!(error.next_step() == NextStep::GiveUp && error.to_string().contains("public address"), "{error}");
     assert_eq!(world.control.ledger().len(), 1);
 }
@@ -192,10 +192,10 @@ async fn a_file_without_a_public_address_never_leaves() {
 #[tokio::test]
 async fn a_size_that_nobody_stated_is_measured() {
     let world = world().await;
-    world.ann_writes("hello");
+    world.writes("hello");
     let film = Attachment { size: None, ..SampleFiles::attachment(MediaKind::Video, "video/mp4") };
     let content = Content { body: Body::Text { text: String::new(), attachments: vec![film] }, reply_to: None };
-    world.bot().send(&world.part(content)).await.unwrap();
+    world.channel().send(&world.part(content)).await.unwrap();
     assert_eq!(world.control.ledger().pop().unwrap().body["size"], 24);
 }
 
@@ -211,7 +211,7 @@ async fn a_customers_file_can_be_fetched_within_the_limit() {
     world.control.act(BOT, "ann", Act::Media(act)).unwrap();
     let Some(Item::Message(message)) = world.heard().pop().map(|item| item.item) else { panic!("no message") };
     let Body::Text { mut attachments, .. } = message.content.body else { panic!("no file") };
-    let (file, channel) = (attachments.remove(0), world.bot());
+    let (file, channel) = (attachments.remove(0), world.channel());
     let media = channel.media().unwrap();
     let bytes = media.download(&file, 1_000).await.unwrap();
     assert_eq!((&bytes.bytes[..], bytes.file_name.as_deref()), (&b"a picture"[..], Some("box.raw")));
@@ -227,28 +227,28 @@ async fn a_customers_file_can_be_fetched_within_the_limit() {
 #[tokio::test]
 async fn a_profile_can_be_asked_for_twice_in_half_a_day() {
     let world = world().await;
-    world.ann_writes("hello");
-    let bot = world.bot();
+    world.writes("hello");
+    let bot = world.channel();
     let profiles = bot.profiles().unwrap();
     for _ in 0..2 {
-        assert_eq!(profiles.fetch(&world.ann).await.unwrap().name.as_deref(), Some("Ann Lee"));
+        assert_eq!(profiles.fetch(&world.identity).await.unwrap().name.as_deref(), Some("Ann Lee"));
     }
-    assert_eq!(profiles.fetch(&world.ann).await.unwrap_err().code(), "rate_limited");
+    assert_eq!(profiles.fetch(&world.identity).await.unwrap_err().code(), "rate_limited");
 }
 
 #[tokio::test]
 async fn the_bot_says_who_it_is() {
-    let info = world().await.bot().check().await.unwrap();
+    let info = world().await.channel().check().await.unwrap();
     assert_eq!((info.name.as_deref(), info.external_key.as_deref()), (Some("Shop"), Some(BOT)));
 }
 
 #[tokio::test]
 async fn an_unknown_refusal_is_tried_again_and_says_nothing_about_the_person() {
     let world = world().await;
-    world.ann_writes("hello");
+    world.writes("hello");
     let detail = Some(format!("\"private words\" for {ANN}"));
     world.control.fault(BOT, Fault::once(FaultKind::Error { code: 77, detail, asynchronous: false })).unwrap();
-    let error = world.bot().send(&world.text("private words")).await.unwrap_err();
+    let error = world.channel().send(&world.text("private words")).await.unwrap_err();
     assert_eq!((error.evidence(), error.next_step()), (None, NextStep::Retry { after: None }));
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains("private words") && !shown.contains(ANN), "{shown}");

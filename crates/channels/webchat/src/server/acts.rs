@@ -1,7 +1,5 @@
 //! What visitors do, as the desk hears it.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 use poem::http::{HeaderMap, HeaderValue, header};
 use time::OffsetDateTime;
@@ -57,14 +55,30 @@ pub(super) async fn report(hub: &Hub, widget: &Widget, event: VisitorEvent) -> R
 
 /// Tells that a visitor's page is open, unless that was told within the last half minute.
 pub(super) async fn visited(hub: &Hub, widget: &Widget, session: &Session) -> Result<(), Refused> {
-    let place = format!("{}/{}", widget.site.key, session.mailbox);
-    if !widget.config.visits || !hub.is_visit(&place, Instant::now()) {
+    let now = widget.site.ports.clock.now();
+    if !widget.config.visits || !hub.is_visit(&place(widget, session), now) {
         return Ok(());
     }
-    let turn = widget.site.ports.clock.now().unix_timestamp() / VISIT_SECONDS;
+    let turn = now.unix_timestamp() / VISIT_SECONDS;
     let id = format!("v:{}:{turn}", session.visitor.id());
     let event = event(widget, &session.visitor, id, session.profile.clone());
     report(hub, widget, event.with(&Act::Visit {})).await
+}
+
+/// Stores that a visitor is here, where it counts how long they are away. That it can't be stored keeps nobody from being served.
+pub(super) async fn present(hub: &Hub, widget: &Widget, session: &Session) {
+    let now = widget.site.ports.clock.now();
+    if widget.config.fallback.is_none() || !hub.is_news_of_presence(&place(widget, session), now) {
+        return;
+    }
+    if let Err(error) = widget.site.ports.mailbox.see(&session.mailbox).await {
+        tracing::debug!(%error, "that a visitor is here could not be stored");
+    }
+}
+
+/// Where a visitor is, among those of all sites.
+fn place(widget: &Widget, session: &Session) -> String {
+    format!("{}/{}", widget.site.key, session.mailbox)
 }
 
 /// Whom the business blocks is not let in (webchat.md 1).

@@ -41,6 +41,7 @@ pub(super) async fn act(
 ) -> Result<Option<ServerFrame>, Refused> {
     let who = session.mailbox.as_str();
     hub.take(What::Frames, who, 1.0)?;
+    acts::present(hub, widget, session).await;
     match frame {
         ClientFrame::Hello(_) => Err(Refused::bad("`hello` was said already")),
         ClientFrame::Message(message) => written(hub, widget, session, message).await.map(Some),
@@ -368,7 +369,7 @@ fn view(exchanged: Exchanged) -> Option<Message> {
     Some(Message {
         id: exchanged.provider_id,
         client_id: None,
-        from: From { kind, name: None, avatar: None },
+        from: From { kind, name: exchanged.sender_name, avatar: None },
         text,
         format: Format::Plain,
         attachments,

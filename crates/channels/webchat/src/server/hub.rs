@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use time::{Duration, OffsetDateTime};
 use tokio::sync::Notify;
 use transom_channel::Host;
 
@@ -15,7 +16,9 @@ const SOCKETS: usize = 5;
 /// Sockets of one address (webchat.md 8).
 const SOCKETS_OF_ADDRESS: usize = 50;
 /// A visitor's signs of life are one for this long.
-const VISIT: Duration = Duration::from_secs(30);
+const VISIT: Duration = Duration::seconds(30);
+/// That a visitor is here is stored at most so often: each sign of a side that says something every 25 seconds.
+const PRESENCE: Duration = Duration::seconds(20);
 /// Signs of life that are over are forgotten at this many.
 const SWEPT_AT: usize = 10_000;
 
@@ -24,8 +27,12 @@ pub(super) struct Hub {
     pub(super) host: Arc<dyn Host>,
     rates: Rates,
     open: Mutex<Open>,
-    visits: Mutex<HashMap<String, Instant>>,
+    visits: Mutex<Signs>,
+    presence: Mutex<Signs>,
 }
+
+/// When whose last sign was.
+type Signs = HashMap<String, OffsetDateTime>;
 
 #[derive(Debug, Default)]
 struct Open {
@@ -48,7 +55,8 @@ pub(super) struct Seat {
 
 impl Hub {
     pub(super) fn new(host: Arc<dyn Host>) -> Self {
-        Self { host, rates: Rates::default(), open: Mutex::default(), visits: Mutex::default() }
+        let (visits, presence) = (Mutex::default(), Mutex::default());
+        Self { host, rates: Rates::default(), open: Mutex::default(), visits, presence }
     }
 
     /// Takes from somebody's bucket.
@@ -77,23 +85,32 @@ impl Hub {
     }
 
     /// Whether a sign of life of a visitor is the first for a while.
-    pub(super) fn is_visit(&self, place: &str, now: Instant) -> bool {
-        let mut visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
-        if visits.len() >= SWEPT_AT {
-            visits.retain(|_, at| now.duration_since(*at) < VISIT);
-        }
-        match visits.get(place) {
-            Some(at) if now.duration_since(*at) < VISIT => false,
-            _ => {
-                visits.insert(place.to_owned(), now);
-                true
-            }
-        }
+    pub(super) fn is_visit(&self, place: &str, now: OffsetDateTime) -> bool {
+        is_first(&self.visits, place, VISIT, now)
+    }
+
+    /// Whether it is time to store again that a visitor is here.
+    pub(super) fn is_news_of_presence(&self, place: &str, now: OffsetDateTime) -> bool {
+        is_first(&self.presence, place, PRESENCE, now)
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_first(signs: &Mutex<Signs>, place: &str, span: Duration, now: OffsetDateTime) -> bool {
+    // A clock that was set back begins anew.
+    let counts = |at: &OffsetDateTime| (Duration::ZERO..span).contains(&(now - *at));
+    let mut signs = signs.lock().unwrap_or_else(PoisonError::into_inner);
+    if signs.len() >= SWEPT_AT {
+        signs.retain(|_, at| counts(at));
+    }
+    if signs.get(place).is_some_and(counts) {
+        return false;
+    }
+    signs.insert(place.to_owned(), now);
+    true
 }
 
 impl Drop for Seat {

@@ -8,6 +8,7 @@ mod conversation;
 mod hub;
 mod pages;
 mod rates;
+mod receipts;
 mod refusal;
 mod session;
 mod socket;

@@ -22,6 +22,7 @@ pub(super) fn config(widget: &Widget) -> Response {
         "title": config.title.as_ref().unwrap_or(&site.name),
         "online": config.online,
         "require_verification": config.require_verification,
+        "email": config.fallback.is_some(),
         "uploads": { "allowed": config.uploads, "max_bytes": MAX_FILE, "types": types(), "max_files": FILES },
         "max_text": TEXT.max(),
     });

@@ -250,6 +250,7 @@ pub(super) async fn begin(hub: Arc<Hub>, widget: Arc<Widget>, mut request: Reque
     }
     let session = enter(&hub, &widget, &hello).await?;
     let (welcome, _) = welcome(&hub, &widget, &session, hello.last_seq).await?;
+    acts::present(&hub, &widget, &session).await;
     Ok(super::json(StatusCode::CREATED, &welcome))
 }
 

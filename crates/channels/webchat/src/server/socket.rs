@@ -13,6 +13,7 @@ use super::access::Widget;
 use super::acts;
 use super::conversation::{acknowledged, act, frames};
 use super::hub::Hub;
+use super::receipts::Receipts;
 use super::refusal::Refused;
 use super::session::{self, Session};
 use crate::error::Code;
@@ -96,11 +97,12 @@ impl Talk {
         let (welcome, from) = session::welcome(&self.hub, &self.widget, &session, hello.last_seq).await?;
         let resumes = welcome.resume == crate::protocol::Resume::Ok;
         let mut status = welcome.conversations.first().map(|conversation| conversation.status);
+        acts::present(&self.hub, &self.widget, &session).await;
         self.say(&ServerFrame::Welcome(Box::new(welcome))).await?;
         if resumes && from > 0 {
             acknowledged(&self.hub, &self.widget, &session, from).await?;
         }
-        let mut sent = Sent { up_to: from, own: HashSet::new() };
+        let mut sent = Sent { up_to: from, own: HashSet::new(), receipts: Receipts::default() };
         self.pass_on(&session, &mut sent).await?;
         let config = &self.widget.config;
         let presence = ServerFrame::Presence { online: config.online, expected_reply: config.expected_reply.clone() };
@@ -180,6 +182,9 @@ impl Talk {
             }
             let Some(newest) = page.entries.last().map(|entry| entry.seq) else { return Ok(()) };
             for (seq, frame) in frames(&self.hub, &self.widget, page.entries) {
+                if let Some(receipt) = sent.receipts.before(&self.widget, session, seq, &frame).await {
+                    self.say(&receipt).await?;
+                }
                 if !sent.own.remove(&seq) {
                     self.say(&frame).await?;
                 }
@@ -250,6 +255,7 @@ struct Sent {
     up_to: u64,
     /// What its own side wrote.
     own: HashSet<u64>,
+    receipts: Receipts,
 }
 
 fn restart() -> End {

@@ -16,6 +16,7 @@ use super::access::{Widget, parameter};
 use super::acts;
 use super::conversation::{acknowledged, frames};
 use super::hub::{Hub, Seat};
+use super::receipts::Receipts;
 use super::refusal::Refused;
 use super::session::{self, Session};
 use crate::protocol::{Resume, ServerFrame};
@@ -94,6 +95,8 @@ async fn run(
     let (stopping, end) = (hub.host.stopping(), Instant::now() + LASTS);
     tokio::pin!(stopping);
     let mut look = tokio::time::interval(Duration::from_secs(5));
+    let mut receipts = Receipts::default();
+    acts::present(hub, widget, session).await;
     loop {
         let page = widget.site.ports.mailbox.read_after(&session.mailbox, sent, AT_ONCE).await.ok()?;
         if page.leads_to.is_some() {
@@ -101,6 +104,9 @@ async fn run(
         }
         let newest = page.entries.last().map(|entry| entry.seq);
         for (seq, frame) in frames(hub, widget, page.entries) {
+            if let Some(receipt) = receipts.before(widget, session, seq, &frame).await {
+                tell(events, as_event(None, &receipt)).await?;
+            }
             tell(events, as_event(Some(seq), &frame)).await?;
         }
         if let Some(newest) = newest {
@@ -117,6 +123,7 @@ async fn run(
                 let opens = widget.site.ports.mailbox.key(session.key).await.ok()?;
                 opens.filter(|opens| opens.name == session.mailbox)?;
                 acts::unless_blocked(hub, widget, &session.visitor).await.ok()?;
+                acts::present(hub, widget, session).await;
             }
         }
     }

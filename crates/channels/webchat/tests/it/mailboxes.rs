@@ -90,12 +90,20 @@ impl MailboxPort for Mailboxes {
         Ok(())
     }
 
+    async fn see(&self, _: &str) -> Result<(), MailboxError> {
+        Ok(())
+    }
+
     async fn lead(&self, _: &str, to: &str) -> Result<String, MailboxError> {
         Ok(to.to_owned())
     }
 
     async fn put_key(&self, _: [u8; 32], _: &MailboxKey) -> Result<(), MailboxError> {
         Ok(())
+    }
+
+    async fn opens(&self, _: &str) -> Result<bool, MailboxError> {
+        Ok(true)
     }
 
     async fn key(&self, _: [u8; 32]) -> Result<Option<MailboxKey>, MailboxError> {

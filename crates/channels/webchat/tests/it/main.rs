@@ -8,5 +8,6 @@
 )]
 
 mod conformance;
+mod frames;
 mod fuzz;
 mod mailboxes;

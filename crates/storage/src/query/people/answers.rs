@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sea_orm::ConnectionTrait;
-use transom_domain::{Actor, Author, ChannelAccountId, ConversationId, MessageId, PartId};
+use transom_domain::{Actor, Author, ChannelAccountId, ConversationId, IdentityId, MessageId, PartId};
 use uuid::Uuid;
 
 use super::messages::{StoredMessage, reached};
@@ -86,6 +86,28 @@ impl Reader {
             .push(&format!("AND account_id = {account} AND provider_id IN "))
             .list(names());
         statement
+    }
+
+    /// Whether one of these messages, named by the platform's ids, came from this person, a machine of theirs included.
+    pub async fn came_from(
+        &self,
+        account: ChannelAccountId,
+        person: IdentityId,
+        named: &[&str],
+    ) -> Result<bool, StorageError> {
+        if named.is_empty() {
+            return Ok(false);
+        }
+        let mut statement = Sql::of(self);
+        let (account, person) = (statement.named(account.uuid()), statement.named(person.uuid()));
+        let customer = statement.named(to_json(&Author::Actor(Actor::Customer))?);
+        statement
+            .push(&format!("SELECT 1 FROM messages WHERE workspace_id = $1 AND account_id = {account} "))
+            .push(&format!("AND identity_id = {person} AND direction = 'inbound' AND author = {customer} "))
+            .push("AND provider_id IN ")
+            .list(named.iter().copied())
+            .push(" LIMIT 1");
+        Ok(self.conn.query_one_raw(statement.on(&self.conn)).await?.is_some())
     }
 
     /// The message that the next one of ours answers: the last that the customer wrote, not a machine of theirs, else the last

@@ -10,10 +10,11 @@ use time::OffsetDateTime;
 use transom_domain::{Address, Contact, ContactId, Identity};
 use uuid::Uuid;
 
-use super::profile::ToldProfile;
+use super::custom_fields::ContactField;
+use super::profile::{self, Source, ToldProfile};
 use super::search;
 use super::statement::{Sql, columns, is_one_of, on_postgres};
-use crate::entity::{contact_labels, contacts, identities};
+use crate::entity::{contacts, identities};
 use crate::query::{from_json, millis};
 use crate::{Reader, StorageError, Tx};
 
@@ -26,7 +27,11 @@ pub struct StoredContact {
     pub identities: Vec<Identity>,
     /// Its labels, in order.
     pub labels: Vec<String>,
-    /// For `If-Match`: changes with name, profile and block.
+    /// What it has in the workspace's own fields, by their names.
+    pub fields: Vec<ContactField>,
+    /// By field of the profile, who wrote it.
+    pub sources: BTreeMap<String, Source>,
+    /// For `If-Match`: changes with name, profile, fields and block.
     pub version: u64,
     /// When one of those last changed.
     pub updated_at: OffsetDateTime,
@@ -39,30 +44,13 @@ impl StoredContact {
         let told = match name.kind.as_str() {
             "phone" => profile.phone.as_deref(),
             "email" => profile.email.as_deref(),
+            "external_id" => profile.external_id.as_deref(),
             _ => None,
         };
         let of_channels = self.identities.iter().flat_map(|identity| &identity.addresses);
         let of_channels = of_channels.filter(|address| address.kind == name.kind).map(|address| address.value.as_str());
         of_channels.chain(told).any(|value| search::is_same(&name.kind, value, &name.value))
     }
-}
-
-/// Which contacts to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ContactQuery {
-    /// What to look for: words of a name, an email address, a user name, a phone number, the platform's id.
-    ///
-    /// Each word must begin a word of a name, without regard to case and accents; email address and user name (with or
-    /// without `@`) are found by their beginning; phone numbers by 4 or more of their last digits; ids by the whole.
-    pub q: Option<String>,
-    /// Only those with this label.
-    pub label: Option<String>,
-    /// Only those that are, or are not, blocked.
-    pub blocked: Option<bool>,
-    /// Goes on behind this one: its `created_at` and id.
-    pub after: Option<(OffsetDateTime, ContactId)>,
-    /// How many at most.
-    pub limit: u32,
 }
 
 /// A row with its labels.
@@ -78,9 +66,12 @@ impl FromQueryResult for Row {
 }
 
 impl Row {
-    fn stored(self, identities: Vec<Identity>) -> Result<StoredContact, StorageError> {
+    fn stored(self, identities: Vec<Identity>, fields: Vec<ContactField>) -> Result<StoredContact, StorageError> {
         let Self { contact: row, labels } = self;
+        let sources = profile::sources(&row.profile, &row.profile_by);
         Ok(StoredContact {
+            fields,
+            sources,
             contact: Contact {
                 id: row.id.into(),
                 display_name: row.display_name,
@@ -128,6 +119,15 @@ impl Reader {
         statement.push(&format!("SELECT {columns}, {labels} AS labels FROM contacts c WHERE c.workspace_id = $1"));
     }
 
+    /// The same for the contacts whose ids `page` selects; ` ORDER BY` is left to the caller.
+    pub(super) fn select_contacts_of(&self, statement: &mut Sql, page: impl FnOnce(&mut Sql)) {
+        let labels =
+            self.json_list("l.label", "contact_labels l WHERE l.workspace_id = c.workspace_id AND l.contact_id = c.id");
+        statement.push(&format!("SELECT {}, {labels} AS labels FROM (", columns::<contacts::Entity>("c")));
+        page(statement);
+        statement.push(") AS k CROSS JOIN contacts c WHERE c.workspace_id = $1 AND c.id = k.id");
+    }
+
     /// A sub-select of many values as one JSON list, in order.
     pub(super) fn json_list(&self, value: &str, from: &str) -> String {
         if on_postgres(self) {
@@ -137,12 +137,12 @@ impl Reader {
         }
     }
 
-    async fn stored_contacts(&self, statement: Sql) -> Result<Vec<StoredContact>, StorageError> {
+    pub(super) async fn stored_contacts(&self, statement: Sql) -> Result<Vec<StoredContact>, StorageError> {
         let rows = Row::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
-        let ids: Vec<Uuid> = rows.iter().map(|row| row.contact.id).collect();
+        let ids: Vec<ContactId> = rows.iter().map(|row| row.contact.id.into()).collect();
         let identities = identities::Entity::find()
             .filter(identities::Column::WorkspaceId.eq(self.ws()))
-            .filter(identities::Column::ContactId.is_in(ids))
+            .filter(identities::Column::ContactId.is_in(ids.iter().map(|id| id.uuid())))
             .order_by_asc(identities::Column::Id)
             .all(&self.conn)
             .await?;
@@ -150,9 +150,11 @@ impl Reader {
         for row in identities {
             by_contact.entry(row.contact_id).or_default().push(row.try_into()?);
         }
+        let mut fields = self.contact_fields(&ids).await?;
         let stored = |row: Row| {
             let identities = by_contact.remove(&row.contact.id).unwrap_or_default();
-            row.stored(identities)
+            let fields = fields.remove(&row.contact.id.into()).unwrap_or_default();
+            row.stored(identities, fields)
         };
         rows.into_iter().map(stored).collect()
     }
@@ -166,6 +168,24 @@ impl Reader {
         Ok(found.iter().find(|stored| stored.is_named(name)).map(|stored| stored.contact.id))
     }
 
+    /// Every contact that an address names, the oldest first.
+    pub async fn contacts_named(&self, name: &Address, limit: u32) -> Result<Vec<StoredContact>, StorageError> {
+        let mut statement = self.select_named(name);
+        statement.with(" LIMIT ", i64::from(limit));
+        let mut found = self.stored_contacts(statement).await?;
+        found.retain(|stored| stored.is_named(name));
+        Ok(found)
+    /// The oldest contact that the business's own systems know by this id.
+    pub async fn contact_by_external_id(&self, id: &str) -> Result<Option<ContactId>, StorageError> {
+        let mut statement = Sql::of(self);
+        statement
+            .push("SELECT c.id FROM contacts c WHERE c.workspace_id = $1 AND c.profile ->> 'external_id' = ")
+            .bind(id)
+            .push(" ORDER BY c.created_at, c.id LIMIT 1");
+        let row = self.conn.query_one_raw(statement.on(&self.conn)).await?;
+        Ok(row.map(|row| row.try_get_by_index::<Uuid>(0)).transpose()?.map(Into::into))
+    }
+
     pub(super) fn select_named(&self, name: &Address) -> Sql {
         let mut statement = Sql::of(self);
         search::with_named(&mut statement, name);
@@ -174,36 +194,6 @@ impl Reader {
             .push(" AND ")
             .push(&is_one_of(self, "c.id", "SELECT contact_id FROM named"))
             .push(" ORDER BY c.blocked DESC, c.created_at, c.id");
-        statement
-    }
-
-    /// Contacts, the newest first.
-    pub async fn contacts(&self, query: &ContactQuery) -> Result<Vec<StoredContact>, StorageError> {
-        self.stored_contacts(self.page_of_contacts(query)).await
-    }
-
-    pub(super) fn page_of_contacts(&self, query: &ContactQuery) -> Sql {
-        let mut statement = Sql::of(self);
-        search::with_found(&mut statement, query.q.as_deref());
-        self.select_contacts(&mut statement);
-        if search::asked(query.q.as_deref()).is_some() {
-            statement.push(" AND ").push(&is_one_of(self, "c.id", "SELECT contact_id FROM found"));
-        }
-        if let Some(label) = &query.label {
-            statement
-                .push(" AND c.id IN (SELECT contact_id FROM contact_labels WHERE workspace_id = $1 AND label = ")
-                .bind(label.as_str())
-                .push(")");
-        }
-        match query.blocked {
-            Some(true) => statement.push(" AND c.blocked"),
-            Some(false) => statement.push(" AND NOT c.blocked"),
-            None => &mut statement,
-        };
-        if let Some((at, id)) = query.after {
-            statement.with(" AND (c.created_at, c.id) < (", millis(at)).with(", ", id.uuid()).push(")");
-        }
-        statement.with(" ORDER BY c.created_at DESC, c.id DESC LIMIT ", i64::from(query.limit));
         statement
     }
 }
@@ -215,6 +205,7 @@ impl Tx {
     /// [`StorageError::Duplicate`] if the id is taken.
     pub async fn insert_contact(&self, contact: &Contact, now: OffsetDateTime) -> Result<(), StorageError> {
         let (profile, profile_at) = ToldProfile::fields(&contact.profile, now)?;
+        let profile_by = profile::by_hand(&profile);
         let row = contacts::Model {
             workspace_id: self.ws(),
             id: contact.id.uuid(),
@@ -222,6 +213,7 @@ impl Tx {
             profile,
             profile_at,
             profile_until: now.into(),
+            profile_by,
             blocked: contact.blocked,
             version: 1,
             created_at: contact.created_at.into(),
@@ -254,7 +246,7 @@ impl Tx {
         let Some(row) = row.filter(|row| expected.is_none_or(|expected| row.version.unsigned_abs() == expected)) else {
             return Ok(None);
         };
-        let mut profile = ToldProfile::read(id, &row.profile, &row.profile_at, row.profile_until)?;
+        let mut profile = ToldProfile::of(&row)?;
         profile.edit(&contact.profile, now)?;
         let mut update = Sql::new("UPDATE contacts SET ");
         profile.assign(&mut update);
@@ -270,21 +262,15 @@ impl Tx {
         Ok(Some(row.version.unsigned_abs() + 1))
     }
 
-    /// Puts a label on a contact; `false` if it has it.
-    ///
-    /// # Errors
-    /// [`StorageError::MissingReference`] if there is no such contact.
-    pub async fn label_contact(&self, contact: ContactId, label: &str) -> Result<bool, StorageError> {
-        let mut statement = Sql::new("INSERT INTO contact_labels (workspace_id, contact_id, label) VALUES ");
+    /// Notes that what is known of a new contact was written by a person, not told by a platform.
+    pub async fn note_written_by_hand(&self, contact: ContactId) -> Result<(), StorageError> {
+        let Some(row) = self.contact_row(contact.uuid()).await? else { return Ok(()) };
+        let mut statement = Sql::new("UPDATE contacts SET profile_by = ");
         statement
-            .list([sea_orm::Value::from(self.ws()), contact.uuid().into(), label.into()])
-            .push(" ON CONFLICT DO NOTHING");
-        Ok(self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() == 1)
-    }
-
-    /// Takes a label from a contact; `false` if it has none of that name.
-    pub async fn unlabel_contact(&self, contact: ContactId, label: &str) -> Result<bool, StorageError> {
-        let key = (self.ws(), contact.uuid(), label.to_owned());
-        Ok(contact_labels::Entity::delete_by_id(key).exec(&self.conn).await?.rows_affected == 1)
+            .bind(profile::by_hand(&row.profile))
+            .with(" WHERE workspace_id = ", self.ws())
+            .with(" AND id = ", row.id);
+        self.run(statement).await?;
+        Ok(())
     }
 }

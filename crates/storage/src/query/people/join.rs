@@ -48,7 +48,7 @@ impl Tx {
     }
 
     /// `gone` is known by `left` from now on, and so is whatever was known by `gone`.
-    async fn leave_alias(&self, gone: Uuid, left: Uuid) -> Result<(), StorageError> {
+    pub(super) async fn leave_alias(&self, gone: Uuid, left: Uuid) -> Result<(), StorageError> {
         self.run_with("UPDATE aliases SET target_id = $3 WHERE workspace_id = $1 AND target_id = $2", [gone, left])
             .await?;
         self.run_with("INSERT INTO aliases (workspace_id, id, target_id) VALUES ($1, $2, $3)", [gone, left]).await?;
@@ -95,9 +95,8 @@ impl Tx {
         else {
             return Ok(());
         };
-        let read = |row: &contacts::Model| ToldProfile::read(row.id, &row.profile, &row.profile_at, row.profile_until);
-        let mut profile = read(&kept)?;
-        profile.join(&read(&other)?);
+        let mut profile = ToldProfile::of(&kept)?;
+        profile.join(&ToldProfile::of(&other)?);
         let mut statement = Sql::new("UPDATE contacts SET ");
         profile.assign(&mut statement);
         statement
@@ -113,6 +112,10 @@ impl Tx {
         const LABELS: &str = "INSERT INTO contact_labels (workspace_id, contact_id, label) SELECT workspace_id, $3, label \
                               FROM contact_labels WHERE workspace_id = $1 AND contact_id = $2 ON CONFLICT DO NOTHING";
         self.run_with(LABELS, ids).await?;
+        const FIELDS: &str = "INSERT INTO contact_fields (workspace_id, contact_id, field_id, value, sort_key) \
+                              SELECT workspace_id, $3, field_id, value, sort_key FROM contact_fields \
+                              WHERE workspace_id = $1 AND contact_id = $2 ON CONFLICT DO NOTHING";
+        self.run_with(FIELDS, ids).await?;
         for table in ["conversations", "messages"] {
             let text = format!("UPDATE {table} SET contact_id = $3 WHERE workspace_id = $1 AND contact_id = $2");
             self.run_with(&text, ids).await?;

@@ -20,7 +20,7 @@ impl Tx {
 }
 
 /// `$2` goes, `$3` stays; `$4` and `$5` are the same as the ledger writes them.
-const STATEMENTS: [&str; 9] = [
+const STATEMENTS: [&str; 10] = [
     "INSERT INTO quotas (workspace_id, scope, scope_id, name, period, cap, used, held, used_up_at, updated_at) \
      SELECT workspace_id, scope, $5, name, period, cap, used, held, used_up_at, updated_at FROM quotas \
      WHERE workspace_id = $1 AND scope = 'identity' AND scope_id = $4 \
@@ -49,5 +49,6 @@ const STATEMENTS: [&str; 9] = [
      account_id, 'up_to:' || $5, state, data, at, received_at FROM receipts_parked WHERE workspace_id = $1 \
      AND reference = 'up_to:' || $4 ON CONFLICT (workspace_id, account_id, reference, state) DO UPDATE SET \
      at = CASE WHEN receipts_parked.at > excluded.at THEN receipts_parked.at ELSE excluded.at END",
+    "UPDATE consents SET identity_id = $3 WHERE workspace_id = $1 AND identity_id = $2",
     "DELETE FROM receipts_parked WHERE workspace_id = $1 AND reference = 'up_to:' || $4",
 ];

@@ -1,17 +1,28 @@
-//! Lists of conversations: filtered, sorted, page by page, counted by tab.
+//! Lists of conversations: filtered, sorted, page by page.
 //!
-//! A page goes on behind a row value (sort key, id), so every page costs the same; each sort has an index. Counts stop at
-//! [`TabCounts::MANY`].
+//! A page goes on behind a row value (sort key, id), so every page costs the same. It is read in one of two ways: where few
+//! rows can belong (a rare name, a rare tag), from those; else along an index that has the order of the list, or along a few of
+//! them, one for each agent and tab for example, which are merged. [Sets](super::sets) says how the two are told apart.
 
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use std::collections::BTreeSet;
+
+use sea_orm::{FromQueryResult, Value};
 use time::OffsetDateTime;
 use transom_domain::{AgentId, ChannelAccountId, ContactId, ConversationId, Tab, TeamId};
+use uuid::Uuid;
 
+use super::conditions::{ConversationCondition, Filter};
 use super::conversations::{Row, StoredConversation, tab_name};
-use super::search;
-use super::statement::{Sql, is_one_of};
+use super::sets::Wish;
+use super::statement::{Sql, on_postgres};
+use super::wanted::Wanted;
 use crate::query::millis;
 use crate::{Reader, StorageError};
+
+/// A list is made of the members of a set if there are fewer than this.
+pub(super) const DRIVEN: i64 = 5_000;
+/// How many indexes are merged at most.
+const BRANCHES: usize = 32;
 
 /// What a list is sorted by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -48,6 +59,17 @@ pub enum StatusFilter {
     Snoozed,
     /// Closed.
     Closed,
+}
+
+impl StatusFilter {
+    /// The tabs that show it.
+    pub const fn tabs(self) -> &'static [Tab] {
+        match self {
+            StatusFilter::Open => &[Tab::Open, Tab::Assigned],
+            StatusFilter::Snoozed => &[Tab::Snoozed],
+            StatusFilter::Closed => &[Tab::Closed],
+        }
+    }
 }
 
 /// Whose conversations.
@@ -99,6 +121,8 @@ pub struct ConversationQuery {
     pub tags: Vec<String>,
     /// Only those with a customer found so: as in [`ContactQuery::q`](crate::ContactQuery::q).
     pub q: Option<String>,
+    /// What else must hold, or must not.
+    pub filters: Vec<Filter<ConversationCondition>>,
     /// The order.
     pub sort: Sort,
     /// Goes on behind this one: its [`sort_key`](StoredConversation::sort_key) and id.
@@ -125,200 +149,167 @@ impl ConversationQuery {
             closing_before: None,
             tags: Vec::new(),
             q: None,
+            filters: Vec::new(),
             sort: Sort::default(),
             after: None,
             limit: 50,
             now,
         }
     }
-
-    /// The tabs that tab and status leave; `None` for all.
-    fn tabs(&self) -> Option<Vec<Tab>> {
-        let of_status = self.status.map(|status| match status {
-            StatusFilter::Open => vec![Tab::Open, Tab::Assigned],
-            StatusFilter::Snoozed => vec![Tab::Snoozed],
-            StatusFilter::Closed => vec![Tab::Closed],
-        });
-        match (self.tab, of_status) {
-            (None, of_status) => of_status,
-            (Some(tab), None) => Some(vec![tab]),
-            (Some(tab), Some(of_status)) => Some(of_status.into_iter().filter(|of_status| *of_status == tab).collect()),
-        }
-    }
-
-    /// Adds ` AND …` for every filter but the tabs and the tags.
-    fn filter(&self, reader: &Reader, statement: &mut Sql) {
-        match &self.inbox {
-            Some(Inbox::Mine(agent)) => statement.with(" AND c.agent_id = ", agent.uuid()),
-            Some(Inbox::Unassigned) => statement.push(" AND c.agent_id IS NULL AND c.team_id IS NULL"),
-            Some(Inbox::Team(teams)) => statement.push(" AND c.team_id IN ").list(teams.iter().map(|id| id.uuid())),
-            Some(Inbox::All) | None => &mut *statement,
-        };
-        if !self.platforms.is_empty() {
-            statement
-                .push(" AND c.account_id IN (SELECT id FROM channel_accounts WHERE workspace_id = $1 AND platform IN ")
-                .list(self.platforms.iter().map(String::as_str))
-                .push(")");
-        }
-        if !self.accounts.is_empty() {
-            statement.push(" AND c.account_id IN ").list(self.accounts.iter().map(|id| id.uuid()));
-        }
-        if let Some(contact) = self.contact {
-            statement.with(" AND c.contact_id = ", contact.uuid());
-        }
-        if !self.assignees.is_empty() {
-            statement.push(" AND c.agent_id IN ").list(self.assignees.iter().map(|id| id.uuid()));
-        }
-        if !self.teams.is_empty() {
-            statement.push(" AND c.team_id IN ").list(self.teams.iter().map(|id| id.uuid()));
-        }
-        match self.window {
-            Some(WindowState::Open) => statement
-                .with(" AND (c.window_closes_at > ", millis(self.now))
-                .with(" OR c.free_form_until > ", millis(self.now))
-                .push(")"),
-            Some(WindowState::Closed) => statement
-                .with(" AND coalesce(c.window_closes_at, 0) <= ", millis(self.now))
-                .with(" AND coalesce(c.free_form_until, 0) <= ", millis(self.now)),
-            None => &mut *statement,
-        };
-        if let Some(before) = self.closing_before {
-            statement.with(" AND c.closing_at < ", millis(before));
-        }
-        if self.closing_before.is_some() || self.sort == Sort::ClosingSoonest {
-            statement.with(" AND c.closing_at > ", millis(self.now));
-        }
-        if search::asked(self.q.as_deref()).is_some() {
-            statement.push(" AND ").push(&is_one_of(reader, "c.contact_id", "SELECT contact_id FROM found"));
-        }
-    }
-
-    /// Adds the filters, the place to go on from, order and limit.
-    fn page(&self, reader: &Reader, statement: &mut Sql) {
-        self.filter(reader, statement);
-        if !self.tags.is_empty() {
-            statement
-                .push(" AND c.id IN (SELECT conversation_id FROM conversation_tags WHERE workspace_id = $1 AND tag IN ")
-                .list(self.tags.iter().map(String::as_str))
-                .push(")");
-        }
-        let (column, beyond, direction) = self.sort.column();
-        if self.sort == Sort::LongestWaiting {
-            statement.push(" AND c.waiting_since IS NOT NULL");
-        }
-        if let Some((key, id)) = self.after {
-            statement.with(&format!(" AND (c.{column}, c.id) {beyond} ("), key).with(", ", id.uuid()).push(")");
-        }
-        statement
-            .push(&format!(" ORDER BY c.{column} {direction}, c.id {direction} LIMIT "))
-            .bind(i64::from(self.limit));
-    }
 }
 
-/// How many conversations each tab has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TabCounts {
-    /// Open, and nobody has it.
-    pub open: u32,
-    /// Open, and somebody has it.
-    pub assigned: u32,
-    /// Snoozed.
-    pub snoozed: u32,
-    /// Closed.
-    pub closed: u32,
-}
-
-impl TabCounts {
-    /// Stands for more than 10,000: nothing is counted beyond.
-    pub const MANY: u32 = 10_001;
+/// An index to walk along: its name, and what its leading columns are to be.
+struct Branch {
+    index: &'static str,
+    given: Vec<(&'static str, Value)>,
 }
 
 impl Reader {
     /// A page of conversations.
     pub async fn conversations(&self, query: &ConversationQuery) -> Result<Vec<StoredConversation>, StorageError> {
-        let Some(statement) = self.page_of_conversations(query) else { return Ok(Vec::new()) };
+        let Some(mut wanted) = self.wanted(query).await? else { return Ok(Vec::new()) };
+        let driver = self.smallest(&mut wanted.wishes, DRIVEN).await?;
+        let statement = self.page_of_conversations(query, &wanted, driver);
         let rows = Row::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// `None` if tab and status exclude each other.
-    pub(super) fn page_of_conversations(&self, query: &ConversationQuery) -> Option<Sql> {
-        let mut statement = Sql::of(self);
-        search::with_found(&mut statement, query.q.as_deref());
-        statement.push(&format!("SELECT {} FROM ", self.conversation_columns()));
-        match query.tabs().as_deref() {
-            Some([]) => return None,
-            // Two sorted tabs are merged; one index can't have both in one order.
-            Some([one, other]) if matches!(query.sort, Sort::Newest | Sort::Oldest) => {
-                self.merged(&mut statement, query, [*one, *other]);
-            }
-            tabs => {
-                statement.push("conversations c WHERE c.workspace_id = $1");
-                if let Some(tabs) = tabs {
-                    statement.push(" AND c.tab IN ").list(tabs.iter().map(|tab| tab_name(*tab)));
-                }
-                query.page(self, &mut statement);
-            }
-        }
-        Some(statement)
-    }
-
-    fn merged(&self, statement: &mut Sql, query: &ConversationQuery, tabs: [Tab; 2]) {
+    /// The page, read from the members of the wish `driver`, or along indexes.
+    pub(super) fn page_of_conversations(
+        &self,
+        query: &ConversationQuery,
+        wanted: &Wanted,
+        driver: Option<usize>,
+    ) -> Sql {
         let (column, _, direction) = query.sort.column();
-        statement.push("(");
-        for (at, tab) in tabs.into_iter().enumerate() {
-            statement
-                .push(if at == 0 { "" } else { " UNION ALL " })
-                .push(&format!("SELECT * FROM (SELECT c.id, c.{column} FROM conversations c WHERE c.workspace_id = $1"))
-                .with(" AND c.tab = ", tab_name(tab));
-            query.page(self, statement);
-            statement.push(&format!(") AS tab_{at}"));
-        }
-        statement
-            .push(") AS k JOIN conversations c ON c.workspace_id = $1 AND c.id = k.id")
-            .push(&format!(" ORDER BY c.{column} {direction}, c.id {direction} LIMIT "))
-            .bind(i64::from(query.limit));
-    }
-
-    /// How many conversations each tab has, with every filter but tab and status; the order is of no account.
-    pub async fn tab_counts(&self, query: &ConversationQuery) -> Result<TabCounts, StorageError> {
-        let statement = self.counts_of_conversations(query);
-        let Some(row) = self.conn.query_one_raw(statement.on(&self.conn)).await? else {
-            return Ok(TabCounts::default());
-        };
-        let count = |tab| row.try_get::<i64>("", tab_name(tab)).map(|count| u32::try_from(count).unwrap_or(u32::MAX));
-        Ok(TabCounts {
-            open: count(Tab::Open)?,
-            assigned: count(Tab::Assigned)?,
-            snoozed: count(Tab::Snoozed)?,
-            closed: count(Tab::Closed)?,
-        })
-    }
-
-    pub(super) fn counts_of_conversations(&self, query: &ConversationQuery) -> Sql {
-        let query = ConversationQuery { sort: Sort::Newest, ..query.clone() };
+        let order = format!("ORDER BY place {direction}, id {direction} LIMIT ");
+        let limit = i64::from(query.limit);
         let mut statement = Sql::of(self);
-        search::with_found(&mut statement, query.q.as_deref());
-        for (at, tab) in [Tab::Open, Tab::Assigned, Tab::Snoozed, Tab::Closed].into_iter().enumerate() {
-            statement
-                .push(if at == 0 { "SELECT " } else { ", " })
-                .push("(SELECT count(*) FROM (SELECT 1 FROM conversations c WHERE c.workspace_id = $1")
-                .with(" AND c.tab = ", tab_name(tab));
-            query.filter(self, &mut statement);
-            for (place, tag) in query.tags.iter().enumerate() {
-                statement.push(if place == 0 { " AND (" } else { " OR " });
-                statement
-                    .push("EXISTS (SELECT 1 FROM conversation_tags t WHERE t.workspace_id = $1 AND t.conversation_id = c.id")
-                    .with(" AND t.tag = ", tag.as_str())
-                    .push(")");
+        statement.push(&format!("SELECT {} FROM (SELECT id, place FROM (", self.conversation_columns()));
+        match driver.and_then(|driver| Some((wanted.wishes.get(driver)?, driver))) {
+            Some((wish, driver)) => {
+                self.rows_of(&mut statement, wish, &format!("c.id, c.{column} AS place"), |statement| {
+                    query.narrow(wanted, Some(driver), statement);
+                    query.go_on(statement);
+                });
             }
-            // In the order of an index, by a limit that the planner can't guess: it walks that index as far as it must, and
-            // never sorts or reads all of the table.
-            statement
-                .push(if query.tags.is_empty() { "" } else { ")" })
-                .with(" ORDER BY c.active_at DESC LIMIT (SELECT ", i64::from(TabCounts::MANY))
-                .push(&format!(")) AS counted) AS {}", tab_name(tab)));
+            None => {
+                for (at, branch) in branches(wanted, query.sort).into_iter().enumerate() {
+                    statement
+                        .push(if at == 0 { "" } else { " UNION ALL " })
+                        .push(&format!("SELECT * FROM (SELECT c.id, c.{column} AS place FROM conversations c"))
+                        .push(&self.along(branch.index))
+                        .push(" WHERE c.workspace_id = $1");
+                    for (column, value) in branch.given {
+                        statement.with(&format!(" AND c.{column} = "), value);
+                    }
+                    query.narrow(wanted, None, &mut statement);
+                    query.go_on(&mut statement);
+                    statement
+                        .push(&format!(" ORDER BY c.{column} {direction}, c.id {direction} LIMIT "))
+                        .bind(limit)
+                        .push(&format!(") AS branch_{at}"));
+                }
+            }
         }
         statement
+            .push(") AS merged ")
+            .push(&order)
+            .bind(limit)
+            .push(") AS k CROSS JOIN conversations c WHERE c.workspace_id = $1 AND c.id = k.id ")
+            .push(&format!("ORDER BY k.place {direction}, c.id {direction}"));
+        statement
+    }
+
+    /// `SELECT columns` of the conversations that belong to a wish's members, each looked up by its key.
+    pub(super) fn rows_of(&self, statement: &mut Sql, wish: &Wish, columns: &str, narrow: impl FnOnce(&mut Sql)) {
+        let is_own = wish.set.is_of_conversations();
+        let column = if is_own { "id" } else { "contact_id" };
+        let look_up = format!("SELECT {columns} FROM conversations c");
+        statement.push(if on_postgres(self) { "SELECT c.* FROM (" } else { "SELECT * FROM (" });
+        if on_postgres(self) {
+            wish.set.members(statement);
+            // `OFFSET 0` keeps each look-up what it is, whatever the planner believes of the number of members.
+            statement.push(") AS d CROSS JOIN LATERAL (").push(&look_up);
+            statement.push(&format!(" WHERE c.workspace_id = $1 AND c.{column} = d.member"));
+            narrow(statement);
+            statement.push(" OFFSET 0) AS c");
+        } else {
+            let index = if is_own { "" } else { " INDEXED BY lists_by_contact" };
+            statement.push(&format!("SELECT {columns} FROM ("));
+            wish.set.members(statement);
+            // SQLite takes the tables of a CROSS JOIN in their order.
+            statement.push(&format!(
+                ") AS d CROSS JOIN conversations c{index} WHERE c.workspace_id = $1 AND c.{column} = d.member"
+            ));
+            narrow(statement);
+            statement.push(") AS c");
+        }
+    }
+
+    /// SQLite is told which index has the order; PostgreSQL sees it.
+    pub(super) fn along(&self, index: &str) -> String {
+        if on_postgres(self) { String::new() } else { format!(" INDEXED BY {index}") }
+    }
+}
+
+impl ConversationQuery {
+    /// Adds ` AND …` for all that is wanted, but for the wish that the rows are made from.
+    pub(super) fn narrow(&self, wanted: &Wanted, driver: Option<usize>, statement: &mut Sql) {
+        wanted.narrow(statement, self.now);
+        for (at, wish) in wanted.wishes.iter().enumerate() {
+            if driver != Some(at) {
+                wish.ask(statement, "c.contact_id", "c.id");
+            }
+        }
+        match self.sort {
+            Sort::LongestWaiting => statement.push(" AND c.waiting_since IS NOT NULL"),
+            Sort::ClosingSoonest => statement.with(" AND c.closing_at > ", millis(self.now)),
+            Sort::Newest | Sort::Oldest => statement,
+        };
+    }
+
+    /// Adds the place to go on from.
+    fn go_on(&self, statement: &mut Sql) {
+        let (column, beyond, _) = self.sort.column();
+        if let Some((key, id)) = self.after {
+            statement.with(&format!(" AND (c.{column}, c.id) {beyond} ("), key).with(", ", id.uuid()).push(")");
+        }
+    }
+}
+
+/// The indexes whose rows, merged, are the list in its order. Whatever else is wanted is asked row by row.
+fn branches(wanted: &Wanted, sort: Sort) -> Vec<Branch> {
+    match sort {
+        Sort::LongestWaiting => return vec![Branch { index: "lists_by_waiting", given: Vec::new() }],
+        Sort::ClosingSoonest => return vec![Branch { index: "lists_by_closing", given: Vec::new() }],
+        Sort::Newest | Sort::Oldest => {}
+    }
+    let tabs = wanted.tabs.clone().unwrap_or_else(|| Tab::ALL.into_iter().collect());
+    let each = |index, column: &'static str, values: &BTreeSet<Uuid>, tabs: &BTreeSet<Tab>| -> Vec<Branch> {
+        let of_tab = |value: Uuid, tab: &Tab| vec![(column, value.into()), ("tab", tab_name(*tab).into())];
+        let all = values.iter().flat_map(|value| tabs.iter().map(move |tab| of_tab(*value, tab)));
+        all.map(|given| Branch { index, given }).collect()
+    };
+    if let Some(contacts) = wanted.contacts.as_ref().filter(|contacts| contacts.len() <= BRANCHES) {
+        let given = contacts.iter().map(|contact| vec![("contact_id", Value::from(*contact))]);
+        return given.map(|given| Branch { index: "lists_by_contact", given }).collect();
+    }
+    let columns = [
+        ("conversations_by_agent", "agent_id", &wanted.agents),
+        ("conversations_by_team", "team_id", &wanted.teams),
+        ("lists_by_account", "account_id", &wanted.accounts),
+    ];
+    for (index, column, values) in columns {
+        if let Some(values) = values.as_ref().filter(|values| values.len() * tabs.len() <= BRANCHES) {
+            return each(index, column, values, &tabs);
+        }
+    }
+    match &wanted.tabs {
+        Some(tabs) => tabs
+            .iter()
+            .map(|tab| Branch { index: "lists_by_tab", given: vec![("tab", tab_name(*tab).into())] })
+            .collect(),
+        None => vec![Branch { index: "lists_by_time", given: Vec::new() }],
     }
 }

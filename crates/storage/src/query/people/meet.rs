@@ -105,7 +105,7 @@ impl Reader {
     /// The identities that the addresses name, each with its contact, both locked in the order of the identities' ids.
     fn select_people<'a>(&self, statement: &mut Sql, addresses: impl Iterator<Item = (ChannelAccountId, &'a Address)>) {
         const IDENTITY: &str = "i.id, i.contact_id, i.account_id, i.addresses, i.facts";
-        const CONTACT: &str = "c.profile, c.profile_at, c.profile_until";
+        const CONTACT: &str = "c.profile, c.profile_at, c.profile_by, c.profile_until";
         statement.push(&format!(
             "SELECT {IDENTITY}, {CONTACT} FROM (SELECT DISTINCT a.identity_id FROM identity_addresses a \
              WHERE a.workspace_id = $1 AND ("
@@ -144,6 +144,7 @@ pub(super) struct KnownRow {
     pub(super) facts: String,
     pub(super) profile: serde_json::Value,
     pub(super) profile_at: serde_json::Value,
+    pub(super) profile_by: serde_json::Value,
     pub(super) profile_until: Millis,
     /// Whether the same statement has already noted that the profile was told again.
     told: Option<bool>,
@@ -155,7 +156,7 @@ impl KnownRow {
     }
 
     pub(super) fn profile(&self) -> Result<ToldProfile, StorageError> {
-        ToldProfile::read(self.contact_id, &self.profile, &self.profile_at, self.profile_until)
+        ToldProfile::read(self.contact_id, [&self.profile, &self.profile_at, &self.profile_by], self.profile_until)
     }
 
     fn met(&self) -> Result<Met, StorageError> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder};
 use time::OffsetDateTime;
 use transom_domain::{
-    AgentId, Author, ChannelAccountId, ConversationId, DeliveryState, Direction, IdentityId, Message, MessageId,
-    MessageKind, Part, PartId,
+    AgentId, Author, ChannelAccountId, ContactId, ConversationId, DeliveryState, Direction, IdentityId, Message,
+    MessageId, MessageKind, Part, PartId,
 };
 use transom_windows::PermitRecord;
 use uuid::Uuid;
@@ -101,9 +101,9 @@ pub struct StoredReaction {
     pub at: OffsetDateTime,
 }
 
-/// Whether a message of ours reached the platform, in SQL: one of its parts did, or still may.
+/// Whether a message of ours reached the platform, in SQL: one of its parts did, or is on its way.
 pub(super) fn reached(table: &str) -> String {
-    const NOT: &str = "state NOT IN ('failed', 'not_sent', 'canceled')";
+    const NOT: &str = "state NOT IN ('failed', 'not_sent', 'canceled', 'scheduled')";
     format!(
         "({table}.{NOT} OR EXISTS (SELECT 1 FROM parts p WHERE p.workspace_id = {table}.workspace_id AND p.message_id = \
          {table}.id AND p.{NOT}))"
@@ -139,6 +139,11 @@ impl TryFrom<parts::Model> for StoredPart {
 }
 
 impl StoredMessage {
+    /// Without parts and reactions.
+    pub(super) fn bare(row: messages::Model) -> Result<Self, StorageError> {
+        Self::read(row, Vec::new(), Vec::new())
+    }
+
     fn read(
         row: messages::Model,
         parts: Vec<StoredPart>,
@@ -190,6 +195,13 @@ impl Reader {
         Ok(self.stored_messages(statement).await?.pop())
     }
 
+    /// Those of these messages that are there, in no order.
+    pub async fn messages_of_ids(&self, ids: &[MessageId]) -> Result<Vec<StoredMessage>, StorageError> {
+        let mut statement = self.select_messages();
+        statement.push(" AND m.id IN ").list(ids.iter().map(|id| id.uuid()));
+        self.stored_messages(statement).await
+    }
+
     /// A conversation's messages, the newest first; before `before`, its time and id, if that is given.
     pub async fn messages(
         &self,
@@ -208,6 +220,31 @@ impl Reader {
     ) -> Sql {
         let mut statement = self.select_messages();
         statement.with(" AND m.conversation_id = ", conversation.uuid());
+        if let Some((at, id)) = before {
+            statement.with(" AND (m.at, m.id) < (", millis(at)).with(", ", id.uuid()).push(")");
+        }
+        statement.with(" ORDER BY m.at DESC, m.id DESC LIMIT ", i64::from(limit));
+        statement
+    }
+
+    /// Everything in a contact's conversations, the newest first; before `before`, its time and id, if that is given.
+    pub async fn history(
+        &self,
+        contact: ContactId,
+        before: Option<(OffsetDateTime, MessageId)>,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>, StorageError> {
+        self.stored_messages(self.page_of_history(contact, before, limit)).await
+    }
+
+    pub(super) fn page_of_history(
+        &self,
+        contact: ContactId,
+        before: Option<(OffsetDateTime, MessageId)>,
+        limit: u32,
+    ) -> Sql {
+        let mut statement = self.select_messages();
+        statement.with(" AND m.contact_id = ", contact.uuid());
         if let Some((at, id)) = before {
             statement.with(" AND (m.at, m.id) < (", millis(at)).with(", ", id.uuid()).push(")");
         }

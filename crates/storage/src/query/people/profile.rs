@@ -10,9 +10,43 @@ use uuid::Uuid;
 
 use super::search;
 use super::statement::{Sql, runs};
+use crate::entity::contacts;
 use crate::instant::Millis;
 use crate::query::{from_json, millis, to_json, unreadable};
 use crate::{StorageError, Tx};
+
+/// What `profile_by` says of a field that a person wrote.
+const MANUAL: &str = "manual";
+
+/// Who wrote a field of a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A platform told it.
+    Platform,
+    /// A person, or a system of ours, wrote it.
+    Manual,
+}
+
+impl Source {
+    /// The name used in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Source::Platform => "platform",
+            Source::Manual => MANUAL,
+        }
+    }
+}
+
+/// Who wrote each field of a stored profile.
+pub(super) fn sources(profile: &Value, by: &Value) -> BTreeMap<String, Source> {
+    let source = |field| if by.get(field).is_some() { Source::Manual } else { Source::Platform };
+    profile.as_object().into_iter().flatten().map(|(field, _)| (field.clone(), source(field))).collect()
+}
+
+/// The column `profile_by` of a profile that a person wrote.
+pub(super) fn by_hand(profile: &Value) -> Value {
+    Value::Object(profile.as_object().into_iter().flatten().map(|(field, _)| (field.clone(), MANUAL.into())).collect())
+}
 
 /// The fields of a profile, each with the time of the event that told it.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +54,8 @@ pub(crate) struct ToldProfile {
     fields: Map<String, Value>,
     /// Milliseconds.
     at: Map<String, Value>,
+    /// `manual` for what a person wrote.
+    by: Map<String, Value>,
     until: Millis,
     changed: Changed,
 }
@@ -33,13 +69,18 @@ enum Changed {
 }
 
 impl ToldProfile {
-    pub(crate) fn read(contact: Uuid, fields: &Value, at: &Value, until: Millis) -> Result<Self, StorageError> {
+    pub(crate) fn of(row: &contacts::Model) -> Result<Self, StorageError> {
+        Self::read(row.id, [&row.profile, &row.profile_at, &row.profile_by], row.profile_until)
+    }
+
+    /// From the columns `profile`, `profile_at` and `profile_by`.
+    pub(crate) fn read(contact: Uuid, [fields, at, by]: [&Value; 3], until: Millis) -> Result<Self, StorageError> {
         let object = |value: &Value, column| match value {
             Value::Object(fields) => Ok(fields.clone()),
             _ => Err(unreadable(("contacts", column, contact), "no object")),
         };
-        let (fields, at) = (object(fields, "profile")?, object(at, "profile_at")?);
-        Ok(Self { fields, at, until, changed: Changed::Nothing })
+        let (fields, at, by) = (object(fields, "profile")?, object(at, "profile_at")?, object(by, "profile_by")?);
+        Ok(Self { fields, at, by, until, changed: Changed::Nothing })
     }
 
     /// What the two columns hold of a profile that is told at `at` and of which nothing else is known.
@@ -71,6 +112,7 @@ impl ToldProfile {
             let at = now.max(self.time_of(&field));
             self.at.insert(field.clone(), at.into());
             self.set(&field, edited.get(&field), at);
+            self.by.insert(field, MANUAL.into());
         }
         Ok(())
     }
@@ -78,7 +120,13 @@ impl ToldProfile {
     /// Takes what was told of somebody who turned out to be the same person.
     pub(crate) fn join(&mut self, other: &ToldProfile) {
         for (field, at) in &other.at {
+            let before = self.fields.get(field).cloned();
             self.tell_field(field, other.fields.get(field), at.as_i64().unwrap_or(i64::MIN));
+            if self.fields.get(field) != before.as_ref()
+                && let Some(by) = other.by.get(field)
+            {
+                self.by.insert(field.clone(), by.clone());
+            }
         }
     }
 
@@ -106,6 +154,7 @@ impl ToldProfile {
             Some(value) => self.fields.insert(field.to_owned(), value.clone()),
             None => self.fields.remove(field),
         };
+        self.by.remove(field);
         self.until = self.until.max(Millis(at));
         self.changed = Changed::Fields;
     }
@@ -115,6 +164,7 @@ impl ToldProfile {
         statement
             .with("profile = ", Value::Object(self.fields.clone()))
             .with(", profile_at = ", Value::Object(self.at.clone()))
+            .with(", profile_by = ", Value::Object(self.by.clone()))
             .with(", profile_until = ", self.until);
     }
 }
@@ -194,7 +244,7 @@ mod tests {
 
     fn nothing() -> ToldProfile {
         let empty = Value::Object(Map::new());
-        ToldProfile::read(Uuid::nil(), &empty, &empty, Millis(0)).unwrap()
+        ToldProfile::read(Uuid::nil(), [&empty, &empty, &empty], Millis(0)).unwrap()
     }
 
     fn told(events: &[(u8, Profile)]) -> ToldProfile {

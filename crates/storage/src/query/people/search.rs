@@ -8,18 +8,21 @@
 //! | phone number | its last digits, 4 at least; spaces, `+` and leading zeros don't count |
 //! | the platform's own id, and any other address | exact |
 //!
-//! Upper case, lower case and accents are the same. Every comparison is a range or a point of an index.
+//! Upper case, lower case and accents are the same. In scripts without spaces each character begins a word. Every comparison is a range or a point of an index.
 
 use transom_domain::{Address, Profile};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use super::conditions::{Find, FindBy};
 use super::statement::Sql;
 
 const NAME: u8 = b'n';
 const EMAIL: u8 = b'e';
 const USERNAME: u8 = b'u';
 const PHONE: u8 = b'p';
+/// The business's own id of a person: no search looks here, only who wants that very id.
+const EXTERNAL: u8 = b'x';
 
 /// Longer words are found by their beginning.
 const TERM_CHARS: usize = 48;
@@ -58,6 +61,24 @@ fn words(text: &str) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
+/// A word, and whatever of it a person may take for one: in scripts that put no spaces between words each character begins one.
+fn beginnings(word: &str) -> impl Iterator<Item = &str> {
+    word.char_indices().filter(|(at, letter)| *at == 0 || begins_a_word(*letter)).filter_map(|(at, _)| word.get(at..))
+}
+
+/// Han, kana, the first part of a Hangul syllable (as NFKD takes it apart), Thai, Lao, Burmese, Khmer (Unicode 16, Blocks.txt).
+fn begins_a_word(letter: char) -> bool {
+    let is_unspaced = matches!(letter,
+        '\u{e00}'..='\u{eff}'
+        | '\u{1000}'..='\u{109f}'
+        | '\u{1100}'..='\u{115f}'
+        | '\u{1780}'..='\u{17ff}'
+        | '\u{3040}'..='\u{30ff}'
+        | '\u{3400}'..='\u{9fff}'
+        | '\u{20000}'..='\u{3ffff}');
+    is_unspaced && !is_combining_mark(letter) && !matches!(letter, '\u{30fc}' | '\u{e46}')
+}
+
 fn term(kind: u8, text: impl Iterator<Item = char>) -> Vec<u8> {
     let text: String = text.take(TERM_CHARS).collect();
     [&[kind], text.as_bytes()].concat()
@@ -75,6 +96,10 @@ fn phone(digits: &str) -> Vec<u8> {
     term(PHONE, digits.chars().rev().filter(char::is_ascii_digit))
 }
 
+fn external(id: &str) -> Vec<u8> {
+    term(EXTERNAL, id.chars())
+}
+
 /// Everything that finds a contact.
 pub(crate) fn terms<'a>(
     display_name: Option<&str>,
@@ -82,11 +107,13 @@ pub(crate) fn terms<'a>(
     addresses: impl IntoIterator<Item = &'a Address>,
 ) -> Vec<Vec<u8>> {
     let names = [display_name, profile.name.as_deref(), profile.first_name.as_deref(), profile.last_name.as_deref()];
-    let names = names.into_iter().flatten().flat_map(words).map(|word| term(NAME, word.chars()));
+    let words: Vec<String> = names.into_iter().flatten().flat_map(words).collect();
+    let names = words.iter().flat_map(|word| beginnings(word)).map(|word| term(NAME, word.chars()));
     let mut terms: Vec<Vec<u8>> = names.collect();
     terms.extend(profile.email.as_deref().map(email));
     terms.extend(profile.username.as_deref().map(username));
     terms.extend(profile.phone.as_deref().map(phone));
+    terms.extend(profile.external_id.as_deref().map(external));
     for address in addresses {
         match address.kind.as_str() {
             "phone" => terms.push(phone(&address.value)),
@@ -102,40 +129,57 @@ pub(crate) fn terms<'a>(
     terms
 }
 
-/// Adds `WITH found AS (…) `, the ids of the contacts that a query finds; nothing for a blank query. `$1` is the workspace.
-///
-/// A query without anything to look for finds nobody.
-pub(crate) fn with_found(statement: &mut Sql, query: Option<&str>) {
-    let Some(query) = asked(query) else { return };
-    statement
-        .push("WITH found AS MATERIALIZED (SELECT i.contact_id FROM identity_addresses a JOIN identities i ")
-        .push("ON i.workspace_id = $1 AND i.id = a.identity_id WHERE a.workspace_id = $1 AND a.value = ")
-        .bind(query);
-    let names: Vec<_> = words(query).iter().take(QUERY_WORDS).map(|word| term(NAME, word.chars())).collect();
-    if !names.is_empty() && !query.starts_with('@') {
-        statement.push(" UNION ALL ");
-        for (at, name) in names.iter().enumerate() {
-            if at > 0 {
-                statement.push(" AND contact_id IN (");
-            }
-            range(statement, name);
+/// One of the ways in which a text finds contacts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Alternative {
+    /// Has terms that begin with each of these; never empty.
+    Words(Vec<Vec<u8>>),
+    /// Has a term that begins so.
+    Prefix(Vec<u8>),
+    /// Has this very address.
+    Address(String),
+}
+
+/// All the ways in which a text finds contacts; none for a text without anything to look for.
+pub(super) fn alternatives(find: &Find) -> Vec<Alternative> {
+    let text = find.text.trim();
+    let is_one_word = !text.contains(char::is_whitespace);
+    let names = || {
+        let mut words: Vec<_> = words(text).iter().take(QUERY_WORDS).map(|word| term(NAME, word.chars())).collect();
+        words.sort_unstable();
+        words.dedup();
+        (!words.is_empty()).then_some(Alternative::Words(words))
+    };
+    let prefix = |term: Vec<u8>| (term.len() > 1).then_some(Alternative::Prefix(term));
+    let address = || (!text.is_empty()).then(|| Alternative::Address(text.to_owned()));
+    let numbers = || {
+        let number = find.number.as_deref().map(phone).and_then(prefix);
+        typed_digits(text).map(|digits| phone(&digits)).and_then(prefix).into_iter().chain(number)
+    };
+    let mut found: Vec<Alternative> = match find.by {
+        FindBy::Anything => {
+            let is_handle = text.starts_with('@');
+            let names = (!is_handle).then(names).flatten();
+            let email = (is_one_word && !is_handle).then(|| prefix(email(text))).flatten();
+            let username = is_one_word.then(|| prefix(username(text))).flatten();
+            address().into_iter().chain(names).chain(email).chain(username).chain(numbers()).collect()
         }
-        statement.push(&")".repeat(names.len() - 1));
-    }
-    let is_one_word = !query.contains(char::is_whitespace);
-    let digits: String = query.chars().filter(char::is_ascii_digit).collect();
+        FindBy::Name => names().into_iter().collect(),
+        FindBy::Email => prefix(email(text)).into_iter().collect(),
+        FindBy::Phone => numbers().collect(),
+        FindBy::Username => prefix(username(text)).into_iter().collect(),
+        FindBy::Id => address().into_iter().collect(),
+    };
+    found.dedup();
+    found
+}
+
+/// The digits of a text that is nothing but a number with its usual signs, without leading zeros; `None` for too few.
+fn typed_digits(text: &str) -> Option<String> {
+    let is_number = text.chars().all(|c| c.is_ascii_digit() || " +-()./\u{a0}".contains(c));
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let digits = digits.trim_start_matches('0');
-    let is_number = query.chars().all(|c| c.is_ascii_digit() || " +-()./".contains(c));
-    let others = [
-        (is_one_word && !query.starts_with('@')).then(|| email(query)),
-        is_one_word.then(|| username(query)),
-        (is_number && digits.len() >= PHONE_DIGITS).then(|| phone(digits)),
-    ];
-    for prefix in others.iter().flatten().filter(|term| term.len() > 1) {
-        statement.push(" UNION ALL ");
-        range(statement, prefix);
-    }
-    statement.push(") ");
+    (is_number && digits.len() >= PHONE_DIGITS).then(|| digits.to_owned())
 }
 
 /// Adds `WITH named AS (…) `, the ids of the contacts that may have this address. `$1` is the workspace.
@@ -156,6 +200,11 @@ pub(crate) fn with_named(statement: &mut Sql, name: &Address) {
                 .push("ON i.workspace_id = $1 AND i.id = a.identity_id WHERE a.workspace_id = $1 AND a.kind = ")
                 .bind(name.kind.as_str())
                 .with(" AND a.value = ", name.value.as_str());
+            if name.kind == "external_id" {
+                statement
+                    .push(" UNION SELECT contact_id FROM contact_terms WHERE workspace_id = $1 AND term = ")
+                    .bind(external(&name.value));
+            }
         }
     }
     statement.push(") ");
@@ -173,14 +222,6 @@ pub(crate) fn is_same(kind: &str, one: &str, other: &str) -> bool {
 /// What is looked for, if anything is.
 pub(crate) fn asked(query: Option<&str>) -> Option<&str> {
     query.map(str::trim).filter(|query| !query.is_empty())
-}
-
-/// The contacts with a term of that prefix.
-fn range(statement: &mut Sql, prefix: &[u8]) {
-    statement
-        .push("SELECT contact_id FROM contact_terms WHERE workspace_id = $1 AND term >= ")
-        .bind(prefix.to_vec())
-        .with(" AND term < ", after_prefix(prefix));
 }
 
 /// The first bytes that sort behind everything with this prefix. UTF-8 and the kinds never hold 0xff, so the last byte can grow.
@@ -216,6 +257,32 @@ mod tests {
         assert_eq!(words("王 小明"), ["王", "小明"]);
         assert_eq!(words("किरण मेहता").len(), 2);
         assert_eq!(words("Anne-Marie O’Neill 🌸"), ["anne", "marie", "o", "neill"]);
+    }
+
+    #[test]
+    fn scripts_without_spaces_are_found_from_any_character() {
+        let begin = |name: &str| -> Vec<String> {
+            words(name).iter().flat_map(|word| beginnings(word).map(str::to_owned).collect::<Vec<_>>()).collect()
+        };
+        assert_eq!(begin("王小明"), ["王小明", "小明", "明"]);
+        assert_eq!(begin("Mara"), ["mara"]);
+        // Three syllables begin in three places, not in eight, which is how many parts they have.
+        assert_eq!(begin("김민준").len(), 3);
+        assert!(begin("김민준").contains(&fold("민준")));
+        assert!(begin("がく").contains(&fold("く")));
+        assert!(begin("สมชาย").contains(&fold("ชาย")));
+        assert_eq!(begin("किरण").len(), 1);
+    }
+
+    #[test]
+    fn numbers_are_found_as_they_are_typed() {
+        for typed in ["+49 (155) 5010-0001", "0049 155 5010 0001", "0155 50100001", "5010/0001"] {
+            let digits = typed_digits(typed).unwrap();
+            assert!("4915550100001".ends_with(&digits), "{typed}");
+        }
+        for no_number in ["001", "", "12a45", "mara"] {
+            assert_eq!(typed_digits(no_number), None, "{no_number}");
+        }
     }
 
     #[test]

@@ -76,6 +76,35 @@ impl Tx {
         Ok(removed)
     }
 
+    /// Takes a tag off up to `limit` conversations, and deletes it once none has it; whether there may be more.
+    ///
+    /// # Errors
+    /// [`StorageError::MissingReference`] if somebody has just given it to another one.
+    pub async fn take_tag_away(&self, tag: &str, limit: u32, now: OffsetDateTime) -> Result<bool, StorageError> {
+        use conversation_tags::Column as C;
+        let ids: Vec<Uuid> = conversation_tags::Entity::find()
+            .select_only()
+            .column(C::ConversationId)
+            .filter(C::WorkspaceId.eq(self.ws()))
+            .filter(C::Tag.eq(tag))
+            .order_by_asc(C::ConversationId)
+            .limit(u64::from(limit))
+            .into_tuple()
+            .all(&self.conn)
+            .await?;
+        if ids.is_empty() {
+            tags::Entity::delete_by_id((self.ws(), tag.to_owned())).exec(&self.conn).await?;
+            return Ok(false);
+        }
+        // In the order of their ids, as everybody locks them.
+        for id in &ids {
+            self.note_tags_changed(*id, now).await?;
+        }
+        let of_them = conversation_tags::Entity::delete_many().filter(C::WorkspaceId.eq(self.ws()));
+        of_them.filter(C::Tag.eq(tag)).filter(C::ConversationId.is_in(ids)).exec(&self.conn).await?;
+        Ok(true)
+    }
+
     async fn note_tags_changed(&self, conversation: Uuid, now: OffsetDateTime) -> Result<(), StorageError> {
         let mut statement = Sql::new("UPDATE conversations SET version = version + 1, updated_at = ");
         statement.bind(millis(now)).with(" WHERE workspace_id = ", self.ws()).with(" AND id = ", conversation);

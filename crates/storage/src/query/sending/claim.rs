@@ -160,7 +160,8 @@ pub struct Claimed {
 
 impl Storage {
     /// Takes parts that are due: replies before broadcasts, accounts in turn, and of each conversation only what nothing
-    /// accepted earlier is in the way of (P9). An earlier part whose outcome nobody knows is in the way for 30 seconds at most.
+    /// accepted earlier is in the way of (P9). An earlier part whose outcome nobody knows is in the way for 30 seconds at most,
+    /// one that goes aside never.
     pub async fn claim(&self, scope: &WorkspaceScope, request: ClaimRequest<'_>) -> Result<Vec<Claimed>, StorageError> {
         let ClaimRequest { owner, limit, now, lease, bound, room } = request;
         if limit == 0 {
@@ -245,7 +246,7 @@ impl Tx {
                  WHERE o.workspace_id = $1 AND o.state = 'queued' AND o.priority = {rank} AND o.ready_at <= $2 \
                  AND (o.ready_at, o.id) > (${place}, ${next}){skip} AND NOT EXISTS (SELECT 1 FROM outbox AS e \
                  WHERE e.workspace_id = $1 AND e.conversation_id = o.conversation_id AND (e.seq, e.id) < (o.seq, o.id) \
-                 AND (e.state <> 'unknown' OR e.holds_until > $2)) ORDER BY o.ready_at, o.id LIMIT $3{lock}) AS p{rank}",
+                 AND NOT e.aside AND (e.state <> 'unknown' OR e.holds_until > $2)) ORDER BY o.ready_at, o.id LIMIT $3{lock}) AS p{rank}",
                 clock = clock(&self.conn),
                 rank = priority.rank(),
                 next = place + 1,

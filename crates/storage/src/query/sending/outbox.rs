@@ -79,6 +79,8 @@ pub struct NewOutbox {
     pub due_at: OffsetDateTime,
     /// Not after.
     pub expires_at: OffsetDateTime,
+    /// Later messages of the conversation do not wait for it: the customer does not see it.
+    pub aside: bool,
 }
 
 /// What becomes of an attempt.
@@ -248,12 +250,12 @@ impl Tx {
         let mut tuples = Vec::with_capacity(rows.len());
         for (place, row) in (1_i64..).zip(rows) {
             let at = values.len();
-            let [id, message, conversation, identity, account, priority, due, ready, expires, seq] =
-                [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map(|n| format!("${}", at + n));
+            let [id, message, conversation, identity, account, priority, due, ready, expires, seq, aside] =
+                [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11].map(|n| format!("${}", at + n));
             tuples.push(format!(
                 "($1, {id}, {message}, {conversation}, {identity}, {account}, {seq} + (SELECT coalesce(max(o.seq), 0) FROM \
                  outbox AS o WHERE o.workspace_id = $1 AND o.conversation_id = {conversation}), 'queued', {priority}, \
-                 {due}, {ready}, {expires}, 0, 0, false, $2)"
+                 {due}, {ready}, {expires}, 0, 0, false, {aside}, $2)"
             ));
             values.extend([
                 row.part.uuid().into(),
@@ -266,11 +268,12 @@ impl Tx {
                 millis(row.due_at.max(now)),
                 millis(row.expires_at),
                 place.into(),
+                row.aside.into(),
             ]);
         }
         let text = format!(
             "INSERT INTO outbox (workspace_id, id, message_id, conversation_id, identity_id, account_id, seq, state, \
-             priority, due_at, ready_at, expires_at, attempt, crashes, receipts, created_at) VALUES {}",
+             priority, due_at, ready_at, expires_at, attempt, crashes, receipts, aside, created_at) VALUES {}",
             tuples.join(", ")
         );
         (text, values)
@@ -306,12 +309,14 @@ impl Tx {
 
     /// The statement that lets the next part of a conversation go, not before `at`, when `part` is no longer in its way.
     ///
-    /// Claims look only at what became ready since they last looked, so it becomes ready anew.
+    /// Claims look only at what became ready since they last looked, so it becomes ready anew, and with it what goes aside: that
+    /// waits for what was accepted before it, and nothing waits for that.
     pub(super) fn release_next(&self, conversation: Uuid, part: Uuid, at: OffsetDateTime) -> (String, Vec<Value>) {
         const RELEASE: &str = "UPDATE outbox SET ready_at = CASE WHEN due_at > $4 THEN due_at ELSE $4 END \
-                               WHERE workspace_id = $1 AND state = 'queued' AND id = (SELECT o.id FROM outbox AS o \
-                               WHERE o.workspace_id = $1 AND o.conversation_id = $2 AND o.id <> $3 AND o.state <> 'unknown' \
-                               ORDER BY o.seq, o.id LIMIT 1)";
+                               WHERE workspace_id = $1 AND conversation_id = $2 AND state = 'queued' AND id <> $3 \
+                               AND (aside OR id = (SELECT o.id FROM outbox AS o WHERE o.workspace_id = $1 \
+                               AND o.conversation_id = $2 AND o.id <> $3 AND o.state <> 'unknown' AND NOT o.aside \
+                               ORDER BY o.seq, o.id LIMIT 1))";
         (RELEASE.to_owned(), vec![self.ws().into(), conversation.into(), part.into(), millis(at)])
     }
 

@@ -1,0 +1,124 @@
+//! The file: CSV with a line of names.
+
+use futures_util::TryStreamExt as _;
+use serde_json::{Map, Value};
+use transom_domain::AttachmentId;
+use transom_storage::StorageError;
+
+use crate::authorise::Caller;
+use crate::{Desk, DeskError, attachments};
+
+/// How many contacts a file may have.
+pub const MOST_LINES: usize = 10_000;
+/// How large it may be.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+/// The longest cell.
+const LONGEST: usize = 2_000;
+
+/// The columns that an import reads.
+pub const COLUMNS: [&str; 8] =
+    ["display_name", "first_name", "last_name", "phone", "email", "external_id", "language", "labels"];
+/// Those of an export that say nothing to an import.
+const PASSED_OVER: [&str; 5] = ["contact", "username", "blocked", "channels", "created_at"];
+
+/// The bytes of an uploaded file.
+pub(super) async fn bytes(desk: &Desk, caller: &Caller, id: AttachmentId) -> Result<Vec<u8>, DeskError> {
+    let download = attachments::download(desk, caller, id).await?;
+    if download.size > MOST_BYTES {
+        return Err(DeskError::invalid("too_many", "attachment", format!("a file has at most {MOST_BYTES} bytes")));
+    }
+    let chunks: Vec<_> = download.bytes.try_collect().await.map_err(StorageError::from)?;
+    Ok(chunks.concat())
+}
+
+/// Each line as an object of its cells that are not empty.
+pub(super) fn lines(text: &[u8]) -> Result<Vec<Value>, DeskError> {
+    let text = std::str::from_utf8(text).map_err(|_| wrong("the file is not in UTF-8"))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let names = reader.headers().map_err(unread)?.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    let known: Vec<&str> = names.iter().flatten().copied().collect();
+    if known.is_empty() {
+        return Err(wrong(format!("the first line names no column; known are {}", COLUMNS.join(", "))));
+    }
+    if let Some(twice) =
+        known.iter().enumerate().find(|(at, name)| known.iter().skip(at + 1).any(|other| other == *name))
+    {
+        return Err(wrong(format!("the column `{}` is there twice", twice.1)));
+    }
+    let mut lines = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(unread)?;
+        if lines.len() == MOST_LINES {
+            return Err(DeskError::invalid("too_many", "csv", format!("a file has at most {MOST_LINES} contacts")));
+        }
+        let cells = names.iter().zip(&record).filter_map(|(name, cell)| Some(((*name)?, cell)));
+        let cells = cells.map(|(name, cell)| (name.to_owned(), Value::from(unguarded(cell))));
+        lines.push(Value::Object(cells.filter(|(_, cell)| cell != "").collect::<Map<_, _>>()));
+    }
+    Ok(lines)
+}
+
+/// The column of a name; `None` for one that is passed over.
+fn column(name: &str) -> Result<Option<&'static str>, DeskError> {
+    let plain = name.trim().to_lowercase().replace([' ', '-'], "_");
+    let plain = match plain.as_str() {
+        "name" | "full_name" => "display_name",
+        "mail" | "e_mail" | "email_address" => "email",
+        "telephone" | "mobile" | "phone_number" => "phone",
+        "label" | "tags" => "labels",
+        other => other,
+    };
+    if PASSED_OVER.contains(&plain) {
+        return Ok(None);
+    }
+    let known = COLUMNS.into_iter().find(|column| *column == plain);
+    known.map(Some).ok_or_else(|| {
+        let name: String = name.chars().take(50).collect();
+        wrong(format!("there is no column `{name}`; known are {}", COLUMNS.join(", ")))
+    })
+}
+
+/// What an export put before a cell so that no spreadsheet takes it for a formula is taken away again.
+fn unguarded(cell: &str) -> String {
+    let bare = cell.strip_prefix('\'').filter(|bare| bare.starts_with(['=', '+', '-', '@']));
+    bare.unwrap_or(cell).chars().take(LONGEST).collect()
+}
+
+fn unread(error: csv::Error) -> DeskError {
+    // Its own words would quote the file.
+    let line = error.position().map_or(0, csv::Position::line);
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            wrong(format!("line {line} has {len} cells, and the first line {expected_len}"))
+        }
+        _ => wrong(format!("line {line} can't be read as CSV")),
+    }
+}
+
+fn wrong(detail: impl ToString) -> DeskError {
+    DeskError::invalid("import_invalid", "csv", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn columns_are_found_by_their_names_and_empty_cells_left_out() {
+        let csv = "\u{feff}Name,E-Mail,phone number,contact\r\n Mara ,,'+49 155 1,x\r\n";
+        assert_eq!(lines(csv.as_bytes()).unwrap(), [json!({ "display_name": "Mara", "phone": "+49 155 1" })]);
+        for (wrong, why) in [
+            ("colour\nred\n", "no column `colour`"),
+            ("email,e-mail\na,b\n", "twice"),
+            ("email,phone\na\n", "line 2 has 1 cells"),
+            ("contact\nx\n", "names no column"),
+        ] {
+            let error = lines(wrong.as_bytes()).unwrap_err();
+            assert_eq!(error.code(), "import_invalid");
+            assert!(error.to_string().contains(why), "{error}");
+        }
+        assert_eq!(lines(b"email\n\xff\n").unwrap_err().code(), "import_invalid");
+    }
+}
