@@ -8,7 +8,7 @@ use crate::{Desk, DeskError};
 /// Up to `limit` rows before number `before`, newest first.
 ///
 /// # Errors
-/// When the database fails.
+/// [`DeskError::NotFound`] for an actor that is not of this workspace.
 pub async fn list(
     desk: &Desk,
     caller: &Caller,
@@ -17,7 +17,11 @@ pub async fn list(
     limit: u64,
 ) -> Result<Vec<StoredAudit>, DeskError> {
     authorise(caller, Action::ReadAudit)?;
-    Ok(desk.reader(&caller.scope).audit_page(query, before, limit).await?)
+    let reader = desk.reader(&caller.scope);
+    if let Some(actor) = query.actor {
+        reader.agent(actor).await?.ok_or(DeskError::NotFound { what: "agent" })?;
+    }
+    Ok(reader.audit_page(query, before, limit).await?)
 }
 
 /// The newest link of the chain, to be kept somewhere else; `None` before the first.

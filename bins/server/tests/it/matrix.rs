@@ -210,6 +210,7 @@ fn sound(operation: &Operation, ours: &Owned) -> Value {
         "addTeam" => json!({ "name": "South" }),
         "createToken" => json!({ "name": "laptop", "agent": ours.id("/agents/") }),
         "addWebhookEndpoint" => hook(),
+        "assign" => json!({ "agent": ours.id("/agents/") }),
         "createTag" => json!({ "name": "vip" }),
         "mergeContacts" => json!({ "from": ours.id("/spare/") }),
         "recordConsent" => {
@@ -424,7 +425,7 @@ async fn whatever_changes_something_leaves_a_row_in_the_audit_log() {
         operations().into_iter().filter(|operation| operation.method != Method::GET).collect();
     // What removes comes last, since others need it.
     changing.sort_by_key(|operation| operation.method == Method::DELETE);
-    let (mut done, mut refused) = (0, 0);
+    let (mut done, mut refused, mut silent) = (0, 0, Vec::new());
     for operation in changing.iter().filter(|operation| !LEAVES_NOTHING.contains(&operation.id)) {
         let path =
             filled(operation.path, if operation.path.contains("{id}") { ours.named_in(operation.path) } else { "" });
@@ -438,13 +439,16 @@ async fn whatever_changes_something_leaves_a_row_in_the_audit_log() {
                 403 | 409 | 412 | 422 => reply.body["code"].as_str().unwrap(),
                 _ => continue,
             };
-            assert_eq!(row["outcome"], outcome, "{}: {log} after {}", operation.id, reply.body);
-            assert_eq!(row["request"].as_str(), reply.header("x-request-id"), "{}", operation.id);
+            if row["outcome"] != outcome || row["request"].as_str() != reply.header("x-request-id") {
+                silent.push(format!("{} ({outcome})", operation.id));
+                continue;
+            }
             assert_eq!(row["address"], "127.0.0.1");
             done += usize::from(outcome == "done");
             refused += usize::from(outcome == "forbidden");
         }
     }
+    assert_eq!(silent, Vec::<String>::new(), "these left no row");
     assert!(done >= 15 && refused >= 15, "{done} done, {refused} refused");
     let log = bench.admin.get("/audit?limit=100").await.expect(200);
     for secret in ["invented", bench.admin.token.as_str(), "Mara", "+4915550100001"] {
