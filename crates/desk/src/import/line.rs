@@ -166,13 +166,10 @@ pub(super) fn labels<'l>(labels: impl Iterator<Item = &'l str>) -> Result<Vec<St
 /// `contact_ambiguous` when they are those of several.
 async fn found(tx: &Tx, profile: &Profile) -> Result<Option<ContactId>, DeskError> {
     let mut found = BTreeSet::new();
-    for (kind, value) in [("phone", &profile.phone), ("email", &profile.email)] {
+    for (kind, value) in [("phone", &profile.phone), ("email", &profile.email), ("external_id", &profile.external_id)] {
         if let Some(value) = value {
             found.extend(tx.contact_named(&Address::new(kind, value.as_str())).await?);
         }
-    }
-    if let Some(external) = &profile.external_id {
-        found.extend(tx.contact_by_external_id(external).await?);
     }
     if found.len() > 1 {
         let detail = "phone number, email address and external id are those of several contacts: merge them first";

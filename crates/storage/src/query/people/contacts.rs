@@ -177,17 +177,6 @@ impl Reader {
         Ok(found)
     }
 
-    /// The oldest contact that the business's own systems know by this id.
-    pub async fn contact_by_external_id(&self, id: &str) -> Result<Option<ContactId>, StorageError> {
-        let mut statement = Sql::of(self);
-        statement
-            .push("SELECT c.id FROM contacts c WHERE c.workspace_id = $1 AND c.profile ->> 'external_id' = ")
-            .bind(id)
-            .push(" ORDER BY c.created_at, c.id LIMIT 1");
-        let row = self.conn.query_one_raw(statement.on(&self.conn)).await?;
-        Ok(row.map(|row| row.try_get_by_index::<Uuid>(0)).transpose()?.map(Into::into))
-    }
-
     pub(super) fn select_named(&self, name: &Address) -> Sql {
         let mut statement = Sql::of(self);
         search::with_named(&mut statement, name);
