@@ -251,13 +251,13 @@ async fn store(
         let last = if n % 50 == 0 { format!("Rarename{n}") } else { last.unwrap_or_default().to_owned() };
         let profile = Profile {
             name: Some(format!("{} {last}", first.unwrap_or_default())),
-            phone: Some(format!("+49155{:08}", n)),
+            phone: Some(format!("+49155{n:08}")),
             email: Some(format!("user{n}@example.org")),
             username: Some(format!("user_{n}")),
             ..Profile::default()
         };
         // A year, the last weeks busier.
-        let share = (roll(n, 4) % 1_000_000) as f64 / 1_000_000.0;
+        let share = f64::from(u32::try_from(roll(n, 4) % 1_000_000).unwrap_or_default()) / 1_000_000.0;
         let at = transom_domain::truncate_to_millis(now - Duration::days(365) * (share * share));
         let seed = PersonSeed {
             identity: transom_domain::IdentityId::new(ids),

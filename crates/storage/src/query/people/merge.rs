@@ -212,7 +212,9 @@ impl Tx {
                 .all(&self.conn)
                 .await?;
             let mut known: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
-            rows.iter().for_each(|row| known.entry(row.contact_id).or_default().push(row.id));
+            for row in rows {
+                known.entry(row.contact_id).or_default().push(row.id);
+            }
             let rows = contacts::Entity::find()
                 .filter(contacts::Column::WorkspaceId.eq(self.ws()))
                 .filter(contacts::Column::Id.is_in(ids.to_vec()))
