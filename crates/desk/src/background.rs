@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::Dispatcher;
-use crate::{Desk, attachments, fallback, housekeeping, jobs, pull, receive, status, webhooks_out, window};
+use crate::{Desk, attachments, fallback, housekeeping, jobs, pull, receive, schedule, status, webhooks_out, window};
 
 /// How often derived windows are looked at.
 const RECOMPUTE_EVERY: Duration = Duration::from_secs(5);
@@ -26,6 +26,7 @@ impl Background {
         tasks.spawn(receive::run(desk.clone(), stop.clone()));
         tasks.spawn(Dispatcher::new(desk.clone()).run(stop.clone()));
         tasks.spawn(status::run_waking(desk.clone(), stop.clone()));
+        tasks.spawn(schedule::run(desk.clone(), stop.clone()));
         tasks.spawn(attachments::run(desk.clone(), stop.clone()));
         tasks.spawn(recompute(desk.clone(), stop.clone()));
         tasks.spawn(pull::run(desk.clone(), stop.clone()));

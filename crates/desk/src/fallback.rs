@@ -123,7 +123,7 @@ enum Fate {
     /// A letter brings them.
     Letter {
         to: Target,
-        /// The letter begins a thread, or nothing of its thread ever arrived.
+        /// The letter begins a thread, or what its thread began with may never have arrived.
         begins: bool,
     },
 }
@@ -140,7 +140,8 @@ impl Look<'_> {
                     Ok(is_written) => written += u32::from(is_written),
                     // Another replica was first.
                     Err(DeskError::Storage(StorageError::Duplicate { .. })) => {}
-                    Err(error) => return Err(error),
+                    // One conversation's trouble is not the others'.
+                    Err(error) => tracing::warn!(%error, %conversation, "a letter could not be written; trying again"),
                 }
             }
             after = found.last().copied();
@@ -211,12 +212,11 @@ impl Look<'_> {
         Ok(match letter.message.state {
             // The thread is named after what arrived.
             Some(DeliveryState::Scheduled | DeliveryState::Queued | DeliveryState::Sending) => Fate::Waits,
-            Some(DeliveryState::Failed | DeliveryState::NotSent | DeliveryState::Canceled) => {
-                Fate::Letter { to, begins: true }
-            }
-            None
-            | Some(DeliveryState::Sent | DeliveryState::Delivered | DeliveryState::Read | DeliveryState::Unknown) => {
+            None | Some(DeliveryState::Sent | DeliveryState::Delivered | DeliveryState::Read) => {
                 Fate::Letter { to, begins: false }
+            }
+            Some(DeliveryState::Failed | DeliveryState::NotSent | DeliveryState::Canceled | DeliveryState::Unknown) => {
+                Fate::Letter { to, begins: true }
             }
         })
     }

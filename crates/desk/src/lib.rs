@@ -44,6 +44,7 @@ pub mod receive;
 mod registry;
 mod removed;
 mod rows;
+pub mod schedule;
 pub mod search;
 mod send;
 mod signature;

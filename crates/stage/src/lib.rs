@@ -59,6 +59,8 @@ pub struct Set {
     pub account: NewAccount,
     /// The customer, who has written to nobody yet.
     pub customer: NewCustomer,
+    /// What the platform granted the account, as the policy names it.
+    pub features: &'static [&'static str],
     /// How the platform names the customer: (kind, value), best first.
     pub addresses: Vec<(&'static str, &'static str)>,
     /// With what the channel connects.
@@ -80,16 +82,8 @@ impl Set {
         addresses: &[(&'static str, &'static str)],
     ) -> Self {
         let (addresses, settings, clock) = (addresses.to_vec(), SettingValues::default(), SettableClock::running());
-        Self {
-            platform,
-            account,
-            customer,
-            addresses,
-            settings,
-            clock,
-            media: Arc::new(SampleFiles),
-            patience: PATIENCE,
-        }
+        let (features, media, patience) = (&[][..], Arc::new(SampleFiles), PATIENCE);
+        Self { platform, account, customer, features, addresses, settings, clock, media, patience }
     }
 }
 
@@ -113,6 +107,7 @@ pub struct Stage {
     /// The sandbox's id of the customer.
     pub customer: String,
     platform: Arc<dyn Platform>,
+    features: &'static [&'static str],
 }
 
 impl Stage {
@@ -121,7 +116,7 @@ impl Stage {
     /// # Panics
     /// If the sandbox takes one of them for wrong.
     pub async fn set(set: Set) -> Self {
-        let Set { platform, account, customer, addresses, settings, clock, media, patience } = set;
+        let Set { platform, account, customer, features, addresses, settings, clock, media, patience } = set;
         let sandbox = Sandbox::start(SandboxConfig::new(clock.clone())).await.unwrap();
         // It listens once its task has had a turn: what closes the port must find it open.
         tokio::task::yield_now().await;
@@ -137,7 +132,8 @@ impl Stage {
             endpoints: Arc::new([(platform.name().to_owned(), endpoint)].into()),
             ..Ports::system().unwrap()
         };
-        Self { sandbox, control, clock, ports, settings, identity: identity(&addresses), account, customer, platform }
+        let identity = identity(&addresses);
+        Self { sandbox, control, clock, ports, settings, identity, account, customer, platform, features }
     }
 
     /// The channel, connected with the settings of now.
@@ -225,7 +221,7 @@ impl Stage {
 
     /// A permit of the real engine for this content and this reason; `None` where the rules give none.
     pub fn permit(&self, content: &Content, why: &Why) -> Option<Permit> {
-        permit(&*self.platform, &self.identity, content, why, self.now())
+        permit((&*self.platform, self.features), &self.identity, content, why, self.now())
     }
 
     /// A part for the customer, let through by the rules.
@@ -256,16 +252,27 @@ impl Stage {
 
     /// What the conformance suite sees of the other side; `could_reach` tells the calls that could have reached the customer.
     pub fn double(self, could_reach: fn(&CallRecord) -> bool) -> Arc<dyn transom_channel::conformance::Double> {
-        Arc::new(double::Behind::new(self, could_reach))
+        let reached = move |stage: &Stage| stage.control.calls().iter().filter(|call| could_reach(call)).count();
+        Arc::new(double::Behind::new(self, Box::new(reached)))
+    }
+
+    /// The same where a call's path does not tell what it is for: what was accepted could reach the customer, and what was refused.
+    pub fn double_of_one_path(self) -> Arc<dyn transom_channel::conformance::Double> {
+        let refused = |call: &CallRecord| call.status.is_some_and(|status| status >= 400);
+        let reached = move |stage: &Stage| {
+            stage.control.calls().iter().filter(|call| refused(call)).count() + stage.control.ledger().len()
+        };
+        Arc::new(double::Behind::new(self, Box::new(reached)))
     }
 }
 
-/// A permit of the real engine to write this to somebody, for this reason; `None` where the rules give none.
+/// A permit of the real engine to write this to somebody, for this reason, on an account of this platform with these features;
+/// `None` where the rules give none.
 ///
 /// # Panics
 /// If there is no such policy, or if it knows no such opening.
 pub fn permit(
-    platform: &dyn Platform,
+    (platform, features): (&dyn Platform, &[&str]),
     to: &Identity,
     content: &Content,
     why: &Why,
@@ -277,7 +284,7 @@ pub fn permit(
     }
     let policy = policies.get(why.policy.unwrap_or(platform.name())).unwrap();
     let mut facts = Facts::new(subject_of(to), policy);
-    let features = why.features.iter().map(|feature| (*feature).to_owned()).collect();
+    let features = features.iter().map(|feature| (*feature).to_owned()).collect();
     facts.set_account(policy, &Account { features, ..Account::default() });
     for (kind, reference) in &why.openings {
         let what = What::Opening { kind: (*kind).to_owned(), reference: reference.clone() };

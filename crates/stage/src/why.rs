@@ -16,8 +16,6 @@ pub struct Why {
     pub ago: Duration,
     /// The grant that must carry it; the first that fits unless one is named.
     pub grant: Option<&'static str>,
-    /// What the account was given by the platform.
-    pub features: &'static [&'static str],
 }
 
 impl Default for Why {
@@ -28,7 +26,6 @@ impl Default for Why {
             openings: vec![("message", None)],
             ago: Duration::SECOND,
             grant: None,
-            features: &[],
         }
     }
 }

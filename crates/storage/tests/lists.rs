@@ -14,6 +14,7 @@ use proptest::sample::{select, subsequence};
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use time::{Duration, OffsetDateTime};
+use transom_storage::ConversationCondition as C;
 
 /// The present of every query.
 const NOW: OffsetDateTime = NOON;
@@ -154,12 +155,17 @@ impl Crowd {
             (few(0.15), subsequence(teams, 1..2)),
             (few(0.2), subsequence(TAGS.map(str::to_owned).to_vec(), 1..3)),
             proptest::option::weighted(0.15, -5..25_i64),
+            proptest::collection::vec((any::<bool>(), select(self.conditions())), 0..2),
         );
         fn given<T>((given, values): (Option<()>, Vec<T>)) -> Vec<T> {
             if given.is_some() { values } else { Vec::new() }
         }
         (first, second).prop_map(
-            |((tab, status, inbox, sort, window, q), (platforms, accounts, contact, agents, teams, tags, closing))| {
+            |(
+                (tab, status, inbox, sort, window, q),
+                (platforms, accounts, contact, agents, teams, tags, closing, filters),
+            )| {
+                let filters = filters.into_iter().map(|(holds, condition)| Filter { holds, condition }).collect();
                 ConversationQuery {
                     tab,
                     status,
@@ -173,7 +179,7 @@ impl Crowd {
                     closing_before: closing.map(minutes),
                     tags: given(tags),
                     q: q.map(str::to_owned),
-                    filters: Vec::new(),
+                    filters,
                     sort,
                     after: None,
                     limit: 7,
@@ -183,8 +189,62 @@ impl Crowd {
         )
     }
 
+    /// Conditions to combine with the others, the opposite of each included.
+    fn conditions(&self) -> Vec<C> {
+        vec![
+            C::Tab(vec![Tab::Open, Tab::Closed]),
+            C::Agent(self.agents.clone()),
+            C::Agent(vec![self.agents[1]]),
+            C::Team(vec![self.teams[0]]),
+            C::Unassigned,
+            C::Platform(vec!["beta".into()]),
+            C::Account(vec![self.desk.account]),
+            C::Tag(vec!["vip".into(), "refund".into()]),
+            C::Window(WindowState::Open),
+            C::InboundBefore(minutes(10)),
+            C::InboundAfter(minutes(-10)),
+            C::ClosingBefore(minutes(10)),
+            C::Contact(ContactCondition::Id(self.all.iter().map(|(stored, ..)| stored.contact).take(30).collect())),
+            C::Contact(ContactCondition::Found(vec![Find::anything("klein")])),
+            C::Contact(ContactCondition::Blocked(true)),
+            C::Contact(ContactCondition::Platform(vec!["beta".into()])),
+            C::Contact(ContactCondition::Label(vec!["nobody's".into()])),
+        ]
+    }
+
+    /// Whether a condition holds.
+    fn holds(condition: &C, (stored, name, platform): &(StoredConversation, &str, &str)) -> bool {
+        let assignment = stored.conversation.assignment;
+        let ends = [stored.window.closes_at, stored.window.free_form_until];
+        match condition {
+            C::Tab(tabs) => tabs.contains(&stored.conversation.tab()),
+            C::Agent(agents) => assignment.agent.is_some_and(|agent| agents.contains(&agent)),
+            C::Team(teams) => assignment.team.is_some_and(|team| teams.contains(&team)),
+            C::Unassigned => !assignment.is_some(),
+            C::Platform(platforms) | C::Contact(ContactCondition::Platform(platforms)) => {
+                platforms.iter().any(|wanted| wanted == platform)
+            }
+            C::Account(accounts) => accounts.contains(&stored.account),
+            C::Tag(tags) => tags.iter().any(|tag| stored.tags.contains(tag)),
+            C::Window(state) => (*state == WindowState::Open) == ends.into_iter().flatten().any(|end| end > NOW),
+            C::InboundBefore(before) => stored.last_inbound_at.is_some_and(|at| at < *before),
+            C::InboundAfter(after) => stored.last_inbound_at.is_some_and(|at| at > *after),
+            C::ClosingBefore(before) => ends.into_iter().flatten().min().is_some_and(|end| end > NOW && end < *before),
+            C::Contact(ContactCondition::Id(contacts)) => contacts.contains(&stored.contact),
+            C::Contact(ContactCondition::Found(_)) => name.contains("Klein"),
+            C::Contact(_) => false,
+        }
+    }
+
+    /// Whether a filter lets a conversation through. Times are never asked for their opposite: whoever never wrote has none.
+    fn passes(&self, filter: &Filter<C>, each: &(StoredConversation, &str, &str)) -> bool {
+        let is_of_time = matches!(filter.condition, C::InboundBefore(_) | C::InboundAfter(_) | C::ClosingBefore(_));
+        Self::holds(&filter.condition, each) == (filter.holds || is_of_time)
+    }
+
     /// Whether a conversation belongs to the list; tab and status are left to the caller.
-    fn belongs(&self, query: &ConversationQuery, (stored, name, platform): &(StoredConversation, &str, &str)) -> bool {
+    fn belongs(&self, query: &ConversationQuery, each: &(StoredConversation, &str, &str)) -> bool {
+        let (stored, name, platform) = each;
         let assignment = stored.conversation.assignment;
         let any = |wanted: &[String], has: &dyn Fn(&String) -> bool| wanted.is_empty() || wanted.iter().any(has);
         let ends = [stored.window.closes_at, stored.window.free_form_until];
@@ -204,7 +264,11 @@ impl Crowd {
             Some("user-3") => stored.contact == self.all[3].0.contact,
             Some(_) => false,
         };
+        // Tabs are counted whatever is asked of them.
+        let passes =
+            query.filters.iter().all(|filter| matches!(filter.condition, C::Tab(_)) || self.passes(filter, each));
         inbox
+            && passes
             && named
             && any(&query.platforms, &|wanted| wanted == platform)
             && any(&query.tags, &|wanted| stored.tags.contains(wanted))
@@ -233,7 +297,9 @@ impl Crowd {
                     ends.into_iter().flatten().min().is_some_and(|end| end > NOW)
                 }
             };
-            if of_status && of_sort && query.tab.is_none_or(|wanted| wanted == tab) {
+            let of_tabs =
+                query.filters.iter().all(|filter| !matches!(filter.condition, C::Tab(_)) || self.passes(filter, each));
+            if of_status && of_sort && of_tabs && query.tab.is_none_or(|wanted| wanted == tab) {
                 found.push(&each.0);
             }
         }

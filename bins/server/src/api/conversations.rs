@@ -152,7 +152,7 @@ impl ConversationsApi {
         let inbound = [
             inbound_before.0.map(|before| ConversationCondition::InboundBefore(utc(before))),
             inbound_after.0.map(|after| ConversationCondition::InboundAfter(utc(after))),
-            (!label.0.is_empty()).then(|| ConversationCondition::Contact(ContactCondition::Label(label.0))),
+            (!label.0.is_empty()).then_some(ConversationCondition::Contact(ContactCondition::Label(label.0))),
         ];
         query.filters.extend(inbound.into_iter().flatten().map(Filter::is));
         let query = ConversationQuery {

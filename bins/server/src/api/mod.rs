@@ -18,6 +18,7 @@ mod messages;
 mod outbound;
 mod privacy;
 pub mod roles;
+mod scheduled;
 mod version;
 mod views;
 mod webhook_endpoints;
@@ -70,6 +71,7 @@ type Apis = (
     labels::LabelsApi,
     conversations::ConversationsApi,
     messages::MessagesApi,
+    scheduled::ScheduledApi,
     outbound::OutboundApi,
     attachments::AttachmentsApi,
     bulk::BulkApi,
@@ -102,6 +104,7 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
         labels::LabelsApi(state()),
         conversations::ConversationsApi(state()),
         messages::MessagesApi(state()),
+        scheduled::ScheduledApi(state()),
         outbound::OutboundApi(state()),
         attachments::AttachmentsApi(state()),
         bulk::BulkApi(state()),

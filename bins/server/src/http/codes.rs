@@ -60,6 +60,8 @@ codes! {
     409 contact_ambiguous "The line names several contacts" "Correct the line, or merge the contacts.";
     409 undo_over "It is too late to take the job back" "Ask for the change that you want.";
     409 job_goes_on "The job can't be stopped" "Wait for its end.";
+    409 not_scheduled "The message waits for no time" "Read the message again: it left, was withdrawn, or was changed meanwhile.";
+    409 author_inactive "The message's author works here no more" "Write it in your own name.";
     409 idempotency_key_running "The first request with this key is still running" "Ask again after `retry_after` seconds.";
     409 token_shown_once "The token was shown to the first request with this key" "Revoke the token that `detail` names, and make another one with a new key.";
     409 secret_shown_once "The secret was shown to the first request with this key" "Rotate the secret to get another one.";
@@ -76,6 +78,7 @@ codes! {
     412 version_mismatch "Somebody changed it meanwhile" "Read it again and send its new `ETag` as `If-Match`.";
     413 body_too_large "The body is too large" "`detail` gives the limit.";
     415 media_type_unsupported "The body is of the wrong type" "`detail` says which one is expected.";
+    422 send_at_invalid "The time is over, or too far away" "Give a time to come, at most a year away.";
     422 url_invalid "The address can't be read" "Give an https address.";
     422 url_refused "The address may not be called" "`detail` says why: only http and https on the open internet, on allowed ports.";
     422 kind_invalid "No such kind of event" "Name kinds such as `message.sent`, or `message.*`.";

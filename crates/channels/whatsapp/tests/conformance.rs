@@ -12,19 +12,15 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use async_trait::async_trait;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use time::OffsetDateTime;
 use time::macros::datetime;
-use transom_channel::conformance::{Accepted, Double, Fault, Harness, PATIENCE, Proof, Sample, SignedCall, Webhooks};
+use transom_channel::conformance::{Harness, Proof, Sample, SignedCall, Webhooks};
 use transom_domain::TemplateParameters;
 use transom_domain::template::TextParameters;
-use transom_sandbox::{Fault as Mood, FaultKind};
 use transom_whatsapp::WhatsApp;
 
 use crate::common::{NUMBER, SECRET, Stage, WABA};
@@ -58,58 +54,7 @@ async fn harness() -> Harness {
             unknown: unknown(),
             states_retry_after: true,
         },
-        double: Arc::new(Sandboxed { stage, refusing: AtomicBool::new(false), answers_late: AtomicBool::new(false) }),
-    }
-}
-
-/// How much later than the channel waits a late answer comes.
-const LATENESS: Duration = Duration::from_millis(500);
-
-struct Sandboxed {
-    stage: Stage,
-    refusing: AtomicBool,
-    /// The sandbox writes a call down when it has answered it, which is later than the channel waits.
-    answers_late: AtomicBool,
-}
-
-#[async_trait]
-impl Double for Sandboxed {
-    async fn requests(&self) -> usize {
-        if self.answers_late.swap(false, Ordering::SeqCst) {
-            tokio::time::sleep(2 * LATENESS).await;
-        }
-        let path = format!("/{NUMBER}/messages");
-        self.stage.control().calls().iter().filter(|call| call.method == "POST" && call.path.ends_with(&path)).count()
-    }
-
-    async fn accepted(&self) -> Vec<Accepted> {
-        let sends = self.stage.control().ledger();
-        let accepted = |send: &transom_sandbox::Send| Accepted {
-            provider_id: send.provider_ids.first().cloned(),
-            text: Some(send.text.clone()).filter(|text| !text.is_empty()),
-        };
-        sends.iter().map(accepted).collect()
-    }
-
-    async fn fail_next(&self, fault: Fault) {
-        let control = self.stage.control();
-        let refused = fault == Fault::Refused;
-        // Telling it what it does already would close the connections that are open.
-        if self.refusing.swap(refused, Ordering::SeqCst) != refused {
-            control.refuse_connections(refused).await;
-        }
-        let late = u64::try_from((PATIENCE + LATENESS).as_millis()).unwrap();
-        self.answers_late.store(fault == Fault::Silence, Ordering::SeqCst);
-        let mood = match fault {
-            Fault::LoseAnswer => FaultKind::LoseAnswer,
-            Fault::Garbage => FaultKind::Garbage,
-            Fault::Truncated => FaultKind::Truncated,
-            Fault::Silence => FaultKind::SlowAnswer { ms: late },
-            Fault::Gateway => FaultKind::Status { status: 502 },
-            Fault::RateLimited { retry_after } => FaultKind::RateLimited { retry_after: Some(retry_after) },
-            Fault::Refused => return,
-        };
-        control.fault(NUMBER, Mood::once(mood)).unwrap();
+        double: stage.stage.double(|call| call.method == "POST" && call.path.ends_with("/messages")),
     }
 }
 

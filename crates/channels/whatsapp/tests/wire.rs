@@ -19,45 +19,21 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 use transom_channel::conformance::SampleFiles;
 use transom_channel::{
-    Inbound, Item, MediaError, OptOutScope, OutboundPart, RawInbound, Receipt, ReceiptFor, ReceiptState, SendError,
-    Standing, subject_of,
+    Inbound, Item, MediaError, OptOutScope, OutboundPart, Receipt, ReceiptFor, ReceiptState, SendError, Standing,
 };
 use transom_domain::template::{HeaderParameter, TextParameters};
 use transom_domain::{
     Address, Attachment, Body, Content, Identity, MediaKind, MediaSource, PartId, TemplateParameters, TemplateStatus,
 };
 use transom_sandbox::{Act, Action, Fault, FaultKind, MediaAct};
-use transom_windows::{Ask, Basis, Event, Facts, Permit, Policies, Sender, What};
+use transom_stage::{Why, identity};
+use transom_whatsapp::WhatsApp;
 
-use crate::common::{NUMBER, PHONE, Stage, components, identity, template};
-
-/// A permit of the real engine, for somebody who wrote a second before `now`.
-fn permit(to: &Identity, content: &Content, now: OffsetDateTime) -> Permit {
-    let policies = Policies::builtin().unwrap();
-    let policy = policies.get("whatsapp").unwrap();
-    let mut facts = Facts::new(subject_of(to), policy);
-    let what = What::Opening { kind: "message".to_owned(), reference: None };
-    facts.apply(policy, &Event { at: now - Duration::SECOND, what }).unwrap();
-    let ask = content
-        .as_template()
-        .map_or(Ask::by(Sender::Human), |template| Ask::by(Sender::Human).category(template.category.parse().unwrap()));
-    let decision = policy.decide(&facts, ask, now);
-    let is_template = content.as_template().is_some();
-    decision
-        .permits()
-        .iter()
-        .find(|permit| matches!(permit.basis(), Basis::Template { .. }) == is_template)
-        .unwrap()
-        .clone()
-}
+use crate::common::{NUMBER, PHONE, Stage, components, template};
 
 impl Stage {
-    fn now(&self) -> OffsetDateTime {
-        self.ports.clock.now()
-    }
-
     fn part(&self, to: &Identity, content: Content, now: OffsetDateTime) -> OutboundPart {
-        let permit = permit(to, &content, now);
+        let permit = transom_stage::permit((&WhatsApp, &[]), to, &content, &Why::default(), now).unwrap();
         OutboundPart::new(permit, to, (PartId::new(self.ports.ids.as_ref()), 1), content, now).unwrap()
     }
 
@@ -66,34 +42,22 @@ impl Stage {
         self.channel().send(&self.part(&self.identity, content, now)).await
     }
 
-    async fn send(&self, content: Content) -> Result<Receipt, SendError> {
-        self.send_as_of(content, self.now()).await
-    }
-
-    /// The body of the last message that was accepted.
-    fn last_body(&self) -> Value {
-        self.control().ledger().last().unwrap().body.clone()
-    }
-
     /// Everything that the webhooks told since the first message.
     fn told(&self) -> Vec<Inbound> {
-        let channel = self.channel();
-        let bodies = self.control().deliveries().into_iter().map(|delivery| delivery.body.get().to_owned());
-        let told = bodies.flat_map(|body| channel.parse(&RawInbound::new(body, self.now())).unwrap());
-        told.filter(|told| told.event_key != self.quotable).collect()
+        self.heard().into_iter().filter(|told| told.event_key != self.quotable).collect()
     }
 
     /// What an act of the customer is told as.
     fn acts(&self, action: impl Into<Action>) -> Inbound {
         let before = self.told().len();
-        self.control().act(NUMBER, "mara", action).unwrap();
+        self.act(action);
         let told = self.told();
         assert_eq!(told.len(), before + 1, "{told:#?}");
         told.into_iter().next_back().unwrap()
     }
 
     fn uploads(&self) -> usize {
-        self.control().calls().iter().filter(|call| call.path.ends_with("/media")).count()
+        self.calls_on("/media")
     }
 }
 
@@ -125,7 +89,7 @@ async fn a_text_is_addressed_and_marked() {
 #[tokio::test]
 async fn who_hides_their_number_is_written_to_by_id() {
     let stage = Stage::open().await;
-    stage.control().patch_customer("mara", serde_json::from_value(json!({"hides_phone": true})).unwrap()).unwrap();
+    stage.control.patch_customer("mara", serde_json::from_value(json!({"hides_phone": true})).unwrap()).unwrap();
     let wrote = stage.acts(Act::Text { text: "hi".into() });
     let addresses = wrote.person.unwrap().addresses;
     assert_eq!((addresses.len(), addresses[0].kind.as_str()), (1, "bsuid"));
@@ -151,14 +115,14 @@ async fn a_file_goes_up_once_and_arrives_whole() {
     assert_eq!(stage.uploads(), 1);
     let body = stage.last_body();
     assert_eq!((body["type"].as_str(), body["image"]["caption"].as_str()), (Some("image"), Some("Label again")));
-    let uploaded = stage.control().media(body["image"]["id"].as_str().unwrap()).unwrap();
+    let uploaded = stage.control.media(body["image"]["id"].as_str().unwrap()).unwrap();
     let MediaSource::Stored { id } = file.source else { panic!() };
     let stored = stage.ports.media.read(id).await.unwrap();
     assert_eq!((uploaded.bytes, uploaded.mime), (stored.bytes, stored.mime));
 
     // Refused as bad media: the next attempt uploads it anew.
     stage
-        .control()
+        .control
         .fault(NUMBER, Fault::once(FaultKind::Error { code: 131_053, detail: None, asynchronous: false }))
         .unwrap();
     for _ in 0..2 {
@@ -171,10 +135,10 @@ async fn a_file_goes_up_once_and_arrives_whole() {
 async fn an_upload_that_fails_is_no_unknown_outcome() {
     let stage = Stage::open().await;
     let fault: Fault = serde_json::from_value(json!({"kind": "lose_answer", "count": 1, "on": "any"})).unwrap();
-    stage.control().fault(NUMBER, fault).unwrap();
+    stage.control.fault(NUMBER, fault).unwrap();
     let error = stage.send(with_file("", SampleFiles::attachment(MediaKind::Image, "image/jpeg"))).await.unwrap_err();
     assert!(matches!(error, SendError::Temporary { .. }), "{error:?}");
-    assert!(stage.control().ledger().is_empty());
+    assert!(stage.control.ledger().is_empty());
 
     let lost = Attachment {
         source: MediaSource::Stored { id: uuid::Uuid::from_u128(u128::MAX).into() },
@@ -189,17 +153,17 @@ async fn what_became_too_late_does_not_leave() {
     let stage = Stage::open().await;
     let content = with_file("", SampleFiles::attachment(MediaKind::Image, "image/jpeg"));
     let part = stage.part(&stage.identity, content, stage.now());
-    stage.control().advance(Duration::hours(24));
+    stage.control.advance(Duration::hours(24));
     let error = stage.channel().send(&part).await.unwrap_err();
     assert!(matches!(error, SendError::Temporary { .. }), "{error:?}");
-    let sends = stage.control().calls().iter().filter(|call| call.path.ends_with("/messages")).count();
+    let sends = stage.control.calls().iter().filter(|call| call.path.ends_with("/messages")).count();
     assert_eq!((stage.uploads(), sends), (1, 0));
 }
 
 #[tokio::test]
 async fn a_link_is_handed_on() {
     let stage = Stage::open().await;
-    stage.control().publish("https://cdn.example.com/a.pdf", "application/pdf", b"%PDF-1.7\n".to_vec());
+    stage.control.publish("https://cdn.example.com/a.pdf", "application/pdf", b"%PDF-1.7\n".to_vec());
     let file = Attachment {
         kind: MediaKind::Document,
         source: MediaSource::Url { url: "https://cdn.example.com/a.pdf".into() },
@@ -220,7 +184,7 @@ async fn a_template_goes_out_as_the_catalogue_has_it() {
     let stage = Stage::open().await;
     let with_picture =
         json!([{"type": "HEADER", "format": "IMAGE"}, {"type": "BODY", "text": "Hi {{1}}"}, components()[3]]);
-    template(&stage.control(), "picture", "MARKETING", &with_picture).await;
+    template(&stage.control, "picture", "MARKETING", &with_picture).await;
     let parameters = TemplateParameters {
         header: Some(HeaderParameter::Media(SampleFiles::attachment(MediaKind::Image, "image/png"))),
         body: places(&["Mara"]),
@@ -261,7 +225,7 @@ async fn the_vectors_components_go_over_the_wire() {
         let definition = json!({"name": "vector", "language": "en_US", "category": "UTILITY",
             "parameter_format": if named { "NAMED" } else { "POSITIONAL" },
             "components": [{"type": "BODY", "text": vector["text"]}]});
-        stage.control().platform(NUMBER, "template", definition).await.unwrap();
+        stage.control.platform(NUMBER, "template", definition).await.unwrap();
         let content =
             stage.template("vector", TemplateParameters { body: values, ..TemplateParameters::default() }).await;
         assert_eq!(content.as_template().unwrap().rendered.as_deref(), vector["expect"]["rendered"].as_str());
@@ -291,10 +255,10 @@ async fn the_vectors_components_go_over_the_wire() {
 async fn the_whole_catalogue_is_listed() {
     let stage = Stage::open().await;
     for n in 0..130 {
-        template(&stage.control(), &format!("template_{n}"), "UTILITY", &json!([{"type": "BODY", "text": "Hi"}])).await;
+        template(&stage.control, &format!("template_{n}"), "UTILITY", &json!([{"type": "BODY", "text": "Hi"}])).await;
     }
     stage
-        .control()
+        .control
         .platform(NUMBER, "template_status", json!({"name": "template_7", "language": "en_US", "status": "PAUSED"}))
         .await
         .unwrap();
@@ -304,7 +268,7 @@ async fn the_whole_catalogue_is_listed() {
     let paused: Vec<_> =
         listed.iter().filter(|one| one.status == TemplateStatus::Paused).map(|one| one.name.as_str()).collect();
     assert_eq!(paused, ["template_7"]);
-    let pages = stage.control().calls().iter().filter(|call| call.path.contains("/message_templates")).count();
+    let pages = stage.control.calls().iter().filter(|call| call.path.contains("/message_templates")).count();
     assert_eq!(pages, 2);
 }
 
@@ -348,11 +312,11 @@ async fn receipts_find_their_part() {
 async fn a_closed_window_is_told(#[case] refusals: &str) {
     let stage = Stage::open().await;
     stage
-        .control()
+        .control
         .patch_account(NUMBER, serde_json::from_value(json!({"settings": {"refusals": refusals}})).unwrap())
         .unwrap();
     let wrote = stage.now();
-    stage.control().advance(Duration::hours(25));
+    stage.control.advance(Duration::hours(25));
     let sent = stage.send_as_of(Content::text("still there?"), wrote).await;
     let error = if refusals == "sync" {
         sent.unwrap_err()
@@ -368,7 +332,7 @@ async fn a_closed_window_is_told(#[case] refusals: &str) {
         }
     };
     assert!(matches!(error, SendError::WindowClosed { .. }), "{error:?}");
-    assert!(stage.control().ledger().is_empty());
+    assert!(stage.control.ledger().is_empty());
 }
 
 #[rstest]
@@ -380,7 +344,7 @@ async fn a_closed_window_is_told(#[case] refusals: &str) {
 #[tokio::test]
 async fn refusals_are_told_apart_over_http(#[case] code: i64, #[case] expected: &str) {
     let stage = Stage::open().await;
-    stage.control().fault(NUMBER, Fault::once(FaultKind::Error { code, detail: None, asynchronous: false })).unwrap();
+    stage.control.fault(NUMBER, Fault::once(FaultKind::Error { code, detail: None, asynchronous: false })).unwrap();
     let error = stage.send(Content::text("hello")).await.unwrap_err();
     assert_eq!(error.code(), expected, "{error:?}");
 }
@@ -454,7 +418,7 @@ async fn what_customers_do_is_read() {
 async fn notices_of_the_account_name_its_group() {
     let stage = Stage::open().await;
     let paused = json!({"name": "order_shipped", "language": "en_US", "status": "PAUSED"});
-    stage.control().platform(NUMBER, "template_status", paused).await.unwrap();
+    stage.control.platform(NUMBER, "template_status", paused).await.unwrap();
     let told = stage.told().remove(0);
     assert_eq!(Some(told.account), stage.channel().group_key());
     let Item::TemplateNotice(notice) = told.item else { panic!("{:?}", told.item) };

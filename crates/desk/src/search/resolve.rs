@@ -289,8 +289,9 @@ fn national(text: &str, country: &str) -> Option<String> {
     }
     let region: Region = country.to_uppercase().parse().ok()?;
     let number = PHONE_NUMBER_UTIL.parse(text, Some(region)).ok()?;
-    let valid = PHONE_NUMBER_UTIL.is_valid_number(&number);
-    valid.then(|| PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).trim_start_matches('+').to_owned())
+    // Possible, not valid: platforms know numbers that no plan lists yet.
+    let possible = PHONE_NUMBER_UTIL.is_possible_number(&number);
+    possible.then(|| PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).trim_start_matches('+').to_owned())
 }
 
 #[cfg(test)]

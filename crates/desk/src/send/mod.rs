@@ -5,6 +5,7 @@
 
 mod content;
 mod hand;
+mod step;
 mod thread;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::situation::{Situation, wires};
 use crate::{Desk, DeskError, signature};
 pub(crate) use content::quoted_provider_id;
 pub(crate) use hand::{Hand, worth_sending_for};
+pub(crate) use step::{Step, Waiting, in_time, overtaken};
 use thread::{Thread, To};
 
 /// Where a message goes.
@@ -57,7 +59,7 @@ pub enum Target {
 }
 
 /// What an agent wants to send.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Draft {
     /// Words.
@@ -88,6 +90,9 @@ pub struct Draft {
     pub message_tag: Option<String>,
     /// Tags for the conversation that this message opens.
     pub conversation_tags: Vec<String>,
+    /// When it shall leave, if not at once.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub send_at: Option<OffsetDateTime>,
 }
 
 /// Which template, with which values.
@@ -152,6 +157,7 @@ pub(crate) struct Job {
     desk: Desk,
     hand: Hand,
     to: To,
+    step: Step,
     draft: Draft,
     once: Option<Once<Sent>>,
     account: Arc<ChannelAccount>,
@@ -184,6 +190,19 @@ impl Job {
         draft: Draft,
         once: Option<Once<Sent>>,
     ) -> Result<Arc<Self>, DeskError> {
+        let step = Step::first(&draft, desk.now())?;
+        Self::at_step(desk, scope, hand, target, (draft, step), once).await
+    }
+
+    /// The same for a message that may be stored already.
+    pub(crate) async fn at_step(
+        desk: &Desk,
+        scope: &WorkspaceScope,
+        hand: Hand,
+        target: Target,
+        (draft, step): (Draft, Step),
+        once: Option<Once<Sent>>,
+    ) -> Result<Arc<Self>, DeskError> {
         let reader = desk.reader(scope);
         let (to, account) = match target {
             Target::Conversation(id) => {
@@ -204,10 +223,21 @@ impl Job {
             let detail = format!("the channel `{}` was removed: write over another one", account.name);
             return Err(DeskError::conflict("channel_removed", detail));
         }
-        Ok(Arc::new(Self { desk: desk.clone(), hand, to, draft, once, account, channel, policy, now: desk.now() }))
+        Ok(Arc::new(Self {
+            desk: desk.clone(),
+            hand,
+            to,
+            step,
+            draft,
+            once,
+            account,
+            channel,
+            policy,
+            now: desk.now(),
+        }))
     }
 
-    /// Stores the message and queues it, or says why not.
+    /// Stores the message, and puts it on its way or keeps it for its time.
     pub(crate) async fn run(&self, tx: &Tx) -> Result<Sent, DeskError> {
         if let Some(once) = &self.once {
             once.begin(tx, self.now).await?;
@@ -220,49 +250,35 @@ impl Job {
         if stored.window.policy_version.is_empty() {
             tx.save_window(situation.identity.id, &situation.columns(self.now)).await?;
         }
-        let message = self.message(id, &stored, content);
         let record = permit.record();
         let signed = signature::of(tx, self.channel.as_ref(), &self.hand.actor).await?;
-        let extra = json!({ "ask": { "sender": ask.sender(), "tag": tag, "signed": signed } });
-        tx.insert_message(
-            &NewMessage {
-                message: message.clone(),
-                account: self.account.id,
-                identity: situation.identity.id,
-                provider_id: None,
-                reply_to: answers,
-                payload: None,
-                permit: Some(record.clone()),
-                extra,
-            },
-            self.now,
-        )
-        .await?;
-        let parts: Vec<Part> = (0..)
-            .zip(plan)
-            .map(|(index, planned)| Part {
-                id: PartId::new(self.desk.ids()),
-                index,
-                content: planned.content,
-                cost: planned.cost,
-                state: DeliveryState::Queued,
-                provider_id: None,
-            })
-            .collect();
-        tx.insert_parts(message.id, &parts).await?;
-        tx.enqueue(&self.outbox_rows(&stored, &message, &parts, &permit), self.now).await?;
-        for part in &parts {
-            let wanted = reservations(&situation, &permit, part.cost);
-            if let Err(full) = tx.reserve(part.id, situation.identity.id, &wanted, self.now).await? {
-                return Err(DeskError::conflict("quota_used", format!("the quota `{}` is used up", full.quota)));
-            }
-        }
-        let opened = self.open(tx, &stored, message.id).await?;
-        self.tell(tx, &stored, &message).await?;
+        let new = NewMessage {
+            message: self.message(id, &stored, content),
+            account: self.account.id,
+            identity: situation.identity.id,
+            provider_id: None,
+            reply_to: answers,
+            payload: None,
+            permit: Some(record.clone()),
+            extra: self.step.mark(json!({ "ask": { "sender": ask.sender(), "tag": tag, "signed": signed } })),
+        };
+        self.keep(tx, &new).await?;
+        let parts = self.parts(plan);
+        tx.insert_parts(id, &parts).await?;
+        let opened = if self.step.leaves() {
+            tx.enqueue(&self.outbox_rows(&stored, &new.message, &parts, &permit), self.now).await?;
+            self.reserve(tx, &situation, &parts, &permit).await?;
+            let opened = self.open(tx, &stored, id).await?;
+            self.tell(tx, &stored, &new.message).await?;
+            opened
+        } else {
+            self.tell_of_plan(tx, &stored, &new.message).await?;
+            false
+        };
         let sent = Sent {
-            message: message.id,
+            message: id,
             conversation: stored.conversation.id,
-            state: DeliveryState::Queued,
+            state: self.step.state(),
             permit: record,
             opened,
             contact: stored.contact,
@@ -274,9 +290,31 @@ impl Job {
         Ok(sent)
     }
 
+    fn parts(&self, plan: Vec<PlannedPart>) -> Vec<Part> {
+        let part = |(index, planned): (u32, PlannedPart)| Part {
+            id: PartId::new(self.desk.ids()),
+            index,
+            content: planned.content,
+            cost: planned.cost,
+            state: self.step.state(),
+            provider_id: None,
+        };
+        (0..).zip(plan).map(part).collect()
+    }
+
+    async fn reserve(&self, tx: &Tx, situation: &Situation, parts: &[Part], permit: &Permit) -> Result<(), DeskError> {
+        for part in parts {
+            let wanted = reservations(situation, permit, part.cost);
+            if let Err(full) = tx.reserve(part.id, situation.identity.id, &wanted, self.now).await? {
+                return Err(DeskError::conflict("quota_used", format!("the quota `{}` is used up", full.quota)));
+            }
+        }
+        Ok(())
+    }
+
     /// Everything up to the verdict; nothing of the message is stored.
     pub(crate) async fn ready(&self, tx: &Tx) -> Result<Ready, DeskError> {
-        let id = MessageId::new(self.desk.ids());
+        let id = self.step.message().unwrap_or_else(|| MessageId::new(self.desk.ids()));
         let Thread { identity, stored, contact_made, begins } = self.open_thread(tx, id).await?;
         let (mut content, answers) = self.content(tx, &stored, &identity).await?;
         let plan = self.channel.plan(&content)?;
@@ -291,7 +329,7 @@ impl Job {
         let house = self.house(tx, &stored).await?;
         let ask = ask_for(self.hand.sender, &content, cost)?;
         let tag = self.draft.message_tag.as_deref();
-        let verdict = may_send(&situation, &house, ask, &content, tag, self.now);
+        let verdict = may_send(&situation, &house, ask, &content, tag, self.step.decided_at(self.now));
         Ok(Ready { id, situation, stored, contact_made, content, answers, ask, plan, cost, verdict })
     }
 
@@ -335,7 +373,7 @@ impl Job {
             direction: Direction::Outbound,
             author: Author::Actor(self.hand.actor.clone()),
             content,
-            state: Some(DeliveryState::Queued),
+            state: Some(self.step.state()),
             at: self.now,
         }
     }
@@ -347,7 +385,8 @@ impl Job {
         parts: &[Part],
         permit: &Permit,
     ) -> Vec<NewOutbox> {
-        let latest = self.now.saturating_add(self.hand.worth_sending_for(self.channel.patience()));
+        let wanted_at = self.step.wanted_at().map_or(self.now, |at| at.min(self.now));
+        let latest = wanted_at.saturating_add(self.hand.worth_sending_for(self.channel.patience()));
         let expires_at = permit.send_before().map_or(latest, |end| end.min(latest));
         let row = |part: &Part| NewOutbox {
             part: part.id,

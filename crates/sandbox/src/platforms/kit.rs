@@ -1,5 +1,7 @@
 //! What several platforms do alike.
 
+use std::time::Duration;
+
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -7,6 +9,8 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use crate::Problem;
+use crate::chats::{ChatKey, Progress};
+use crate::world::{Receipts, World};
 
 /// Settings with the changes that an object names; unknown names are refused where the type refuses them.
 pub(crate) fn merged<T: Serialize + DeserializeOwned>(base: &T, changes: &Value) -> Result<T, Problem> {
@@ -16,6 +20,28 @@ pub(crate) fn merged<T: Serialize + DeserializeOwned>(base: &T, changes: &Value)
         whole.extend(changes.clone());
     }
     serde_json::from_value(whole).map_err(|error| Problem::invalid(format!("settings: {error}")))
+}
+
+/// Where receipts come by themselves: each of these steps of a message in its time.
+pub(crate) fn in_time(
+    world: &mut World,
+    key: &ChatKey,
+    message: &str,
+    steps: &[Progress],
+    moves: impl Fn(&mut World, &ChatKey, &str, Progress) + Clone + Send + 'static,
+) {
+    let Ok(Receipts::Auto(pauses)) = world.account(&key.account).map(|account| account.receipts) else { return };
+    for progress in steps.iter().copied() {
+        let pause = match progress {
+            Progress::Sent => Some(pauses.sent_ms),
+            Progress::Delivered => Some(pauses.delivered_ms),
+            Progress::Read => pauses.read_ms,
+            Progress::Accepted | Progress::Played | Progress::Failed => None,
+        };
+        let Some(pause) = pause else { continue };
+        let (key, message, moves) = (key.clone(), message.to_owned(), moves.clone());
+        world.later(Duration::from_millis(pause), move |world| moves(world, &key, &message, progress));
+    }
 }
 
 /// HMAC-SHA256 of the raw body: the bytes that most platforms sign a webhook with.

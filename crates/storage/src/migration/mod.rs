@@ -30,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(Tables { name: "m0010_lists", ddl: &[include_str!("tables/lists.sql")] }),
             Box::new(Tables { name: "m0011_people", ddl: &[include_str!("tables/customers.sql")] }),
             Box::new(Tables { name: "m0012_jobs", ddl: &[include_str!("tables/jobs.sql")] }),
+            Box::new(Tables { name: "m0013_scheduled", ddl: &[include_str!("tables/scheduled.sql")] }),
             Box::new(Tables { name: "m0014_webhooks_out", ddl: &[include_str!("tables/webhooks_out.sql")] }),
             Box::new(Tables { name: "m0016_fallbacks", ddl: &[include_str!("tables/fallbacks.sql")] }),
             Box::new(Tables { name: "m0017_aliases", ddl: &[include_str!("tables/aliases.sql")] }),
@@ -134,6 +135,7 @@ mod tests {
             include_str!("tables/lists.sql"),
             include_str!("tables/customers.sql"),
             include_str!("tables/webhooks_out.sql"),
+            include_str!("tables/scheduled.sql"),
         ] {
             for line in table.lines().map(str::trim).filter(|line| !line.starts_with("--")) {
                 let is_key = ["PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "INDEX"].iter().any(|word| line.contains(word));

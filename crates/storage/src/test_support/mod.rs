@@ -17,6 +17,7 @@
     reason = "a test without its database has to fail loudly"
 )]
 
+pub mod crowd;
 mod dump;
 mod postgres;
 pub mod statements;

@@ -70,6 +70,9 @@ pub(crate) struct NewMessageBody {
     /// Tags for the conversation that this message opens.
     #[oai(default, validator(max_items = 50))]
     conversation_tags: Vec<String>,
+    /// When it shall leave, if not at once: a time to come, at most a year away. It is refused if nothing will permit it then,
+    /// and decided anew when that time has come.
+    send_at: Option<OffsetDateTime>,
 }
 
 /// Which template, with which values.
@@ -100,6 +103,7 @@ impl NewMessageBody {
             || self.html.is_some()
             || self.message_tag.is_some()
             || !self.conversation_tags.is_empty()
+            || self.send_at.is_some()
     }
 
     /// It as the desk wants it.
@@ -130,6 +134,7 @@ impl NewMessageBody {
             html: self.html,
             message_tag: self.message_tag,
             conversation_tags: self.conversation_tags,
+            send_at: self.send_at,
         })
     }
 }
@@ -205,6 +210,8 @@ pub(crate) struct MessageView {
     /// How it fares: `scheduled`, `queued`, `sending`, `sent`, `delivered`, `read`, `failed`, `not_sent`, `unknown` or
     /// `canceled`; the worst of its parts.
     state: Option<String>,
+    /// When its author wanted it to leave, where that was not at once.
+    send_at: Option<String>,
     /// The message that it answers or quotes.
     reply_to: Option<Uuid>,
     /// What came with a button that the customer pressed.
@@ -314,6 +321,7 @@ impl From<&StoredMessage> for MessageView {
                 MessageKind::Reply | MessageKind::Note => (&message.content).into(),
             },
             state: message.state.map(|state| state.as_str().to_owned()),
+            send_at: stored.extra.get("send_at").and_then(serde_json::Value::as_str).map(str::to_owned),
             reply_to: stored.reply_to.map(Into::into),
             payload: stored.payload.clone(),
             automatic: stored.extra.get("automatic").and_then(serde_json::Value::as_bool),
@@ -397,6 +405,17 @@ pub(crate) struct MessagePage {
     pub(crate) items: Vec<MessageView>,
     /// Where the next page begins; left out on the last one.
     pub(crate) next_cursor: Option<String>,
+}
+
+/// Another time, or other words, for a scheduled message: what is left out stays.
+#[derive(Debug, Object)]
+#[oai(rename = "ScheduleChange", deny_unknown_fields)]
+pub(crate) struct ScheduleChangeBody {
+    /// When it shall leave.
+    pub(crate) send_at: Option<OffsetDateTime>,
+    /// What it says.
+    #[oai(validator(max_length = 100_000))]
+    pub(crate) text: Option<String>,
 }
 
 /// What to do with a message that needs a person.

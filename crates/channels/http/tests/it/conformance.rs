@@ -55,7 +55,7 @@ async fn harness(rules: &str, policy: &'static str) -> Harness {
             unknown: unknown(),
             states_retry_after: true,
         },
-        double: world.0.double(|call| call.path.ends_with("/messages")),
+        double: world.0.double_of_one_path(),
     }
 }
 

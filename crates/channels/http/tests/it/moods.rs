@@ -192,7 +192,7 @@ async fn a_customers_file_can_be_fetched_within_the_limit() {
 async fn a_file_without_a_public_address_never_leaves() {
     let mut world = world("in_house").await;
     world.writes("hello");
-    world.ports.media = std::sync::Arc::new(SampleFiles);
+    world.0.ports.media = std::sync::Arc::new(SampleFiles);
     let file: Attachment = SampleFiles::attachment(MediaKind::Image, "image/png");
     let content = Content { body: Body::Text { text: String::new(), attachments: vec![file] }, reply_to: None };
     let error = world.channel().send(&world.part("http", content)).await.unwrap_err();

@@ -1,20 +1,16 @@
 //! Every law of the channel contract, against the sandbox.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use async_trait::async_trait;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use time::OffsetDateTime;
 use time::macros::datetime;
-use transom_channel::conformance::{Accepted, Double, Fault, Harness, PATIENCE, Proof, Sample, SignedCall, Webhooks};
+use transom_channel::conformance::{Harness, Proof, Sample, SignedCall, Webhooks};
 use transom_instagram::Instagram;
-use transom_sandbox::{Fault as Mood, FaultKind};
 
-use crate::world::{ACCOUNT, IGSID, PAGE, SECRET, Stage};
+use crate::world::{ACCOUNT, IGSID, SECRET, Stage};
 
 mod with_facebook_login {
     transom_channel::conformance!(super::through_the_page);
@@ -25,16 +21,16 @@ mod with_instagram_login {
 }
 
 async fn through_the_page() -> Harness {
-    harness(Stage::open().await, PAGE)
+    harness(Stage::open().await)
 }
 
 async fn by_itself() -> Harness {
     let mut stage = Stage::open().await;
-    stage.settings = stage.settings.with("login", "instagram").with("page_id", "");
-    harness(stage, ACCOUNT)
+    stage.settings = stage.settings.clone().with("login", "instagram").with("page_id", "");
+    harness(stage)
 }
 
-fn harness(stage: Stage, node: &'static str) -> Harness {
+fn harness(stage: Stage) -> Harness {
     Harness {
         platform: Arc::new(Instagram),
         settings: stage.settings.clone(),
@@ -55,51 +51,7 @@ fn harness(stage: Stage, node: &'static str) -> Harness {
             unknown: unknown(),
             states_retry_after: true,
         },
-        double: Arc::new(Sandboxed { stage, node, refusing: AtomicBool::new(false) }),
-    }
-}
-
-struct Sandboxed {
-    stage: Stage,
-    /// Where messages are posted to.
-    node: &'static str,
-    refusing: AtomicBool,
-}
-
-#[async_trait]
-impl Double for Sandboxed {
-    async fn requests(&self) -> usize {
-        let path = format!("/{}/messages", self.node);
-        self.stage.control().calls().iter().filter(|call| call.method == "POST" && call.path.ends_with(&path)).count()
-    }
-
-    async fn accepted(&self) -> Vec<Accepted> {
-        let sends = self.stage.control().ledger();
-        let accepted = |send: &transom_sandbox::Send| Accepted {
-            provider_id: send.provider_ids.first().cloned(),
-            text: Some(send.text.clone()).filter(|text| !text.is_empty()),
-        };
-        sends.iter().map(accepted).collect()
-    }
-
-    async fn fail_next(&self, fault: Fault) {
-        let control = self.stage.control();
-        let refused = fault == Fault::Refused;
-        // Telling it what it does already would close the connections that are open.
-        if self.refusing.swap(refused, Ordering::SeqCst) != refused {
-            control.refuse_connections(refused).await;
-        }
-        let late = u64::try_from((PATIENCE + Duration::from_millis(500)).as_millis()).unwrap();
-        let mood = match fault {
-            Fault::LoseAnswer => FaultKind::LoseAnswer,
-            Fault::Garbage => FaultKind::Garbage,
-            Fault::Truncated => FaultKind::Truncated,
-            Fault::Silence => FaultKind::SlowAnswer { ms: late },
-            Fault::Gateway => FaultKind::Status { status: 502 },
-            Fault::RateLimited { retry_after } => FaultKind::RateLimited { retry_after: Some(retry_after) },
-            Fault::Refused => return,
-        };
-        control.fault(ACCOUNT, Mood::once(mood)).unwrap();
+        double: stage.stage.double(|call| call.method == "POST" && call.path.ends_with("/messages")),
     }
 }
 

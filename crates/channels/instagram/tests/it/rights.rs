@@ -27,8 +27,8 @@ async fn within_a_day_it_is_an_answer_or_news(#[case] sender: Sender, #[case] ex
 #[tokio::test]
 async fn a_person_answers_for_a_week_under_the_tag() {
     let stage = Stage::open().await;
-    stage.control().advance(Duration::days(6));
-    let late = Why { ago: Duration::days(6), grant: "human_agent", ..Why::default() };
+    stage.control.advance(Duration::days(6));
+    let late = Why { ago: Duration::days(6), grant: Some("human_agent"), ..Why::default() };
     stage.send_by(Content::text("We found your parcel."), &late).await.unwrap();
     let body = stage.last_body();
     assert_eq!((body["messaging_type"].as_str(), body["tag"].as_str()), (Some("MESSAGE_TAG"), Some("HUMAN_AGENT")));
@@ -47,8 +47,8 @@ fn a_bot_can_never_carry_the_tag() {
     let now = time::macros::datetime!(2026-11-21 10:00 UTC);
     for sender in [Sender::Bot, Sender::Automation, Sender::Broadcast] {
         for hours in [0, 1, 23, 24, 100, 167] {
-            let why = Why { sender, ago: Duration::hours(hours), grant: "human_agent", ..Why::default() };
-            assert!(permit(&somebody, &why, now).is_none(), "{sender} after {hours} h");
+            let why = Why { sender, ago: Duration::hours(hours), grant: Some("human_agent"), ..Why::default() };
+            assert!(permit(&somebody, &Content::text("beep"), &why, now).is_none(), "{sender} after {hours} h");
         }
     }
 }
@@ -78,8 +78,8 @@ async fn after_the_week_nothing_goes_out() {
     let somebody = identity(&[("igsid", IGSID)]);
     let now = time::macros::datetime!(2026-11-21 10:00 UTC);
     for grant in ["standard", "human_agent"] {
-        let why = Why { ago: Duration::days(7), grant, ..Why::default() };
-        assert!(permit(&somebody, &why, now).is_none(), "{grant}");
+        let why = Why { ago: Duration::days(7), grant: Some(grant), ..Why::default() };
+        assert!(permit(&somebody, &Content::text("beep"), &why, now).is_none(), "{grant}");
     }
 }
 
@@ -91,8 +91,12 @@ async fn whoever_commented_gets_one_private_reply() {
     let [opening] = told.openings.as_slice() else { panic!("{told:?}") };
     assert_eq!(opening.kind, kind);
     let reference = opening.reference.clone().unwrap();
-    let why =
-        Why { opening: (kind, Some(reference.clone())), grant: "private_reply", ago: Duration::ZERO, ..Why::default() };
+    let why = Why {
+        openings: vec![(kind, Some(reference.clone()))],
+        grant: Some("private_reply"),
+        ago: Duration::ZERO,
+        ..Why::default()
+    };
     let receipt = stage.send_by(Content::text("We wrote you here."), &why).await.unwrap();
     assert_eq!(stage.last_body()["recipient"], json!({"comment_id": reference}));
     // The answer says who it was.
@@ -109,8 +113,9 @@ async fn whoever_commented_gets_one_private_reply() {
 #[tokio::test]
 async fn outside_of_its_window_the_platform_refuses(#[case] passed: Duration, #[case] grant: &'static str) {
     let stage = Stage::open().await;
-    stage.control().advance(passed);
+    stage.control.advance(passed);
     // As if the customer had written just now, which they did not.
-    let error = stage.send_by(Content::text("too late"), &Why { grant, ..Why::default() }).await.unwrap_err();
+    let error =
+        stage.send_by(Content::text("too late"), &Why { grant: Some(grant), ..Why::default() }).await.unwrap_err();
     assert!(matches!(error, SendError::WindowClosed { .. }), "{error:?}");
 }

@@ -28,8 +28,8 @@ async fn within_a_day_it_is_an_answer_or_news(#[case] sender: Sender, #[case] ex
 #[tokio::test]
 async fn a_person_answers_for_a_week_under_the_tag() {
     let stage = Stage::open().await;
-    stage.control().advance(Duration::days(6));
-    let late = Why { ago: Duration::days(6), grant: "human_agent", ..Why::default() };
+    stage.control.advance(Duration::days(6));
+    let late = Why { ago: Duration::days(6), grant: Some("human_agent"), ..Why::default() };
     stage.send_by(Content::text("We found your parcel."), &late).await.unwrap();
     let body = stage.last_body();
     assert_eq!((body["messaging_type"].as_str(), body["tag"].as_str()), (Some("MESSAGE_TAG"), Some("HUMAN_AGENT")));
@@ -48,7 +48,7 @@ fn a_bot_can_never_carry_the_tag() {
     let now = time::macros::datetime!(2026-11-21 10:00 UTC);
     for sender in [Sender::Bot, Sender::Automation, Sender::Broadcast] {
         for hours in [0, 1, 23, 24, 100, 167] {
-            let why = Why { sender, ago: Duration::hours(hours), grant: "human_agent", ..Why::default() };
+            let why = Why { sender, ago: Duration::hours(hours), grant: Some("human_agent"), ..Why::default() };
             assert!(permit(&somebody, &Content::text("beep"), &why, now).is_none(), "{sender} after {hours} h");
         }
     }
@@ -77,13 +77,13 @@ async fn a_policy_that_lets_a_bot_use_the_tag_is_not_followed() {
 #[tokio::test]
 async fn after_the_week_a_utility_template_goes_out() {
     let stage = Stage::open().await;
-    stage.control().advance(Duration::days(30));
+    stage.control.advance(Duration::days(30));
     let parameters = TemplateParameters {
         body: TextParameters::Positional(vec!["Mara".into(), "A-1001".into()]),
         ..TemplateParameters::default()
     };
     let content = stage.template("order_shipped", parameters).await;
-    let bot = Why { sender: Sender::Bot, ago: Duration::days(30), grant: "utility_template", ..Why::default() };
+    let bot = Why { sender: Sender::Bot, ago: Duration::days(30), grant: Some("utility_template"), ..Why::default() };
     stage.send_by(content, &bot).await.unwrap();
     let body = stage.last_body();
     assert_eq!((body["messaging_type"].as_str(), body.get("tag")), (Some("UTILITY"), None));
@@ -92,7 +92,7 @@ async fn after_the_week_a_utility_template_goes_out() {
         json!({"name": "order_shipped", "language": {"code": "en"}, "components": [
             {"type": "body", "parameters": [{"type": "text", "text": "Mara"}, {"type": "text", "text": "A-1001"}]}]})
     );
-    assert_eq!(stage.control().ledger()[0].text, "Order\nHi Mara, A-1001 is on its way");
+    assert_eq!(stage.control.ledger()[0].text, "Order\nHi Mara, A-1001 is on its way");
 }
 
 #[rstest]
@@ -105,8 +105,12 @@ async fn whoever_commented_gets_one_private_reply(#[case] kind: &'static str, #[
     let [opening] = told.openings.as_slice() else { panic!("{told:?}") };
     assert_eq!(opening.kind, kind);
     let reference = opening.reference.clone().unwrap();
-    let why =
-        Why { opening: (kind, Some(reference.clone())), grant: "private_reply", ago: Duration::ZERO, ..Why::default() };
+    let why = Why {
+        openings: vec![(kind, Some(reference.clone()))],
+        grant: Some("private_reply"),
+        ago: Duration::ZERO,
+        ..Why::default()
+    };
     let receipt = stage.send_by(Content::text("We wrote you here."), &why).await.unwrap();
     assert_eq!(stage.last_body()["recipient"], json!({field: reference.trim_start_matches("post:")}));
     // The answer says who it was.
@@ -133,8 +137,9 @@ async fn the_newest_id_of_a_person_is_written_to() {
 #[tokio::test]
 async fn outside_of_its_window_the_platform_refuses(#[case] passed: Duration, #[case] grant: &'static str) {
     let stage = Stage::open().await;
-    stage.control().advance(passed);
+    stage.control.advance(passed);
     // As if the customer had written just now, which they did not.
-    let error = stage.send_by(Content::text("too late"), &Why { grant, ..Why::default() }).await.unwrap_err();
+    let error =
+        stage.send_by(Content::text("too late"), &Why { grant: Some(grant), ..Why::default() }).await.unwrap_err();
     assert!(matches!(error, SendError::WindowClosed { .. }), "{error:?}");
 }

@@ -63,11 +63,11 @@ async fn a_file_goes_up_once_and_arrives_whole() {
     let id = body["message"]["attachment"]["payload"]["attachment_id"].as_str().unwrap();
     let MediaSource::Stored { id: stored } = file.source else { panic!() };
     let stored = stage.ports.media.read(stored).await.unwrap();
-    let uploaded = stage.control().media(id).unwrap();
+    let uploaded = stage.control.media(id).unwrap();
     assert_eq!((uploaded.bytes, uploaded.mime), (stored.bytes, stored.mime));
 
     // Refused as an unknown upload: once more, with a new one.
-    stage.control().fault(PAGE, refused(2_018_074)).unwrap();
+    stage.control.fault(PAGE, refused(2_018_074)).unwrap();
     let part = |attempt| stage.part(with_files("", vec![file.clone()]), &Why::default(), attempt);
     assert!(matches!(channel.send(&part(1)).await, Err(SendError::Temporary { .. })));
     channel.send(&part(2)).await.unwrap();
@@ -78,14 +78,14 @@ async fn a_file_goes_up_once_and_arrives_whole() {
 async fn a_link_is_handed_on_and_words_go_first() {
     let stage = Stage::open().await;
     let url = "https://cdn.example.com/a.png";
-    stage.control().publish(url, "image/png", SAMPLE_PNG);
+    stage.control.publish(url, "image/png", SAMPLE_PNG);
     let file = Attachment { source: MediaSource::Url { url: url.into() }, size: None, ..picture() };
     let parts = stage.channel().plan(&with_files("Here it is", vec![file])).unwrap();
     assert_eq!(parts.len(), 2);
     for planned in parts {
         stage.send(planned.content).await.unwrap();
     }
-    let sends = stage.control().ledger();
+    let sends = stage.control.ledger();
     assert_eq!(sends[0].text, "Here it is");
     assert_eq!(sends[1].body["message"]["attachment"], json!({"type": "image", "payload": {"url": url}}));
 }
@@ -97,7 +97,7 @@ const SAMPLE_PNG: &[u8] =
 async fn the_permit_ends_while_the_file_goes_up() {
     let stage = Stage::open().await;
     let part = stage.part(with_files("", vec![picture()]), &Why::default(), 1);
-    stage.control().advance(Duration::hours(24));
+    stage.control.advance(Duration::hours(24));
     assert!(matches!(stage.channel().send(&part).await, Err(SendError::Temporary { .. })));
     assert_eq!((stage.calls_on("/message_attachments"), stage.calls_on("/messages")), (1, 0));
 }
@@ -173,7 +173,7 @@ async fn receipts_are_watermarks_in_milliseconds() {
     let before = stage.told().len();
     for status in [Progress::Delivered, Progress::Read] {
         let order = ReceiptOrder { at: Some(at), ..ReceiptOrder::new(sent.clone(), status) };
-        stage.control().receipt(PAGE, &order).unwrap();
+        stage.control.receipt(PAGE, &order).unwrap();
     }
     let told: Vec<_> = stage.told().split_off(before);
     let mut receipts: Vec<_> = told
@@ -244,9 +244,9 @@ async fn the_pages_token_is_asked_for_once() {
     for _ in 0..2 {
         channel.send(&stage.part(Content::text("hi"), &Why::default(), 1)).await.unwrap();
     }
-    let asked = || stage.control().calls().iter().filter(|call| call.path.ends_with(PAGE)).count();
+    let asked = || stage.control.calls().iter().filter(|call| call.path.ends_with(PAGE)).count();
     assert_eq!(asked(), 1);
-    stage.control().fault(PAGE, refused(190)).unwrap();
+    stage.control.fault(PAGE, refused(190)).unwrap();
     let error = channel.send(&stage.part(Content::text("hi"), &Why::default(), 1)).await.unwrap_err();
     assert!(matches!(error, SendError::AuthFailed { .. }), "{error:?}");
     channel.send(&stage.part(Content::text("hi"), &Why::default(), 1)).await.unwrap();
@@ -259,7 +259,7 @@ async fn a_person_takes_the_thread_over() {
     let stage = Stage::open().await;
     let settings = Some(json!({"thread_owner": false}));
     let patch = transom_sandbox::AccountPatch { settings, ..transom_sandbox::AccountPatch::default() };
-    stage.control().patch_account(PAGE, patch).unwrap();
+    stage.control.patch_account(PAGE, patch).unwrap();
 
     // A bot does not.
     let bot = Why { sender: transom_windows::Sender::Bot, ..Why::default() };
@@ -277,6 +277,6 @@ async fn a_person_takes_the_thread_over() {
 #[tokio::test]
 async fn who_blocked_the_page_is_unreachable() {
     let stage = Stage::open().await;
-    stage.control().act(PAGE, "mara", Act::Block).unwrap();
+    stage.control.act(PAGE, "mara", Act::Block).unwrap();
     assert!(matches!(stage.send(Content::text("hello")).await, Err(SendError::Unreachable { .. })));
 }

@@ -183,7 +183,7 @@ async fn a_file_without_a_public_address_never_leaves() {
     let sent = world.control.ledger().pop().unwrap().body;
     assert_eq!((&sent["type"], &sent["file_name"], &sent["size"]), (&json!("file"), &json!("sample.pdf"), &json!(15)));
 
-    world.ports.media = std::sync::Arc::new(SampleFiles);
+    world.0.ports.media = std::sync::Arc::new(SampleFiles);
     let error = world.channel().send(&world.part(content)).await.unwrap_err();
     assert!(error.next_step() == NextStep::GiveUp && error.to_string().contains("public address"), "{error}");
     assert_eq!(world.control.ledger().len(), 1);
@@ -238,7 +238,7 @@ async fn a_profile_can_be_asked_for_twice_in_half_a_day() {
 
 #[tokio::test]
 async fn the_bot_says_who_it_is() {
-    let info = world().await.bot().check().await.unwrap();
+    let info = world().await.channel().check().await.unwrap();
     assert_eq!((info.name.as_deref(), info.external_key.as_deref()), (Some("Shop"), Some(BOT)));
 }
 

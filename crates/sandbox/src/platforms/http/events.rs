@@ -12,8 +12,8 @@ use crate::acts::{Act, Acted, Action, MediaAct};
 use crate::chats::{Author, ChatKey, Entry, Happened, Progress};
 use crate::media::Media;
 use crate::people::Customer;
-use crate::platforms::ReceiptOrder;
-use crate::world::{Receipts, World};
+use crate::platforms::{ReceiptOrder, kit};
+use crate::world::World;
 
 /// Sends an event.
 fn report(world: &mut World, account: &str, kind: &str, at: OffsetDateTime, fields: Map<String, Value>) -> Option<u64> {
@@ -189,19 +189,10 @@ impl Scene<'_> {
 
 /// Sent, delivered and, if so configured, read, each in its time.
 pub(super) fn schedule_receipts(world: &mut World, key: &ChatKey, message: &str) {
-    let Ok(Receipts::Auto(pauses)) = world.account(&key.account).map(|account| account.receipts) else { return };
-    let steps = [
-        (Progress::Sent, Some(pauses.sent_ms)),
-        (Progress::Delivered, Some(pauses.delivered_ms)),
-        (Progress::Read, pauses.read_ms),
-    ];
-    for (progress, pause) in steps {
-        let Some(pause) = pause else { continue };
-        let (key, message) = (key.clone(), message.to_owned());
-        world.later(Pause::from_millis(pause), move |world| {
-            moves(world, &key, &message, progress, None);
-        });
-    }
+    let steps = [Progress::Sent, Progress::Delivered, Progress::Read];
+    kit::in_time(world, key, message, &steps, |world, key, message, progress| {
+        moves(world, key, message, progress, None);
+    });
 }
 
 /// A message is given up after it was taken; the words are the protocol's code.

@@ -1,25 +1,19 @@
 //! How messages fare, as status callbacks.
 
-use std::time::Duration as Pause;
-
 use super::account::sender;
 use crate::Problem;
 use crate::chats::{ChatKey, Progress};
-use crate::platforms::ReceiptOrder;
-use crate::world::{Receipts, World};
+use crate::platforms::{ReceiptOrder, kit};
+use crate::world::World;
 
 /// Receipts that come by themselves: handed to the carrier, then on the phone. Nobody tells of reading.
 pub(super) fn schedule(world: &mut World, key: &ChatKey, message: &str, to: &str, callback: Option<&str>) {
-    let Some(Receipts::Auto(pauses)) = world.accounts.get(&key.account).map(|account| account.receipts) else { return };
-    for (progress, ms) in [(Progress::Sent, pauses.sent_ms), (Progress::Delivered, pauses.delivered_ms)] {
-        let (key, message, to, callback) =
-            (key.clone(), message.to_owned(), to.to_owned(), callback.map(str::to_owned));
-        world.later(Pause::from_millis(ms), move |world| {
-            if world.progress(&key, &message, progress, None) {
-                report(world, &key.account, &message, &to, callback.as_deref(), progress, None);
-            }
-        });
-    }
+    let (to, callback) = (to.to_owned(), callback.map(str::to_owned));
+    kit::in_time(world, key, message, &[Progress::Sent, Progress::Delivered], move |world, key, message, progress| {
+        if world.progress(key, message, progress, None) {
+            report(world, &key.account, message, &to, callback.as_deref(), progress, None);
+        }
+    });
 }
 
 /// A message that did not arrive.

@@ -11,7 +11,7 @@ use crate::acts::{Act, Acted, Action, MediaAct};
 use crate::chats::{Author, ChatKey, Entry, Happened, Progress};
 use crate::media::Media;
 use crate::people::Customer;
-use crate::platforms::ReceiptOrder;
+use crate::platforms::{ReceiptOrder, kit};
 use crate::world::{Receipts, World};
 
 /// Unix milliseconds, as events carry them.
@@ -249,15 +249,10 @@ fn user_id(world: &World, key: &ChatKey) -> Map<String, Value> {
 
 /// Delivered and, if so configured, read, each in its time.
 pub(super) fn schedule_receipts(world: &mut World, key: &ChatKey, message: &str) {
-    let Ok(Receipts::Auto(pauses)) = world.account(&key.account).map(|account| account.receipts) else { return };
-    let steps = [(Progress::Delivered, Some(pauses.delivered_ms)), (Progress::Read, pauses.read_ms)];
-    for (progress, pause) in steps {
-        let Some(pause) = pause else { continue };
-        let (key, message) = (key.clone(), message.to_owned());
-        world.later(Pause::from_millis(pause), move |world| {
-            moves(world, &key, &message, progress, None);
-        });
-    }
+    let steps = [Progress::Delivered, Progress::Read];
+    kit::in_time(world, key, message, &steps, |world, key, message, progress| {
+        moves(world, key, message, progress, None);
+    });
 }
 
 /// The device refuses what was accepted.

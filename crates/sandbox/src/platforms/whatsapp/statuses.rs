@@ -1,7 +1,6 @@
 //! What becomes of messages: receipts, failures, and what they cost.
 
 use std::collections::BTreeMap;
-use std::time::Duration as Pause;
 
 use serde_json::{Map, Value, json};
 use time::{Duration, OffsetDateTime};
@@ -14,8 +13,8 @@ use crate::Problem;
 use crate::chats::{Author, ChatKey, Progress};
 use crate::http::Reply;
 use crate::ledger::Send;
-use crate::platforms::ReceiptOrder;
-use crate::world::{Receipts, World};
+use crate::platforms::{ReceiptOrder, kit};
+use crate::world::World;
 
 /// Free entry points: when the customer came by an advertisement, and when the business first answered.
 #[derive(Debug, Default)]
@@ -23,22 +22,13 @@ struct EntryPoints(BTreeMap<ChatKey, (OffsetDateTime, Option<OffsetDateTime>)>);
 
 /// Sent, delivered and, if so configured, read, each in its time.
 pub(super) fn schedule_receipts(world: &mut World, key: &ChatKey, message: &str) {
-    let Ok(Receipts::Auto(pauses)) = world.account(&key.account).map(|account| account.receipts) else { return };
-    let steps = [
-        (Progress::Sent, Some(pauses.sent_ms)),
-        (Progress::Delivered, Some(pauses.delivered_ms)),
-        (Progress::Read, pauses.read_ms),
-    ];
-    for (progress, pause) in steps {
-        let Some(pause) = pause else { continue };
-        let (key, message) = (key.clone(), message.to_owned());
-        world.later(Pause::from_millis(pause), move |world| {
-            let blocked = world.chats.get(&key).is_some_and(|chat| chat.blocked);
-            if progress == Progress::Sent || !blocked {
-                status(world, &key, &message, progress, None, None);
-            }
-        });
-    }
+    let steps = [Progress::Sent, Progress::Delivered, Progress::Read];
+    kit::in_time(world, key, message, &steps, |world, key, message, progress| {
+        let blocked = world.chats.get(key).is_some_and(|chat| chat.blocked);
+        if progress == Progress::Sent || !blocked {
+            status(world, key, message, progress, None, None);
+        }
+    });
 }
 
 /// Moves a message on and tells the webhook. Nothing happens if it is that far already.

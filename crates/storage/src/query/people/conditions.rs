@@ -26,7 +26,8 @@ impl<C> Filter<C> {
     }
 }
 
-/// What may be asked of a conversation. Of several values any will do; of none, none does.
+/// What may be asked of a conversation. Of several values any will do; of none, none does. Those with a time have no opposite: they
+/// are asked as they stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConversationCondition {
     /// In one of these tabs.

@@ -101,9 +101,9 @@ pub struct StoredReaction {
     pub at: OffsetDateTime,
 }
 
-/// Whether a message of ours reached the platform, in SQL: one of its parts did, or still may.
+/// Whether a message of ours reached the platform, in SQL: one of its parts did, or is on its way.
 pub(super) fn reached(table: &str) -> String {
-    const NOT: &str = "state NOT IN ('failed', 'not_sent', 'canceled')";
+    const NOT: &str = "state NOT IN ('failed', 'not_sent', 'canceled', 'scheduled')";
     format!(
         "({table}.{NOT} OR EXISTS (SELECT 1 FROM parts p WHERE p.workspace_id = {table}.workspace_id AND p.message_id = \
          {table}.id AND p.{NOT}))"
@@ -193,6 +193,13 @@ impl Reader {
         let mut statement = self.select_messages();
         statement.with(" AND m.id = ", id.uuid());
         Ok(self.stored_messages(statement).await?.pop())
+    }
+
+    /// Those of these messages that are there, in no order.
+    pub async fn messages_of_ids(&self, ids: &[MessageId]) -> Result<Vec<StoredMessage>, StorageError> {
+        let mut statement = self.select_messages();
+        statement.push(" AND m.id IN ").list(ids.iter().map(|id| id.uuid()));
+        self.stored_messages(statement).await
     }
 
     /// A conversation's messages, the newest first; before `before`, its time and id, if that is given.

@@ -25,9 +25,9 @@ use crate::test_support::{NOON, TestDatabase};
 use crate::{Reader, Storage, StorageError, WorkspaceScope};
 
 /// So many of everything are made one by one,
-const SEEDS: usize = 5_000;
+const SEEDS: usize = 2_000;
 /// and each of them has so many copies.
-const COPIES: usize = 20;
+const COPIES: usize = 50;
 const MANY: usize = SEEDS * COPIES;
 const NAMES: [&str; 10] = ["Mara", "Ole", "José", "Ángel", "Xi", "Priya", "Lena", "Tom", "Ivo", "Zoë"];
 

@@ -75,8 +75,8 @@ impl Wanted {
                 (WindowState::Open, true) | (WindowState::Closed, false) => WindowState::Open,
                 (WindowState::Closed, true) | (WindowState::Open, false) => WindowState::Closed,
             }),
-            C::ClosingBefore(before) => self.closing_before = earlier(self.closing_before, *before),
-            C::InboundBefore(before) => self.inbound_before = earlier(self.inbound_before, *before),
+            C::ClosingBefore(before) => self.closing_before = Some(earlier(self.closing_before, *before)),
+            C::InboundBefore(before) => self.inbound_before = Some(earlier(self.inbound_before, *before)),
             C::InboundAfter(after) => {
                 self.inbound_after = Some(self.inbound_after.map_or(*after, |known| known.max(*after)));
             }
@@ -153,8 +153,8 @@ impl Wanted {
     }
 }
 
-fn earlier(known: Option<OffsetDateTime>, other: OffsetDateTime) -> Option<OffsetDateTime> {
-    Some(known.map_or(other, |known| known.min(other)))
+fn earlier(known: Option<OffsetDateTime>, other: OffsetDateTime) -> OffsetDateTime {
+    known.map_or(other, |known| known.min(other))
 }
 
 impl ConversationQuery {

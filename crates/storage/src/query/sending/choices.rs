@@ -147,15 +147,19 @@ impl Tx {
         Ok(true)
     }
 
-    /// Withdraws those parts of a message that have not begun to be sent; whether there were any.
+    /// Withdraws those parts of a message that have not begun to be sent, scheduled or queued; whether there were any.
     pub async fn cancel_message(
         &self,
         message: MessageId,
         by: &Actor,
         now: OffsetDateTime,
     ) -> Result<bool, StorageError> {
-        let rows = self.lock_waiting("o.message_id = $2", message.uuid()).await?;
         let data = json!({ "by": by });
+        if self.take_schedule(message, None).await? {
+            self.end_scheduled(message, DeliveryState::Canceled, &data, now).await?;
+            return Ok(true);
+        }
+        let rows = self.lock_waiting("o.message_id = $2", message.uuid()).await?;
         for row in &rows {
             let change = PartChange { reason: Some(&data), ..PartChange::to(DeliveryState::Canceled, now) };
             self.take_off(row.id, row.message_id, row.conversation_id, "cancel", &change).await?;

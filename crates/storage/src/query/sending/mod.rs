@@ -13,6 +13,7 @@ mod receipts;
 mod recipients;
 mod recover;
 mod reserve;
+mod scheduled;
 mod settle;
 mod spend;
 mod wire;
@@ -25,4 +26,5 @@ pub use outbox::{NewOutbox, OutboxStats, Outcome, Priority, Settlement, UnknownP
 pub use quota::{Counting, QuotaFull, QuotaScope, Reservation};
 pub use receipts::{Changed, ReceiptKey};
 pub use recover::{Recovered, RecoveredFrom};
+pub use scheduled::StoredSchedule;
 pub use settle::Settled;
