@@ -66,7 +66,7 @@ struct Chore {
     delete: for<'t> fn(&'t Tx, OffsetDateTime) -> BoxFuture<'t, Result<u64, StorageError>>,
 }
 
-fn chores(keep: Retention, now: OffsetDateTime) -> [Chore; 11] {
+fn chores(keep: Retention, now: OffsetDateTime) -> [Chore; 12] {
     let chore = |kind, age, delete| Chore { kind, before: now.saturating_sub(age), delete };
     [
         chore("journal", keep.journal, |tx, before| Box::pin(tx.purge_calls(before, BATCH))),

@@ -237,7 +237,7 @@ impl Crowd {
     }
 
     /// Whether a filter lets a conversation through. Times are never asked for their opposite: whoever never wrote has none.
-    fn passes(&self, filter: &Filter<C>, each: &(StoredConversation, &str, &str)) -> bool {
+    fn passes(filter: &Filter<C>, each: &(StoredConversation, &str, &str)) -> bool {
         let is_of_time = matches!(filter.condition, C::InboundBefore(_) | C::InboundAfter(_) | C::ClosingBefore(_));
         Self::holds(&filter.condition, each) == (filter.holds || is_of_time)
     }
@@ -266,7 +266,7 @@ impl Crowd {
         };
         // Tabs are counted whatever is asked of them.
         let passes =
-            query.filters.iter().all(|filter| matches!(filter.condition, C::Tab(_)) || self.passes(filter, each));
+            query.filters.iter().all(|filter| matches!(filter.condition, C::Tab(_)) || Self::passes(filter, each));
         inbox
             && passes
             && named
@@ -298,7 +298,7 @@ impl Crowd {
                 }
             };
             let of_tabs =
-                query.filters.iter().all(|filter| !matches!(filter.condition, C::Tab(_)) || self.passes(filter, each));
+                query.filters.iter().all(|filter| !matches!(filter.condition, C::Tab(_)) || Self::passes(filter, each));
             if of_status && of_sort && of_tabs && query.tab.is_none_or(|wanted| wanted == tab) {
                 found.push(&each.0);
             }

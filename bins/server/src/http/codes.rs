@@ -69,8 +69,6 @@ codes! {
     409 contact_ambiguous "The line names several contacts" "Correct the line, or merge the contacts.";
     409 undo_over "It is too late to take the job back" "Ask for the change that you want.";
     409 job_goes_on "The job can't be stopped" "Wait for its end.";
-    409 not_scheduled "The message waits for no time" "Read the message again: it left, was withdrawn, or was changed meanwhile.";
-    409 author_inactive "The message's author works here no more" "Write it in your own name.";
     409 idempotency_key_running "The first request with this key is still running" "Ask again after `retry_after` seconds.";
     409 token_shown_once "The token was shown to the first request with this key" "Revoke the token that `detail` names, and make another one with a new key.";
     409 secret_shown_once "The secret was shown to the first request with this key" "Rotate the secret to get another one.";
