@@ -88,7 +88,7 @@ pub async fn merge(
             let (desk, by, once) = (desk_in.clone(), by.clone(), once.clone());
             Box::pin(async move {
                 let now = desk.now();
-                only_once(once.as_deref(), tx, now, merge_in(tx, &desk, (kept, gone), &by)).await
+                Box::pin(only_once(once.as_deref(), tx, now, merge_in(tx, &desk, (kept, gone), &by))).await
             })
         })
         .await?;

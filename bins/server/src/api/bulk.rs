@@ -159,7 +159,6 @@ impl BulkApi {
         operation_id = "exportConversations",
         tag = "Tag::Conversations"
     )]
-    #[expect(clippy::too_many_arguments, reason = "one argument for each parameter of the document")]
     async fn conversations(
         &self,
         signed: Signed,
@@ -231,7 +230,6 @@ impl BulkApi {
     ///
     /// Those that the list would show, as a download of any size.
     #[oai(path = "/contacts/export", method = "get", operation_id = "exportContacts", tag = "Tag::Contacts")]
-    #[expect(clippy::too_many_arguments, reason = "one argument for each parameter of the document")]
     async fn contacts(
         &self,
         signed: Signed,

@@ -67,26 +67,19 @@ enum Tag {
     Audit,
 }
 
+/// In groups, since a tuple of them has an end.
 type Apis = (
-    workspace::WorkspaceApi,
-    windows::WindowsApi,
-    channels::ChannelsApi,
-    contacts::ContactsApi,
-    custom_fields::CustomFieldsApi,
-    labels::LabelsApi,
-    people::PeopleApi,
-    conversations::ConversationsApi,
-    messages::MessagesApi,
-    scheduled::ScheduledApi,
-    outbound::OutboundApi,
-    saved_replies::SavedRepliesApi,
-    attachments::AttachmentsApi,
-    bulk::BulkApi,
-    jobs::JobsApi,
-    privacy::PrivacyApi,
-    events::EventsApi,
-    webhook_endpoints::WebhookEndpointsApi,
-    audit::AuditApi,
+    (workspace::WorkspaceApi, windows::WindowsApi, channels::ChannelsApi),
+    (contacts::ContactsApi, custom_fields::CustomFieldsApi, labels::LabelsApi, people::PeopleApi, privacy::PrivacyApi),
+    (
+        conversations::ConversationsApi,
+        messages::MessagesApi,
+        scheduled::ScheduledApi,
+        outbound::OutboundApi,
+        saved_replies::SavedRepliesApi,
+        attachments::AttachmentsApi,
+    ),
+    (bulk::BulkApi, jobs::JobsApi, events::EventsApi, webhook_endpoints::WebhookEndpointsApi, audit::AuditApi),
 );
 
 fn described<A>(apis: A) -> OpenApiService<A, ()> {
@@ -104,25 +97,29 @@ fn described<A>(apis: A) -> OpenApiService<A, ()> {
 pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
     let state = || state.clone();
     described((
-        workspace::WorkspaceApi(state()),
-        windows::WindowsApi(state()),
-        channels::ChannelsApi(state()),
-        contacts::ContactsApi(state()),
-        custom_fields::CustomFieldsApi(state()),
-        labels::LabelsApi(state()),
-        people::PeopleApi(state()),
-        conversations::ConversationsApi(state()),
-        messages::MessagesApi(state()),
-        scheduled::ScheduledApi(state()),
-        outbound::OutboundApi(state()),
-        saved_replies::SavedRepliesApi(state()),
-        attachments::AttachmentsApi(state()),
-        bulk::BulkApi(state()),
-        jobs::JobsApi(state()),
-        privacy::PrivacyApi(state()),
-        events::EventsApi(state()),
-        webhook_endpoints::WebhookEndpointsApi(state()),
-        audit::AuditApi(state()),
+        (workspace::WorkspaceApi(state()), windows::WindowsApi(state()), channels::ChannelsApi(state())),
+        (
+            contacts::ContactsApi(state()),
+            custom_fields::CustomFieldsApi(state()),
+            labels::LabelsApi(state()),
+            people::PeopleApi(state()),
+            privacy::PrivacyApi(state()),
+        ),
+        (
+            conversations::ConversationsApi(state()),
+            messages::MessagesApi(state()),
+            scheduled::ScheduledApi(state()),
+            outbound::OutboundApi(state()),
+            saved_replies::SavedRepliesApi(state()),
+            attachments::AttachmentsApi(state()),
+        ),
+        (
+            bulk::BulkApi(state()),
+            jobs::JobsApi(state()),
+            events::EventsApi(state()),
+            webhook_endpoints::WebhookEndpointsApi(state()),
+            audit::AuditApi(state()),
+        ),
     ))
 }
 

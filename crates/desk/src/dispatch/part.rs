@@ -52,7 +52,7 @@ async fn dispatch(dispatcher: &Dispatcher, scope: &WorkspaceScope, claimed: &Cla
     let turn = taken.and_then(|()| dispatcher.budgets.spend(claimed.account, is_retry, now));
     let begun = begin(desk, scope, claimed, wires, turn.err(), now).await;
     if let Ok(Begun::Ready(ready)) = begun {
-        return send(dispatcher, scope, claimed, *ready, (now, began)).await;
+        return Box::pin(send(dispatcher, scope, claimed, *ready, (now, began))).await;
     }
     if taken.is_ok() {
         dispatcher.pacers.put_back(&pacing, claimed.account, claimed.identity);

@@ -143,7 +143,7 @@ fn message(stored: &StoredMessage) -> Value {
         "kind": message.kind.as_str(),
         "direction": message.direction.as_str(),
         "author": message.author,
-        "state": message.state.map(|state| state.as_str()),
+        "state": message.state.map(transom_domain::DeliveryState::as_str),
         "content": message.content,
         "files": super::conversations::files(&message.content)
             .iter()

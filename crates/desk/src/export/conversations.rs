@@ -244,7 +244,7 @@ fn of_message(stored: &StoredMessage) -> Vec<Value> {
             address => address,
         },
         named("id"),
-        json!(message.state.map(|state| state.as_str())),
+        json!(message.state.map(transom_domain::DeliveryState::as_str)),
         json!(subject),
         json!(text),
         Value::Array(files(&message.content)),
