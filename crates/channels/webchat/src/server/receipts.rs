@@ -59,6 +59,6 @@ async fn newest_own(widget: &Widget, session: &Session, seq: u64) -> Option<Stri
         _ => None,
     };
     let before = page.entries.into_iter().filter(|entry| entry.seq < seq).filter_map(message);
-    let exchanged = before.filter(|message| matches!(message.from.kind, FromKind::Visitor | FromKind::Agent));
-    exchanged.last().filter(|message| message.from.kind == FromKind::Visitor).map(|message| message.id)
+    let mut exchanged = before.filter(|message| matches!(message.from.kind, FromKind::Visitor | FromKind::Agent));
+    exchanged.next_back().filter(|message| message.from.kind == FromKind::Visitor).map(|message| message.id)
 }

@@ -41,7 +41,7 @@ impl Reader {
             .push("SELECT c.id FROM conversations c WHERE c.workspace_id = $1")
             .with(" AND c.account_id = ", account.uuid())
             .push(&format!(" AND c.active_at >= {since} AND c.last_outbound_at >= {since}"))
-            .with(" AND c.id > ", after.map_or(Uuid::nil(), |after| after.uuid()))
+            .with(" AND c.id > ", after.map_or(Uuid::nil(), ConversationId::uuid))
             .push(" AND EXISTS (SELECT 1 FROM messages m WHERE m.workspace_id = c.workspace_id")
             .push(&format!(" AND m.conversation_id = c.id AND m.at >= {since} AND m.at <= {until} AND {UNREAD})"))
             .with(" ORDER BY c.id LIMIT ", i64::from(limit));
@@ -104,7 +104,7 @@ impl Tx {
         for run in runs(messages) {
             let mut statement = Sql::new("INSERT INTO fallbacks (workspace_id, message_id, letter_id, at) VALUES ");
             statement.rows(run.iter().map(|message| -> [sea_orm::Value; 4] {
-                [self.ws().into(), message.uuid().into(), letter.map(|letter| letter.uuid()).into(), millis(now)]
+                [self.ws().into(), message.uuid().into(), letter.map(MessageId::uuid).into(), millis(now)]
             }));
             self.run(statement).await?;
         }
