@@ -1,9 +1,9 @@
-//! Who a visitor is, where they can be reached, and what they refuse.
+//! Who a visitor is, where they can be reached, what they refuse, and what they find when they scroll back.
 
 use serde_json::json;
 use transom_storage::test_support::TestDatabase;
 
-use crate::shop::{Shop, bubbles, is_clean, open, ui, until_bubbles, until_sent, write};
+use crate::shop::{ROOT, Shop, bubbles, is_clean, open, ui, until_bubbles, until_sent, write};
 
 /// A JWT of the site says who somebody is: on another device the chat is there, and the desk knows their name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,5 +86,46 @@ async fn an_invitation_is_refused() {
     assert_eq!(refused.status, 409, "{}", refused.body);
     assert!(refused.body.to_string().contains("opted_out"), "{}", refused.body);
     is_clean(&page).await;
+    shop.close().await;
+}
+
+/// A new device shows the newest; who scrolls up finds all of it, once, and stays where they read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_scrolls_back_finds_the_beginning() {
+    let Some(shop) = Shop::open(TestDatabase::sqlite()).await else { return };
+    let as_ada = format!("jwt={}", shop.jwt("cust-42", "Ada"));
+    let page = shop.tab(&shop.visitor().await, &as_ada).await;
+    open(&page).await;
+    write(&page, "tell me everything").await;
+    let conversation = shop.conversation_saying("tell me everything").await;
+    let mut wanted = vec!["tell me everything".to_owned()];
+    for n in 0..69 {
+        let text = format!("line {n}\nof many\nlines");
+        shop.answers(conversation["id"].as_str().unwrap(), json!({ "text": text })).await;
+        wanted.push(text);
+    }
+    let count = format!("{ROOT}.querySelectorAll('.msg .text').length");
+    page.until(&format!("{count} === 70")).await.unwrap();
+
+    let phone = shop.visitor().await.tab(390, 844).await.unwrap();
+    shop.goto(&phone, &as_ada).await;
+    open(&phone).await;
+    phone.until(&format!("{count} >= 30")).await.unwrap();
+    let end = format!("{0}.scrollHeight - {0}.scrollTop - {0}.clientHeight < 40", ui("ol"));
+    phone.until(&end).await.unwrap();
+    let mut shown = phone.eval(&count).await.unwrap().as_u64().unwrap();
+    assert!(shown < 70, "all of it at once: {shown}");
+    let first = format!("{ROOT}.querySelector('.msg .text')");
+    while shown < 70 {
+        phone.eval(&format!("window.was = {first}; {}.scrollTop = 0", ui("ol"))).await.unwrap();
+        phone.until(&format!("{count} > {shown}")).await.unwrap();
+        shown = phone.eval(&count).await.unwrap().as_u64().unwrap();
+        // What stood at the top is still about there: within a fraction of the screen.
+        let place = format!("was.getBoundingClientRect().top - {}.getBoundingClientRect().top", ui("ol"));
+        let place = phone.eval(&place).await.unwrap().as_f64().unwrap();
+        assert!((-200.0..400.0).contains(&place), "{place}");
+    }
+    assert_eq!(bubbles(&phone).await, wanted);
+    is_clean(&phone).await;
     shop.close().await;
 }

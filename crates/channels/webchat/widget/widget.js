@@ -290,8 +290,10 @@
     if (known) return void Object.assign(known, message);
     const out = message.client_id && waiting().find((one) => one.client_id === message.client_id);
     if (out) { store.drop(out.name); line.sending = line.sending === out.client_id ? null : line.sending; }
+    // By time, not by text: `.5Z` is later than `.48Z`.
+    const time = (one) => Date.parse(one.created_at);
     let at = state.messages.length;
-    while (at && state.messages[at - 1].created_at > message.created_at) at -= 1;
+    while (at && time(state.messages[at - 1]) > time(message)) at -= 1;
     state.messages.splice(at, 0, message);
   }
 

@@ -346,15 +346,17 @@ async fn add_newest(widget: &Widget, session: &Session, messages: &mut Vec<Messa
     let mailbox = &widget.site.ports.mailbox;
     let last = mailbox.read_after(&session.mailbox, u64::MAX, 0).await?.last_seq;
     let newest = mailbox.read_after(&session.mailbox, last.saturating_sub(u64::from(PAGE)), u32::from(PAGE)).await?;
-    // What is older than the page is on the next one.
-    let from = messages.first().map(|message| message.created_at);
-    for entry in newest.entries {
-        let Ok(ServerFrame::Message { message, .. }) = serde_json::from_value(entry.data) else { continue };
-        let is_known = messages.iter().any(|known| known.id == message.id);
-        if !is_known && from.is_none_or(|from| message.created_at >= from) {
-            messages.push(message);
-        }
-    }
+    let message = |entry: MailboxEntry| match serde_json::from_value(entry.data) {
+        Ok(ServerFrame::Message { message, .. }) => Some(message),
+        _ => None,
+    };
+    let newest: Vec<Message> = newest.entries.into_iter().filter_map(message).collect();
+    let is_known = |message: &Message| messages.iter().any(|known| known.id == message.id);
+    // What stands before the first that the page has is on the next one. By place: the desk's time of a message is when it was
+    // written, the mailbox's when it was sent.
+    let from = newest.iter().position(is_known).unwrap_or_default();
+    let news: Vec<Message> = newest.into_iter().skip(from).filter(|message| !is_known(message)).collect();
+    messages.extend(news);
     messages.sort_by_key(|message| message.created_at);
     Ok(())
 }
