@@ -406,7 +406,8 @@ async fn whatever_makes_something_makes_it_once_for_each_key() {
 }
 
 /// Posts that ask, and changes to what it is already.
-const LEAVES_NOTHING: [&str; 7] = [
+const LEAVES_NOTHING: [&str; 10] = [
+    "cancelJob",
     "evaluate",
     "previewMessage",
     "previewToContact",
@@ -414,6 +415,8 @@ const LEAVES_NOTHING: [&str; 7] = [
     "changeWebhookEndpoint",
     "replayWebhookDeliveries",
     "revokeToken",
+    "unlabelContact",
+    "untagConversation",
 ];
 
 /// walks every route that changes something, once as somebody who may and once as somebody who may not.
