@@ -140,7 +140,9 @@ both_databases! {
             let Some(next) = page["next_cursor"].as_str() else { break };
             cursor = format!("&cursor={next}");
         }
-        assert_eq!(&paged, items, "the id of the contact that is gone finds the same");
+        // Receipts may still come in between: it is the same messages in the same order.
+        let ids = |items: &[serde_json::Value]| items.iter().map(|item| item["id"].clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&paged), ids(items), "the id of the contact that is gone finds the same");
         desk.stage.strike().await;
     }
 }
