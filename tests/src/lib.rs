@@ -102,6 +102,12 @@ impl Stage {
     }
 }
 
+/// A plain client, for answers that are no JSON.
+#[expect(clippy::disallowed_methods, reason = "it looks from outside, as a browser does")]
+pub fn http() -> reqwest::Client {
+    reqwest::Client::new()
+}
+
 /// An RFC 3339 instant out of JSON.
 pub fn instant(value: &Value) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(value.as_str()?, &time::format_description::well_known::Rfc3339).ok()

@@ -205,7 +205,7 @@ async fn a_letter_arrives(security: Security) {
         assert_eq!(copy.field("Cc").as_deref(), Some("bob@example.test"));
     }
     assert!(ann.field("Message-ID").unwrap().ends_with("@shop.test>"));
-    assert_eq!(ann.field("From").as_deref(), Some("Sales <sales@shop.test>"));
+    assert_eq!(ann.field("From").as_deref(), Some("Ada <sales@shop.test>"));
     assert!(ann.field("Reply-To").unwrap().starts_with("sales+c_"), "{:?}", ann.field("Reply-To"));
     assert!(ann.field("Return-path").unwrap().starts_with("<bounces+b_"), "{:?}", ann.field("Return-path"));
     assert!(ann.field("Received").unwrap().contains("esmtpsa"), "TLS and signed in: {:?}", ann.field("Received"));

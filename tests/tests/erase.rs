@@ -64,7 +64,7 @@ both_databases! {
             assert!(!tables_with(&stage, word).await.is_empty(), "{word} is nowhere: the test looks for nothing");
         }
 
-        let request = reqwest::Client::new().get(format!("{}/v1/contacts/{contact}/export", stage.world.server.base_url()));
+        let request = transom_tests::http().get(format!("{}/v1/contacts/{contact}/export", stage.world.server.base_url()));
         let reply = request.bearer_auth(stage.world.token.expose_secret()).send().await.unwrap();
         let known: Value = reply.json().await.unwrap();
         let messages = known["conversations"][0]["messages"].as_array().unwrap();

@@ -17,7 +17,7 @@ use transom_tests::Stage;
 use transom_tests::crowd::crowd;
 
 async fn download(stage: &Stage, path: &str) -> (String, String) {
-    let request = reqwest::Client::new().get(format!("{}/v1{path}", stage.world.server.base_url()));
+    let request = transom_tests::http().get(format!("{}/v1{path}", stage.world.server.base_url()));
     let reply = request.bearer_auth(stage.world.token.expose_secret()).send().await.unwrap();
     assert_eq!(reply.status(), 200, "{path}");
     let mime = reply.headers()["content-type"].to_str().unwrap().to_owned();

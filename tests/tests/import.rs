@@ -76,7 +76,7 @@ both_databases! {
         let stage = Stage::set(db, SettableClock::running()).await.unwrap();
         let contact = json!({ "display_name": "-Dash, \"D\"", "phone": "+4915550100001", "language": "de" });
         stage.api.post("/contacts", contact).await.unwrap().expect(201).unwrap();
-        let request = reqwest::Client::new().get(format!("{}/v1/contacts/export?bom=true", stage.world.server.base_url()));
+        let request = transom_tests::http().get(format!("{}/v1/contacts/export?bom=true", stage.world.server.base_url()));
         let reply = request.bearer_auth(stage.world.token.expose_secret()).send().await.unwrap();
         let exported = reply.bytes().await.unwrap().to_vec();
         let part = reqwest::multipart::Part::bytes(exported).file_name("contacts.csv").mime_str("text/csv").unwrap();

@@ -94,7 +94,7 @@ both_databases! {
         let own = base.parse().unwrap();
         let link = unsubscribe::link_under(world.desk(), &own, &world.caller.scope, identity).unwrap().to_string();
         assert!(link.starts_with(&format!("{base}/unsubscribe/")), "{link}");
-        let http = reqwest::Client::new();
+        let http = transom_tests::http();
         let click = [("List-Unsubscribe", "One-Click")];
 
         let page = http.get(&link).send().await.unwrap();

@@ -27,7 +27,7 @@ const BOB: &str = "bob@b.test";
 
 async fn contact(world: &World, email: Option<&str>) -> ContactId {
     let profile = Profile { email: email.map(str::to_owned), ..Profile::default() };
-    let new = NewContact { display_name: Some("Ann".into()), profile };
+    let new = NewContact { display_name: Some("Ann".into()), profile, ..NewContact::default() };
     contacts::add(&world.desk, &world.caller, new, None).await.unwrap().contact.id
 }
 

@@ -16,8 +16,11 @@ use transom_storage::both_databases;
 use transom_storage::test_support::TestDatabase;
 use transom_tests::{Api, Stage};
 
+/// A name as a platform is told it, or the account's own.
+type Shown = fn(Option<&str>) -> Value;
+
 /// Where a platform is told the name, and how it shows the account's own.
-const PLATFORMS: [(&str, &str, fn(Option<&str>) -> Value); 4] = [
+const PLATFORMS: [(&str, &str, Shown); 4] = [
     ("viber", "/sender/name", |name| json!(name.unwrap_or("Acme Support"))),
     ("line", "/messages/0/sender/name", |name| json!(name)),
     ("email", "/from/0", |name| json!(format!("{} <support@acme.test>", name.unwrap_or("Acme Support")))),

@@ -17,7 +17,7 @@ use transom_storage::both_databases;
 use transom_tests::{Api, Stage};
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |encoded, byte| encoded + &format!("%{byte:02X}"))
 }
 
 /// The names on a list, in its order.

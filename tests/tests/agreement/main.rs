@@ -3,7 +3,7 @@
 //!
 //! One file a platform says what its customers do and which limits are made small.
 //!
-//! `TRANSOM_AGREEMENT_STEPS` (60; `.ci/run` plays 500) and `TRANSOM_AGREEMENT_SEED` (fixed in `.cargo/config.toml`; `random` takes one by chance; printed) can
+//! `TRANSOM_AGREEMENT_STEPS` (250; `.ci/run` plays 500) and `TRANSOM_AGREEMENT_SEED` (fixed in `.cargo/config.toml`; `random` takes one by chance; printed) can
 //! be set; the long run is
 //! `TRANSOM_AGREEMENT_STEPS=10000 TRANSOM_AGREEMENT_SEED=random cargo test --release -p transom-tests --test agreement`.
 #![allow(
@@ -49,7 +49,7 @@ const CUSTOMERS: [&str; 5] = ["ada", "bob", "cleo", "dan", "eve"];
 const MARGIN: Duration = Duration::seconds(61);
 
 fn steps() -> u32 {
-    std::env::var("TRANSOM_AGREEMENT_STEPS").ok().and_then(|n| n.parse().ok()).unwrap_or(60)
+    std::env::var("TRANSOM_AGREEMENT_STEPS").ok().and_then(|n| n.parse().ok()).unwrap_or(250)
 }
 
 fn seed() -> u64 {

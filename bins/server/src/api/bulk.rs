@@ -8,6 +8,7 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use transom_desk::bulk::{self, BulkAction, BulkRequest, Selection};
 use transom_desk::export::{self, Format, Wanted};
 use transom_desk::import::{self, ImportRequest, Source};
+use transom_desk::{Action, authorise};
 use transom_domain::Assignment;
 use transom_storage::ContactQuery;
 use uuid::Uuid;
@@ -138,6 +139,7 @@ impl BulkApi {
     async fn bulk(&self, signed: Signed, key: Idempotent, body: Body<BulkBody>) -> Result<BulkAnswer, Refused<Making>> {
         let (desk, caller, key) = (&self.0.desk, signed.caller(), key.required()?);
         let dry_run = body.0.dry_run;
+        authorise(signed.caller(), Action::ChangeMany)?;
         let request = request(body.0)?;
         if dry_run {
             let preview = bulk::preview(desk, caller, request).await?;
@@ -213,6 +215,7 @@ impl BulkApi {
         body: Body<ImportBody>,
     ) -> Result<Accepted<JobView>, Refused<Making>> {
         let (caller, key) = (signed.caller(), key.required()?);
+        authorise(caller, Action::ImportContacts)?;
         let ImportBody { csv, attachment, labels, dry_run } = body.0;
         let source = match (csv, attachment) {
             (Some(text), None) => Source::Text(text),

@@ -521,7 +521,8 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
     ui.shut.classList.add('shut');
     ui.note = h('div', { className: 'note', role: 'status' });
     ui.log = h('ol', { role: 'log', 'aria-live': 'polite', 'aria-label': say('log'), tabIndex: 0, onscroll: () => {
-      pinned = atEnd();
+      // A log that is just given another height scrolls by itself: that is nobody's wish to look elsewhere.
+      if (ui.log.clientHeight === height || !window.ResizeObserver) pinned = atEnd();
       if (ui.log.scrollTop < 80 && state.older) history();
       seen();
     } });
@@ -551,7 +552,7 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
     ui.all = h('div', { className: `all ${side}${framed ? ' frame' : ''}`, dir: rtl ? 'rtl' : 'ltr', lang: WORDS[language] ? language : 'en' }, ui.launcher, ui.teaser, ui.panel);
     shadow.append(ui.all);
     document.body.append(host);
-    if (window.ResizeObserver) new ResizeObserver(() => pinned && toEnd()).observe(ui.log);
+    if (window.ResizeObserver) new ResizeObserver(() => { height = ui.log.clientHeight; if (pinned) toEnd(); }).observe(ui.log);
     if (options.color) paint(options.color);
     const tall = () => host.style.setProperty('--tall', `${visualViewport.height}px`);
     if (window.visualViewport) { visualViewport.addEventListener('resize', tall); tall(); }
@@ -600,6 +601,7 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
   }
 
   let pinned = true;
+  let height = 0;
   const atEnd = () => ui.log.scrollHeight - ui.log.scrollTop - ui.log.clientHeight < 40;
   const toEnd = () => { ui.log.scrollTop = ui.log.scrollHeight; };
   const nodes = new Map();
