@@ -75,7 +75,7 @@ both_databases! {
             let event = reader.events_after(seq - 1, 1).await.unwrap().remove(0).event;
             assert_eq!((&call.body["data"], &call.body["type"]), (&event.data, &json!(event.kind)), "what streams show");
         }
-        assert!(!calls[0].is_signed_with(&format!("{}A", &secret[..secret.len() - 1])), "the check can fail");
+        assert!(!calls[0].is_signed_with(&format!("whsec_{}=", "A".repeat(43))), "the check can fail");
         let stored = scene.read(&id).await;
         assert!(!stored.to_string().contains(secret.trim_start_matches("whsec_")), "the secret is shown once");
         for delivery in scene.deliveries(&id).await {
