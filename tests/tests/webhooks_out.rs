@@ -47,6 +47,16 @@ impl Scene {
         page.expect(200).unwrap().body["items"].as_array().unwrap().clone()
     }
 
+    /// Waits until so many attempts to tell the oldest event are on record: the next one is counted from there.
+    async fn recorded(&self, id: &str, attempts: usize) {
+        let look = || async {
+            let told = self.deliveries(id).await;
+            let known = told.last().map_or(0, |oldest| oldest["attempts"].as_array().unwrap().len());
+            Ok((known == attempts).then_some(()))
+        };
+        self.stage.world.until("the attempt is on record", look).await.unwrap();
+    }
+
     async fn until(&self, what: &str, mut so: impl FnMut() -> bool) {
         self.stage.world.until(what, || std::future::ready(Ok(so().then_some(())))).await.unwrap();
     }
@@ -78,7 +88,11 @@ both_databases! {
         assert!(!calls[0].is_signed_with(&format!("whsec_{}=", "A".repeat(43))), "the check can fail");
         let stored = scene.read(&id).await;
         assert!(!stored.to_string().contains(secret.trim_start_matches("whsec_")), "the secret is shown once");
-        for delivery in scene.deliveries(&id).await {
+        let all_told = || async {
+            let told = scene.deliveries(&id).await;
+            Ok(told.iter().all(|delivery| delivery["state"] != "waiting").then_some(told))
+        };
+        for delivery in scene.stage.world.until("all are on record", all_told).await.unwrap() {
             assert_eq!(delivery["state"], "delivered");
             assert_eq!(delivery["attempts"][0]["status"], 200);
         }
@@ -96,12 +110,15 @@ both_databases! {
         scene.writes("two");
         scene.until("the first try", || receiver.calls().len() == 1).await;
         scene.stage.quiet().await.unwrap();
+        scene.recorded(&id, 1).await;
         // The next try is in five seconds, by the service's clock.
         scene.stage.world.clock.advance(Span::seconds(6));
         scene.until("the second try", || receiver.calls().len() == 2).await;
+        scene.recorded(&id, 2).await;
         receiver.answers(302);
         scene.stage.world.clock.advance(Span::minutes(6));
         scene.until("the third try", || receiver.calls().len() == 3).await;
+        scene.recorded(&id, 3).await;
         receiver.answers(200);
         scene.stage.world.clock.advance(Span::minutes(34));
         scene.until("both were taken", || receiver.calls().len() == 5).await;
@@ -110,6 +127,7 @@ both_databases! {
         assert_ne!(calls[3].id, calls[4].id);
         assert!(calls[0].timestamp < calls[1].timestamp, "each attempt has a time of its own");
         assert!(calls.iter().all(|call| call.is_signed_with(&secret)));
+        scene.recorded(&id, 4).await;
         let told = scene.deliveries(&id).await;
         let attempts = told.last().unwrap()["attempts"].as_array().unwrap().clone();
         let outcomes: Vec<&str> = attempts.iter().map(|attempt| attempt["outcome"].as_str().unwrap()).collect();

@@ -211,7 +211,7 @@ impl Tx {
             );
             statement.rows(rows).push(
                 " ON CONFLICT (workspace_id, endpoint_id, seq) DO UPDATE SET state = excluded.state, tries = 0, \
-                 queued_at = excluded.queued_at, settled_at = NULL WHERE webhook_deliveries.state <> 'waiting'",
+                 queued_at = excluded.queued_at, settled_at = NULL",
             );
             self.conn.execute_raw(statement.on(&self.conn)).await?;
         }
@@ -231,7 +231,8 @@ impl Tx {
         Ok(moved.rows_affected == 1)
     }
 
-    /// Records an attempt and what became of the delivery; `false` if somebody else has recorded one meanwhile.
+    /// Records an attempt and what became of the delivery; `false` if somebody else has recorded one, or put it into
+    /// the queue anew meanwhile.
     pub async fn record_delivery(
         &self,
         endpoint: EndpointId,
@@ -252,6 +253,8 @@ impl Tx {
             .filter(C::Seq.eq(of.seq.cast_signed()))
             .filter(C::State.eq("waiting"))
             .filter(C::Attempts.eq(of.attempts.cast_signed()))
+            // Put into the queue anew while it was on its way, it has to be told once more.
+            .filter(Expr::col(C::QueuedAt).eq(Expr::value(millis(of.queued_at))))
             .exec(&self.conn)
             .await?;
         let row = webhook_attempts::ActiveModel {
