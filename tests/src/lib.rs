@@ -7,10 +7,13 @@ pub mod site;
 
 use std::time::Duration;
 
+use reqwest::Url;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tempfile::TempDir;
 use time::OffsetDateTime;
-use transom_domain::SettableClock;
+use transom_desk::workspaces;
+use transom_domain::{Role, SettableClock};
 use transom_sandbox::Ask;
 pub use transom_server::demo::api::{Api, Reply};
 pub use transom_server::demo::world::{Account, Trouble, World, WorldConfig};
@@ -33,14 +36,57 @@ impl Stage {
     /// # Errors
     /// [`Trouble`] says what did not start.
     pub async fn set(database: TestDatabase, clock: SettableClock) -> Result<Self, Trouble> {
+        Self::set_at(None, database, clock).await
+    }
+
+    /// The same, where platforms fetch files by a public address.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub async fn set_at(
+        public_url: Option<Url>,
+        database: TestDatabase,
+        clock: SettableClock,
+    ) -> Result<Self, Trouble> {
         let folder = tempfile::tempdir().map_err(Trouble::new)?;
         let config = WorldConfig {
             data_dir: folder.path().to_owned(),
             database_url: Some(database.url().to_owned()),
+            public_url,
             port: 0,
             clock,
         };
         let world = World::start(config).await?;
+        let api = world.api()?;
+        Ok(Self { world, api, folder, database })
+    }
+
+    /// Somebody else who works here: their id, and the API as they see it.
+    ///
+    /// # Errors
+    /// [`Trouble`] says why they can't be added.
+    pub async fn agent(&self, name: &str, role: Role) -> Result<(String, Api), Trouble> {
+        let (id, token) = self.colleague(name, role).await?;
+        Ok((id, Api::new(self.world.server.base_url(), token.expose_secret())?))
+    }
+
+    /// The same with their token, for what is asked without [`Api`].
+    ///
+    /// # Errors
+    /// As [`agent`](Self::agent).
+    pub async fn colleague(&self, name: &str, role: Role) -> Result<(String, SecretString), Trouble> {
+        let added = workspaces::add_agent(self.world.desk(), &self.world.caller, name, role, None, None).await;
+        let (agent, issued) = added.map_err(Trouble::new)?;
+        Ok((agent.id.to_string(), issued.token))
+    }
+
+    /// Stops the service, lets something happen, and starts it again where it was.
+    ///
+    /// # Errors
+    /// [`Trouble`] when it does not start.
+    pub async fn restarted(self, meanwhile: impl FnOnce()) -> Result<Self, Trouble> {
+        let Self { world, folder, database, .. } = self;
+        let world = world.restarted(meanwhile).await?;
         let api = world.api()?;
         Ok(Self { world, api, folder, database })
     }
@@ -89,7 +135,7 @@ impl Stage {
         let reader = self.world.desk().storage().reader(&self.world.caller.scope);
         let waiting = reader.oldest_unapplied().await.map_err(Trouble::new)?.is_some();
         let outbox = reader.outbox_stats(self.world.now()).await.map_err(Trouble::new)?;
-        Ok(waiting || outbox.due > 0)
+        Ok(waiting || outbox.due + outbox.in_hand > 0)
     }
 
     /// What the platform itself would answer now, from its raw history.
@@ -100,6 +146,24 @@ impl Stage {
         let verdict = self.world.control().would_accept(account, customer, ask).map_err(Trouble::new)?;
         serde_json::to_value(verdict).map_err(Trouble::new)
     }
+}
+
+/// An answer that is no request to come again: of many at once a busy machine stores some only at a later try, as every client of
+/// the API has to expect.
+///
+/// # Errors
+/// [`Trouble`] when there is no answer, or only such requests, ten times.
+pub async fn patiently<F>(mut ask: impl FnMut() -> F) -> Result<Reply, Trouble>
+where
+    F: Future<Output = Result<Reply, Trouble>>,
+{
+    for _ in 0..10 {
+        let reply = ask().await?;
+        if reply.body.get("retryable") != Some(&Value::Bool(true)) {
+            return Ok(reply);
+        }
+    }
+    Err(Trouble("the service asked ten times to come again".to_owned()))
 }
 
 /// A plain client, for answers that are no JSON.

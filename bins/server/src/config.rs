@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use transom_channel::outside::OutsideRules;
+use transom_channel::outside::{AddressRange, OutsideRules};
 use transom_desk::DeskConfig;
 use transom_desk::housekeeping::Retention;
-use transom_storage::{KeyError, MasterKey, MasterKeys};
+use transom_storage::{BlobError, Blobs, Bucket, KeyError, MasterKey, MasterKeys};
 use url::Url;
 
 pub use load::{ConfigError, Flags, KEYS, Key};
@@ -30,6 +30,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How the outside reaches this service: webhook addresses and signatures are made of it.
     pub public_url: Option<Url>,
+    /// Addresses and ranges of the reverse proxies in front, separated by commas: what they say of who calls is believed.
+    pub trusted_proxies: String,
     /// Policy files (`*.toml`) that replace built-in ones.
     pub policy_dir: Option<PathBuf>,
     /// Whether `/docs` is served.
@@ -61,6 +63,7 @@ impl Default for Config {
             database_url: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
+            trusted_proxies: String::new(),
             policy_dir: None,
             docs: true,
             master_key: MasterKeySettings::default(),
@@ -110,6 +113,8 @@ impl Default for DispatchSettings {
 pub struct AttachmentSettings {
     /// Where; `attachments` in `data_dir` unless set. Replicas share it.
     pub folder: Option<PathBuf>,
+    /// A bucket instead.
+    pub s3: BucketSettings,
     /// The largest file, in bytes: uploaded, or fetched from a platform.
     pub max_bytes: u64,
     /// How many seconds a signed address of a file works; at least 600.
@@ -118,11 +123,39 @@ pub struct AttachmentSettings {
 
 impl Default for AttachmentSettings {
     fn default() -> Self {
-        Self { folder: None, max_bytes: 100 * 1024 * 1024, link_seconds: 3_600 }
+        Self { folder: None, s3: BucketSettings::default(), max_bytes: 100 * 1024 * 1024, link_seconds: 3_600 }
     }
 }
 
-/// Which addresses from outside are called, such as those of webhook endpoints (reliability.md 15).
+/// A bucket of Amazon S3, or of what speaks its protocol.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BucketSettings {
+    /// Its name; files are kept in a folder without it.
+    pub bucket: Option<String>,
+    /// Where it is.
+    pub region: String,
+    /// The store's address; Amazon's own unless set.
+    pub endpoint: Option<String>,
+    /// The key's id; with `secret_access_key`.
+    pub access_key_id: Option<String>,
+    /// The key.
+    pub secret_access_key: Option<SecretString>,
+}
+
+impl Default for BucketSettings {
+    fn default() -> Self {
+        Self {
+            bucket: None,
+            region: "us-east-1".to_owned(),
+            endpoint: None,
+            access_key_id: None,
+            secret_access_key: None,
+        }
+    }
+}
+
+/// Which addresses from outside are called: of webhook endpoints, custom channels and customers' files (reliability.md 15).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutsideSettings {
@@ -139,7 +172,11 @@ impl Default for OutsideSettings {
 }
 
 impl OutsideSettings {
-    fn rules(&self) -> Result<OutsideRules, &'static str> {
+    /// What they say.
+    ///
+    /// # Errors
+    /// In words, when it is no range or port.
+    pub(crate) fn rules(&self) -> Result<OutsideRules, &'static str> {
         let allowed = listed(&self.allow).map(str::parse).collect::<Result<_, _>>();
         let allowed = allowed.map_err(|_| "`outside.allow` takes ranges such as `10.1.0.0/16,fd00::/8`")?;
         let ports = listed(&self.ports).map(port_range).collect::<Option<_>>();
@@ -306,11 +343,22 @@ impl Config {
         Ok(self)
     }
 
-    /// With webhooks to this machine allowed, on any port: for tests and the demo.
+    /// With calls to this machine allowed, on any port: for tests and the demo.
     #[must_use]
     pub fn calling_loopback(mut self) -> Self {
         self.outside = OutsideSettings { allow: "127.0.0.0/8".to_owned(), ports: "1-65535".to_owned() };
         self
+    }
+
+    /// Where files are kept.
+    ///
+    /// # Errors
+    /// When the folder can't be made, or the bucket's address is none.
+    pub(crate) fn blobs(&self) -> Result<Blobs, BlobError> {
+        let BucketSettings { bucket, region, endpoint, access_key_id, secret_access_key } = &self.attachments.s3;
+        let Some(name) = bucket else { return Blobs::in_folder(self.attachment_folder()) };
+        let key = access_key_id.clone().zip(secret_access_key.clone());
+        Blobs::in_bucket(&Bucket { name: name.clone(), region: region.clone(), endpoint: endpoint.clone(), key })
     }
 
     /// Platform name to the address that stands in for its own.
@@ -336,7 +384,16 @@ impl Config {
         let retention =
             Retention { journal: days(journal_days), events: days(events_days), attempts: days(attempts_days) };
         let lease = time::Duration::seconds(i64::from(self.dispatch.lease_seconds));
-        Ok(DeskConfig { lease, retention, outside: self.outside.rules()? })
+        Ok(DeskConfig { lease, retention })
+    }
+
+    /// Whose word on where a request came from is believed.
+    ///
+    /// # Errors
+    /// In words, when it is no range.
+    pub(crate) fn proxies(&self) -> Result<Vec<AddressRange>, &'static str> {
+        let ranges = listed(&self.trusted_proxies).map(str::parse).collect::<Result<_, _>>();
+        ranges.map_err(|_| "`trusted_proxies` takes addresses and ranges such as `127.0.0.1,10.1.0.0/16`")
     }
 
     /// Where files are kept.

@@ -21,6 +21,7 @@ pub mod policies;
 pub mod registry;
 mod server;
 mod state;
+mod terminal;
 
 pub use config::Config as ServerConfig;
 pub use server::{Server, StartError};

@@ -10,9 +10,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use transom_channel::Ports;
 use transom_channel::http::HttpClient;
+use transom_channel::outside::OutsideClient;
 use transom_desk::{Background, Desk, Files, Links};
 use transom_domain::Clock;
-use transom_storage::{Blobs, Storage, StorageConfig};
+use transom_storage::{Storage, StorageConfig};
 use url::Url;
 
 use crate::config::Config;
@@ -30,6 +31,8 @@ const CLOSING: Duration = Duration::from_secs(4);
 
 /// The public address is none.
 const PUBLIC_URL: StartError = StartError::Settings("`public_url` must be an http or https address");
+/// The schema is of another version.
+const SCHEMA: StartError = StartError::Settings("the database's schema is not of this version: run `transom migrate`");
 
 /// A running service.
 #[derive(Debug)]
@@ -90,17 +93,36 @@ impl StartError {
 /// # Errors
 /// [`StartError`].
 pub(crate) async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Desk, StartError> {
+    let (keys, _) = config.master_keys()?;
+    let storage = Storage::open(StorageConfig::new(config.database(), keys)).await?;
+    storage.migrate().await?;
+    desk_on(storage, config, clock)
+}
+
+/// The same, only to look: nothing of the database is changed, not even its schema.
+///
+/// # Errors
+/// [`StartError`]; also where the schema is not of this version.
+pub(crate) async fn open_to_look(config: &Config, clock: Arc<dyn Clock>) -> Result<Desk, StartError> {
+    let (keys, _) = config.master_keys()?;
+    let storage = Storage::open(StorageConfig::new(config.database(), keys).read_only()).await?;
+    if !storage.schema_current().await? {
+        return Err(SCHEMA);
+    }
+    desk_on(storage, config, clock)
+}
+
+fn desk_on(storage: Storage, config: &Config, clock: Arc<dyn Clock>) -> Result<Desk, StartError> {
     let desk_config = config.desk().map_err(StartError::Settings)?;
     let registry = registry::registry();
     let policies = policies::load(&registry, config.policy_dir.as_deref())?;
-    let (keys, secret) = config.master_keys()?;
-    let storage = Storage::open(StorageConfig::new(config.database(), keys)).await?;
-    storage.migrate().await?;
+    let (_, secret) = config.master_keys()?;
     let http = HttpClient::with_total_timeout(config.request_time())?;
-    let ports = Ports { clock, http, endpoints: Arc::new(config.endpoints()), ..Ports::system()? };
+    let outside = OutsideClient::new(config.outside.rules().map_err(StartError::Settings)?)?;
+    let ports = Ports { clock, http, outside, endpoints: Arc::new(config.endpoints()), ..Ports::system()? };
     let lasts = time::Duration::seconds(i64::from(config.attachments.link_seconds));
     let files = Files {
-        blobs: Blobs::in_folder(config.attachment_folder())?,
+        blobs: config.blobs()?,
         max_bytes: config.attachments.max_bytes,
         links: Links::new(secret.bytes(), lasts, config.public_url.clone()),
     };
@@ -142,9 +164,10 @@ impl Server {
 
         let stop = CancellationToken::new();
         let limits = config.limits.clone();
+        let proxies = config.proxies().map_err(StartError::Settings)?;
         let state = Arc::new(State::new(desk.clone(), config, secret, public_url, stop.clone()));
         let endpoint = routes(state);
-        let accepting = tokio::spawn(accept::serve(listener, endpoint, limits, stop.clone(), REQUESTS));
+        let accepting = tokio::spawn(accept::serve(listener, endpoint, limits, proxies, stop.clone(), REQUESTS));
         let upkeep = tokio::spawn(metrics::upkeep(stop.clone()));
         tracing::info!(address = %local_addr, "listening");
         Ok(Self { desk, local_addr, base_url, stop, background: None, accepting, upkeep })

@@ -166,6 +166,8 @@ pub struct Settling {
 pub struct Pacing {
     /// Requests of the whole account.
     pub account: Rate,
+    /// Those of the whole account that carry sound or a film, where the platform takes fewer of these.
+    pub sound_and_film: Option<Rate>,
     /// Requests to one recipient.
     pub recipient: Rate,
     /// Requests under way at once.

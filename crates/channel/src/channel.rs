@@ -81,8 +81,18 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// What became of a send whose answer was lost, where the platform can be asked with certainty.
+    fn look_up(&self) -> Option<&dyn LookUp> {
+        None
+    }
+
     /// Where what somebody does not come to read goes instead, if it shall go anywhere.
     fn fallback(&self) -> Option<&dyn Fallback> {
+        None
+    }
+
+    /// How the customer sees that somebody types, where the platform can show it.
+    fn typing(&self) -> Option<&dyn ShowsTyping> {
         None
     }
 
@@ -187,6 +197,39 @@ pub trait Pull: Send + Sync {
     async fn done(&self, cursor: &str) -> Result<(), SendError>;
 }
 
+/// What the platform took from us, asked for after an answer was lost (reliability.md 5).
+#[async_trait]
+pub trait LookUp: Send + Sync {
+    /// All that the platform took from this account for that person since then, whatever it is and whoever sent it: what is not
+    /// among it was not taken.
+    ///
+    /// # Errors
+    /// Classified as for a send; also when the list can't be read to its end.
+    async fn taken(&self, lost: &Lost<'_>) -> Result<Vec<Taken>, SendError>;
+}
+
+/// A part whose answer was lost.
+#[derive(Debug, Clone, Copy)]
+pub struct Lost<'p> {
+    /// Whom it was for.
+    pub to: &'p Identity,
+    /// What it said.
+    pub content: &'p Content,
+    /// Nothing of it can have left before.
+    pub since: OffsetDateTime,
+}
+
+/// A message that the platform took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The platform's id.
+    pub provider_id: String,
+    /// When, by the platform's clock.
+    pub at: OffsetDateTime,
+    /// Whether it says the same as the lost one.
+    pub is_same: bool,
+}
+
 /// Where what somebody does not come to read goes instead: into a letter over another account.
 #[async_trait]
 pub trait Fallback: Send + Sync {
@@ -204,6 +247,27 @@ pub trait Fallback: Send + Sync {
     /// # Errors
     /// When it can't be read now.
     async fn last_here(&self, identity: &Identity) -> Result<Option<OffsetDateTime>, MailboxError>;
+}
+
+/// How the customer sees that somebody of the business types. A hint: it may be lost, and is never tried again.
+#[async_trait]
+pub trait ShowsTyping: Send + Sync {
+    /// Shows it, or that it is over. What a platform takes back by itself has no end to show.
+    ///
+    /// # Errors
+    /// Classified as for a send.
+    async fn show(&self, to: &Identity, typist: &Typist<'_>) -> Result<(), SendError>;
+}
+
+/// Somebody of the business who types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Typist<'t> {
+    /// Under which name messages of theirs go out; `None` where the account's own shows.
+    pub name: Option<&'t str>,
+    /// Whether it is a person, not a program.
+    pub is_person: bool,
+    /// Whether they do, or did until now.
+    pub on: bool,
 }
 
 /// What a platform says about an account.

@@ -398,6 +398,9 @@ pub enum VerifyError {
     /// The proof is too old.
     #[error("the signed time is too far from ours")]
     Stale,
+    /// The proof came before, with other words.
+    #[error("the proof was used for another call")]
+    Reused,
     /// Not a call that this platform makes.
     #[error("this platform makes no such call: {0}")]
     Unexpected(&'static str),

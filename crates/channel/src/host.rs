@@ -30,6 +30,12 @@ pub trait Host: fmt::Debug + Send + Sync + 'static {
     /// [`HostError::Refused`] where it can't be verified.
     async fn report(&self, key: &str, headers: HeaderMap, body: Bytes) -> Result<(), HostError>;
 
+    /// The visitor of these addresses types, or does no longer: whoever of the business looks now sees it. Nothing is stored.
+    ///
+    /// # Errors
+    /// [`HostError`] when who that is can't be read now.
+    async fn typing(&self, site: &Site, addresses: &[Address], on: bool) -> Result<(), HostError>;
+
     /// What is known of the person of these addresses; `None` while nobody is.
     ///
     /// # Errors

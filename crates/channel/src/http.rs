@@ -19,6 +19,7 @@ const MAX_ANSWER: usize = 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     client: reqwest::Client,
+    total: Duration,
 }
 
 /// The client can't be built.
@@ -54,7 +55,12 @@ impl HttpClient {
             .user_agent(concat!("transom/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(HttpSetupError)?;
-        Ok(Self { client })
+        Ok(Self { client, total })
+    }
+
+    /// How long a whole request may take.
+    pub fn total_timeout(&self) -> Duration {
+        self.total
     }
 
     /// Starts a request; [`execute`](Self::execute) sends it.

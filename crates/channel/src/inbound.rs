@@ -182,7 +182,7 @@ impl InboundMessage {
 /// An earlier message, as an answer to it names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answered {
-    /// By the [correlation](crate::OutboundPart::correlation) of one of its parts, which came back with a proof.
+    /// By the [correlation](crate::OutboundPart::correlation) of one of its parts, or its own id, which came back with a proof.
     Part(String),
     /// By the platform's id.
     Message(String),

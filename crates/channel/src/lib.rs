@@ -21,6 +21,7 @@ mod outbound;
 pub mod outside;
 mod platform;
 mod ports;
+mod public_name;
 mod settings;
 pub mod signature;
 mod webhook;
@@ -28,7 +29,10 @@ mod webhook;
 pub use capabilities::{
     AddressRule, Capabilities, ChoiceRule, ContactField, MediaRule, Pacing, Rate, Receipts, Settling, TextLimit,
 };
-pub use channel::{AccountInfo, Channel, Fallback, MediaSourceOf, Patience, Profiles, Pull, TemplateCatalog};
+pub use channel::{
+    AccountInfo, Channel, Fallback, LookUp, Lost, MediaSourceOf, Patience, Profiles, Pull, ShowsTyping, Taken,
+    TemplateCatalog, Typist,
+};
 pub use error::{Evidence, NextStep, NotPermitted, ParseError, PlatformReport, SendError, Unsendable, VerifyError};
 pub use host::{Acquaintance, Exchanged, Exchanger, Host, HostError, KeptFile, NewFile, Site};
 pub use inbound::{
@@ -41,6 +45,7 @@ pub use platform::Platform;
 pub use ports::{
     MediaBytes, MediaError, MediaPort, NoMedia, NoTokens, Ports, Renew, StoredToken, TokenError, TokenPort,
 };
+pub use public_name::public_name;
 pub use settings::{SettingField, SettingScope, SettingValues, SettingsError};
 pub use transom_windows::OptOutScope;
-pub use webhook::{Answer, WebhookCall};
+pub use webhook::{Answer, Once, WebhookCall};

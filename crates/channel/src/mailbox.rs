@@ -37,6 +37,12 @@ pub trait MailboxPort: fmt::Debug + Send + Sync + 'static {
     /// Says that something may have been appended, by whichever replica: at once by this one, within 500 ms by another.
     fn news(&self, name: &str) -> BoxStream<'static, ()>;
 
+    /// Tells whoever reads a mailbox now, on any replica. It has no number, is stored nowhere, and may be lost.
+    async fn whisper(&self, name: &str, data: Value);
+
+    /// What is [whispered](Self::whisper) from now on.
+    fn whispers(&self, name: &str) -> BoxStream<'static, Value>;
+
     /// Stores that the visitor's side has every event up to a number.
     ///
     /// # Errors
@@ -169,6 +175,12 @@ impl MailboxPort for NoMailbox {
     }
 
     fn news(&self, _: &str) -> BoxStream<'static, ()> {
+        stream::pending().boxed()
+    }
+
+    async fn whisper(&self, _: &str, _: Value) {}
+
+    fn whispers(&self, _: &str) -> BoxStream<'static, Value> {
         stream::pending().boxed()
     }
 

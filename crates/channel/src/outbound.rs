@@ -42,6 +42,7 @@ pub struct OutboundPart {
     to: Identity,
     thread: String,
     message: Option<MessageId>,
+    accepted_at: OffsetDateTime,
     content: Content,
     sender_name: Option<String>,
     unsubscribe_link: Option<String>,
@@ -84,6 +85,7 @@ impl OutboundPart {
             to: identity.clone(),
             thread: String::new(),
             message: None,
+            accepted_at: now,
             content,
             sender_name: None,
             unsubscribe_link: None,
@@ -101,6 +103,13 @@ impl OutboundPart {
     #[must_use]
     pub fn of_message(mut self, message: MessageId) -> Self {
         self.message = Some(message);
+        self
+    }
+
+    /// As one that was accepted then: the same for all of its attempts.
+    #[must_use]
+    pub fn accepted_at(mut self, at: OffsetDateTime) -> Self {
+        self.accepted_at = at;
         self
     }
 
@@ -151,6 +160,11 @@ impl OutboundPart {
     /// The message that it is a part of, where the sender said: the same for all of its parts and attempts.
     pub fn message(&self) -> Option<MessageId> {
         self.message
+    }
+
+    /// When it was accepted; when it was made, unless its sender said.
+    pub fn accepted(&self) -> OffsetDateTime {
+        self.accepted_at
     }
 
     /// What it says.

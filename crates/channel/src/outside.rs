@@ -11,7 +11,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use url::{Host, Url};
 
-use crate::http::{HttpAnswer, HttpSetupError};
+use crate::http::{HttpAnswer, HttpSetupError, Phase, TransportError};
 
 /// The longest time for a connection, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -81,8 +81,9 @@ impl FromStr for AddressRange {
 }
 
 impl AddressRange {
-    fn holds(&self, address: IpAddr) -> bool {
-        match (self.first, address) {
+    /// Whether an address is in it; a mapped IPv4 address is the address that it stands for.
+    pub fn holds(&self, address: IpAddr) -> bool {
+        match (self.first, address.to_canonical()) {
             (IpAddr::V4(first), IpAddr::V4(address)) => same_v4(first, address, self.prefix),
             (IpAddr::V6(first), IpAddr::V6(address)) => same_v6(first, address, self.prefix),
             _ => false,
@@ -194,6 +195,23 @@ pub enum OutsideError {
     /// The connection broke, or what came is no answer.
     #[error("the connection broke")]
     Broken,
+    /// The answer is longer than was asked for.
+    #[error("the answer is over {max} bytes")]
+    TooLong {
+        /// What was asked for, in bytes.
+        max: usize,
+    },
+}
+
+impl From<OutsideError> for TransportError {
+    fn from(error: OutsideError) -> Self {
+        let phase = match error {
+            OutsideError::Refused(_) | OutsideError::NotConnected => Phase::NothingWritten,
+            OutsideError::Timeout | OutsideError::Broken => Phase::Written,
+            OutsideError::TooLong { .. } => Phase::Answered,
+        };
+        Self { phase, detail: error.to_string() }
+    }
 }
 
 /// Calls addresses that came from outside. No redirects, no retries, no connection is kept: each request resolves and checks
@@ -254,6 +272,24 @@ impl OutsideClient {
             let Some(chunk) = answer.chunk().await.map_err(|error| why(&error))? else { break };
             let room = max - body.len();
             body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        }
+        Ok(HttpAnswer { status, headers, body: body.freeze() })
+    }
+
+    /// Fetches what lies at an address, at most `max` bytes of it.
+    ///
+    /// # Errors
+    /// [`OutsideError`]; nothing in it says more than a word.
+    pub async fn get(&self, url: &Url, within: Duration, max: usize) -> Result<HttpAnswer, OutsideError> {
+        self.rules.check(url).inspect_err(|_| refused())?;
+        let mut answer = self.client.get(url.clone()).timeout(within).send().await.map_err(|error| why(&error))?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| why(&error))? {
+            if body.len() + chunk.len() > max {
+                return Err(OutsideError::TooLong { max });
+            }
+            body.extend_from_slice(&chunk);
         }
         Ok(HttpAnswer { status, headers, body: body.freeze() })
     }
@@ -367,5 +403,6 @@ mod tests {
         let second = Duration::from_secs(5);
         let asked = client.post(&url, http::HeaderMap::new(), bytes::Bytes::new(), second, 10).await;
         assert_eq!(asked.unwrap_err(), OutsideError::Refused(OutsideRefused::Address));
+        assert_eq!(client.get(&url, second, 10).await.unwrap_err(), OutsideError::Refused(OutsideRefused::Address));
     }
 }

@@ -32,6 +32,12 @@ pub trait Platform: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether some of its accounts keep message templates: the others are never asked for
+    /// [`Channel::templates`](crate::Channel::templates).
+    fn keeps_templates(&self) -> bool {
+        false
+    }
+
     /// The largest webhook call that it makes, in bytes, where calls bring whole files; `None` for as much as the service takes
     /// of everybody.
     fn largest_call(&self) -> Option<u64> {

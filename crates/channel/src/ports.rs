@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::http::HttpClient;
 use crate::mailbox::{MailboxPort, NoMailbox};
+use crate::outside::{OutsideClient, OutsideRules};
 
 /// What a channel gets from outside. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct Ports {
     pub ids: Arc<dyn Ids>,
     /// The network.
     pub http: HttpClient,
+    /// The network, for addresses that others name: what customers' calls hold, and what users type.
+    pub outside: OutsideClient,
     /// Our own files.
     pub media: Arc<dyn MediaPort>,
     /// Tokens that must be renewed.
@@ -43,6 +46,7 @@ impl Ports {
             clock: Arc::new(SystemClock),
             ids: Arc::new(UuidV7),
             http: HttpClient::new()?,
+            outside: OutsideClient::new(OutsideRules::default())?,
             media: Arc::new(NoMedia),
             tokens: Arc::new(NoTokens),
             mailbox: Arc::new(NoMailbox),
@@ -65,8 +69,11 @@ pub trait MediaPort: fmt::Debug + Send + Sync + 'static {
     /// [`MediaError`] when it is not there or can't be read.
     async fn read(&self, id: AttachmentId) -> Result<MediaBytes, MediaError>;
 
-    /// A public address of a stored file that works for at least ten minutes; `None` where the service has no public address.
-    async fn public_url(&self, id: AttachmentId) -> Result<Option<Url>, MediaError>;
+    /// A public address of a stored file in a message of that time; `None` where the service has no public address.
+    ///
+    /// It is the same for every attempt, works for a year, since phones fetch a file as often as its chat is opened, and its
+    /// path ends in a [`public_name`](crate::public_name).
+    async fn public_url(&self, id: AttachmentId, accepted_at: OffsetDateTime) -> Result<Option<Url>, MediaError>;
 }
 
 /// A file's bytes with what is known about them.
@@ -189,7 +196,7 @@ impl MediaPort for NoMedia {
         Err(MediaError::NotFound)
     }
 
-    async fn public_url(&self, _: AttachmentId) -> Result<Option<Url>, MediaError> {
+    async fn public_url(&self, _: AttachmentId, _: OffsetDateTime) -> Result<Option<Url>, MediaError> {
         Ok(None)
     }
 }

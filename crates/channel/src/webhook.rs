@@ -43,16 +43,29 @@ pub struct Answer {
     pub body: String,
     /// Whether the call holds events and goes to the journal before it is answered. A handshake does not.
     pub journal: bool,
+    /// The proof of the call, where it says nothing of the words and so is good for one call only.
+    pub once: Option<Once>,
+}
+
+/// A proof that is good for one call, and for that call again: the service remembers it, and refuses it under other words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// The proof, unique on the connection.
+    pub proof: String,
+    /// A digest of what the call says, the same whenever the platform repeats it.
+    pub said: [u8; 32],
+    /// From when on the proof is too old by itself.
+    pub kept_until: OffsetDateTime,
 }
 
 impl Answer {
     /// 200 with an empty body, after journalling.
     pub fn accepted() -> Self {
-        Self { status: 200, content_type: "text/plain; charset=utf-8", body: String::new(), journal: true }
+        Self { status: 200, content_type: "text/plain; charset=utf-8", body: String::new(), journal: true, once: None }
     }
 
     /// 200 with a text, for a handshake.
     pub fn handshake(body: impl Into<String>) -> Self {
-        Self { status: 200, content_type: "text/plain; charset=utf-8", body: body.into(), journal: false }
+        Self { status: 200, content_type: "text/plain; charset=utf-8", body: body.into(), journal: false, once: None }
     }
 }

@@ -1,13 +1,16 @@
-//! Small changes by an administrator: agents, tokens, tags.
+//! Small changes by an administrator: agents, teams, tokens, tags.
 
 use std::sync::Arc;
 
+use serde_json::json;
 use time::OffsetDateTime;
-use transom_domain::{AgentId, Role, TokenId};
-use transom_storage::{NewToken, StoredAgent};
+use transom_domain::{AgentId, AssignmentRule, Role, RuleTarget, Team, TeamId, TokenId};
+use transom_storage::{NewToken, StorageError, StoredAgent};
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::changes::Notice;
 use crate::idempotency::{Once, only_once};
+use crate::routing::RULES_TURN;
 use crate::workspaces::{Issued, some_name};
 use crate::{Desk, DeskError};
 
@@ -40,10 +43,10 @@ pub async fn change_agent(
         let detail = "another administrator has to take your rights away";
         return Err(DeskError::conflict("own_rights", detail));
     }
-    let (now, change) = (desk.now(), Arc::new(change));
+    let (now, change, notice) = (desk.now(), Arc::new(change), Notice::by(desk, &caller.agent));
     desk.storage()
         .transact(&caller.scope, move |tx| {
-            let change = change.clone();
+            let (change, notice) = (change.clone(), notice.clone());
             Box::pin(async move {
                 let missing = || DeskError::NotFound { what: "agent" };
                 let StoredAgent { mut agent, active, .. } = tx.agent(id).await?.ok_or_else(missing)?;
@@ -53,8 +56,91 @@ pub async fn change_agent(
                 }
                 agent.alias = change.alias.as_deref().map_or(agent.alias, some_name);
                 agent.role = change.role.unwrap_or(agent.role);
-                tx.put_agent(&agent, change.active.unwrap_or(active), now).await?;
+                let active = change.active.unwrap_or(active);
+                tx.put_agent(&agent, active, now).await?;
+                let data = json!({ "agent": id, "role": agent.role, "active": active });
+                notice.tell(tx, "agent.changed", data).await?;
                 tx.agent(id).await?.ok_or_else(missing)
+            })
+        })
+        .await
+}
+
+/// What may change about a team.
+#[derive(Debug, Clone, Default)]
+pub struct TeamChange {
+    /// Its name.
+    pub name: Option<String>,
+    /// Everybody who shall be in it.
+    pub members: Option<Vec<AgentId>>,
+}
+
+/// Renames a team, or says who is in it.
+///
+/// # Errors
+/// [`DeskError::NotFound`]; `duplicate` where another team has the name.
+pub async fn change_team(
+    desk: &Desk,
+    caller: &Caller,
+    id: TeamId,
+    change: TeamChange,
+) -> Result<(Team, Vec<AgentId>), DeskError> {
+    authorise(caller, Action::ManageAgents)?;
+    let (now, change, notice) = (desk.now(), Arc::new(change), Notice::by(desk, &caller.agent));
+    desk.storage()
+        .transact(&caller.scope, move |tx| {
+            let (change, notice) = (change.clone(), notice.clone());
+            Box::pin(async move {
+                let mut team = tx.team(id).await?.ok_or(DeskError::NotFound { what: "team" })?;
+                if let Some(name) = &change.name {
+                    name.trim().clone_into(&mut team.name);
+                    if team.name.is_empty() {
+                        return Err(DeskError::invalid("name_missing", "name", "a team needs a name"));
+                    }
+                    tx.put_team(&team, now).await?;
+                }
+                if let Some(members) = &change.members {
+                    for member in tx.members_of(id).await?.iter().filter(|member| !members.contains(member)) {
+                        tx.remove_member(id, *member).await?;
+                    }
+                    for member in members {
+                        tx.agent(*member).await?.ok_or(DeskError::NotFound { what: "agent" })?;
+                        tx.add_member(id, *member).await?;
+                    }
+                }
+                notice.tell(tx, "team.changed", json!({ "team": id })).await?;
+                Ok((team, tx.members_of(id).await?))
+            })
+        })
+        .await
+}
+
+/// Deletes a team that no conversation is assigned to, and no rule gives to.
+///
+/// # Errors
+/// [`DeskError::NotFound`]; `team_in_use`.
+pub async fn delete_team(desk: &Desk, caller: &Caller, id: TeamId) -> Result<(), DeskError> {
+    authorise(caller, Action::ManageAgents)?;
+    let notice = Notice::by(desk, &caller.agent);
+    desk.storage()
+        .transact(&caller.scope, move |tx| {
+            let notice = notice.clone();
+            Box::pin(async move {
+                tx.take_turn(RULES_TURN).await?;
+                let gives = |rule: &AssignmentRule| matches!(rule.target, RuleTarget::Team { team, .. } if team == id);
+                if let Some(rule) = tx.assignment_rules().await?.into_iter().find(gives) {
+                    let detail = format!("the rule `{}` gives to this team: change it first", rule.name);
+                    return Err(DeskError::conflict("team_in_use", detail));
+                }
+                match tx.delete_team(id).await {
+                    Ok(true) => notice.tell(tx, "team.deleted", json!({ "team": id })).await,
+                    Ok(false) => Err(DeskError::NotFound { what: "team" }),
+                    Err(StorageError::MissingReference { .. }) => {
+                        let detail = "conversations are assigned to this team: give them to somebody else first";
+                        Err(DeskError::conflict("team_in_use", detail))
+                    }
+                    Err(error) => Err(error.into()),
+                }
             })
         })
         .await
@@ -79,13 +165,16 @@ pub async fn create_token(
         return Err(DeskError::invalid("name_missing", "name", "a token needs a name"));
     }
     let (now, new, once) = (desk.now(), Arc::new(new), once.map(Arc::new));
+    let notice = Notice::by(desk, &caller.agent);
     desk.storage()
         .transact(&caller.scope, move |tx| {
-            let (new, once) = (new.clone(), once.clone());
+            let (new, once, notice) = (new.clone(), once.clone(), notice.clone());
             Box::pin(async move {
                 let made = async {
                     tx.agent(new.agent).await?.ok_or(DeskError::NotFound { what: "agent" })?;
-                    Ok(Issued { id: new.id, token: tx.create_token(&new, now).await? })
+                    let token = tx.create_token(&new, now).await?;
+                    notice.tell(tx, "token.created", json!({ "token": new.id, "agent": new.agent })).await?;
+                    Ok(Issued { id: new.id, token })
                 };
                 only_once(once.as_deref(), tx, now, made).await
             })
@@ -103,11 +192,14 @@ pub async fn revoke_token(desk: &Desk, caller: &Caller, id: TokenId) -> Result<(
     if !known.iter().any(|stored| stored.token.id == id) {
         return Err(DeskError::NotFound { what: "token" });
     }
-    let now = desk.now();
+    let (now, notice) = (desk.now(), Notice::by(desk, &caller.agent));
     desk.storage()
         .transact(&caller.scope, move |tx| {
+            let notice = notice.clone();
             Box::pin(async move {
-                tx.revoke_token(id, now).await?;
+                if tx.revoke_token(id, now).await? {
+                    notice.tell(tx, "token.revoked", json!({ "token": id })).await?;
+                }
                 Ok::<_, DeskError>(())
             })
         })
@@ -130,13 +222,15 @@ pub async fn create_tag(
         let detail = format!("a tag has 1 to {MAX_TAG} characters");
         return Err(DeskError::invalid("name_missing", "name", detail));
     }
-    let (now, once) = (desk.now(), once.map(Arc::new));
+    let (now, once, notice) = (desk.now(), once.map(Arc::new), Notice::by(desk, &caller.agent));
     desk.storage()
         .transact(&caller.scope, move |tx| {
-            let (name, once) = (name.clone(), once.clone());
+            let (name, once, notice) = (name.clone(), once.clone(), notice.clone());
             Box::pin(async move {
                 let made = async {
-                    tx.create_tag(&name, now).await?;
+                    if tx.create_tag(&name, now).await? {
+                        notice.tell(tx, "tag.created", json!({ "tag": *name })).await?;
+                    }
                     Ok(name.to_string())
                 };
                 only_once(once.as_deref(), tx, now, made).await

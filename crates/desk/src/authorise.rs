@@ -40,6 +40,8 @@ macro_rules! actions {
 actions! {
     /// See policies and ask them.
     ReadPolicies = "read policies": Admin Supervisor Agent Bot;
+    /// See what another policy would change.
+    RehearsePolicies = "rehearse policies": Admin;
     /// See connected accounts and their templates.
     ReadChannels = "read channels": Admin Supervisor Agent Bot;
     /// Connect, change and remove accounts; sync templates.
@@ -72,10 +74,14 @@ actions! {
     ChangeStatus = "change the status": Admin Supervisor Agent;
     /// Assign to agents and teams.
     Assign = "assign conversations": Admin Supervisor Agent;
+    /// Hand a conversation over to people.
+    HandOver = "hand conversations over": Admin Supervisor Agent Bot;
     /// Change many conversations in one go.
     ChangeMany = "change many conversations": Admin Supervisor Agent;
     /// See jobs, and stop one's own.
     ReadJobs = "read jobs": Admin Supervisor Agent;
+    /// See reports.
+    ReadReports = "read reports": Admin Supervisor;
     /// Take conversations and contacts out in bulk.
     Export = "export": Admin Supervisor;
     /// Add and change contacts from a file.
@@ -84,6 +90,14 @@ actions! {
     EraseContacts = "erase contacts": Admin;
     /// Settle what can't be known, retry, cancel.
     SettleMessages = "settle messages": Admin Supervisor Agent;
+    /// Change the words of what a colleague scheduled: it leaves under the colleague's name.
+    ChangeOthersWords = "change what a colleague wrote": Admin Supervisor;
+    /// See broadcasts and their recipients.
+    ReadBroadcasts = "read broadcasts": Admin Supervisor Agent;
+    /// Make, change and rehearse broadcasts.
+    WriteBroadcasts = "write broadcasts": Admin Supervisor;
+    /// Start, hold up and end broadcasts.
+    SendBroadcasts = "send broadcasts": Admin Supervisor;
     /// Follow events.
     ReadEvents = "read events": Admin Supervisor Agent Bot;
     /// See the settings of the workspace.
@@ -94,6 +108,14 @@ actions! {
     ReadAgents = "read agents": Admin Supervisor Agent;
     /// Add and change agents, teams and tokens.
     ManageAgents = "manage agents": Admin;
+    /// See what bots are bound to; a bot sees its own.
+    ReadBindings = "read what bots are bound to": Admin Supervisor Agent Bot;
+    /// Say that somebody is away; colleagues other than oneself only by whoever runs the desk.
+    SetPresence = "say who is away": Admin Supervisor Agent;
+    /// See the rules for automatic assignment.
+    ReadRules = "read assignment rules": Admin Supervisor Agent;
+    /// Add and change the rules for automatic assignment.
+    ManageRules = "manage assignment rules": Admin Supervisor;
     /// See and replay what could not be used.
     ManageQuarantine = "manage the quarantine": Admin;
     /// Say who is told what happens.

@@ -1,14 +1,14 @@
 //! What every change of a conversation leaves behind: the row, its episode, a line in the history, events.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use transom_domain::{
-    Actor, Author, ContactId, Content, Conversation, Direction, EventId, Ids, Message, MessageId, MessageKind, PartId,
-    Status, Transition,
+    Actor, Agent, AgentId, Author, ContactId, Content, Conversation, Direction, EpisodeId, EventId, Ids, Message,
+    MessageId, MessageKind, PartId, Status, Transition,
 };
-use transom_storage::{EpisodeEnd, EpisodeStart, NewEvent, NewMessage, StoredConversation, Tx};
+use transom_storage::{EpisodeEnd, EpisodeStart, JoinedEcho, NewEvent, NewMessage, StoredConversation, Tx};
 
-use crate::DeskError;
+use crate::{Desk, DeskError};
 
 /// Why a conversation changed.
 #[derive(Debug, Clone)]
@@ -52,6 +52,23 @@ pub(crate) async fn record(
     tx.save_conversation(after, change.now).await?;
     tx.emit_all(&events).await?;
     Ok(tx.insert_messages(&lines, change.now).await?)
+}
+
+/// A person's message goes out: what is not open opens for its sender, who takes what nobody has. Whether it
+/// opened.
+pub(crate) async fn opened_by(
+    tx: &Tx,
+    ids: &dyn Ids,
+    stored: &StoredConversation,
+    (agent, by): (AgentId, &Actor),
+    message: MessageId,
+    now: OffsetDateTime,
+) -> Result<bool, DeskError> {
+    let mut after = stored.conversation.clone();
+    let Some(transition) = after.opened_by_sender(agent, EpisodeId::new(ids), now) else { return Ok(false) };
+    let change = Change::new(by, "outbound", now).by_message(message);
+    record(tx, ids, stored, &after, &transition, &change).await?;
+    Ok(transition.from != Status::Open)
 }
 
 /// What a transition leaves behind beside the conversation itself.
@@ -149,6 +166,40 @@ pub(crate) async fn tell(
 ) -> Result<(), DeskError> {
     let event = NewEvent { id: EventId::new(ids), kind: kind.to_owned(), conversation: None, contact, data, at };
     Ok(tx.emit(&event).await?)
+}
+
+/// Tells what somebody made, changed or took away of the workspace itself, and who it was: never a secret, never its content.
+#[derive(Debug, Clone)]
+pub(crate) struct Notice {
+    desk: Desk,
+    by: Actor,
+}
+
+impl Notice {
+    /// Of what this caller does.
+    pub(crate) fn by(desk: &Desk, agent: &Agent) -> Self {
+        Self { desk: desk.clone(), by: Actor::from(agent) }
+    }
+
+    /// `agent.created` with `{"agent": id}`, and so on (docs/events.md).
+    pub(crate) async fn tell(&self, tx: &Tx, kind: &str, mut data: Value) -> Result<(), DeskError> {
+        if let Some(data) = data.as_object_mut() {
+            data.insert("by".to_owned(), json!(self.by));
+        }
+        tell(tx, self.desk.ids(), None, kind, data, self.desk.now()).await
+    }
+}
+
+/// Tells that a message which stood there as written elsewhere is one of ours.
+pub(crate) async fn joined(
+    tx: &Tx,
+    ids: &dyn Ids,
+    message: MessageId,
+    echo: JoinedEcho,
+    now: OffsetDateTime,
+) -> Result<(), DeskError> {
+    let Some(stored) = tx.conversation(echo.conversation).await? else { return Ok(()) };
+    emit(tx, ids, &stored, "message.joined", json!({ "message": message, "joined": echo.message }), now).await
 }
 
 /// Tells that further readers don't get a message, though the customer may: an event, and a line in the history.

@@ -17,7 +17,10 @@ use crate::channel_settings::{Given, external_key, still_works, with_shared};
 use crate::idempotency::{Once, only_once};
 use crate::ports::NewTokens;
 use crate::queries::{self, ChannelDetail, present_account};
-use crate::{Desk, DeskError, fallback};
+use crate::{Desk, DeskError, fallback, templates};
+
+/// How many parts of messages over a removed channel are withheld in one transaction.
+const WITHHELD_AT_ONCE: u32 = 200;
 
 /// An account to connect.
 #[derive(Debug, Clone, Default)]
@@ -241,24 +244,45 @@ pub async fn remove(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Resul
         })
         .await;
     desk.channels().forget(&caller.scope);
-    removed
+    removed?;
+    withhold_over(desk, caller, id).await
 }
 
-/// The same as part of something larger.
+/// Shows what waits to be sent over a removed channel as not sent; how many parts of messages. Should it be broken off, the rest
+/// is withheld when its turn to be sent comes.
+pub(crate) async fn withhold_over(desk: &Desk, caller: &Caller, id: ChannelAccountId) -> Result<usize, DeskError> {
+    let mut count = 0;
+    loop {
+        let now = desk.now();
+        let withheld = desk
+            .storage()
+            .transact(&caller.scope, move |tx| {
+                Box::pin(async move {
+                    let reason = json!({ "reason": "channel_removed" });
+                    Ok::<_, DeskError>(tx.cancel_queued_over(id, &reason, WITHHELD_AT_ONCE, now).await?)
+                })
+            })
+            .await?;
+        if withheld.is_empty() {
+            return Ok(count);
+        }
+        count += withheld.len();
+    }
+}
+
+/// Removes a channel as part of something larger; what waits to be sent over it is [withheld](withhold_over) afterwards.
 pub(crate) async fn remove_in(
     desk: &Desk,
     tx: &Tx,
     id: ChannelAccountId,
     now: OffsetDateTime,
-) -> Result<usize, DeskError> {
-    let reason = json!({ "reason": "channel_removed" });
-    let removed = tx.remove_account(id, &reason, now).await?.ok_or(DeskError::NotFound { what: "channel" })?;
-    let data = json!({ "account": id, "withheld": removed.withheld });
-    tell(tx, desk.ids(), None, "channel.removed", data, now).await?;
+) -> Result<(), DeskError> {
+    let removed = tx.remove_account(id, now).await?.ok_or(DeskError::NotFound { what: "channel" })?;
+    tell(tx, desk.ids(), None, "channel.removed", json!({ "account": id }), now).await?;
     if removed.with_connection {
         tell(tx, desk.ids(), None, "connection.removed", json!({ "connection": removed.connection }), now).await?;
     }
-    Ok(removed.withheld.len())
+    Ok(())
 }
 
 /// Asks the platform for an account's templates and stores what it says.
@@ -269,22 +293,7 @@ pub async fn sync_templates(desk: &Desk, caller: &Caller, id: ChannelAccountId) 
     authorise(caller, Action::SyncTemplates)?;
     present_account(&desk.reader(&caller.scope), id).await?;
     let (account, channel) = desk.account(&caller.scope, id).await?;
-    let catalog = channel
-        .templates()
-        .ok_or_else(|| DeskError::conflict("no_templates", "this channel has no message templates"))?;
-    let definitions = Arc::new(catalog.list().await?);
-    let (desk_in, now) = (desk.clone(), desk.now());
-    desk.storage()
-        .transact(&caller.scope, move |tx| {
-            let (desk, definitions, account) = (desk_in.clone(), definitions.clone(), account.clone());
-            Box::pin(async move {
-                let counts = tx.upsert_templates(account.id, &definitions, desk.ids(), now).await?;
-                let data = json!({ "account": account.id, "added": counts.added, "changed": counts.changed, "gone": counts.gone });
-                tell(tx, desk.ids(), None, "templates.synced", data, now).await?;
-                Ok(counts)
-            })
-        })
-        .await
+    templates::sync(desk, &caller.scope, &account, channel.as_ref()).await
 }
 
 /// An account's templates as last synced.

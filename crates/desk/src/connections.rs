@@ -75,21 +75,26 @@ pub async fn remove(desk: &Desk, caller: &Caller, id: ConnectionId, with_channel
             let desk = desk_in.clone();
             Box::pin(async move {
                 tx.connection(id).await?.ok_or(DeskError::NotFound { what: "connection" })?;
-                for account in tx.accounts_of(id).await?.iter().filter(|_| with_channels) {
+                let accounts = if with_channels { tx.accounts_of(id).await? } else { Vec::new() };
+                for account in &accounts {
                     channels::remove_in(&desk, tx, account.id, now).await?;
                 }
                 // It went with the last of them.
                 if tx.connection(id).await?.is_none() {
-                    return Ok(());
+                    return Ok(accounts);
                 }
                 if !tx.remove_connection(id, now).await? {
                     let detail = "channels run over this connection: remove them first, or say `with_channels=true`";
                     return Err(DeskError::conflict("connection_in_use", detail));
                 }
-                tell(tx, desk.ids(), None, "connection.removed", json!({ "connection": id }), now).await
+                tell(tx, desk.ids(), None, "connection.removed", json!({ "connection": id }), now).await?;
+                Ok(accounts)
             })
         })
         .await;
     desk.channels().forget(&caller.scope);
-    removed
+    for account in removed? {
+        channels::withhold_over(desk, caller, account.id).await?;
+    }
+    Ok(())
 }

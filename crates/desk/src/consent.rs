@@ -7,11 +7,12 @@ use time::{Duration, OffsetDateTime};
 use transom_domain::{
     Actor, Address, ChannelAccountId, ConsentId, ContactId, Identity, IdentityId, Ids, Profile, truncate_to_millis,
 };
-use transom_storage::{Consent, PersonSeed, Tx};
+use transom_storage::{Consent, PersonSeed, Reader, Tx};
 use transom_windows::{Blocker, Event, OptOutScope, What};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::tell;
+use crate::erase::refuse_shell;
 use crate::send::first_address;
 use crate::situation::{Situation, Wires, wires};
 use crate::{Desk, DeskError};
@@ -65,12 +66,21 @@ pub async fn of(desk: &Desk, caller: &Caller, contact: ContactId) -> Result<(Vec
     authorise(caller, Action::ReadContacts)?;
     let reader = desk.reader(&caller.scope);
     let stored = reader.contact(contact).await?.ok_or(DeskError::NotFound { what: "contact" })?;
-    let ids: Vec<IdentityId> = stored.identities.iter().map(|identity| identity.id).collect();
-    let records = reader.consents(&ids, SHOWN).await?;
+    known(&reader, &stored.identities, SHOWN).await
+}
+
+/// How these people stand to us, and what was recorded, the newest `limit` first.
+pub(crate) async fn known(
+    reader: &Reader,
+    identities: &[Identity],
+    limit: u32,
+) -> Result<(Vec<Standing>, Vec<Consent>), DeskError> {
+    let ids: Vec<IdentityId> = identities.iter().map(|identity| identity.id).collect();
+    let records = reader.consents(&ids, limit).await?;
     let mut standings = Vec::with_capacity(ids.len());
-    for identity in stored.identities {
+    for identity in identities {
         let person = reader.person_facts(identity.id).await?;
-        standings.push(standing(&identity, &person, &records));
+        standings.push(standing(identity, &person, &records));
     }
     Ok((standings, records))
 }
@@ -119,6 +129,7 @@ pub async fn record(desk: &Desk, caller: &Caller, contact: ContactId, new: NewCo
         .transact(&caller.scope, move |tx| {
             let (desk, by, new, wires) = (desk_in.clone(), by.clone(), new.clone(), wires.clone());
             Box::pin(async move {
+                refuse_shell(tx, contact).await?;
                 let identity = identity_on(tx, &desk, contact, &wires, now).await?;
                 let contact = identity.contact;
                 let mut situation = Situation::load(tx, identity, wires, now).await?;
@@ -159,8 +170,8 @@ pub async fn record(desk: &Desk, caller: &Caller, contact: ContactId, new: NewCo
         .await
 }
 
-/// Keeps what a customer told over the channel, beside the facts that follow from it.
-pub(crate) async fn told_by_platform(
+/// Keeps what a customer told over the channel, or by a link in a letter, beside the facts that follow from it.
+pub(crate) async fn told_by_customer(
     tx: &Tx,
     ids: &dyn Ids,
     identity: &Identity,
@@ -182,7 +193,7 @@ pub(crate) async fn told_by_platform(
     Ok(tx.record_consent(&record).await?)
 }
 
-fn is_out(situation: &Situation, scope: OptOutScope) -> bool {
+pub(crate) fn is_out(situation: &Situation, scope: OptOutScope) -> bool {
     let person = situation.facts.snapshot().person;
     let told = match scope {
         OptOutScope::All => person.opted_out_of_all,
@@ -224,6 +235,7 @@ async fn identity_on(
     }
     let address: Address = first_address(channel.as_ref(), &contact.contact.profile)?;
     let id = tx.hold_contact(contact.contact.id).await?.ok_or_else(missing)?;
+    refuse_shell(tx, id).await?;
     let seed = PersonSeed {
         identity: IdentityId::new(desk.ids()),
         contact: id,

@@ -10,8 +10,9 @@ use transom_windows::{Blocker, Event, What};
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::tell;
 use crate::custom_fields::{self, FieldPatch};
-use crate::erase::refuse_erased;
+use crate::erase::{refuse_erased, refuse_shell};
 use crate::idempotency::{Once, only_once};
+use crate::quiet::checked_zone;
 use crate::situation::{Situation, wires};
 use crate::{Desk, DeskError};
 
@@ -43,14 +44,27 @@ pub struct ContactPatch {
     pub phone: Option<String>,
     /// BCP 47 language tag.
     pub language: Option<String>,
+    /// The time zone in which they live, by its IANA name.
+    pub time_zone: Option<String>,
     /// The workspace's own fields that change.
     pub fields: Vec<FieldPatch>,
 }
 
 impl From<ContactPatch> for NewContact {
     fn from(patch: ContactPatch) -> Self {
-        let ContactPatch { display_name, first_name, last_name, external_id, email, phone, language, fields } = patch;
-        let profile = Profile { first_name, last_name, external_id, email, phone, language, ..Profile::default() };
+        let ContactPatch {
+            display_name,
+            first_name,
+            last_name,
+            external_id,
+            email,
+            phone,
+            language,
+            time_zone,
+            fields,
+        } = patch;
+        let profile =
+            Profile { first_name, last_name, external_id, email, phone, language, time_zone, ..Profile::default() };
         Self { display_name, profile, fields }
     }
 }
@@ -112,7 +126,7 @@ pub async fn change(
         .transact(&caller.scope, move |tx| {
             let (desk, patch) = (desk_in.clone(), patch.clone());
             Box::pin(async move {
-                let stored = tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+                let stored = tx.lock_contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
                 let mut contact = stored.contact;
                 let set = |field: &mut Option<String>, new: &Option<String>| {
                     if let Some(new) = new {
@@ -126,11 +140,13 @@ pub async fn change(
                 set(&mut contact.profile.email, &patch.email);
                 set(&mut contact.profile.phone, &patch.phone);
                 set(&mut contact.profile.language, &patch.language);
+                set(&mut contact.profile.time_zone, &patch.time_zone);
                 contact.profile = checked(contact.profile)?;
                 if stored.identities.is_empty() {
                     somebody(&contact)?;
                 }
                 let id = contact.id;
+                refuse_shell(tx, id).await?;
                 refuse_erased(tx, &contact).await?;
                 tx.update_contact(&contact, expected, now).await?.ok_or(DeskError::VersionMismatch)?;
                 custom_fields::fill(tx, &desk, id, &patch.fields).await?;
@@ -151,6 +167,7 @@ pub async fn refresh(desk: &Desk, caller: &Caller, id: ContactId) -> Result<Stor
     authorise(caller, Action::WriteContacts)?;
     let reader = desk.reader(&caller.scope);
     let found = reader.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+    refuse_shell(&reader, found.contact.id).await?;
     let mut told = Vec::new();
     let mut failed = None;
     for identity in found.identities {
@@ -177,6 +194,8 @@ pub async fn refresh(desk: &Desk, caller: &Caller, id: ContactId) -> Result<Stor
         .transact(&caller.scope, move |tx| {
             let (desk, told) = (desk_in.clone(), told.clone());
             Box::pin(async move {
+                let known = tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+                refuse_shell(tx, known.contact.id).await?;
                 for (identity, profile) in told.iter() {
                     let Identity { id, contact, account, addresses } = identity.clone();
                     let seed =
@@ -203,6 +222,7 @@ pub async fn set_blocked(
     authorise(caller, Action::BlockContacts)?;
     let reader = desk.reader(&caller.scope);
     let found = reader.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+    refuse_shell(&reader, found.contact.id).await?;
     let mut faces = Vec::new();
     for identity in found.identities {
         let wires = wires(desk, &caller.scope, identity.account).await?;
@@ -226,7 +246,8 @@ pub async fn set_blocked(
                         tx.cancel_queued_for(id, &json!({ "reason": "blocked" }), now).await?;
                     }
                 }
-                let mut contact = tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?.contact;
+                let found = tx.lock_contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+                let mut contact = found.contact;
                 contact.blocked = blocked;
                 tx.update_contact(&contact, None, now).await?.ok_or(DeskError::NotFound { what: "contact" })?;
                 let kind = if blocked { "contact.blocked" } else { "contact.unblocked" };
@@ -240,7 +261,7 @@ pub async fn set_blocked(
 /// A contact that no channel knows must be known by something: otherwise nobody would ever find it again.
 pub(crate) fn somebody(contact: &Contact) -> Result<(), DeskError> {
     // A language is nobody's name.
-    let known = Profile { language: None, picture_url: None, ..contact.profile.clone() };
+    let known = Profile { language: None, picture_url: None, time_zone: None, ..contact.profile.clone() };
     if contact.display_name.is_none() && known.is_empty() {
         let detail = "give a name, a phone number or an email address: nothing else would be known of this contact";
         return Err(DeskError::invalid("contact_empty", "display_name", detail));
@@ -261,11 +282,13 @@ pub(crate) fn checked(profile: Profile) -> Result<Profile, DeskError> {
         phone: said(profile.phone),
         language: said(profile.language),
         picture_url: said(profile.picture_url),
+        time_zone: said(profile.time_zone),
     };
     if let Some(phone) = &profile.phone {
         profile.phone = Some(e164(phone)?);
     }
     profile.email.as_deref().map(email).transpose()?;
+    profile.time_zone.as_deref().map(|zone| checked_zone(zone, "time_zone")).transpose()?;
     Ok(profile)
 }
 

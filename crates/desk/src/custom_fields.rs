@@ -62,6 +62,14 @@ impl From<FieldError> for DeskError {
     }
 }
 
+/// The column of a field in a table of contacts.
+pub(crate) fn column(field: &CustomField) -> String {
+    format!("{COLUMN}{}", field.name)
+}
+
+/// What the names of such columns begin with.
+pub(crate) const COLUMN: &str = "custom.";
+
 /// The fields whose names begin so, by name.
 ///
 /// # Errors
@@ -171,10 +179,7 @@ pub(crate) async fn fill(tx: &Tx, desk: &Desk, contact: ContactId, patches: &[Fi
         }
         let value = if patch.value.is_null() { None } else { field.read(&patch.value)? };
         match value {
-            Some(_) if field.archived => {
-                let detail = format!("`{}` is in the archive: bring it back, or use another field", field.name);
-                return Err(DeskError::conflict("field_archived", detail));
-            }
+            Some(_) if field.archived => return Err(archived(&field)),
             Some(value) => tx.set_contact_field(contact, field.id, &value).await?,
             None => {
                 tx.clear_contact_field(contact, field.id).await?;
@@ -182,6 +187,11 @@ pub(crate) async fn fill(tx: &Tx, desk: &Desk, contact: ContactId, patches: &[Fi
         }
     }
     Ok(())
+}
+
+pub(crate) fn archived(field: &CustomField) -> DeskError {
+    let detail = format!("`{}` is in the archive: bring it back, or use another field", field.name);
+    DeskError::conflict("field_archived", detail)
 }
 
 fn unknown(name: &str) -> DeskError {

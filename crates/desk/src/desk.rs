@@ -1,10 +1,10 @@
 //! The desk: everything a use case needs, in one handle.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Notify;
-use transom_channel::outside::{OutsideClient, OutsideRules};
+use transom_channel::outside::OutsideClient;
 use transom_channel::{Channel, Ports};
 use transom_domain::{ChannelAccount, ChannelAccountId, Clock, Ids};
 use transom_storage::{Reader, Storage, WorkspaceScope};
@@ -16,6 +16,7 @@ use crate::attachments::Files;
 use crate::housekeeping::Retention;
 use crate::receive::Leftovers;
 use crate::registry::{LiveChannels, Registry};
+use crate::typing::Typists;
 
 /// Everything a use case needs. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -31,13 +32,11 @@ pub struct DeskConfig {
     pub lease: Duration,
     /// How long things are kept that no agent needs any more.
     pub retention: Retention,
-    /// Which addresses that came from outside may be called.
-    pub outside: OutsideRules,
 }
 
 impl Default for DeskConfig {
     fn default() -> Self {
-        Self { lease: Duration::seconds(60), retention: Retention::default(), outside: OutsideRules::default() }
+        Self { lease: Duration::seconds(60), retention: Retention::default() }
     }
 }
 
@@ -51,7 +50,7 @@ struct Inner {
     owner: Uuid,
     work: Work,
     leftovers: Leftovers,
-    outside: OnceLock<OutsideClient>,
+    typists: Typists,
 }
 
 /// Told when there is something to do, so that nobody has to wait for the next look.
@@ -60,6 +59,7 @@ pub(crate) struct Work {
     pub(crate) inbound: Notify,
     pub(crate) outbound: Notify,
     pub(crate) jobs: Notify,
+    pub(crate) moments: Notify,
 }
 
 impl Desk {
@@ -100,7 +100,7 @@ impl Desk {
                 owner,
                 work: Work::default(),
                 leftovers: Leftovers::default(),
-                outside: OnceLock::new(),
+                typists: Typists::default(),
             }),
         }
     }
@@ -155,6 +155,10 @@ impl Desk {
         &self.inner.leftovers
     }
 
+    pub(crate) fn typists(&self) -> &Typists {
+        &self.inner.typists
+    }
+
     pub(crate) fn owner(&self) -> Uuid {
         self.inner.owner
     }
@@ -163,14 +167,9 @@ impl Desk {
         &self.inner.config
     }
 
-    /// What calls addresses that came from outside; made when it is first needed.
-    pub(crate) fn outside(&self) -> Result<&OutsideClient, DeskError> {
-        if let Some(client) = self.inner.outside.get() {
-            return Ok(client);
-        }
-        let client = OutsideClient::new(self.config().outside.clone());
-        let client = client.map_err(|error| DeskError::conflict("no_http_client", error))?;
-        Ok(self.inner.outside.get_or_init(|| client))
+    /// What calls addresses that came from outside.
+    pub(crate) fn outside(&self) -> &OutsideClient {
+        &self.ports().outside
     }
 
     pub(crate) fn work(&self) -> &Work {

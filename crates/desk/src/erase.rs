@@ -73,6 +73,10 @@ pub async fn start(
             let (job, once) = (job.clone(), once.clone());
             Box::pin(async move {
                 let started = async {
+                    // Nobody merges them from here on; who was faster made them another contact.
+                    if tx.hold_contact(id).await? != Some(id) {
+                        return Err(StorageError::Conflict.into());
+                    }
                     if tx.insert_erasure(id, job.id, now).await? {
                         let mut job = (*job).clone();
                         let addresses = addresses_of(tx, id).await?;
@@ -122,6 +126,17 @@ async fn traces_of(reader: &Reader, id: ContactId, addresses: &[Address]) -> Res
     let theirs = ConversationQuery { contact: Some(id), ..ConversationQuery::new(OffsetDateTime::UNIX_EPOCH) };
     traces.extend(reader.conversation_ids(&theirs, None, CONVERSATIONS).await?.iter().map(ToString::to_string));
     Ok(traces)
+}
+
+/// Refuses to change who was erased, or is being erased.
+///
+/// # Errors
+/// `contact_erased`.
+pub(crate) async fn refuse_shell(reader: &Reader, contact: ContactId) -> Result<(), DeskError> {
+    match reader.erasure_of(contact).await? {
+        None => Ok(()),
+        Some(_) => Err(DeskError::conflict("contact_erased", "this contact was erased for good")),
+    }
 }
 
 /// Refuses to make a contact of somebody who was erased.

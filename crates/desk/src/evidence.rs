@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use transom_channel::Evidence;
 use transom_domain::Ids;
 use transom_storage::Tx;
-use transom_windows::{Blocker, Event, PermitRecord, PlatformRefusal, Spend, What};
+use transom_windows::{Blocker, Event, PermitRecord, PlatformRefusal, Policy, Quota, Spend, What};
 
 use crate::quota::scope_of;
 use crate::situation::Situation;
@@ -16,7 +16,7 @@ pub(crate) struct Refused<'m> {
     /// The right by which it went.
     pub(crate) permit: Option<&'m PermitRecord>,
     /// What it took from the ledger, where that is still known.
-    pub(crate) spends: &'m [Spend],
+    pub(crate) spends: Option<&'m [Spend]>,
     /// When it went.
     pub(crate) sent_at: OffsetDateTime,
 }
@@ -30,7 +30,8 @@ pub(crate) async fn record(
     proof: &Evidence,
     now: OffsetDateTime,
 ) -> Result<bool, DeskError> {
-    let Refused { permit, spends, sent_at } = *of;
+    let Refused { permit, sent_at, .. } = *of;
+    let spends = of.spends.unwrap_or_default();
     let mut learnt = false;
     let refused = |cause| {
         permit.map(|permit| What::Refused {
@@ -43,13 +44,34 @@ pub(crate) async fn record(
     let what = match proof {
         Evidence::WindowClosed => refused(PlatformRefusal::WindowClosed),
         Evidence::QuotaReached { quota } => {
-            let quota = quota.clone().or_else(|| spent_quota(situation, permit));
+            let policy = situation.policy.clone();
+            let grants_own = || {
+                permit.and_then(|permit| policy.grant(&permit.grant)).into_iter().flat_map(|own| policy.spent_by(own))
+            };
+            let quota = known_quota(situation, &policy, quota.as_deref()).or_else(|| grants_own().next());
+            let spent = |spend: &&Spend| quota.is_some_and(|quota| quota.name() == spend.quota);
             // The period's row counts as full, for everybody who shares it.
-            for spend in spends.iter().filter(|spend| quota.as_deref() == Some(&*spend.quota)) {
-                tx.use_up(&scope_of(situation, spend.scope), &spend.quota, &spend.period, now).await?;
-                learnt |= learn_limit(tx, ids, situation, spend, now).await?;
+            match (spends.iter().find(spent), quota) {
+                (Some(spend), _) => {
+                    tx.use_up(&scope_of(situation, spend.scope), &spend.quota, &spend.period, now).await?;
+                    learnt = learn_limit(tx, ids, situation, spend, now).await?;
+                }
+                (None, Some(quota)) => {
+                    if let Some(period) = quota.period_at(sent_at) {
+                        tx.use_up(&scope_of(situation, quota.scope()), quota.name(), &period, now).await?;
+                    }
+                }
+                (None, None) => {}
             }
-            quota.and_then(|quota| refused(PlatformRefusal::QuotaReached { quota }))
+            // What a full quota does not keep from going again would be refused again: the right itself is refused.
+            let holds_back = match of.spends {
+                Some(spends) => spends.iter().any(|spend| spent(&spend)),
+                None => grants_own().any(|own| quota.is_some_and(|quota| quota.name() == own.name())),
+            };
+            if !holds_back && let Some(what) = refused(PlatformRefusal::WindowClosed) {
+                situation.apply(&Event { at: now, what });
+            }
+            quota.and_then(|quota| refused(PlatformRefusal::QuotaReached { quota: quota.name().to_owned() }))
         }
         Evidence::Cooling { category, span } => match category.as_deref().map(str::parse) {
             Some(Ok(category)) => Some(What::Cooling { category, until: now.saturating_add(*span) }),
@@ -92,8 +114,13 @@ async fn learn_limit(
     Ok(true)
 }
 
-/// The quota that the grant spends, where the platform's code does not tell which.
-fn spent_quota(situation: &Situation, permit: Option<&PermitRecord>) -> Option<String> {
-    let grant = situation.policy.grant(&permit?.grant)?;
-    situation.policy.spent_by(grant).next().map(|quota| quota.name().to_owned())
+/// The quota of that name, as the channel tells it.
+fn known_quota<'p>(situation: &Situation, policy: &'p Policy, name: Option<&str>) -> Option<&'p Quota> {
+    let name = name?;
+    let found = policy.quota(name);
+    if found.is_none() {
+        let account = situation.account.id;
+        tracing::warn!(%account, policy = policy.name(), quota = name, "a refusal names a quota that the policy does not have");
+    }
+    found
 }

@@ -191,7 +191,10 @@ impl Look<'_> {
         }
         let facts = reader.person_facts(identity.id).await?;
         let is_set = |said: &Option<Stamped<bool>>| said.as_ref().is_some_and(|said| said.value);
-        if is_set(&facts.opted_out_of_all) || is_set(&facts.opted_out_of_marketing) {
+        // Who ended the chat is left alone until they write again (decision 012): then they wait for an answer.
+        let wrote_since = facts.opted_out_of_marketing.as_ref().zip(stored.last_inbound_at);
+        let wrote_since = wrote_since.is_some_and(|(said, wrote)| wrote > said.at);
+        if is_set(&facts.opted_out_of_all) || is_set(&facts.opted_out_of_marketing) && !wrote_since {
             return Ok(Fate::Stay);
         }
         let Some(reachable) = self.reachable(stored.contact).await? else { return Ok(Fate::Stay) };
@@ -307,7 +310,14 @@ fn ids<'m>(messages: impl IntoIterator<Item = &'m StoredMessage>) -> Vec<Message
 /// A rule of ours writes: it opens nothing, and takes nobody's place.
 fn hand() -> Hand {
     let actor = Actor::Automation { name: NAME.to_owned() };
-    Hand { actor, sender: Sender::Automation, opens_for: None, priority: Priority::Automation }
+    Hand {
+        actor,
+        sender: Sender::Automation,
+        opens_for: None,
+        priority: Priority::Automation,
+        broadcast: None,
+        promotional: false,
+    }
 }
 
 /// One letter's words and files.

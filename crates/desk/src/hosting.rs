@@ -21,7 +21,7 @@ use url::Url;
 use crate::attachments::{Files, mime_of, plain_name, sniff_mime};
 use crate::receive::{self, WebhookRefused};
 use crate::registry::stored_settings;
-use crate::{Desk, DeskError, signature};
+use crate::{Desk, DeskError, signature, typing};
 
 /// How long a site is known before its settings are looked at again.
 const FRESH_FOR: Duration = Duration::seconds(5);
@@ -141,6 +141,14 @@ impl Host for Hosting {
             Ok(_) => Ok(()),
             Err(WebhookRefused::Failed(error)) => Err(of_desk(error)),
             Err(refused) => Err(HostError::Refused(refused.to_string())),
+        }
+    }
+
+    async fn typing(&self, site: &Site, addresses: &[Address], on: bool) -> Result<(), HostError> {
+        let (scope, account) = self.place(site)?;
+        match self.person(&self.desk.reader(&scope), account, addresses).await.map_err(of_storage)? {
+            Some(identity) => typing::heard(&self.desk, &scope, &identity, on).await.map_err(of_storage),
+            None => Ok(()),
         }
     }
 

@@ -5,6 +5,7 @@
 use std::time::Duration as Pause;
 
 use futures_util::future::BoxFuture;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,13 @@ const MAILBOXES: Duration = Duration::days(7);
 /// How long jobs and what came of each thing are kept.
 const JOBS: Duration = Duration::days(30);
 
+/// How often the store of files is looked through for bytes that no file has.
+const SWEEP_EVERY: Duration = Duration::DAY;
+/// How old such bytes are at least, by the clocks of store and database: what is younger may be named in an instant.
+const UNNAMED: Duration = Duration::DAY;
+/// How many of them are looked up at once.
+const BLOBS: usize = 500;
+
 /// How long things are kept that no agent needs any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
@@ -66,16 +74,19 @@ struct Chore {
     delete: for<'t> fn(&'t Tx, OffsetDateTime) -> BoxFuture<'t, Result<u64, StorageError>>,
 }
 
-fn chores(keep: Retention, now: OffsetDateTime) -> [Chore; 12] {
+fn chores(keep: Retention, now: OffsetDateTime) -> [Chore; 14] {
     let chore = |kind, age, delete| Chore { kind, before: now.saturating_sub(age), delete };
     [
         chore("journal", keep.journal, |tx, before| Box::pin(tx.purge_calls(before, BATCH))),
+        // Without its call nothing can be made of an entry.
+        chore("quarantine", keep.journal, |tx, before| Box::pin(tx.purge_quarantine(before, BATCH))),
         chore("events", keep.events, |tx, before| Box::pin(tx.purge_events(before, BATCH))),
         chore("webhook_deliveries", keep.events, |tx, before| Box::pin(tx.purge_deliveries(before, BATCH))),
         chore("audit", AUDIT, |tx, before| Box::pin(tx.purge_audit(before, BATCH))),
         chore("attempts", keep.attempts, |tx, before| Box::pin(tx.purge_attempts(before, BATCH))),
-        // Each key says itself how long it is kept.
+        // Each key and proof says itself how long it is kept.
         chore("dedupe_keys", Duration::ZERO, |tx, before| Box::pin(tx.purge_dedupe(before, BATCH))),
+        chore("call_proofs", Duration::ZERO, |tx, before| Box::pin(tx.purge_proofs(before, BATCH))),
         chore("idempotency_keys", IDEMPOTENCY, |tx, before| Box::pin(tx.purge_idempotency(before, BATCH))),
         chore("parked_receipts", PARKED, |tx, before| Box::pin(tx.purge_parked_receipts(before, BATCH))),
         chore("quotas", QUOTAS, |tx, before| Box::pin(tx.purge_quotas(before, BATCH))),
@@ -88,7 +99,7 @@ fn chores(keep: Retention, now: OffsetDateTime) -> [Chore; 12] {
 
 /// Tidies up until told to stop.
 pub(crate) async fn run(desk: Desk, stop: CancellationToken) {
-    let (mut tidied, mut optimized) = (None, None);
+    let (mut tidied, mut optimized, mut swept) = (None, None, None);
     while !stop.is_cancelled() {
         let now = desk.now();
         if is_time(tidied, EVERY, now) {
@@ -99,6 +110,17 @@ pub(crate) async fn run(desk: Desk, stop: CancellationToken) {
                     Ok(deleted) if deleted > 0 => tracing::info!(deleted, "old rows were deleted"),
                     Ok(_) => {}
                     Err(error) => tracing::warn!(%error, "old rows could not be deleted; trying again later"),
+                },
+            }
+        }
+        if is_time(swept, SWEEP_EVERY, now) {
+            swept = Some(now);
+            tokio::select! {
+                () = stop.cancelled() => break,
+                done = sweep_files(&desk, UNNAMED) => match done {
+                    Ok(0) => {}
+                    Ok(deleted) => tracing::info!(deleted, "bytes that no file has were deleted"),
+                    Err(error) => tracing::warn!(%error, "the store of files could not be looked through; trying again tomorrow"),
                 },
             }
         }
@@ -136,6 +158,29 @@ pub async fn tidy(desk: &Desk) -> Result<u64, DeskError> {
         labels::finish_moves(desk, &scope).await?;
     }
     metrics::histogram!("transom_housekeeping_seconds").record(began.elapsed().as_secs_f64());
+    Ok(total)
+}
+
+/// Deletes bytes of at least this age that no file has: a process died between storing them and naming them, or with the last file
+/// that had them. How many.
+///
+/// # Errors
+/// When the store or the database fails; what was deleted stays deleted.
+pub async fn sweep_files(desk: &Desk, age: Duration) -> Result<u64, DeskError> {
+    let Some(files) = desk.files() else { return Ok(0) };
+    let before = desk.storage().database_now().await?.saturating_sub(age);
+    let mut total = 0;
+    for scope in desk.storage().all_scopes().await? {
+        let mut written = files.blobs.written_before(&scope, before).try_chunks(BLOBS);
+        while let Some(blobs) = written.next().await {
+            let blobs = blobs.map_err(|error| StorageError::from(error.1))?;
+            for blob in desk.reader(&scope).unnamed_blobs(&blobs).await? {
+                files.blobs.delete(&scope, blob).await.map_err(StorageError::from)?;
+                total += 1;
+            }
+        }
+    }
+    metrics::counter!("transom_unnamed_blobs_total").increment(total);
     Ok(total)
 }
 

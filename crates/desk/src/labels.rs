@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use transom_domain::{ContactId, LabelId, field_key};
+use time::OffsetDateTime;
+use transom_domain::{ContactId, LabelId, Role, field_key};
 use transom_storage::{Label, LabelMove, StoredContact, Tx, WorkspaceScope};
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::bots::BINDINGS_TURN;
 use crate::changes::tell;
+use crate::erase::refuse_shell;
+use crate::routing::RULES_TURN;
 use crate::{Desk, DeskError};
 
 /// The longest name, in characters.
@@ -61,6 +65,7 @@ pub async fn put(desk: &Desk, caller: &Caller, contact: ContactId, name: &str) -
             let (desk, name) = (desk_in.clone(), name.clone());
             Box::pin(async move {
                 let contact = tx.contact(contact).await?.ok_or(NO_CONTACT)?.contact.id;
+                refuse_shell(tx, contact).await?;
                 if let Some(label) = attach(tx, &desk, contact, &name).await? {
                     tell(tx, desk.ids(), Some(contact), "contact.labelled", json!({ "label": label }), now).await?;
                 }
@@ -104,7 +109,7 @@ pub async fn remove(desk: &Desk, caller: &Caller, contact: ContactId, name: &str
         .await
 }
 
-/// Gives a label another name, on every contact that has it.
+/// Gives a label another name, on every contact that has it, and in rules and bindings that ask for it.
 ///
 /// # Errors
 /// [`DeskError::NotFound`]; [`DeskError::Conflict`] for a name that another label has; [`DeskError::Invalid`] for what is none.
@@ -142,6 +147,9 @@ async fn move_all(desk: &Desk, caller: &Caller, name: &str, becomes: Option<Stri
                 }
                 let moved = tx.begin_moving_label(&name, becomes.as_deref()).await?;
                 let moved = moved.ok_or(DeskError::NotFound { what: "label" })?;
+                if let Some(new) = &moved.becomes {
+                    rename_in_conditions(tx, &moved.label, new, now).await?;
+                }
                 let data = json!({ "label": moved.label, "becomes": moved.becomes });
                 let kind = if moved.becomes.is_some() { "label.renamed" } else { "label.deleted" };
                 tell(tx, desk.ids(), None, kind, data, now).await?;
@@ -150,6 +158,38 @@ async fn move_all(desk: &Desk, caller: &Caller, name: &str, becomes: Option<Stri
         })
         .await?;
     go_on(desk, &caller.scope, &moved).await
+}
+
+/// Assignment rules and bots' bindings name a label by its name: what was for those who have it stays for them.
+async fn rename_in_conditions(tx: &Tx, label: &str, new: &str, now: OffsetDateTime) -> Result<(), DeskError> {
+    tx.take_turn(RULES_TURN).await?;
+    for mut rule in tx.assignment_rules().await? {
+        if rename_in(&mut rule.condition.labels, label, new) {
+            tx.put_assignment_rule(&rule, now).await?;
+        }
+    }
+    tx.take_turn(BINDINGS_TURN).await?;
+    for bot in tx.agents().await?.into_iter().filter(|stored| stored.agent.role == Role::Bot) {
+        let mut bindings = tx.bot_bindings(bot.agent.id).await?;
+        let mut changed = false;
+        for binding in &mut bindings {
+            changed |= rename_in(&mut binding.condition.labels, label, new);
+        }
+        if changed {
+            tx.bind_bot(bot.agent.id, &bindings).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether it was among them.
+fn rename_in(labels: &mut [String], label: &str, new: &str) -> bool {
+    let mut renamed = false;
+    for known in labels.iter_mut().filter(|known| field_key(known) == field_key(label)) {
+        new.clone_into(known);
+        renamed = true;
+    }
+    renamed
 }
 
 /// Ends what was begun before a restart.

@@ -1,9 +1,10 @@
 //! May it be sent? The one place that answers, at every moment the same way.
 
 use serde::Serialize;
+use serde_json::json;
 use time::OffsetDateTime;
 use transom_domain::{Content, Role};
-use transom_windows::{Ask, Basis, Decision, Permit, Sender};
+use transom_windows::{Ask, Basis, Because, Category, Decision, Permit, Reason, Refusal, Scope, Sender};
 
 use crate::house::{HouseReason, HouseRules};
 use crate::situation::Situation;
@@ -33,9 +34,70 @@ impl Verdict {
         }
     }
 
+    /// Until when it waits, if the customer's quiet hours are all that speaks against it.
+    pub(crate) fn waits_until(&self) -> Option<OffsetDateTime> {
+        match (&self.permit, self.house.as_slice()) {
+            (Some(_), [HouseReason::QuietHours { until, .. }]) => Some(*until),
+            _ => None,
+        }
+    }
+
+    /// Why nobody would get a message like this over the account now, if that is all that speaks against it, and when it ends by
+    /// itself: the account is off, or what it may send is used up.
+    pub(crate) fn holds_all_up(&self) -> Option<(&'static str, Option<OffsetDateTime>)> {
+        let of_account = |reason: &&HouseReason| {
+            matches!(reason, HouseReason::AccountDisabled { .. } | HouseReason::ChannelRemoved { .. })
+        };
+        if let Some(reason) = self.house.iter().find(of_account) {
+            return Some((reason.code(), None));
+        }
+        let because = self.because();
+        if because == Reason::AccountSuspended.as_str() {
+            return Some((because, None));
+        }
+        if !self.house.is_empty() || self.permit.is_some() {
+            return None;
+        }
+        let is_shared = |because: &Because<'_>| because.quota().is_some_and(|quota| quota.scope() != Scope::Identity);
+        let is_used_up = |because: &Because<'_>| because.reason() == Reason::QuotaUsed && is_shared(because);
+        let shared_alone = |refusal: &&Refusal| refusal.because().all(|because| is_used_up(&because));
+        // A right that lacks nothing but room would have carried it.
+        let ends = self
+            .decision
+            .refusals()
+            .iter()
+            .filter(shared_alone)
+            .map(|refusal| refusal.because().filter_map(|because| because.until()).max());
+        // Of a limit of nothing no end is known: the first one that is known holds.
+        let first = ends.reduce(|one, other| one.into_iter().chain(other).min());
+        first.map(|until| (Reason::QuotaUsed.as_str(), until))
+    }
+
     /// Whether it may be sent.
     pub fn is_allowed(&self) -> bool {
         self.permit.is_some() && self.house.is_empty()
+    }
+
+    /// What stands against it in a word, for whoever counts many: what all grants object that are for such a sender and such a
+    /// message at all, else what the preferred one of them does.
+    pub(crate) fn because(&self) -> &'static str {
+        if !self.house.is_empty() || !self.decision.permits().is_empty() {
+            return self.code();
+        }
+        let objects = |refusal: &Refusal, reason: Reason| refusal.because().any(|because| because.reason() == reason);
+        let is_for_others =
+            |refusal: &&Refusal| objects(refusal, Reason::SenderKind) || objects(refusal, Reason::Category);
+        let all = self.decision.refusals();
+        let theirs: Vec<&Refusal> = all.iter().filter(|refusal| !is_for_others(refusal)).collect();
+        let refusals = if theirs.is_empty() { all.iter().collect() } else { theirs };
+        let reasons = || refusals.iter().flat_map(|refusal| refusal.because()).map(|because| because.reason());
+        let shared = reasons().find(|reason| refusals.iter().all(|refusal| objects(refusal, *reason)));
+        shared.or_else(|| reasons().next()).map_or_else(|| self.code(), Reason::as_str)
+    }
+
+    /// What a message that was not sent says.
+    pub(crate) fn told(&self) -> serde_json::Value {
+        json!({ "reason": self.code(), "because": self.because(), "house": self.house, "decision": self.decision })
     }
 
     /// The stable code of a refusal.
@@ -68,6 +130,11 @@ pub(crate) fn ask_for(sender: Sender, content: &Content, cost: u32) -> Result<As
             Ok(ask.category(category))
         }
     }
+}
+
+/// The same for what promotes something: words need a right that allows it (R-210), a template says itself what it is for.
+pub(crate) fn promoting(ask: Ask, content: &Content) -> Ask {
+    if content.as_template().is_none() { ask.category(Category::Marketing) } else { ask }
 }
 
 /// May this content be sent to this person now?
@@ -112,4 +179,77 @@ fn fits(permit: &Permit, content: &Content, tag: Option<&str>, now: OffsetDateTi
     };
     let with_tag = tag.is_none_or(|tag| permit.basis().tag() == Some(tag));
     in_time && for_content && with_tag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+    use transom_windows::{Account, Event, Facts, Policy, Subject, Usage};
+
+    const TWO_CAPS: &str = r#"
+        name     = "two_caps"
+        platform = "post"
+        version  = "1"
+        about    = "Two ways to write, each with a cap that all share."
+        sources  = [{ document = "none", sheet = "none", read = "2026" }]
+
+        [kinds]
+        message = { implies = ["wrote_before", "subscribed", "reachable"], about = "a message" }
+
+        [[quota]]
+        name   = "cards"
+        about  = "Cards in a month."
+        limit  = 5
+        per    = "month"
+        zone   = "UTC"
+        scope  = "account"
+
+        [[quota]]
+        name   = "letters"
+        about  = "Letters in a month."
+        limit  = 5
+        per    = "month"
+        zone   = "UTC"
+        scope  = "account"
+
+        [[grant]]
+        name   = "card"
+        about  = "A card."
+        basis  = "free_form"
+        needs  = ["wrote_before"]
+        spends = ["cards"]
+
+        [[grant]]
+        name   = "letter"
+        about  = "A letter."
+        basis  = "free_form"
+        needs  = ["wrote_before"]
+        spends = ["letters"]
+    "#;
+
+    /// Nobody knows when a limit of nothing ends; what is told is when the other cap does.
+    #[test]
+    fn an_end_that_is_known_is_told() {
+        let (now, turn) = (datetime!(2026-11-20 10:00 UTC), datetime!(2026-12-01 00:00 UTC));
+        let policy = Policy::parse("two_caps.toml", TWO_CAPS).unwrap();
+        let holds = |nothing: &[&str]| {
+            let mut facts = Facts::new(Subject::new(7), &policy);
+            facts.apply(&policy, &Event::opening(now, "message")).unwrap();
+            let used = Usage { used: 5, period: Some("2026-11".to_owned()), ..Usage::default() };
+            let account = Account {
+                limits: nothing.iter().map(|name| ((*name).to_owned(), Some(0))).collect(),
+                quotas: ["cards", "letters"].map(|name| (name.to_owned(), used.clone())).into(),
+                ..Account::default()
+            };
+            assert_eq!(facts.set_account(&policy, &account), []);
+            let decision = policy.decide(&facts, Ask::by(Sender::Human), now);
+            Verdict { decision, house: Vec::new(), permit: None }.holds_all_up()
+        };
+        let cases: [(&[&str], _); 4] =
+            [(&[], Some(turn)), (&["cards"], Some(turn)), (&["letters"], Some(turn)), (&["cards", "letters"], None)];
+        for (nothing, until) in cases {
+            assert_eq!(holds(nothing), Some(("quota_used", until)), "{nothing:?}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use transom_storage::{Reader, StorageError, StoredContact, StoredMerge, Tx};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::tell;
+use crate::erase::refuse_shell;
 use crate::idempotency::{Once, only_once};
 use crate::{Desk, DeskError};
 
@@ -114,7 +115,11 @@ async fn merge_in(
         let (one, other) = (known(tx, kept).await?, known(tx, gone).await?);
         return Err(if one.contact.id == other.contact.id { same() } else { StorageError::Conflict.into() });
     };
-    // Looked at under the locks: a block of one must not be lifted, nor put on the other, without a word.
+    // Looked at under the locks: who was erased is nobody's part, and a block of one must not be lifted, nor put on the other,
+    // without a word.
+    for contact in [merged.kept, merged.gone] {
+        refuse_shell(tx, contact).await?;
+    }
     if !merged.blocked_alike {
         let detail = "one of the two is blocked: block or unblock first, so that both are the same";
         return Err(DeskError::conflict("merge_blocked", detail));

@@ -1,13 +1,21 @@
 //! Messages that need a person: unknown outcomes, retries, withdrawals.
 
-use serde_json::json;
-use transom_domain::{Actor, DeliveryState, MessageId};
-use transom_storage::{Choice, StoredMessage, Tx};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use transom_domain::{Actor, DeliveryState, Direction, Identity, MessageId};
+use transom_storage::{Choice, StoredConversation, StoredMessage, Touch, Tx};
+use transom_windows::{Ask, Sender};
 
 use crate::authorise::{Action, Caller, authorise};
-use crate::changes;
-use crate::send::worth_sending_for;
-use crate::{Desk, DeskError};
+use crate::house::{HouseRules, reasons};
+use crate::may_send::Verdict;
+use crate::moments::missed;
+use crate::schedule::author;
+use crate::send::{Hand, preview, worth_sending_for};
+use crate::situation::{Situation, Wires, wires};
+use crate::{Desk, DeskError, changes};
 
 /// What to do with a message whose outcome nobody knows, or that did not go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -39,13 +47,18 @@ pub async fn settle(
     let (desk_in, caller_in, now) = (desk.clone(), caller.clone(), desk.now());
     let known = desk.reader(&caller.scope).message(message).await?.ok_or(DeskError::NotFound { what: "message" })?;
     // A channel that can't be connected now sends nothing either way.
-    let patience = desk.account(&caller.scope, known.account).await.map(|(_, channel)| channel.patience());
+    let wires = Arc::new(wires(desk, &caller.scope, known.account).await.ok());
+    let patience = wires.as_ref().as_ref().map(|(_, channel, _)| channel.patience());
     let expires_at = now.saturating_add(worth_sending_for(patience.unwrap_or_default()));
     let settled = desk
         .storage()
         .transact(&caller.scope, move |tx| {
-            let (desk, caller) = (desk_in.clone(), caller_in.clone());
+            let (desk, caller, wires) = (desk_in.clone(), caller_in.clone(), wires.clone());
             Box::pin(async move {
+                if matches!(choice, Settle::Retry | Settle::SendAgain) {
+                    let again = Again { desk: &desk, caller: &caller, wires: wires.as_ref().as_ref(), now };
+                    again.goes(tx, message).await?;
+                }
                 let stored = tx.message(message).await?.ok_or(DeskError::NotFound { what: "message" })?;
                 let by = Actor::from(&caller.agent);
                 let mut changed = 0_u32;
@@ -73,6 +86,79 @@ pub async fn settle(
         .await?;
     desk.work().outbound.notify_one();
     Ok(settled)
+}
+
+/// A message that goes out again by a person's choice.
+struct Again<'a> {
+    desk: &'a Desk,
+    caller: &'a Caller,
+    /// `None` for a channel that can't be connected now.
+    wires: Option<&'a Wires>,
+    now: OffsetDateTime,
+}
+
+impl Again<'_> {
+    /// It does to its conversation what a new one would do: a person's answers who waits, opens what is not open for its author
+    /// and brings the tags that it was to leave with; what the house says against opening counts.
+    async fn goes(&self, tx: &Tx, message: MessageId) -> Result<(), DeskError> {
+        let stored = tx.message(message).await?.ok_or(DeskError::NotFound { what: "message" })?;
+        let goes_again =
+            |state| matches!(state, DeliveryState::Failed | DeliveryState::NotSent | DeliveryState::Unknown);
+        if stored.extra.pointer("/ask/sender") != Some(&json!(Sender::Human))
+            || !stored.message.state.is_some_and(goes_again)
+        {
+            return Ok(());
+        }
+        let Some(identity) = tx.lock_identity(stored.identity).await? else { return Ok(()) };
+        let Some(conversation) = tx.lock_conversation(stored.message.conversation).await? else { return Ok(()) };
+        let tags = self.tags(tx, &stored).await?;
+        if let Some(wires) = self.wires {
+            self.check(tx, identity, wires, &conversation, !tags.is_empty()).await?;
+        }
+        tx.add_tags(conversation.conversation.id, &tags, self.now).await?;
+        let author = author(tx, &stored).await?;
+        let hand = Hand::of(author.as_ref().unwrap_or(&self.caller.agent));
+        if let Some(agent) = hand.opens_for {
+            let sender = (agent, &hand.actor);
+            changes::opened_by(tx, self.desk.ids(), &conversation, sender, message, self.now).await?;
+        }
+        let preview = preview(&stored.message.content);
+        let touch = Touch { at: self.now, direction: Direction::Outbound, by_person: true, preview };
+        tx.touch_conversation(conversation.conversation.id, &touch, self.now).await?;
+        if let Some(permit) = &stored.permit {
+            missed::answered(tx, &conversation, (message, permit.basis.as_str()), self.now).await?;
+        }
+        Ok(())
+    }
+
+    /// The tags that it was to bring, as far as the workspace still has them.
+    async fn tags(&self, tx: &Tx, stored: &StoredMessage) -> Result<Vec<String>, DeskError> {
+        let Some(wanted) = stored.extra.get("conversation_tags").and_then(Value::as_array) else {
+            return Ok(Vec::new());
+        };
+        let wanted: Vec<&str> = wanted.iter().filter_map(Value::as_str).collect();
+        Ok(tx.known_tags().await?.into_iter().filter(|tag| wanted.contains(&tag.as_str())).collect())
+    }
+
+    async fn check(
+        &self,
+        tx: &Tx,
+        identity: Identity,
+        wires: &Wires,
+        conversation: &StoredConversation,
+        tags: bool,
+    ) -> Result<(), DeskError> {
+        let (settings, _) = tx.settings().await?;
+        let (over, to) = ((&*wires.0, wires.1.as_ref()), (conversation.contact, Some(conversation)));
+        let rules = HouseRules::opening_turn(tx, &settings, over, to, tags).await?;
+        let house = reasons(&rules, Sender::Human);
+        if house.is_empty() {
+            return Ok(());
+        }
+        let situation = Situation::load(tx, identity, wires.clone(), self.now).await?;
+        let decision = situation.policy.decide(&situation.facts, Ask::by(Sender::Human), self.now);
+        Err(DeskError::NotPermitted(Box::new(Verdict { decision, house, permit: None })))
+    }
 }
 
 fn nothing_to_settle(stored: &StoredMessage, choice: Settle) -> DeskError {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use time::OffsetDateTime;
 use transom_domain::{Actor, Author, Content, ConversationId, Direction, Message, MessageId, MessageKind};
-use transom_storage::NewMessage;
+use transom_storage::{NewMessage, StoredConversation, Tx};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes;
@@ -26,14 +27,7 @@ pub async fn note(
     once: Option<Once<MessageId>>,
 ) -> Result<MessageId, DeskError> {
     authorise(caller, Action::WriteNotes)?;
-    if text.trim().is_empty() {
-        return Err(DeskError::invalid("message_empty", "text", "a note needs a text"));
-    }
-    let length = text.chars().count();
-    if length > MAX_NOTE {
-        let detail = format!("the note is too long: {length} characters, and at most {MAX_NOTE} are taken");
-        return Err(DeskError::invalid("text_too_long", "text", detail));
-    }
+    check(&text, "text")?;
     let (desk_in, caller_in, text, once, now) =
         (desk.clone(), caller.clone(), Arc::new(text), once.map(Arc::new), desk.now());
     desk.storage()
@@ -45,28 +39,7 @@ pub async fn note(
                 }
                 let stored =
                     tx.conversation(conversation).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
-                let id = MessageId::new(desk.ids());
-                let note = NewMessage {
-                    message: Message {
-                        id,
-                        conversation,
-                        kind: MessageKind::Note,
-                        direction: Direction::Internal,
-                        author: Author::Actor(Actor::from(&caller.agent)),
-                        content: Content::text(text.as_str()),
-                        state: None,
-                        at: now,
-                    },
-                    account: stored.account,
-                    identity: stored.conversation.identity,
-                    provider_id: None,
-                    reply_to: None,
-                    payload: None,
-                    permit: None,
-                    extra: json!({}),
-                };
-                tx.insert_message(&note, now).await?;
-                changes::emit(tx, desk.ids(), &stored, "note.added", json!({ "message": id }), now).await?;
+                let id = write(&desk, tx, &stored, &Actor::from(&caller.agent), &text, now).await?;
                 if let Some(once) = &once {
                     once.finish(tx, &id).await?;
                 }
@@ -74,4 +47,54 @@ pub async fn note(
             })
         })
         .await
+}
+
+/// Whether a text can be a note.
+///
+/// # Errors
+/// [`DeskError::Invalid`] for an empty or over-long one.
+pub(crate) fn check(text: &str, field: &'static str) -> Result<(), DeskError> {
+    if text.trim().is_empty() {
+        return Err(DeskError::invalid("message_empty", field, "a note needs a text"));
+    }
+    let length = text.chars().count();
+    if length > MAX_NOTE {
+        let detail = format!("the note is too long: {length} characters, and at most {MAX_NOTE} are taken");
+        return Err(DeskError::invalid("text_too_long", field, detail));
+    }
+    Ok(())
+}
+
+/// Writes a note that was checked into a conversation.
+pub(crate) async fn write(
+    desk: &Desk,
+    tx: &Tx,
+    stored: &StoredConversation,
+    by: &Actor,
+    text: &str,
+    now: OffsetDateTime,
+) -> Result<MessageId, DeskError> {
+    let id = MessageId::new(desk.ids());
+    let note = NewMessage {
+        message: Message {
+            id,
+            conversation: stored.conversation.id,
+            kind: MessageKind::Note,
+            direction: Direction::Internal,
+            author: Author::Actor(by.clone()),
+            content: Content::text(text),
+            state: None,
+            at: now,
+        },
+        account: stored.account,
+        identity: stored.conversation.identity,
+        provider_id: None,
+        reply_to: None,
+        payload: None,
+        permit: None,
+        extra: json!({}),
+    };
+    tx.insert_message(&note, now).await?;
+    changes::emit(tx, desk.ids(), stored, "note.added", json!({ "message": id }), now).await?;
+    Ok(id)
 }

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use transom_channel::SettingField;
 use transom_domain::{
-    AgentId, ChannelAccount, ChannelAccountId, ConnectionId, ContactId, ConversationId, MessageId, QuarantineId,
-    Settings, Team,
+    AgentId, ChannelAccount, ChannelAccountId, ConnectionId, ContactId, ConversationId, MessageId, Role, Settings, Team,
 };
 use transom_storage::{
     Attempt, ContactQuery, ConversationQuery, Episode, LimitEvidence, NumberedEvent, Reader, StoredAgent,
-    StoredConnection, StoredContact, StoredConversation, StoredMessage, StoredQuarantine, StoredToken, TabCounts,
+    StoredConnection, StoredContact, StoredConversation, StoredMessage, StoredToken, TabCounts,
 };
 use transom_windows::{Decision, Policy, Question, QuestionError};
 
@@ -109,7 +108,13 @@ pub async fn conversation(desk: &Desk, caller: &Caller, id: ConversationId) -> R
     authorise(caller, Action::ReadConversations)?;
     let reader = desk.reader(&caller.scope);
     let stored = reader.conversation(id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
-    row(desk, &caller.scope, &reader, stored).await
+    with_survey(desk, caller, stored).await
+}
+
+async fn with_survey(desk: &Desk, caller: &Caller, stored: StoredConversation) -> Result<ConversationRow, DeskError> {
+    let reader = desk.reader(&caller.scope);
+    let survey = reader.last_survey(stored.conversation.id).await?;
+    Ok(ConversationRow { survey, ..row(desk, &caller.scope, &reader, stored).await? })
 }
 
 /// The same for a conversation that was just changed.
@@ -118,7 +123,7 @@ pub async fn conversation(desk: &Desk, caller: &Caller, id: ConversationId) -> R
 /// When the database fails.
 pub async fn shown(desk: &Desk, caller: &Caller, stored: StoredConversation) -> Result<ConversationRow, DeskError> {
     authorise(caller, Action::ReadConversations)?;
-    row(desk, &caller.scope, &desk.reader(&caller.scope), stored).await
+    with_survey(desk, caller, stored).await
 }
 
 /// The stretches of a conversation, oldest first.
@@ -403,20 +408,6 @@ pub async fn workspace_name(desk: &Desk, caller: &Caller) -> Result<String, Desk
     Ok(desk.reader(&caller.scope).workspace().await?.name)
 }
 
-/// What could not be used, oldest first.
-///
-/// # Errors
-/// When the database fails.
-pub async fn quarantine(
-    desk: &Desk,
-    caller: &Caller,
-    after: Option<QuarantineId>,
-    limit: u64,
-) -> Result<Vec<StoredQuarantine>, DeskError> {
-    authorise(caller, Action::ManageQuarantine)?;
-    Ok(desk.reader(&caller.scope).quarantine_page(after, limit).await?)
-}
-
 /// Where a stream of events stands: the last number that was given, and the oldest that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventBounds {
@@ -436,13 +427,24 @@ pub async fn event_bounds(desk: &Desk, caller: &Caller) -> Result<EventBounds, D
     Ok(EventBounds { last: reader.last_event_seq().await?, oldest: reader.oldest_event_seq().await? })
 }
 
-/// Up to `limit` events after number `seq`, in order.
+/// Up to `limit` events after number `seq`, in order, and the number up to which they were looked at. A bot hears of those
+/// that are for it.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn events(desk: &Desk, caller: &Caller, seq: u64, limit: u64) -> Result<Vec<NumberedEvent>, DeskError> {
+pub async fn events(
+    desk: &Desk,
+    caller: &Caller,
+    seq: u64,
+    limit: u64,
+) -> Result<(Vec<NumberedEvent>, u64), DeskError> {
     authorise(caller, Action::ReadEvents)?;
-    Ok(desk.reader(&caller.scope).events_after(seq, limit).await?)
+    let mut events = desk.reader(&caller.scope).events_after(seq, limit).await?;
+    let last = events.last().map_or(seq, |event| event.seq);
+    if caller.agent.role == Role::Bot {
+        events.retain(|event| event.event.is_for(caller.agent.id));
+    }
+    Ok((events, last))
 }
 
 /// How much waits in all workspaces together, for operators: numbers only.
@@ -456,6 +458,8 @@ pub struct Load {
     pub due: u64,
     /// Since when the oldest of them is due.
     pub oldest_due_at: Option<OffsetDateTime>,
+    /// Parts that a dispatcher has taken and has not settled.
+    pub in_hand: u64,
     /// Parts whose outcome nobody knows.
     pub unknown: u64,
     /// Receipts that wait for the answer to their send.
@@ -476,6 +480,7 @@ pub async fn load(desk: &Desk) -> Result<Load, DeskError> {
         load.quarantined += reader.quarantine_count().await?;
         load.due += outbox.due;
         load.oldest_due_at = earliest(load.oldest_due_at, outbox.oldest_due_at);
+        load.in_hand += outbox.in_hand;
         load.unknown += outbox.unknown;
         load.parked_receipts += outbox.parked_receipts;
     }

@@ -35,7 +35,7 @@ impl Removed {
             shows_sender: false,
             receipts: Receipts { delivered: false, read: false, failed: false },
             settling: Settling { dedupes_for: None, correlates: false, wait: Duration::ZERO },
-            pacing: Pacing { account: rate, recipient: rate, concurrency: NonZeroU32::MIN },
+            pacing: Pacing { account: rate, sound_and_film: None, recipient: rate, concurrency: NonZeroU32::MIN },
             addresses: Vec::new(),
         };
         Self { capabilities }

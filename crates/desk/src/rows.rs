@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 use transom_domain::{ChannelAccountId, ContactId, IdentityId};
-use transom_storage::{Reader, StoredConversation, WorkspaceScope};
+use transom_storage::{Reader, StoredConversation, StoredSurvey, WorkspaceScope};
 use transom_windows::{Account, Ask, Basis, Decision, Sender, Snapshot};
 
 use crate::situation::{FAR_FUTURE, Situation, Wires, wires};
@@ -23,6 +23,8 @@ pub struct ConversationRow {
     pub human: Decision,
     /// What automation may send.
     pub automation: Decision,
+    /// Its last survey, where one conversation is shown and not a list.
+    pub survey: Option<StoredSurvey>,
 }
 
 impl ConversationRow {
@@ -87,6 +89,7 @@ pub(crate) async fn rows(
             platform: situation.account.platform.clone(),
             human: decide(Sender::Human),
             automation: decide(Sender::Automation),
+            survey: None,
             stored,
         });
     }

@@ -214,7 +214,7 @@ async fn agent_of(reader: &Reader, id: Option<transom_domain::AgentId>) -> Resul
 }
 
 /// What places in a text stand for, by name. A custom field never has the name of a built-in one.
-fn fields(contact: Option<&StoredContact>, agent: Option<&Agent>) -> BTreeMap<String, String> {
+pub(crate) fn fields(contact: Option<&StoredContact>, agent: Option<&Agent>) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
     let mut put = |name: &str, value: Option<String>| fields.extend(value.map(|value| (name.to_owned(), value)));
     put("agent_name", agent.map(|agent| agent.name.clone()));

@@ -16,7 +16,7 @@ use transom_storage::{Reader, StorageError, StoredMessage, StoredSchedule, Works
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::send::{Draft, Hand, Job, Step, Target, Waiting, in_time, overtaken, worth_sending_for};
-use crate::{Desk, DeskError, changes};
+use crate::{Desk, DeskError, background, changes};
 
 /// How often it is looked what is due.
 const LOOK_EVERY: Pause = Pause::from_secs(1);
@@ -55,10 +55,11 @@ pub async fn scheduled(
     Ok(schedules.into_iter().filter_map(with_message).collect())
 }
 
-/// Changes when a scheduled message leaves, or what it says. It is decided for its time as when it was scheduled.
+/// Changes when a scheduled message leaves, or what it says. It is decided for its time as when it was scheduled. It leaves under
+/// its author's name: other agents may change its time, and not its words.
 ///
 /// # Errors
-/// As [`send`](crate::send()); [`DeskError::Conflict`] `not_scheduled` for a message that waits for no time.
+/// As [`send`](crate::send()); [`DeskError::Forbidden`]; [`DeskError::Conflict`] `not_scheduled` for a message that waits for no time.
 pub async fn change(
     desk: &Desk,
     caller: &Caller,
@@ -67,6 +68,9 @@ pub async fn change(
 ) -> Result<StoredMessage, DeskError> {
     authorise(caller, Action::SettleMessages)?;
     let due = Due::find(desk, &caller.scope, message).await?;
+    if change.text.is_some() && due.author.as_ref().is_none_or(|author| author.id != caller.agent.id) {
+        authorise(caller, Action::ChangeOthersWords)?;
+    }
     let send_at = in_time(change.send_at.unwrap_or(due.waiting.send_at), desk.now())?;
     let mut draft = due.draft.clone();
     draft.text = change.text.or(draft.text);
@@ -89,15 +93,11 @@ pub async fn send_now(desk: &Desk, caller: &Caller, message: MessageId) -> Resul
 
 /// Sends what is due until told to stop.
 pub(crate) async fn run(desk: Desk, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        if let Err(error) = leave_due(&desk).await {
-            tracing::warn!(%error, "scheduled messages could not be looked for; trying again");
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
-    }
+    let look = || async {
+        let looked = leave_due(&desk).await;
+        looked.inspect_err(|error| tracing::warn!(%error, "scheduled messages could not be looked for; trying again"))
+    };
+    background::look(&stop, LOOK_EVERY, BATCH as usize, look).await;
 }
 
 /// Looks at every scheduled message whose time has come; how many.
@@ -150,14 +150,20 @@ async fn leave(desk: &Desk, scope: &WorkspaceScope, message: MessageId) -> Resul
 /// Why a message was not sent, if that is what an error says; a fault of the surroundings is no reason.
 pub(crate) fn reason(error: &DeskError) -> Option<Value> {
     match error {
-        DeskError::NotPermitted(verdict) => {
-            Some(json!({ "reason": verdict.code(), "house": verdict.house, "decision": verdict.decision }))
-        }
+        DeskError::NotPermitted(verdict) => Some(verdict.told()),
         DeskError::NotFound { .. }
         | DeskError::Forbidden { .. }
         | DeskError::Invalid { .. }
         | DeskError::Conflict { .. } => Some(json!({ "reason": error.code(), "detail": error.to_string() })),
         DeskError::VersionMismatch | DeskError::Replayed(_) | DeskError::Platform(_) | DeskError::Storage(_) => None,
+    }
+}
+
+/// The word for [`reason`] by which many are counted.
+pub(crate) fn word_for(error: &DeskError) -> &str {
+    match error {
+        DeskError::NotPermitted(verdict) => verdict.because(),
+        other => other.code(),
     }
 }
 

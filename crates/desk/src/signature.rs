@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use transom_channel::Channel;
-use transom_domain::{Actor, SenderName};
+use transom_domain::{Actor, Agent, SenderName, Settings};
 use transom_storage::Tx;
 
 use crate::DeskError;
@@ -17,16 +17,21 @@ pub(crate) async fn of(tx: &Tx, channel: &dyn Channel, author: &Actor) -> Result
         return Ok(None);
     }
     let (settings, _) = tx.settings().await?;
-    let name = match (settings.sender_name, author) {
-        (SenderName::Business, _) => settings.business_name,
+    let agent = match author {
+        Actor::Agent { id, .. } => tx.agent(*id).await?.map(|stored| stored.agent),
         // What the service does by itself has no name.
-        (_, Actor::Automation { .. } | Actor::Customer | Actor::Platform) => None,
-        (wanted, Actor::Agent { id, .. }) => {
-            let agent = tx.agent(*id).await?.map(|stored| stored.agent);
-            agent.map(|agent| agent.alias.filter(|_| wanted == SenderName::Alias).unwrap_or(agent.name))
-        }
+        Actor::Automation { .. } | Actor::Customer | Actor::Platform => None,
     };
-    Ok(name.map(|name| one_line(&name)).filter(|name| !name.is_empty()))
+    Ok(name(settings, agent))
+}
+
+/// The name of an agent, or of the business, as the workspace wants it.
+pub(crate) fn name(settings: Settings, agent: Option<Agent>) -> Option<String> {
+    let name = match settings.sender_name {
+        SenderName::Business => settings.business_name,
+        wanted => agent.map(|agent| agent.alias.filter(|_| wanted == SenderName::Alias).unwrap_or(agent.name)),
+    };
+    name.map(|name| one_line(&name)).filter(|name| !name.is_empty())
 }
 
 /// The name as it stands with a stored message.

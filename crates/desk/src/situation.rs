@@ -6,9 +6,9 @@ use time::OffsetDateTime;
 use transom_channel::{Channel, subject_of};
 use transom_domain::{ChannelAccount, Identity, PartId};
 use transom_storage::{Met, Reader, Tx, WindowColumns};
-use transom_windows::{Ask, Event, Facts, Policy, Sender, Snapshot};
+use transom_windows::{Ask, Blocker, Dropped, Event, Facts, Policy, Sender, Snapshot, What};
 
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, country};
 
 /// An account with what speaks for it: its channel and its policy.
 pub(crate) type Wires = (Arc<ChannelAccount>, Arc<dyn Channel>, Policy);
@@ -54,7 +54,7 @@ impl Situation {
 
     /// What is known of a person, from what was read of them.
     pub(crate) fn restore(identity: Identity, (account, channel, policy): Wires, snapshot: &Snapshot) -> Self {
-        let (facts, dropped) = Facts::restore(subject_of(&identity), &policy, snapshot);
+        let (facts, dropped) = facts_of(&identity, &policy, snapshot);
         for dropped in dropped {
             let (identity, policy) = (identity.id, policy.name());
             tracing::warn!(%identity, policy, %dropped, "a stored fact has no place in the policy");
@@ -74,6 +74,22 @@ impl Situation {
         }
     }
 
+    /// Takes into the facts what it opens to write first to somebody by their address; whether that is anything.
+    pub(crate) fn begin(&mut self, now: OffsetDateTime) -> bool {
+        let address = self.identity.addresses.first();
+        let kinds = address.map_or(&[][..], |address| self.channel.opens_by_starting(&address.kind));
+        for kind in kinds {
+            let what = What::Opening { kind: (*kind).to_owned(), reference: None };
+            self.apply(&Event { at: now, what });
+        }
+        !kinds.is_empty()
+    }
+
+    /// Takes into the facts that we blocked the contact before they were known here.
+    pub(crate) fn keep_blocked(&mut self, now: OffsetDateTime) {
+        self.apply(&Event { at: now, what: What::Blocked { by: Blocker::Us } });
+    }
+
     /// Stores the facts and what lists need of them.
     pub(crate) async fn save(&self, tx: &Tx, now: OffsetDateTime) -> Result<(), DeskError> {
         let person = self.facts.snapshot().person;
@@ -89,7 +105,9 @@ impl Situation {
             .filter(|permit| matches!(permit.basis(), transom_windows::Basis::FreeForm))
             .map(|permit| permit.lapses_at().unwrap_or(FAR_FUTURE))
             .max();
+        let ends = [free_form_until, decision.window().closes_at].into_iter().flatten();
         WindowColumns {
+            ends_at: ends.filter(|end| now < *end && *end < FAR_FUTURE).min(),
             closes_at: decision.window().closes_at,
             free_form_until,
             policy_version: format!("{}@{}", self.policy.name(), self.policy.version()),
@@ -98,8 +116,18 @@ impl Situation {
     }
 }
 
-/// Stands for "no end" in columns that are sorted: 2262, the last instant that nanoseconds since 1970 can count.
-pub(crate) const FAR_FUTURE: OffsetDateTime = time::macros::datetime!(2262-01-01 00:00 UTC);
+/// The facts of a person: what was stored of them, and what their addresses tell; besides, what of it the policy has no place for.
+pub(crate) fn facts_of(identity: &Identity, policy: &Policy, snapshot: &Snapshot) -> (Facts, Vec<Dropped>) {
+    let (mut facts, dropped) = Facts::restore(subject_of(identity), policy, snapshot);
+    if let Some(event) = policy.asks_for_country().then(|| country::event(identity)).flatten() {
+        // A country means something to every policy.
+        let _ = facts.apply(policy, &event);
+    }
+    (facts, dropped)
+}
+
+/// Stands for "no end" in columns that are sorted.
+pub(crate) const FAR_FUTURE: OffsetDateTime = WindowColumns::NEVER;
 
 /// The account, channel and policy of an identity, ready for [`Situation::load`].
 pub(crate) async fn wires(

@@ -13,18 +13,23 @@ use transom_storage::{Reader, StoredConversation, Tx, WorkspaceScope};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::{self, Change};
-use crate::{Desk, DeskError};
+use crate::moments::survey;
+use crate::{Desk, DeskError, background};
 
 /// How often snoozed conversations are looked at.
 const WAKE_EVERY: Duration = Duration::from_secs(1);
-const WAKE_BATCH: u64 = 100;
+const WAKE_BATCH: u32 = 100;
 
 /// What a conversation shall become.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "status")]
 pub enum NewStatus {
-    /// Open, whoever has it.
-    Open,
+    /// Open.
+    Open {
+        /// Who has it from then on, nobody perhaps; `None` for whoever has it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Assignment>,
+    },
     /// Out of sight until an instant.
     Snoozed {
         /// When it wakes.
@@ -40,11 +45,23 @@ pub enum NewStatus {
     },
 }
 
-/// Changes the status of a conversation by hand.
+impl NewStatus {
+    /// Whether the caller may give it to whom it shall have.
+    ///
+    /// # Errors
+    /// As [`assign`].
+    pub(crate) async fn check(&self, reader: &Reader, caller: &Caller) -> Result<(), DeskError> {
+        let NewStatus::Open { to: Some(to) } = self else { return Ok(()) };
+        authorise(caller, Action::Assign)?;
+        check_assignee(reader, *to).await
+    }
+}
+
+/// Changes the status of a conversation by hand, and with a tab who has it.
 ///
 /// # Errors
-/// [`DeskError::Conflict`] for a change that makes no sense, [`DeskError::Invalid`] where the setting wants a category and a
-/// note, [`DeskError::VersionMismatch`] when `expected` is not the present version.
+/// [`DeskError::NotFound`] for an agent or team that is not of this workspace, [`DeskError::Conflict`] for a change that makes no
+/// sense, [`DeskError::Invalid`] where the setting wants a category and a note, [`DeskError::VersionMismatch`] when `expected` is not the present version.
 pub async fn set_status(
     desk: &Desk,
     caller: &Caller,
@@ -53,8 +70,10 @@ pub async fn set_status(
     expected: Option<u64>,
 ) -> Result<StoredConversation, DeskError> {
     authorise(caller, Action::ChangeStatus)?;
+    status.check(&desk.reader(&caller.scope), caller).await?;
     let (desk_in, caller_in, status, now) = (desk.clone(), caller.clone(), Arc::new(status), desk.now());
-    desk.storage()
+    let changed = desk
+        .storage()
         .transact(&caller.scope, move |tx| {
             let (desk, caller, status) = (desk_in.clone(), caller_in.clone(), status.clone());
             Box::pin(async move {
@@ -65,7 +84,9 @@ pub async fn set_status(
                 tx.conversation(conversation).await?.ok_or(DeskError::NotFound { what: "conversation" })
             })
         })
-        .await
+        .await?;
+    desk.work().moments.notify_one();
+    Ok(changed)
 }
 
 /// Gives a conversation to an agent, a team, both or nobody.
@@ -101,7 +122,7 @@ pub async fn assign(
 pub async fn wake_due(desk: &Desk) -> Result<u32, DeskError> {
     let mut woken = 0;
     for scope in desk.storage().all_scopes().await? {
-        for conversation in desk.reader(&scope).snoozed_due(desk.now(), WAKE_BATCH).await? {
+        for conversation in desk.reader(&scope).snoozed_due(desk.now(), WAKE_BATCH.into()).await? {
             woken += u32::from(wake(desk, &scope, conversation).await?);
         }
     }
@@ -110,15 +131,11 @@ pub async fn wake_due(desk: &Desk) -> Result<u32, DeskError> {
 
 /// Wakes snoozed conversations until told to stop.
 pub async fn run_waking(desk: Desk, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        if let Err(error) = wake_due(&desk).await {
-            tracing::warn!(%error, "snoozed conversations could not be woken; trying again");
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(WAKE_EVERY) => {}
-        }
-    }
+    let look = || async {
+        let woken = wake_due(&desk).await.map(|woken| woken as usize);
+        woken.inspect_err(|error| tracing::warn!(%error, "snoozed conversations could not be woken; trying again"))
+    };
+    background::look(&stop, WAKE_EVERY, WAKE_BATCH as usize, look).await;
 }
 
 async fn wake(desk: &Desk, scope: &WorkspaceScope, conversation: ConversationId) -> Result<bool, DeskError> {
@@ -160,7 +177,11 @@ pub(crate) fn planned(
 ) -> Result<(Conversation, Transition), DeskError> {
     let mut after = stored.conversation.clone();
     let transition = match status {
-        NewStatus::Open => after.reopen(episode, now).ok_or(StatusError::Unchanged(Status::Open.as_str()))?,
+        NewStatus::Open { to } => {
+            let to = to.unwrap_or(stored.conversation.assignment);
+            let opened = after.restore(Status::Open, to, episode, now);
+            opened.ok_or(StatusError::Unchanged(Status::Open.as_str()))?
+        }
         NewStatus::Snoozed { until } => after.snooze(*until, now)?,
         NewStatus::Closed { category, note } => {
             let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
@@ -191,6 +212,7 @@ pub(crate) async fn change(
     let mut change = Change::new(by, "agent", now);
     if let NewStatus::Closed { category, note } = status {
         (change.category, change.note) = (category.as_deref(), note.as_deref());
+        survey::begin(tx, stored, by, settings, now).await?;
     }
     changes::record(tx, desk.ids(), stored, &after, &transition, &change).await
 }

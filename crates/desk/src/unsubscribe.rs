@@ -1,13 +1,13 @@
 //! One click, and somebody gets no more mail that they did not ask for (RFC 8058, R-512).
 
 use serde_json::json;
-use transom_domain::IdentityId;
+use transom_domain::{IdentityId, truncate_to_millis};
 use transom_storage::WorkspaceScope;
 use transom_windows::{Event, OptOutScope, What};
 use url::Url;
 
 use crate::situation::{Situation, wires};
-use crate::{Desk, DeskError, changes};
+use crate::{Desk, DeskError, changes, consent};
 
 /// The address at which a person says so: signed, without an end, and good for nothing else. `None` where the service has no
 /// public address.
@@ -40,13 +40,17 @@ pub async fn by_link(desk: &Desk, public_id: &str, signature: &str) -> Result<()
     let missing = || DeskError::NotFound { what: "address" };
     let identity = desk.reader(&scope).identity(person).await?.ok_or_else(missing)?;
     let wires = wires(desk, &scope, identity.account).await?;
-    let (desk_in, now) = (desk.clone(), desk.now());
+    let (desk_in, now) = (desk.clone(), truncate_to_millis(desk.now()));
     desk.storage()
         .transact(&scope, move |tx| {
             let (desk, wires) = (desk_in.clone(), wires.clone());
             Box::pin(async move {
                 let identity = tx.lock_identity(person).await?.ok_or(DeskError::NotFound { what: "address" })?;
                 let mut situation = Situation::load(tx, identity, wires, now).await?;
+                if !consent::is_out(&situation, OptOutScope::Marketing) {
+                    let told = (OptOutScope::Marketing, false);
+                    consent::told_by_customer(tx, desk.ids(), &situation.identity, told, (now, now)).await?;
+                }
                 situation.apply(&Event { at: now, what: What::OptOut { scope: OptOutScope::Marketing } });
                 situation.save(tx, now).await?;
                 let data = json!({ "identity": person, "standing": "opted_out" });

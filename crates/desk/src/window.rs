@@ -1,9 +1,9 @@
-//! What may be sent, until when, and what comes after.
+//! What may be sent in a conversation, until when, and what comes after.
 
 use serde::Serialize;
 use time::OffsetDateTime;
 use transom_channel::Capabilities;
-use transom_domain::{ChannelAccountId, ConversationId, IdentityId};
+use transom_domain::{ConversationId, IdentityId};
 use transom_storage::{StaleWindows, StoredConversation, WorkspaceScope};
 use transom_windows::{Ask, Category, Decision, Interval, Sender};
 
@@ -43,16 +43,19 @@ pub struct SenderView {
 pub async fn window(desk: &Desk, caller: &Caller, conversation: ConversationId) -> Result<WindowView, DeskError> {
     authorise(caller, Action::ReadConversations)?;
     let (stored, situation) = situation_of(desk, caller, conversation).await?;
-    let now = desk.now();
-    let house = HouseRules::of(stored.conversation.status, situation.account.enabled).over(&situation.account);
-    let view = |sender| SenderView {
+    let (reader, now) = (desk.reader(&caller.scope), desk.now());
+    let (settings, _) = reader.settings().await?;
+    let (over, to) = ((&*situation.account, situation.channel.as_ref()), (stored.contact, Some(&stored)));
+    let house = HouseRules::towards(&reader, &settings, over, to, false).await?;
+    let by_night = house.clone().by_the_clock(&reader, &settings, Sender::Automation, stored.contact, now).await?;
+    let view = |sender, house| SenderView {
         decision: situation.policy.decide(&situation.facts, Ask::by(sender), now),
-        house: reasons(&house, sender),
+        house: reasons(house, sender),
     };
     Ok(WindowView {
         now,
-        human: view(Sender::Human),
-        automation: view(Sender::Automation),
+        human: view(Sender::Human, &house),
+        automation: view(Sender::Automation, &by_night),
         capabilities: situation.channel.capabilities().clone(),
     })
 }
@@ -72,68 +75,6 @@ pub async fn timeline(
     let (_, situation) = situation_of(desk, caller, conversation).await?;
     let ask = category.map_or_else(|| Ask::by(sender), |category| Ask::by(sender).category(category));
     Ok(situation.policy.timeline(&situation.facts, ask, desk.now()))
-}
-
-/// One channel on which a contact might be reached.
-#[derive(Debug, Serialize)]
-pub struct Reach {
-    /// The account.
-    pub account: ChannelAccountId,
-    /// Its platform.
-    pub platform: String,
-    /// Its name.
-    pub account_name: String,
-    /// The contact's identity there.
-    pub identity: IdentityId,
-    /// What may be sent now.
-    pub decision: Decision,
-    /// What the workspace's own rules say against it.
-    pub house: Vec<HouseReason>,
-}
-
-/// On which channels a contact can be reached now: those with the most freedom first.
-///
-/// # Errors
-/// [`DeskError::NotFound`] for an unknown contact.
-pub async fn reachability(
-    desk: &Desk,
-    caller: &Caller,
-    contact: transom_domain::ContactId,
-) -> Result<Vec<Reach>, DeskError> {
-    authorise(caller, Action::ReadContacts)?;
-    let reader = desk.reader(&caller.scope);
-    let found = reader.contact(contact).await?.ok_or(DeskError::NotFound { what: "contact" })?;
-    let now = desk.now();
-    let mut reach = Vec::new();
-    for identity in found.identities {
-        let wires = wires(desk, &caller.scope, identity.account).await?;
-        if wires.0.removed_at.is_some() {
-            continue;
-        }
-        let situation = Situation::load(&reader, identity, wires, now).await?;
-        let house = HouseRules::default().over(&situation.account);
-        reach.push(Reach {
-            account: situation.account.id,
-            platform: situation.account.platform.clone(),
-            account_name: situation.account.name.clone(),
-            identity: situation.identity.id,
-            decision: situation.policy.decide(&situation.facts, Ask::by(Sender::Human), now),
-            house: reasons(&house, Sender::Human),
-        });
-    }
-    reach.sort_by_key(|reach| (!reach.house.is_empty(), freedom(&reach.decision)));
-    Ok(reach)
-}
-
-/// 0 for free text, then tagged, initiated, templates only, nothing.
-fn freedom(decision: &Decision) -> u8 {
-    let rank = |basis: &str| match basis {
-        "free_form" => 0,
-        "tagged" => 1,
-        "initiated" => 2,
-        _ => 3,
-    };
-    decision.permits().iter().map(|permit| rank(permit.basis().as_str())).min().unwrap_or(4)
 }
 
 async fn situation_of(
@@ -204,7 +145,7 @@ async fn recompute(desk: &Desk, scope: &WorkspaceScope, id: IdentityId) -> Resul
             Box::pin(async move {
                 let Some(identity) = tx.lock_identity(id).await? else { return Ok(false) };
                 let situation = Situation::load(tx, identity, wires, now).await?;
-                tx.save_window(situation.identity.id, &situation.columns(now)).await?;
+                tx.save_window(situation.identity.id, &situation.columns(now), now).await?;
                 Ok::<_, DeskError>(true)
             })
         })

@@ -53,6 +53,9 @@ pub struct Profile {
     /// The id by which the business's own systems know the person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
+    /// The time zone in which they live, by its IANA name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
     /// Email address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
@@ -80,6 +83,7 @@ impl Profile {
             email: newer.email.or(self.email),
             phone: newer.phone.or(self.phone),
             language: newer.language.or(self.language),
+            time_zone: newer.time_zone.or(self.time_zone),
             picture_url: newer.picture_url.or(self.picture_url),
         }
     }

@@ -182,6 +182,16 @@ impl Conversation {
         self.become_open(self.assignment, episode, now)
     }
 
+    /// Opens it for people: a bot, or a colleague, hands it over. To nobody, a closed one is whose it was, and the team
+    /// keeps it in any case.
+    ///
+    /// `None` when nothing changes.
+    pub fn hand_over(&mut self, to: Assignment, episode: EpisodeId, now: OffsetDateTime) -> Option<Transition> {
+        let kept = if self.status == Status::Closed && !to.is_some() { self.assignment.agent } else { None };
+        let to = Assignment { agent: to.agent.or(kept), team: to.team.or(self.assignment.team) };
+        self.become_open(to, episode, now)
+    }
+
     /// Closes it, from open or snoozed.
     ///
     /// # Errors

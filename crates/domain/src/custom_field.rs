@@ -168,6 +168,21 @@ impl CustomField {
         };
         Ok(Some(read))
     }
+
+    /// A value as a line of text has it: numbers and truths too, for which `yes` and `no` will do; `None` for a blank text.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_text(&self, text: &str) -> Result<Option<FieldValue>, FieldError> {
+        let text = text.trim();
+        let value = match (self.kind, text.to_lowercase().as_str()) {
+            (FieldKind::Number, _) => serde_json::from_str(text).map_or_else(|_| text.into(), Value::Number),
+            (FieldKind::Boolean, "true" | "yes") => true.into(),
+            (FieldKind::Boolean, "false" | "no") => false.into(),
+            _ => text.into(),
+        };
+        self.read(&value)
+    }
 }
 
 impl FieldValue {

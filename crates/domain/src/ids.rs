@@ -143,6 +143,10 @@ ids! {
     QuarantineId;
     /// A file that belongs to a message.
     AttachmentId;
+    /// A rule for automatic assignment.
+    AssignmentRuleId;
+    /// One text to many.
+    BroadcastId;
     /// Work on many things that outlives its request.
     JobId;
     /// An address that is told what happens.

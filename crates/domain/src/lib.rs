@@ -15,6 +15,7 @@
 
 mod account;
 mod actor;
+mod bot;
 mod clock;
 mod contact;
 mod content;
@@ -25,12 +26,14 @@ mod ids;
 mod mail;
 mod message;
 pub mod placeholder;
+mod routing;
 pub mod saved_reply;
 mod settings;
 pub mod template;
 
 pub use account::{ChannelAccount, Connection};
 pub use actor::{Actor, Agent, Role, Team};
+pub use bot::{BotBinding, BotCondition, HourSpan, Hours};
 pub use clock::{Clock, SettableClock, SystemClock, truncate_to_millis};
 pub use contact::{Address, Contact, Identity, Profile};
 pub use content::{
@@ -43,6 +46,7 @@ pub use delivery::{Cause, DeliveryState, IllegalStep};
 pub use ids::*;
 pub use mail::{Mail, SenderAddress};
 pub use message::{Author, Direction, Message, MessageKind, Part};
+pub use routing::{Acquaintance, AssignmentRule, Pick, Routed, RuleCondition, RuleTarget};
 pub use saved_reply::{MissingFields, SavedReply, SavedReplyVariant};
-pub use settings::{InboundOnClosed, NewConversationStatus, SenderName, Settings, Workspace};
+pub use settings::{InboundOnClosed, NewConversationStatus, QuietHours, SenderName, Settings, Workspace};
 pub use template::{Template, TemplateDefinition, TemplateError, TemplateMessage, TemplateParameters, TemplateStatus};

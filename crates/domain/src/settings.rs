@@ -1,8 +1,9 @@
 //! A workspace and its settings, each with a key, a type and a default (docs/settings.md).
 
 use serde::{Deserialize, Serialize};
+use time::Time;
 
-use crate::{OnClose, WorkspaceId};
+use crate::{OnClose, SavedReplyId, WorkspaceId};
 
 /// One tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,13 +34,51 @@ pub struct Settings {
     pub one_active_conversation_per_contact: bool,
     /// Whether a message that opens a thread needs a tag.
     pub tags_required: bool,
+    /// Whether a customer's message to an agent who is away is given to somebody else.
+    pub reassign_when_away: bool,
     /// The country that phone numbers typed without one belong to (ISO 3166-1 alpha-2).
     pub default_country: Option<String>,
     /// Under whose name messages go out, where the channel can show one.
     pub sender_name: SenderName,
     /// The business's name for customers, where `sender_name` is `business`; without it the channel account's own shows.
     pub business_name: Option<String>,
+    /// When broadcasts and automation let a customer sleep, by the customer's own clock.
+    pub quiet_hours: Option<QuietHours>,
+    /// The workspace's time zone, by its IANA name.
+    pub time_zone: String,
+    /// How many minutes before a window ends the event `window.closing` says so; 0 for never.
+    pub window_closing_notice: u16,
+    /// Whether a customer who did not answer us is reminded before the window ends.
+    pub keep_open_reminder: bool,
+    /// How many minutes before the end.
+    pub keep_open_minutes: u16,
+    /// In which words, if not in those of a saved reply.
+    pub keep_open_text: Option<String>,
+    /// In the words of which saved reply.
+    pub keep_open_saved_reply: Option<SavedReplyId>,
+    /// Whether a customer is asked how it was once a person has closed the conversation.
+    pub survey_on_close: bool,
+    /// The question.
+    pub survey_question: Option<String>,
+    /// The best score: 5 or 10. The worst is 1.
+    pub survey_scale: u8,
+    /// For how many days a number that the customer writes is their answer.
+    pub survey_answer_days: u16,
 }
+
+/// A night: from one time of day to another, across midnight where the second comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuietHours {
+    /// When it begins.
+    #[serde(with = "clock_time")]
+    pub from: Time,
+    /// When it ends.
+    #[serde(with = "clock_time")]
+    pub to: Time,
+}
+
+time::serde::format_description!(clock_time, Time, "[hour]:[minute]");
 
 impl Default for Settings {
     fn default() -> Self {
@@ -51,9 +90,21 @@ impl Default for Settings {
             answer_opens_days: 7,
             one_active_conversation_per_contact: false,
             tags_required: false,
+            reassign_when_away: false,
             default_country: None,
             sender_name: SenderName::default(),
             business_name: None,
+            quiet_hours: None,
+            time_zone: "UTC".to_owned(),
+            window_closing_notice: 60,
+            keep_open_reminder: false,
+            keep_open_minutes: 30,
+            keep_open_text: None,
+            keep_open_saved_reply: None,
+            survey_on_close: false,
+            survey_question: None,
+            survey_scale: 5,
+            survey_answer_days: 3,
         }
     }
 }

@@ -264,18 +264,24 @@ pub enum TemplateError {
 }
 
 impl TemplateDefinition {
+    /// Whether it may be sent in its present state.
+    ///
+    /// # Errors
+    /// [`TemplateError::NotApproved`].
+    pub fn check_approved(&self) -> Result<(), TemplateError> {
+        if self.status == TemplateStatus::Approved {
+            return Ok(());
+        }
+        let (name, language) = (self.name.clone(), self.language.clone());
+        Err(TemplateError::NotApproved { name, language, status: self.status.as_str() })
+    }
+
     /// Checks the values against the definition and gives what can be sent.
     ///
     /// # Errors
     /// [`TemplateError`] says which value is wrong and what is expected.
     pub fn fill(&self, parameters: TemplateParameters) -> Result<TemplateMessage, TemplateError> {
-        if self.status != TemplateStatus::Approved {
-            return Err(TemplateError::NotApproved {
-                name: self.name.clone(),
-                language: self.language.clone(),
-                status: self.status.as_str(),
-            });
-        }
+        self.check_approved()?;
         let mut lines = Vec::new();
         lines.extend(self.fill_header(parameters.header.as_ref())?);
         lines.push(fill_text("body", &self.body, &parameters.body)?);

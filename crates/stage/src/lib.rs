@@ -36,6 +36,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use transom_channel::conformance::{PATIENCE, SampleFiles, Tokens};
 use transom_channel::http::HttpClient;
+use transom_channel::outside::{OutsideClient, OutsideRules};
 use transom_channel::{
     Channel, Inbound, MediaPort, OutboundPart, Platform, Ports, RawInbound, Receipt, SendError, SettingValues,
     subject_of,
@@ -127,6 +128,11 @@ impl Stage {
         let ports = Ports {
             clock: Arc::new(clock.clone()),
             http: HttpClient::with_total_timeout(patience).unwrap(),
+            outside: OutsideClient::new(OutsideRules {
+                allowed: vec!["127.0.0.0/8".parse().unwrap()],
+                ports: vec![(1, u16::MAX)],
+            })
+            .unwrap(),
             media,
             tokens: Arc::new(Tokens::new(Arc::new(clock.clone()))),
             endpoints: Arc::new([(platform.name().to_owned(), endpoint)].into()),

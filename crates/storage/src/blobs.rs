@@ -8,13 +8,14 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt, AsyncWriteExt};
 
 use crate::{StorageError, WorkspaceScope};
@@ -127,9 +128,8 @@ impl Blobs {
     /// [`BlobError::Failed`].
     pub async fn put(&self, scope: &WorkspaceScope, bytes: Bytes) -> Result<Blob, BlobError> {
         let blob = Blob::of(&bytes);
-        if !self.has(scope, blob).await? {
-            self.store.put(&path(scope, &blob.sha256), bytes.into()).await?;
-        }
+        // Written anew although it may be there: what is young is not swept away before a row names it.
+        self.store.put(&path(scope, &blob.sha256), bytes.into()).await?;
         Ok(blob)
     }
 
@@ -142,9 +142,6 @@ impl Blobs {
         F: AsyncRead + AsyncSeek + Unpin + Send,
     {
         let blob = digest(file).await?;
-        if self.has(scope, blob).await? {
-            return Ok(blob);
-        }
         let mut writer = BufWriter::new(Arc::clone(&self.store), path(scope, &blob.sha256));
         file.rewind().await?;
         match tokio::io::copy(file, &mut writer).await {
@@ -184,7 +181,6 @@ impl Blobs {
         Ok(found.into_stream().map(|chunk| chunk.map_err(Into::into)).boxed())
     }
 
-    /// Whether the bytes are there already: what is there under its name is whole.
     /// Deletes bytes that no row names any more; those that are not there are gone already.
     ///
     /// # Errors
@@ -196,12 +192,24 @@ impl Blobs {
         }
     }
 
-    async fn has(&self, scope: &WorkspaceScope, blob: Blob) -> Result<bool, BlobError> {
-        match self.store.head(&path(scope, &blob.sha256)).await {
-            Ok(found) => Ok(found.size == blob.size),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+    /// What was written before an instant, by the store's clock.
+    ///
+    /// # Errors
+    /// [`BlobError::Failed`], before the first or between two.
+    pub fn written_before(
+        &self,
+        scope: &WorkspaceScope,
+        before: OffsetDateTime,
+    ) -> BoxStream<'static, Result<Blob, BlobError>> {
+        let folder = Path::from(scope.workspace().to_string());
+        let written = self.store.list(Some(&folder)).try_filter_map(move |found| async move {
+            let is_old = found.last_modified.timestamp() < before.unix_timestamp();
+            let name = found.location.filename().filter(|_| is_old);
+            let bytes = name.and_then(|name| hex::decode(name).ok());
+            let sha256: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.try_into().ok());
+            Ok(sha256.map(|sha256| Blob { sha256, size: found.size }))
+        });
+        written.map_err(Into::into).boxed()
     }
 }
 

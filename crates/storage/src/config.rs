@@ -16,12 +16,20 @@ pub struct StorageConfig {
     pub read_connections: u32,
     /// Connections that write, on PostgreSQL; SQLite has one writer whatever this says.
     pub write_connections: u32,
+    /// Only to look: nothing is written, whatever is asked, and a database that is not there is not made.
+    pub read_only: bool,
 }
 
 impl StorageConfig {
     /// The defaults: 4 connections for reads, 12 more on PostgreSQL.
     pub fn new(url: impl Into<String>, keys: impl Into<MasterKeys>) -> Self {
-        Self { url: url.into(), keys: keys.into(), read_connections: 4, write_connections: 12 }
+        Self { url: url.into(), keys: keys.into(), read_connections: 4, write_connections: 12, read_only: false }
+    }
+
+    /// The same, only to look.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        Self { read_only: true, ..self }
     }
 
     pub(crate) fn location(&self) -> Result<Location<'_>, StorageError> {
@@ -46,6 +54,7 @@ impl fmt::Debug for StorageConfig {
         f.debug_struct("StorageConfig")
             .field("read_connections", &self.read_connections)
             .field("write_connections", &self.write_connections)
+            .field("read_only", &self.read_only)
             .finish_non_exhaustive()
     }
 }

@@ -27,6 +27,8 @@
 
 mod audit;
 mod blobs;
+#[cfg(feature = "s3")]
+mod bucket;
 mod config;
 #[expect(unreachable_pub, reason = "the derives of sea-orm ask for `pub`; the module itself is private")]
 #[allow(dead_code, reason = "a table may be ahead of its queries")]
@@ -39,6 +41,7 @@ mod postgres;
 mod query;
 mod retry;
 mod scope;
+mod signals;
 mod sqlite;
 mod storage;
 #[cfg(feature = "test-support")]
@@ -48,10 +51,13 @@ mod vault;
 
 pub use audit::{AuditHead, AuditQuery, BrokenLink, StoredAudit, Trail};
 pub use blobs::{Blob, BlobError, Blobs};
+#[cfg(feature = "s3")]
+pub use bucket::Bucket;
 pub use config::StorageConfig;
 pub use error::StorageError;
 pub use query::*;
 pub use scope::WorkspaceScope;
+pub use signals::Signal;
 pub use storage::Storage;
 pub use tx::{Reader, Tx};
 pub use vault::{KeyError, KeysStatus, MasterKey, MasterKeys, VaultError};

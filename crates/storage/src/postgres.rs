@@ -15,6 +15,10 @@ use crate::retry::Tries;
 use crate::tx::{self, Trouble, Tx};
 use crate::vault::Vault;
 
+/// So many events get their numbers in one transaction. What adds more meanwhile, such as a job over a whole workspace, keeps
+/// neither it open nor other workspaces waiting.
+const AT_ONCE: u64 = 2_000;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Postgres {
     pub(crate) pool: DatabaseConnection,
@@ -27,14 +31,16 @@ impl Postgres {
     pub(crate) async fn open(
         url: &str,
         connections: u32,
+        read_only: bool,
         hints: broadcast::Sender<WorkspaceId>,
     ) -> Result<Self, StorageError> {
         let mut options = ConnectOptions::new(url);
         options.min_connections(1).max_connections(connections.max(2)).sqlx_logging(false);
         options.acquire_timeout(Duration::from_secs(10)).test_before_acquire_if_idle_for(Duration::from_secs(30));
-        options.map_sqlx_postgres_opts(|options| {
+        options.map_sqlx_postgres_opts(move |options| {
             options
                 .options([
+                    ("default_transaction_read_only", if read_only { "on" } else { "off" }),
                     ("statement_timeout", "5s"),
                     ("idle_in_transaction_session_timeout", "10s"),
                     ("default_transaction_isolation", "read committed"),
@@ -118,38 +124,46 @@ async fn number(
     const SWEEP: Duration = Duration::from_secs(1);
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut workspaces = Vec::new();
     loop {
-        let mut workspaces = tokio::select! {
-            told = wanted.recv() => match told {
-                Some(workspace) => {
-                    tokio::time::sleep(GATHER).await;
-                    vec![workspace]
-                }
-                None => return,
-            },
-            _ = sweep.tick() => crate::query::unnumbered_workspaces(&pool).await.unwrap_or_default(),
-        };
+        if workspaces.is_empty() {
+            workspaces = tokio::select! {
+                told = wanted.recv() => match told {
+                    Some(workspace) => {
+                        tokio::time::sleep(GATHER).await;
+                        vec![workspace]
+                    }
+                    None => return,
+                },
+                _ = sweep.tick() => crate::query::unnumbered_workspaces(&pool).await.unwrap_or_default(),
+            };
+        }
         while let Ok(workspace) = wanted.try_recv() {
             workspaces.push(workspace);
         }
         workspaces.sort_unstable();
         workspaces.dedup();
+        let mut unfinished = Vec::new();
         for workspace in workspaces {
             match number_committed(&pool, workspace).await {
                 Ok(0) => {}
-                Ok(_) => {
+                Ok(numbered) => {
                     let _ = hints.send(workspace);
+                    if numbered >= AT_ONCE {
+                        unfinished.push(workspace);
+                    }
                 }
                 // The sweep tries again.
                 Err(error) => tracing::warn!(%workspace, %error, "events could not be numbered yet"),
             }
         }
+        workspaces = unfinished;
     }
 }
 
 async fn number_committed(pool: &DatabaseConnection, workspace: WorkspaceId) -> Result<u64, StorageError> {
     let transaction = pool.begin().await?;
-    let numbered = number_events(&transaction, workspace).await?;
+    let numbered = number_events(&transaction, workspace, AT_ONCE).await?;
     transaction.commit().await?;
     Ok(numbered)
 }

@@ -34,6 +34,12 @@ impl WorkspaceScope {
         Self { id: self.id, trail: Some(Arc::new(trail)) }
     }
 
+    /// The same in nobody's name, for work that goes on by itself.
+    #[must_use]
+    pub fn unaudited(&self) -> Self {
+        Self::of(self.id)
+    }
+
     /// In whose name, if in anybody's.
     pub fn trail(&self) -> Option<&Arc<Trail>> {
         self.trail.as_ref()

@@ -36,9 +36,23 @@ const JOB_TIME: Duration = Duration::from_secs(10);
 /// How many jobs may wait; beyond that callers wait for a place.
 const QUEUE: usize = 4_096;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Opens a pool on the file. The writer's makes the file and has one connection.
+///
+/// SQLite doesn't wait its busy timeout where a new file turns to write-ahead logging while another opens it too, so the
+/// waiting is done here.
 async fn connect(path: &Path, connections: u32, writes: bool) -> Result<DatabaseConnection, StorageError> {
+    let until = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match connect_once(path, connections, writes).await {
+            Err(StorageError::Conflict) if Instant::now() < until => tokio::time::sleep(BUSY_PAUSE).await,
+            done => return done,
+        }
+    }
+}
+
+async fn connect_once(path: &Path, connections: u32, writes: bool) -> Result<DatabaseConnection, StorageError> {
     let mut options = ConnectOptions::new("sqlite:");
     options.min_connections(1).max_connections(connections).sqlx_logging(false).test_before_acquire(false);
     options.acquire_timeout(Duration::from_secs(10)).idle_timeout(None).max_lifetime(None);
@@ -93,6 +107,16 @@ impl Sqlite {
         let readers = connect(path, readers.max(1), false).await?;
         let (work, queue) = mpsc::channel(QUEUE);
         tokio::spawn(Writer { db, path: path.to_path_buf(), vault, hints, fatal }.run(queue));
+        Ok(Self { readers, work })
+    }
+
+    /// One without a writer: what wants to write is told that it has stopped.
+    pub(crate) async fn open_read_only(path: &Path, readers: u32) -> Result<Self, StorageError> {
+        if !path.exists() {
+            return Err(StorageError::Config(format!("there is no database at `{}`", path.display())));
+        }
+        let readers = connect(path, readers.max(1), false).await?;
+        let (work, _) = mpsc::channel(1);
         Ok(Self { readers, work })
     }
 
@@ -407,7 +431,7 @@ impl Writer {
         }
         group.journal(&transaction).await?;
         for workspace in &group.emitted {
-            number_events(&transaction, *workspace).await?;
+            number_events(&transaction, *workspace, u64::MAX).await?;
         }
         transaction.commit().await?;
         Ok(())

@@ -19,6 +19,8 @@ use crate::instant::Millis;
 use crate::migration::{self, Migrator};
 use crate::postgres::Postgres;
 use crate::query::CallRow;
+use crate::retry;
+use crate::signals::{Signal, Signals};
 use crate::sqlite::Sqlite;
 use crate::tx::{Conn, Reader, Tx};
 use crate::vault::Vault;
@@ -35,6 +37,7 @@ struct Inner {
     engine: Engine,
     vault: Arc<Vault>,
     hints: broadcast::Sender<transom_domain::WorkspaceId>,
+    signals: Signals,
     fatal: watch::Sender<Option<String>>,
 }
 
@@ -62,12 +65,17 @@ impl Storage {
         let url = config.url.clone();
         let vault = Arc::new(Vault::new(config.keys));
         let engine = match sqlite_path {
+            Some(path) if config.read_only => Engine::Sqlite(Sqlite::open_read_only(&path, readers).await?),
             Some(path) => {
                 Engine::Sqlite(Sqlite::open(&path, readers, Arc::clone(&vault), hints.clone(), fatal.clone()).await?)
             }
-            None => Engine::Postgres(Postgres::open(&url, readers + writers, hints.clone()).await?),
+            None => Engine::Postgres(Postgres::open(&url, readers + writers, config.read_only, hints.clone()).await?),
         };
-        let storage = Self { inner: Arc::new(Inner { engine, vault, hints, fatal }) };
+        let signals = match &engine {
+            Engine::Postgres(postgres) if !config.read_only => Signals::over(postgres.pool.clone(), url),
+            Engine::Postgres(_) | Engine::Sqlite(_) => Signals::here(),
+        };
+        let storage = Self { inner: Arc::new(Inner { engine, vault, hints, signals, fatal }) };
         match storage.inner.vault.check_existing(storage.db()).await {
             // A database that was never migrated has nothing to check.
             Ok(()) | Err(StorageError::Schema(_)) => Ok(storage),
@@ -80,7 +88,15 @@ impl Storage {
         let vault = Arc::clone(&self.inner.vault);
         match &self.inner.engine {
             Engine::Sqlite(sqlite) => {
-                sqlite.with_writer(move |db| Box::pin(async move { migrate(&db, &vault).await })).await
+                // Another that opens the same file may migrate it for longer than the busy timeout.
+                let mut tries = retry::Tries::new("sqlite_busy");
+                loop {
+                    let vault = Arc::clone(&vault);
+                    match sqlite.with_writer(move |db| Box::pin(async move { migrate(&db, &vault).await })).await {
+                        Err(StorageError::Conflict) if tries.again().await => {}
+                        done => return done,
+                    }
+                }
             }
             Engine::Postgres(postgres) => migrate(&postgres.pool, &vault).await,
         }
@@ -239,6 +255,16 @@ impl Storage {
     /// Tells which workspaces have new numbered events. Only a hint: what other replicas number is not told, so poll too.
     pub fn event_hints(&self) -> broadcast::Receiver<transom_domain::WorkspaceId> {
         self.inner.hints.subscribe()
+    }
+
+    /// Tells whoever looks now, on every replica: as a hint, which may be lost, and without a trace.
+    pub async fn signal(&self, signal: Signal) {
+        self.inner.signals.send(signal).await;
+    }
+
+    /// The signals from now on.
+    pub fn signals(&self) -> broadcast::Receiver<Signal> {
+        self.inner.signals.subscribe()
     }
 
     /// Turns to `Some` when disk or file broke: stop accepting and exit.

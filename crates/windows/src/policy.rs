@@ -233,6 +233,11 @@ impl Policy {
         self.0.grants.iter().any(|grant| !grant.templates().is_empty())
     }
 
+    /// Whether something that it grants depends on the person's country.
+    pub fn asks_for_country(&self) -> bool {
+        self.0.grants.iter().any(|grant| grant.countries.as_ref().is_some_and(|countries| countries.of_contact))
+    }
+
     /// The file's text.
     pub fn text(&self) -> &str {
         &self.0.text

@@ -1,6 +1,6 @@
 //! A quota: a number that a platform counts down.
 
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use crate::facts::Row;
 use crate::moment::Moment;
@@ -62,6 +62,12 @@ impl Quota {
     /// The offset from UTC at which its months and days turn, in seconds.
     pub fn zone_seconds(&self) -> i32 {
         self.zone
+    }
+
+    /// The name of the calendar's period in which an instant lies, as [`Spend::period`](crate::Spend::period) has it; `None`
+    /// for a quota that is not counted by the calendar.
+    pub fn period_at(&self, at: OffsetDateTime) -> Option<String> {
+        crate::permit::period(self, at.into())
     }
 }
 

@@ -10,6 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::grant::{Basis, Grant, category_list};
 use crate::moment::Moment;
 use crate::policy::{Bits, Policy};
+use crate::quota::Quota;
 use crate::vocabulary::{CategorySet, Country, SenderSet, one_of};
 
 /// Why a grant does not hold: a closed set, the same for every platform.
@@ -243,6 +244,14 @@ impl<'a> Because<'a> {
     /// When it ends by itself, where it does.
     pub fn until(&self) -> Option<OffsetDateTime> {
         self.objection.until.map(Into::into)
+    }
+
+    /// The quota that has no room, where that is the reason.
+    pub fn quota(&self) -> Option<&'a Quota> {
+        match self.objection.particular {
+            Particular::Quota { quota, .. } => self.refusal.policy.0.quotas.get(quota),
+            _ => None,
+        }
     }
 
     /// What would lift it.

@@ -31,7 +31,7 @@ fn the_answer_has_exactly_this_form() {
     assert_eq!(
         answer(&question),
         json!({
-            "platform": "wechat", "policy": "wechat", "policy_version": "2026-11-21.3",
+            "platform": "wechat", "policy": "wechat", "policy_version": "2026-11-21.4",
             "permits": [{
                 "grant": "message", "basis": "free_form", "tag": null, "categories": null, "ref": null, "promotional": true,
                 "lapses_at": "2026-11-21T10:00:00Z", "send_before": "2026-11-21T09:59:55Z", "remaining": 2
@@ -51,7 +51,7 @@ fn the_answer_has_exactly_this_form() {
                     "remedy": {"kind": "feature"}
                 }]},
                 {"grant": "subscription_notice", "basis": "template", "because": [
-                    {"reason": "feature_off", "detail": "the account needs the feature `service_account`", "until": null, "remedy": {"kind": "feature"}},
+                    {"reason": "feature_off", "detail": "the account needs the feature `subscription_notice`", "until": null, "remedy": {"kind": "feature"}},
                     {"reason": "never_opened", "detail": "the customer has not done anything that opens it", "until": null,
                      "remedy": {"kind": "customer_event", "kinds": ["template_grant"]}}
                 ]},

@@ -310,7 +310,7 @@ fn nonsense_is_refused_without_a_panic(#[case] text: &str) {
 fn a_policy_replaces_the_one_of_its_name_and_a_wrong_one_changes_nothing() {
     let mut policies = Policies::builtin().unwrap();
     let stricter =
-        policies.get("wechat").unwrap().text().replace("limit    = 20", "limit    = 5").replace("2026-11-21.3", "mine");
+        policies.get("wechat").unwrap().text().replace("limit    = 20", "limit    = 5").replace("2026-11-21.4", "mine");
     policies.add("wechat.toml", &stricter).unwrap();
     let wechat = policies.get("wechat").unwrap().clone();
     assert_eq!((wechat.version(), wechat.quota("message_count").unwrap().limit()), ("mine", Some(5)));

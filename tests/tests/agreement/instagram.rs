@@ -4,14 +4,21 @@ use serde_json::json;
 use transom_sandbox::Act;
 use transom_storage::both_databases;
 
-use crate::{Part, USUAL, play, writes};
+use crate::{Block, Part, USUAL, play, writes};
 
-static PART: Part = Part { platform: "instagram", limits: &[], categories: &[], acts, refuses: true, ..USUAL };
+static PART: Part = Part {
+    platform: "instagram",
+    acts,
+    occurs: &["text", "block", "unblock", "block found out"],
+    block: Block::FoundOut,
+    refuses: true,
+    ..USUAL
+};
 
 /// Mostly what opens nothing, or the seven days of a person's answer would hardly ever end.
 fn acts(random: &mut StdRng, who: &str) -> Act {
     let other = |kind: &str, data| Act::Other { kind: kind.to_owned(), data };
-    match random.random_range(0..20) {
+    match random.random_range(0..26) {
         0..2 => writes(random, who),
         2 => Act::Start { payload: None },
         3 => other("referral", json!({ "ref": "qr7", "source": "https://ig.me/m/shop", "type": "OPEN_THREAD" })),
@@ -19,7 +26,9 @@ fn acts(random: &mut StdRng, who: &str) -> Act {
         5 => other("story_reply", json!({ "text": "nice!" })),
         6..10 => other("referral", json!({ "ref": "spring", "source": "ADS", "type": "OPEN_THREAD" })),
         10..14 => Act::Echo { text: "a colleague in the app".to_owned() },
-        _ => Act::Read,
+        14..20 => Act::Read,
+        20..23 => Act::Block,
+        _ => Act::Unblock,
     }
 }
 

@@ -1,12 +1,13 @@
 use transom_storage::both_databases;
 
-use crate::{Part, USUAL, play, writes};
+use crate::{Part, USUAL, play, writes_or_turns};
 
 static PART: Part = Part {
     platform: "line",
     limits: &[("monthly_messages", "monthly_limit", 12)],
     categories: &[],
-    acts: writes,
+    acts: writes_or_turns,
+    occurs: &["text", "block", "unblock", "refused to who blocks"],
     refuses: true,
     ..USUAL
 };

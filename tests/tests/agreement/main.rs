@@ -1,5 +1,6 @@
 //! Engine and sandbox agree: random conversations through HTTP find no message that Transom let through and the platform
-//! refused for window or quota, and none that Transom refused and the platform would have taken.
+//! refused for window, quota or block, and none that Transom refused and the platform would have taken. Only where a platform
+//! tells nobody of blocks the first message after one finds it out.
 //!
 //! One file a platform says what its customers do and which limits are made small.
 //!
@@ -37,8 +38,8 @@ use serde_json::{Value, json};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use transom_desk::channels::{ChannelPatch, change};
-use transom_domain::{ContactId, ConversationId, SettableClock};
-use transom_sandbox::{AccountPatch, Act, Action, Ask, NewCustomer, ProblemKind};
+use transom_domain::{ConversationId, SettableClock};
+use transom_sandbox::{AccountPatch, Act, Action, Ask, NewCustomer, Problem, ProblemKind};
 use transom_storage::test_support::TestDatabase;
 use transom_tests::{Stage, instant};
 
@@ -67,26 +68,82 @@ struct Part {
     limits: &'static [(&'static str, &'static str, u32)],
     /// The categories of templates.
     categories: &'static [&'static str],
-    /// What a customer does; the first thing they do is always a text.
+    /// What a customer does first.
+    begins: fn(who: &str) -> Act,
+    /// What a customer does.
     acts: fn(&mut StdRng, who: &str) -> Act,
+    /// What must occur in every run, as it is counted: acts by their name, and what came of them.
+    occurs: &'static [&'static str],
+    /// How Transom hears of a customer's block.
+    block: Block,
     /// Whether the platform ever refuses somebody who wrote.
     refuses: bool,
     /// The policy and the sandbox's settings, where they are not the demo's.
     instead: Option<Instead>,
+    /// The business connection through which everything goes.
+    via: Option<&'static str>,
+    /// The tag under which a message goes to whoever may be sent no free text.
+    tag: Option<&'static str>,
+    /// How near to the end of a window nothing is compared.
+    margin: Duration,
+}
+
+/// What a platform makes of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Block {
+    /// It tells the business, who then sends nothing.
+    Told,
+    /// It tells nobody, and refuses what is sent: the first refusal tells, and the customer's next message.
+    FoundOut,
+    /// It tells nobody, takes what is sent and delivers nothing.
+    Hidden,
 }
 
 /// A policy, and the settings by which the sandbox goes with it.
 type Instead = (&'static str, fn() -> Value);
 
 /// A platform as the demo has it, where nothing is refused.
-const USUAL: Part = Part { platform: "", limits: &[], categories: &[], acts: writes, refuses: false, instead: None };
+const USUAL: Part = Part {
+    platform: "",
+    limits: &[],
+    categories: &[],
+    begins: hello,
+    acts: writes,
+    occurs: &["text"],
+    block: Block::Told,
+    refuses: false,
+    instead: None,
+    via: None,
+    tag: None,
+    margin: MARGIN,
+};
 
 /// What stands in [`Part::categories`] for a letter that begins a thread.
 const NEW_THREAD: &str = "new thread";
 
 /// The customer writes.
 fn writes(_: &mut StdRng, who: &str) -> Act {
+    hello(who)
+}
+
+fn hello(who: &str) -> Act {
     Act::Text { text: format!("hello from {who}") }
+}
+
+/// Every fourth act turns away or comes back, on platforms where customers do that without a word.
+fn writes_or_turns(random: &mut StdRng, who: &str) -> Act {
+    match random.random_range(0..8) {
+        0 => Act::Block,
+        1 | 2 => Act::Unblock,
+        _ => hello(who),
+    }
+}
+
+/// The name by which an act is counted.
+fn name_of(act: &Act) -> String {
+    let act = serde_json::to_value(act).unwrap();
+    let word = |name: &str| act[name].as_str().unwrap_or_default().to_owned();
+    if word("type") == "other" { word("kind") } else { word("type") }
 }
 
 struct Run {
@@ -94,17 +151,21 @@ struct Run {
     part: &'static Part,
     account: String,
     random: StdRng,
-    conversations: BTreeMap<&'static str, (ContactId, ConversationId)>,
-    counts: BTreeMap<&'static str, u32>,
+    /// Those who were met. Who only looked in has no conversation yet.
+    met: BTreeMap<&'static str, (String, Option<ConversationId>)>,
+    /// Whose block was found out, and when; `None` once they may be taken to be back.
+    found_out: BTreeMap<&'static str, Option<OffsetDateTime>>,
+    counts: BTreeMap<String, u32>,
 }
 
 async fn play(part: &'static Part, db: TestDatabase) {
     let (platform, seed) = (part.platform, seed());
     eprintln!("agreement on {platform}: TRANSOM_AGREEMENT_SEED={seed} TRANSOM_AGREEMENT_STEPS={}", steps());
-    let stage = Stage::set(db, SettableClock::frozen(BEGIN)).await.unwrap();
-    let account = prepare(&stage, part).await;
+    let mut stage = Stage::set(db, SettableClock::frozen(BEGIN)).await.unwrap();
+    let account = prepare(&mut stage, part).await;
     let random = StdRng::seed_from_u64(seed);
-    let mut run = Run { stage, part, account, random, conversations: BTreeMap::new(), counts: BTreeMap::new() };
+    let (met, found_out, counts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut run = Run { stage, part, account, random, met, found_out, counts };
     for step in 0..steps() {
         run.step(step).await;
     }
@@ -112,11 +173,17 @@ async fn play(part: &'static Part, db: TestDatabase) {
     let often = |what: &str| run.counts.get(what).is_some_and(|n| *n > 5);
     assert!(often("let through"), "hardly anything was let through: {:?}", run.counts);
     assert_eq!(often("refused by both"), part.refuses, "{:?}", run.counts);
+    for what in part.occurs {
+        assert!(run.counts.contains_key(*what), "`{what}` never occurred: {:?}", run.counts);
+    }
     run.stage.strike().await;
 }
 
 /// The same settings on both sides: small quotas, and no pacing, which is about speed and not about rights.
-async fn prepare(stage: &Stage, part: &Part) -> String {
+async fn prepare(stage: &mut Stage, part: &Part) -> String {
+    if let Some(via) = part.via {
+        telegram::connect(&mut stage.world, via).await;
+    }
     let account = stage.world.account(part.platform).unwrap().clone();
     let control = stage.world.control();
     stage.world.add_templates().await.unwrap();
@@ -135,7 +202,9 @@ async fn prepare(stage: &Stage, part: &Part) -> String {
     let patch = AccountPatch { settings: Some(settings), ..AccountPatch::default() };
     control.patch_account(&account.at_sandbox, patch).unwrap();
     for (index, name) in CUSTOMERS.iter().enumerate() {
-        let new = NewCustomer::named(name, name, &format!("+49155501020{index:02}"));
+        // One of them lives where platforms have exceptions.
+        let phone = if index == 0 { "+12125550120".to_owned() } else { format!("+49155501020{index:02}") };
+        let new = NewCustomer::named(name, name, &phone);
         control.create_customer(NewCustomer { username: Some((*name).into()), ..new }).unwrap();
     }
     account.at_sandbox
@@ -144,17 +213,21 @@ async fn prepare(stage: &Stage, part: &Part) -> String {
 impl Run {
     async fn step(&mut self, step: u32) {
         let who = *CUSTOMERS.choose(&mut self.random).unwrap();
-        if !self.conversations.contains_key(who) {
+        if !self.met.contains_key(who) {
             return self.meets(who).await;
         }
         match self.random.random_range(0..100) {
-            0..15 => self.acts(who, Duration::ZERO).await,
+            0..15 => {
+                if self.acts(who, Duration::ZERO).await {
+                    self.agent_sends(step, who, None).await;
+                }
+            }
             15..20 => {
                 // A webhook that the platform delivers late: it counts from its own time.
                 let late = Duration::seconds(self.random.random_range(1..40 * 3_600));
                 self.acts(who, late).await;
             }
-            20..50 => self.time_passes(who),
+            20..50 => self.time_passes(who).await,
             50..80 => self.agent_sends(step, who, None).await,
             _ => {
                 let category = self.part.categories.choose(&mut self.random).copied();
@@ -164,30 +237,88 @@ impl Run {
     }
 
     async fn meets(&mut self, who: &'static str) {
-        let hello = writes(&mut self.random, who);
-        self.stage.world.control().act(&self.account, who, Action::from(hello)).unwrap();
+        let begins = (self.part.begins)(who);
+        self.count(&name_of(&begins));
+        let writes = matches!(begins, Act::Text { .. });
+        self.play(who, begins.into()).unwrap();
         self.stage.quiet().await.unwrap();
-        let met = self.stage.world.conversation_with(self.part.platform, who).await.unwrap();
-        self.conversations.insert(who, met);
+        let met = if writes {
+            let met = self.stage.world.conversation_with(self.part.platform, who).await.unwrap();
+            (met.0.to_string(), Some(met.1))
+        } else {
+            (self.contact(who).await, None)
+        };
+        self.met.insert(who, met);
     }
 
-    async fn acts(&mut self, who: &'static str, ago: Duration) {
+    /// Somebody whom the service knows by name, and who has not written.
+    async fn contact(&self, who: &str) -> String {
+        let Stage { world, api, .. } = &self.stage;
+        world
+            .until("the visitor is known", || async {
+                let found = api.get("/contacts?limit=100").await?.expect(200)?.body;
+                let mut all = found["items"].as_array().into_iter().flatten();
+                let theirs = all.find(|contact| contact["profile"]["name"] == who);
+                Ok(theirs.and_then(|contact| contact["id"].as_str()).map(str::to_owned))
+            })
+            .await
+            .unwrap()
+    }
+
+    fn play(&self, who: &str, action: Action) -> Result<(), Problem> {
+        let action = self.part.via.map_or(action.clone(), |via| action.via(via));
+        self.stage.world.control().act(&self.account, who, action).map(drop)
+    }
+
+    /// Whether an agent writes at once: to a visitor who comes, and to somebody whose block only a refusal can tell.
+    async fn acts(&mut self, who: &'static str, ago: Duration) -> bool {
         let act = (self.part.acts)(&mut self.random, who);
-        // Leaving and coming back count from when the platform hears of them.
-        let ago = if matches!(act, Act::Block | Act::Unblock) { Duration::ZERO } else { ago };
-        let act = Action::from(act).at(self.stage.world.now() - ago);
-        match self.stage.world.control().act(&self.account, who, act) {
-            Ok(_) => self.stage.quiet().await.unwrap(),
+        // Leaving and coming back count from when the platform hears of them; nobody does either within a second of the rest,
+        // and a second is all that some platforms tell.
+        let turns = matches!(act, Act::Block | Act::Unblock | Act::OptOut | Act::OptIn);
+        let ago = if turns { Duration::ZERO } else { ago };
+        if turns {
+            self.stage.world.clock.advance(Duration::SECOND);
+        }
+        // A block that nobody tells is found out while the window is open: they go with a last word.
+        if matches!(act, Act::Block) && self.part.block == Block::FoundOut && self.play(who, hello(who).into()).is_ok()
+        {
+            self.found_out.remove(who);
+            self.count("text");
+            self.stage.quiet().await.unwrap();
+        }
+        let (name, at) = (name_of(&act), self.stage.world.now() - ago);
+        let (comes_back, says_nothing) =
+            (matches!(act, Act::Text { .. }), turns || matches!(act, Act::Echo { .. } | Act::Read));
+        match self.play(who, Action::from(act).at(at)) {
+            Ok(()) => {
+                self.count(&name);
+                match self.found_out.get(who).copied() {
+                    Some(Some(since)) if comes_back && at > since => drop(self.found_out.remove(who)),
+                    // Something older or less plain than a message may tell, and need not.
+                    Some(Some(_)) if !says_nothing => drop(self.found_out.insert(who, None)),
+                    Some(None) if comes_back && ago.is_zero() => drop(self.found_out.remove(who)),
+                    _ => {}
+                }
+                self.stage.quiet().await.unwrap();
+            }
             // Such as somebody who left, or who complains about nothing.
             Err(problem) if problem.kind == ProblemKind::Conflict => self.count("not possible"),
             Err(problem) => panic!("{problem:?}"),
         }
+        if turns {
+            self.stage.world.clock.advance(Duration::SECOND);
+        }
+        (name == "visit" && self.part.tag.is_some()) || (name == "block" && self.part.block == Block::FoundOut)
     }
 
     /// Minutes, hours, or exactly to an edge of the customer's window.
-    fn time_passes(&mut self, who: &str) {
+    async fn time_passes(&mut self, who: &'static str) {
+        if self.part.platform == "webchat" {
+            webchat::pages_close(&self.stage, &self.account, self.met.keys()).await;
+        }
         let now = self.stage.world.now();
-        let verdict = self.stage.platform_says(&self.account, who, &Ask::free_form()).unwrap();
+        let verdict = self.platform_says(who, Ask::free_form());
         let edge = instant(&verdict["window"]["closes_at"]).filter(|closes_at| *closes_at > now);
         let by = match (self.random.random_range(0..10), edge) {
             (0..3, Some(edge)) => edge - now + Duration::milliseconds(self.random.random_range(-120_000..=120_000)),
@@ -197,55 +328,105 @@ impl Run {
         self.stage.world.clock.advance(by.max(Duration::SECOND));
     }
 
+    fn platform_says(&self, who: &str, ask: Ask) -> Value {
+        let ask = Ask { via: self.part.via.map(str::to_owned), ..ask };
+        self.stage.platform_says(&self.account, who, &ask).unwrap()
+    }
+
+    /// Free text, or what may go in its place to whom it may not be sent.
+    fn platform_says_to_text(&self, who: &str) -> (Value, bool) {
+        let verdict = self.platform_says(who, Ask::free_form());
+        match self.part.tag {
+            Some(tag) if verdict["allowed"] == false => (self.platform_says(who, Ask::tagged(tag)), true),
+            _ => (verdict, false),
+        }
+    }
+
     async fn agent_sends(&mut self, step: u32, who: &'static str, category: Option<&'static str>) {
-        let (contact, conversation) = self.conversations[who];
-        let in_conversation = format!("/conversations/{conversation}/messages");
-        let (path, body, ask) = match category {
-            None => (in_conversation, json!({ "type": "reply", "text": format!("step {step}") }), Ask::free_form()),
-            Some(NEW_THREAD) => {
-                let letter = json!({ "subject": format!("Step {step}"), "text": "Something new." });
-                let body = json!({ "channel": self.stage.world.account(self.part.platform).unwrap().ours.id, "message": letter });
-                let unsolicited = Ask { category: Some(NEW_THREAD.to_owned()), ..Ask::free_form() };
-                (format!("/contacts/{contact}/messages"), body, unsolicited)
+        let (contact, conversation) = self.met[who].clone();
+        let channel = self.stage.world.account(self.part.platform).unwrap().ours.id;
+        let to_person = format!("/contacts/{contact}/messages");
+        let text = format!("step {step}");
+        let (path, body) = match (category, conversation) {
+            (None, Some(conversation)) => {
+                (format!("/conversations/{conversation}/messages"), json!({ "type": "reply", "text": text }))
             }
-            Some(category) => (in_conversation, template(self.part.platform, category), Ask::template(category)),
+            (None, None) => (to_person, json!({ "channel": channel, "message": { "text": text } })),
+            (Some(NEW_THREAD), _) => {
+                let letter = json!({ "subject": format!("Step {step}"), "text": "Something new." });
+                (to_person, json!({ "channel": channel, "message": letter }))
+            }
+            (Some(category), Some(conversation)) => {
+                (format!("/conversations/{conversation}/messages"), template(self.part.platform, category))
+            }
+            (Some(_), None) => panic!("templates go to who wrote"),
         };
         // As long as any platform wants between two messages to one person: pacing is not what is compared.
         self.stage.world.clock.advance(Duration::seconds(7));
         let now = self.stage.world.now();
-        let platform = self.stage.platform_says(&self.account, who, &ask).unwrap();
+        let (platform, tagged) = match category {
+            None => self.platform_says_to_text(who),
+            Some(NEW_THREAD) => {
+                let unsolicited = Ask { category: Some(NEW_THREAD.to_owned()), ..Ask::free_form() };
+                (self.platform_says(who, unsolicited), false)
+            }
+            Some(category) => (self.platform_says(who, Ask::template(category)), false),
+        };
         let near_edge =
-            |name: &str| instant(&platform["window"][name]).is_some_and(|edge| (edge - now).abs() <= MARGIN);
+            |name: &str| instant(&platform["window"][name]).is_some_and(|edge| (edge - now).abs() <= self.part.margin);
         if near_edge("closes_at") {
             return self.count("inside the margin");
         }
         let reply = self.stage.api.post(&path, body).await.unwrap();
-        let allowed = platform["allowed"] == true;
+        // A block stands beside what window and count say, and so does who wants nothing that promotes.
+        let blocked = platform["blocked"] == true;
+        let unwanted = platform["opted_out"] == true && category == Some("marketing");
+        let in_time = platform["allowed"] == true && !unwanted;
+        let allowed = in_time && (!blocked || self.part.block == Block::Hidden);
+        let known = self.found_out.get(who).copied();
+        let about = format!("step {step}: {who} {category:?} at {now}, the platform says {platform}");
         match reply.status {
             202 => {
                 let message = self.stage.settled(reply.text("/id").unwrap()).await.unwrap();
                 let state = message["state"].as_str().unwrap_or_default();
-                assert!(
-                    allowed && ["sent", "delivered", "read"].contains(&state),
-                    "step {step}: {who} {category:?} at {now}: Transom let it through, it is {state}, and the platform says \
-                     {platform}; {message}"
-                );
+                if in_time && blocked && self.part.block == Block::FoundOut {
+                    assert!(
+                        !matches!(known, Some(Some(_))),
+                        "{about}: that was found out, and is forgotten; {message}"
+                    );
+                    assert_eq!(state, "failed", "{about}; {message}");
+                    self.found_out.insert(who, Some(now));
+                    return self.count("block found out");
+                }
+                let fits = if blocked { state == "sent" } else { ["sent", "delivered", "read"].contains(&state) };
+                assert!(allowed && fits, "{about}: Transom let it through, it is {state}; {message}");
+                self.found_out.remove(who);
+                if blocked {
+                    self.count("let through to who blocks");
+                }
+                if tagged {
+                    webchat::is_seen(&self.stage, who, &text).await;
+                    self.count("invited");
+                }
                 self.count("let through");
             }
+            // Nobody tells that somebody is back who says nothing.
+            409 if allowed && known.is_some() => self.count("shut until they write"),
             409 => {
-                assert!(
-                    !allowed,
-                    "step {step}: {who} {category:?} at {now}: the platform would have taken it ({platform}), and Transom refused: {}",
-                    reply.body
-                );
+                assert!(!allowed, "{about}: it would have taken it, and Transom refused: {}", reply.body);
+                match (blocked, tagged && platform["because"] == "quota") {
+                    (true, _) => self.count("refused to who blocks"),
+                    (false, true) => self.count("refused a second invitation"),
+                    (false, false) => {}
+                }
                 self.count("refused by both");
             }
             other => panic!("step {step}: HTTP {other}: {}", reply.body),
         }
     }
 
-    fn count(&mut self, what: &'static str) {
-        *self.counts.entry(what).or_default() += 1;
+    fn count(&mut self, what: &str) {
+        *self.counts.entry(what.to_owned()).or_default() += 1;
     }
 }
 

@@ -4,14 +4,22 @@ use serde_json::json;
 use transom_sandbox::Act;
 use transom_storage::both_databases;
 
-use crate::{Part, USUAL, play, writes};
+use crate::{Block, Part, USUAL, play, writes};
 
-static PART: Part = Part { platform: "messenger", limits: &[], categories: &["utility"], acts, refuses: true, ..USUAL };
+static PART: Part = Part {
+    platform: "messenger",
+    categories: &["utility"],
+    acts,
+    occurs: &["text", "block", "unblock", "block found out"],
+    block: Block::FoundOut,
+    refuses: true,
+    ..USUAL
+};
 
 /// Mostly what opens nothing, or the seven days of a person's answer would hardly ever end.
 fn acts(random: &mut StdRng, who: &str) -> Act {
     let other = |kind: &str, data| Act::Other { kind: kind.to_owned(), data };
-    match random.random_range(0..20) {
+    match random.random_range(0..26) {
         0..3 => writes(random, who),
         3 => Act::Start { payload: None },
         4 => other("referral", json!({ "ref": "qr7", "source": "SHORTLINK", "type": "OPEN_THREAD" })),
@@ -19,7 +27,9 @@ fn acts(random: &mut StdRng, who: &str) -> Act {
         6..9 => other("referral", json!({ "ref": "spring", "source": "ADS", "type": "OPEN_THREAD" })),
         9..12 => other("optin", json!({ "type": "notification_messages" })),
         12..15 => Act::Echo { text: "a colleague in the Page's inbox".to_owned() },
-        _ => Act::Read,
+        15..20 => Act::Read,
+        20..23 => Act::Block,
+        _ => Act::Unblock,
     }
 }
 

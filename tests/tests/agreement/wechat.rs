@@ -19,14 +19,17 @@ static PART: Part = Part {
     ..USUAL
 };
 
-/// Messages, taps on the menu and scans, each with its own count and time; links of the menu give nothing.
+/// Messages, taps on the menu and scans, each with its own count and time; links of the menu give nothing. Who leaves ends what
+/// was open, also for when they follow again.
 fn writes_or_taps(random: &mut StdRng, who: &str) -> Act {
     let entry = |kind: &str| Act::Other { kind: kind.to_owned(), data: json!({ "EventKey": "HELP" }) };
-    match random.random_range(0..10) {
+    match random.random_range(0..13) {
         0..5 => Act::Text { text: format!("hello from {who}") },
         5..7 => entry("CLICK"),
         7 => Act::Start { payload: Some("4711".to_owned()) },
         8 => entry("VIEW"),
+        9 => Act::Block,
+        10..12 => Act::Unblock,
         _ => Act::Location { latitude: 23.1, longitude: 113.3, name: None, address: None },
     }
 }

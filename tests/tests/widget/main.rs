@@ -13,7 +13,9 @@ mod looks;
 mod people;
 mod shop;
 
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use transom_domain::Role;
 use transom_storage::both_databases;
 use transom_storage::test_support::TestDatabase;
 
@@ -329,6 +331,42 @@ async fn files_go_both_ways() {
     ))
     .await
     .unwrap();
+    is_clean(&page).await;
+    shop.close().await;
+}
+
+/// Who types is shown on the other side, and no longer once they have written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_types_is_shown_until_they_have_written() {
+    let Some(shop) = Shop::open(TestDatabase::sqlite()).await else { return };
+    let page = shop.tab(&shop.visitor().await, "").await;
+    open(&page).await;
+    write(&page, "Anybody there?").await;
+    let conversation = shop.conversation_saying("Anybody there?").await;
+    let id = conversation["id"].as_str().unwrap();
+    until_sent(&page).await;
+    let (_, eva) = shop.stage.colleague("Eva", Role::Agent).await.unwrap();
+    let events = format!("{}/v1/events", shop.stage.world.server.base_url());
+    let mut events = transom_tests::http().get(events).bearer_auth(eva.expose_secret()).send().await.unwrap();
+    page.types("I wonder").await.unwrap();
+    let mut told = String::new();
+    while !told.contains("conversation.typing") {
+        told.push_str(&String::from_utf8_lossy(&events.chunk().await.unwrap().expect("the stream goes on")));
+    }
+
+    shop.stage
+        .api
+        .post(&format!("/conversations/{id}/typing"), json!({ "on": true }))
+        .await
+        .unwrap()
+        .expect(204)
+        .unwrap();
+    page.until(&format!("{}.textContent.includes('is typing')", ui(".typing[role=status][aria-live=polite]")))
+        .await
+        .unwrap();
+    shop.answers(id, json!({ "text": "Yes!" })).await;
+    until_bubbles(&page, &["Anybody there?", "Yes!"]).await;
+    page.until(&format!("{}.textContent === ''", ui(".typing"))).await.unwrap();
     is_clean(&page).await;
     shop.close().await;
 }

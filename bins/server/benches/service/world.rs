@@ -1,6 +1,5 @@
 //! A service with one WhatsApp account, and calls as the platform signs them.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -71,14 +70,8 @@ pub async fn connect(server: &Server, caller: &Caller, number: &str) -> ChannelA
     let new = NewChannel {
         platform: "whatsapp".to_owned(),
         name: "Acme".to_owned(),
-        policy: None,
-        connection: None,
         settings: settings.into_iter().map(|(name, value)| (name.to_owned(), SecretString::from(value))).collect(),
-        features: BTreeSet::new(),
-        limits: BTreeMap::new(),
-        quota_group: None,
-        country: None,
-        check: false,
+        ..NewChannel::default()
     };
     channels::connect(server.desk(), caller, new, None).await.unwrap().account
 }

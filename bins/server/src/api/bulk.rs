@@ -8,12 +8,11 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use transom_desk::bulk::{self, BulkAction, BulkRequest, Selection};
 use transom_desk::export::{self, Format, Wanted};
 use transom_desk::import::{self, ImportRequest, Source};
-use transom_desk::{Action, authorise};
+use transom_desk::{Action, authorise, search};
 use transom_domain::Assignment;
 use transom_storage::ContactQuery;
 use uuid::Uuid;
 
-use super::Tag;
 use super::auth::Signed;
 use super::body::Body;
 use super::conversations::new_status;
@@ -22,7 +21,8 @@ use super::version::Accepted;
 use super::views::conversation::{NewAssigneeBody, NewStatusBody};
 use super::views::job::{BulkPreviewView, JobView};
 use super::views::table::TableBody;
-use crate::http::problem::{Making, Problem, Reading, Refused};
+use super::{Tag, in_q};
+use crate::http::problem::{Making, Problem, Refused};
 use crate::state::State;
 
 pub(crate) struct BulkApi(pub(super) Arc<State>);
@@ -37,7 +37,7 @@ struct BulkBody {
     /// All conversations that this finds, up to 1,000,000: a search such as `status:closed tag:billing "jane d"` (docs/searching.md).
     #[oai(validator(min_length = 1, max_length = 200))]
     filter: Option<String>,
-    /// Open, snooze or close them.
+    /// Open, snooze or close them, or put them into a tab.
     status: Option<NewStatusBody>,
     /// Give them to somebody; to nobody with `{}`.
     assignee: Option<NewAssigneeBody>,
@@ -194,8 +194,8 @@ impl BulkApi {
 
     /// Import contacts
     ///
-    /// From CSV with a line of names: `display_name`, `first_name`, `last_name`, `phone`, `email`, `external_id`, `language`, `labels`
-    /// (several with commas). Somebody is found by phone number, email address or external id; what a line leaves out stays. What
+    /// From CSV with a line of names: `display_name`, `first_name`, `last_name`, `phone`, `email`, `external_id`, `language`, `time_zone`, `labels`
+    /// (several with commas), `custom.` and the name of a custom field. Somebody is found by phone number, email address or external id; what a line leaves out stays. What
     /// comes of each line is in the results of the job, also for a dry run. At most 10,000 lines.
     #[oai(
         path = "/contacts/import",
@@ -239,7 +239,7 @@ impl BulkApi {
         /// As what.
         #[oai(default)]
         format: Query<FormatWord>,
-        /// What to look for.
+        /// What to look for, as in the list: words, or fields such as `label:vip` (docs/searching.md).
         #[oai(validator(max_length = 200))]
         q: Query<Option<String>>,
         /// Only those with this label.
@@ -250,8 +250,10 @@ impl BulkApi {
         /// Begins CSV with a byte order mark, which some spreadsheets want.
         #[oai(default)]
         bom: Query<bool>,
-    ) -> Result<TableBody, Refused<Reading>> {
-        let query = ContactQuery { q: q.0, label: label.0, blocked: blocked.0, ..ContactQuery::default() };
+    ) -> Result<TableBody, Refused<Exporting>> {
+        let text = q.0.unwrap_or_default();
+        let found = search::contact_query(&self.0.desk, signed.caller(), &text).await.map_err(in_q)?;
+        let query = ContactQuery { label: label.0, blocked: blocked.0, ..found };
         let format = format.0.with(bom.0);
         let lines = export::contacts(&self.0.desk, signed.caller(), query, format).await?;
         Ok(TableBody::new("contacts", format, lines))

@@ -195,11 +195,12 @@ impl ChannelsApi {
 
     /// List a channel's templates
     ///
-    /// As last synced, in whatever status.
+    /// As last synced, in whatever status. Transom asks the platform about once an hour.
     #[oai(path = "/channels/:id/templates", method = "get", operation_id = "listTemplates")]
     async fn templates(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<TemplateList>, Refused<Reading>> {
         let templates = channels::templates(&self.0.desk, signed.caller(), id.0.into()).await?;
-        Ok(Json(TemplateList { items: templates.iter().map(Into::into).collect() }))
+        let now = self.0.desk.now();
+        Ok(Json(TemplateList { items: templates.iter().map(|template| TemplateView::at(template, now)).collect() }))
     }
 
     /// Sync a channel's templates

@@ -8,7 +8,7 @@ use poem_openapi::payload::Json;
 use time::OffsetDateTime;
 use transom_desk::contacts::{self, ContactPatch, NewContact};
 use transom_desk::erase;
-use transom_desk::{Target, preview, queries, search, send, window};
+use transom_desk::{Target, preview, queries, reach, search, send};
 use transom_storage::ContactQuery;
 use uuid::Uuid;
 
@@ -162,10 +162,11 @@ impl ContactsApi {
 
     /// Where can this contact be reached now?
     ///
-    /// Every channel on which the contact is known, those with the most freedom first.
+    /// Every channel on which the contact is known, and every enabled one on which a first message might begin, those with the
+    /// most freedom first. Where none can begin, `obstacle` says why.
     #[oai(path = "/contacts/:id/reachability", method = "get", operation_id = "getReachability")]
     async fn reachability(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<ReachabilityView>, Refused<Reading>> {
-        let reach = window::reachability(&self.0.desk, signed.caller(), id.0.into()).await?;
+        let reach = reach::reachability(&self.0.desk, signed.caller(), id.0.into()).await?;
         Ok(Json(ReachabilityView { channels: reach.iter().map(As::of).collect() }))
     }
 

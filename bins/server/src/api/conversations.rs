@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
-use poem_openapi::{Enum, Object, OpenApi};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use time::OffsetDateTime;
 use transom_desk::status::{self, NewStatus};
-use transom_desk::{queries, search, window};
+use transom_desk::{queries, search, typing, window};
 use transom_domain::Assignment;
 use transom_storage::{
     ContactCondition, ConversationCondition, ConversationQuery, Filter, Inbox, Sort, StatusFilter, StoredConversation,
@@ -25,7 +25,7 @@ use super::views::conversation::{
     WindowViewBody,
 };
 use super::{MAX_PAGE, PAGE, Tag, cut, in_q};
-use crate::http::problem::{Changing, Problem, Reading, Refused};
+use crate::http::problem::{Changing, Making, Problem, Reading, Refused};
 use crate::state::State;
 
 pub(crate) struct ConversationsApi(pub(super) Arc<State>);
@@ -76,6 +76,22 @@ struct EpisodeList {
     items: Vec<EpisodeView>,
 }
 
+/// Whether somebody types.
+#[derive(Debug, Object)]
+#[oai(rename = "Typing", deny_unknown_fields)]
+struct TypingBody {
+    /// Whether you do.
+    on: bool,
+}
+
+/// Something that was said to whom it may reach.
+#[derive(Debug, ApiResponse)]
+enum Said {
+    /// Said: whoever looks now sees it.
+    #[oai(status = 204)]
+    Said,
+}
+
 #[OpenApi(tag = "Tag::Conversations")]
 impl ConversationsApi {
     /// List conversations
@@ -112,6 +128,9 @@ impl ConversationsApi {
         /// Only those with one of these tags.
         #[oai(validator(max_items = 20))]
         conversation_tag: Query<Vec<String>>,
+        /// Only those whose customer last gave one of these scores.
+        #[oai(validator(max_items = 10))]
+        score: Query<Vec<u8>>,
         /// Only those whose customer has one of these labels.
         #[oai(validator(max_items = 20))]
         label: Query<Vec<String>>,
@@ -143,7 +162,7 @@ impl ConversationsApi {
         let (workspace, limit, now) = (caller.scope.workspace(), limit.0.min(MAX_PAGE), desk.now());
         let filters = (&inbox.0, &tab.0, &status.0, &platform.0, &channel.0, &contact.0, &assignee.0, &team.0);
         let more = (&conversation_tag.0, &window.0, &closing_within.0, &q.0, &sort.0, &caller.agent.id);
-        let more = (more, &label.0, &inbound_before.0, &inbound_after.0);
+        let more = (more, &label.0, &inbound_before.0, &inbound_after.0, &score.0);
         let list = format!("conversations {filters:?} {more:?}");
         let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
         let sort = Sort::from(sort.0);
@@ -152,6 +171,7 @@ impl ConversationsApi {
         let inbound = [
             inbound_before.0.map(|before| ConversationCondition::InboundBefore(utc(before))),
             inbound_after.0.map(|after| ConversationCondition::InboundAfter(utc(after))),
+            (!score.0.is_empty()).then_some(ConversationCondition::Score(score.0)),
             (!label.0.is_empty()).then_some(ConversationCondition::Contact(ContactCondition::Label(label.0))),
         ];
         query.filters.extend(inbound.into_iter().flatten().map(Filter::is));
@@ -236,6 +256,8 @@ impl ConversationsApi {
     }
 
     /// Open, snooze or close
+    ///
+    /// By a status, which leaves the assignee alone but for what closing does, or by a tab of the inbox.
     #[oai(
         path = "/conversations/:id/status",
         method = "post",
@@ -275,6 +297,22 @@ impl ConversationsApi {
         let stored = status::assign(&self.0.desk, signed.caller(), id.0.into(), to, seen.0).await?;
         self.shown(&signed, stored).await
     }
+
+    /// Say that you type
+    ///
+    /// Whom it concerns and looks now sees it: the customer, where the channel can show it, and colleagues by `conversation.typing` on
+    /// their streams. It is over by itself after six seconds, so say it again every three to five; sooner is not passed on. Nothing
+    /// of it is stored.
+    #[oai(path = "/conversations/:id/typing", method = "post", operation_id = "setTyping")]
+    async fn set_typing(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+        body: Body<TypingBody>,
+    ) -> Result<Said, Refused<Making>> {
+        typing::show(&self.0.desk, signed.caller(), id.0.into(), body.0.on).await?;
+        Ok(Said::Said)
+    }
 }
 
 impl ConversationsApi {
@@ -288,24 +326,48 @@ impl ConversationsApi {
     }
 }
 
-/// A status with what belongs to it, and nothing else.
+/// A status or a tab with what belongs to it, and nothing else.
 pub(super) fn new_status(body: NewStatusBody) -> Result<NewStatus, Problem> {
-    let NewStatusBody { status, until, category, note } = body;
-    let only = |detail: &str, field: &str| Err(Problem::with_status(422, "invalid_value", detail).at(field));
+    let NewStatusBody { status, tab, assignee, until, category, note } = body;
+    let wrong = |detail: &str, field: &str| Problem::with_status(422, "invalid_value", detail).at(field);
+    let (status, to) = match (status, tab) {
+        (Some(status), None) => (status, None),
+        (None, Some(TabWord::Open)) => (StatusWord::Open, Some(Assignment::NONE)),
+        (None, Some(TabWord::Assigned)) => (StatusWord::Open, Some(given_to(assignee.as_ref())?)),
+        (None, Some(TabWord::Snoozed)) => (StatusWord::Snoozed, None),
+        (None, Some(TabWord::Closed)) => (StatusWord::Closed, None),
+        (None, Some(TabWord::All)) => return Err(wrong("`all` is no tab to put a conversation into", "tab")),
+        (None, None) | (Some(_), Some(_)) => return Err(wrong("give one of `status` and `tab`", "status")),
+    };
+    if assignee.is_some() && tab != Some(TabWord::Assigned) {
+        return Err(wrong("an assignee is for the tab `assigned`", "assignee"));
+    }
     match (status, until) {
         (StatusWord::Snoozed, None) => Err(Problem::new("until_missing", "a snooze needs an end").at("until")),
-        (StatusWord::Open | StatusWord::Closed, Some(_)) => only("only a snooze has an end", "until"),
+        (StatusWord::Open | StatusWord::Closed, Some(_)) => Err(wrong("only a snooze has an end", "until")),
         (StatusWord::Open | StatusWord::Snoozed, _) if category.is_some() || note.is_some() => {
-            only("category and note are for closing", if category.is_some() { "category" } else { "note" })
+            let field = if category.is_some() { "category" } else { "note" };
+            Err(wrong("category and note are for closing", field))
         }
-        (StatusWord::Open, None) => Ok(NewStatus::Open),
+        (StatusWord::Open, None) => Ok(NewStatus::Open { to }),
         (StatusWord::Snoozed, Some(until)) => Ok(NewStatus::Snoozed { until: utc(until) }),
         (StatusWord::Closed, None) => Ok(NewStatus::Closed { category, note }),
     }
 }
 
+/// Who has what goes into the tab of what is assigned: somebody.
+fn given_to(assignee: Option<&NewAssigneeBody>) -> Result<Assignment, Problem> {
+    let to = assignee
+        .map_or(Assignment::NONE, |to| Assignment { agent: to.agent.map(Into::into), team: to.team.map(Into::into) });
+    if to.is_some() {
+        return Ok(to);
+    }
+    let detail = "the tab `assigned` needs an `assignee`: an agent, a team or both";
+    Err(Problem::new("assignee_missing", detail).at("assignee"))
+}
+
 /// An instant from outside, as everything inside has it: in UTC and whole milliseconds.
-fn utc(at: OffsetDateTime) -> OffsetDateTime {
+pub(super) fn utc(at: OffsetDateTime) -> OffsetDateTime {
     transom_domain::truncate_to_millis(at.checked_to_offset(time::UtcOffset::UTC).unwrap_or(at))
 }
 

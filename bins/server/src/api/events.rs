@@ -15,8 +15,10 @@ use secrecy::ExposeSecret;
 use time::OffsetDateTime;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
+use transom_desk::typing::Typing;
 use transom_desk::{DeskError, queries};
-use transom_domain::{AgentId, WorkspaceId};
+use transom_domain::{AgentId, Role, WorkspaceId};
+use transom_storage::Signal;
 
 use super::Tag;
 use super::auth::{Session, Signed};
@@ -46,9 +48,10 @@ enum Streaming {
     Events(EventStream<BoxStream<'static, Told>>),
 }
 
-/// What a stream tells: an event, or that the client should come back later.
+/// What a stream tells: an event, what passes without a number, or that the client should come back later.
 enum Told {
     Event(EventView),
+    Passing(EventView),
     ComeBack,
 }
 
@@ -82,7 +85,7 @@ impl poem_openapi::types::Type for Told {
 impl ToJSON for Told {
     fn to_json(&self) -> Option<serde_json::Value> {
         match self {
-            Told::Event(event) => event.to_json(),
+            Told::Event(event) | Told::Passing(event) => event.to_json(),
             Told::ComeBack => None,
         }
     }
@@ -93,7 +96,8 @@ impl EventsApi {
     /// Follow events
     ///
     /// Every change in the workspace in one order, without a gap and without a repeat. Begins behind `Last-Event-ID`, or `after`,
-    /// or with what happens from now on. If the events behind it are no longer kept, the first event is `reset`.
+    /// or with what happens from now on. A bot hears of what is for it, by its bindings. If the events behind it are no longer kept, the first event is `reset`.
+    /// `conversation.typing` passes by as it happens: it has no `id:`, is never told again, and its `seq` is that of the event before it.
     #[oai(path = "/events", method = "get", operation_id = "followEvents")]
     async fn follow(
         &self,
@@ -111,6 +115,7 @@ impl EventsApi {
         metrics::gauge!("transom_stream_clients").increment(1.0);
         let mut follower = Follower {
             hints: self.0.desk.storage().event_hints(),
+            signals: self.0.desk.storage().signals(),
             state: self.0.clone(),
             session: signed.0,
             seq: after,
@@ -136,6 +141,7 @@ impl EventsApi {
                 let (id, kind) = (event.seq.to_string(), event.kind.clone());
                 Event::message(event.to_json_string()).id(id).event_type(kind)
             }
+            Told::Passing(event) => Event::message(event.to_json_string()).event_type(event.kind.clone()),
             Told::ComeBack => Event::retry(RECONNECT_AFTER),
         });
         Ok(Streaming::Events(events))
@@ -147,6 +153,7 @@ struct Follower {
     state: Arc<State>,
     session: Session,
     hints: broadcast::Receiver<WorkspaceId>,
+    signals: broadcast::Receiver<Signal>,
     seq: u64,
     checked: Instant,
     ended: bool,
@@ -165,7 +172,11 @@ impl Follower {
                 return Some(vec![Told::ComeBack]);
             }
             match self.look().await {
-                Ok(told) if told.is_empty() => self.wait().await,
+                Ok(told) if told.is_empty() => {
+                    if let Some(typing) = self.wait().await {
+                        return Some(vec![self.passing(typing)]);
+                    }
+                }
                 Ok(told) => return Some(told),
                 // Revoked, or the database is away: the client comes back and is told.
                 Err(error) => {
@@ -180,9 +191,14 @@ impl Follower {
         if self.checked.elapsed() >= RECHECK_EVERY {
             self.recheck().await?;
         }
-        let events = queries::events(&self.state.desk, &self.session.caller, self.seq, BATCH).await?;
-        self.seq = events.last().map_or(self.seq, |event| event.seq);
-        Ok(events.iter().map(|event| Told::Event(event.into())).collect())
+        loop {
+            let (events, last) = queries::events(&self.state.desk, &self.session.caller, self.seq, BATCH).await?;
+            if !events.is_empty() || last == self.seq {
+                self.seq = last;
+                return Ok(events.iter().map(|event| Told::Event(event.into())).collect());
+            }
+            self.seq = last;
+        }
     }
 
     /// Whether the token still works, and what its agent may do by now.
@@ -196,8 +212,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Until there may be something new.
-    async fn wait(&mut self) {
+    /// Until there may be something new, or somebody types.
+    async fn wait(&mut self) -> Option<Typing> {
         let mine = self.session.caller.scope.workspace();
         let hinted = async {
             loop {
@@ -208,11 +224,39 @@ impl Follower {
                 }
             }
         };
+        let hears = self.session.caller.agent.role != Role::Bot;
+        let typed = async {
+            loop {
+                match self.signals.recv().await {
+                    Ok(signal) if signal.workspace == mine && hears => {
+                        if let Some(typing) = Typing::of(signal) {
+                            break typing;
+                        }
+                    }
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
         tokio::select! {
-            () = hinted => {}
-            () = self.state.stopping.cancelled() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = hinted => None,
+            typing = typed => Some(typing),
+            () = self.state.stopping.cancelled() => None,
+            () = tokio::time::sleep(LOOK_EVERY) => None,
         }
+    }
+
+    fn passing(&self, typing: Typing) -> Told {
+        let Typing { conversation, contact, by, on, at } = typing;
+        Told::Passing(EventView {
+            seq: self.seq,
+            id: None,
+            kind: Typing::KIND.to_owned(),
+            conversation: Some(conversation.uuid()),
+            contact: Some(contact.uuid()),
+            data: serde_json::json!({ "by": by, "on": on }),
+            at,
+        })
     }
 
     fn reset(&self) -> Told {

@@ -1,9 +1,28 @@
 //! The API under `/v1`: parse, call the desk, map. No rule lives here.
 
+/// The words of the API for the nouns of ours, variant by variant, both ways.
+macro_rules! words {
+    ($word:ident = $noun:ident: $($name:ident)*) => {
+        impl From<$word> for $noun {
+            fn from(word: $word) -> Self {
+                match word { $($word::$name => $noun::$name,)* }
+            }
+        }
+
+        impl From<$noun> for $word {
+            fn from(noun: $noun) -> Self {
+                match noun { $($noun::$name => $word::$name,)* }
+            }
+        }
+    };
+}
+
 mod attachments;
 mod audit;
 pub(crate) mod auth;
 mod body;
+mod bots;
+mod broadcasts;
 mod bulk;
 mod channels;
 mod contacts;
@@ -19,7 +38,10 @@ mod messages;
 mod outbound;
 mod people;
 mod privacy;
+mod quarantine;
+mod reports;
 pub mod roles;
+mod routing;
 mod saved_replies;
 mod scheduled;
 mod version;
@@ -31,7 +53,7 @@ mod workspace;
 use std::sync::{Arc, OnceLock};
 
 use poem_openapi::{OpenApiService, Tags};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::state::State;
 
@@ -55,6 +77,8 @@ enum Tag {
     Conversations,
     /// What was written, and how it fares.
     Messages,
+    /// One text to many.
+    Broadcasts,
     /// Files: of customers, and to be sent.
     Attachments,
     /// Work on many things that outlives its request.
@@ -63,8 +87,12 @@ enum Tag {
     Events,
     /// Addresses that are told what happens.
     Webhooks,
+    /// What platforms told us, as it came, and what of it could not be used.
+    Inbound,
     /// Who did what.
     Audit,
+    /// What supervisors look back on.
+    Reports,
 }
 
 /// In groups, since a tuple of them has an end.
@@ -75,11 +103,22 @@ type Apis = (
         conversations::ConversationsApi,
         messages::MessagesApi,
         scheduled::ScheduledApi,
+        broadcasts::BroadcastsApi,
+        routing::RoutingApi,
+        bots::BotsApi,
         outbound::OutboundApi,
         saved_replies::SavedRepliesApi,
         attachments::AttachmentsApi,
     ),
-    (bulk::BulkApi, jobs::JobsApi, events::EventsApi, webhook_endpoints::WebhookEndpointsApi, audit::AuditApi),
+    (
+        bulk::BulkApi,
+        jobs::JobsApi,
+        events::EventsApi,
+        webhook_endpoints::WebhookEndpointsApi,
+        quarantine::QuarantineApi,
+        audit::AuditApi,
+        reports::ReportsApi,
+    ),
 );
 
 fn described<A>(apis: A) -> OpenApiService<A, ()> {
@@ -109,6 +148,9 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
             conversations::ConversationsApi(state()),
             messages::MessagesApi(state()),
             scheduled::ScheduledApi(state()),
+            broadcasts::BroadcastsApi(state()),
+            routing::RoutingApi(state()),
+            bots::BotsApi(state()),
             outbound::OutboundApi(state()),
             saved_replies::SavedRepliesApi(state()),
             attachments::AttachmentsApi(state()),
@@ -118,7 +160,9 @@ pub(crate) fn service(state: &Arc<State>) -> OpenApiService<Apis, ()> {
             jobs::JobsApi(state()),
             events::EventsApi(state()),
             webhook_endpoints::WebhookEndpointsApi(state()),
+            quarantine::QuarantineApi(state()),
             audit::AuditApi(state()),
+            reports::ReportsApi(state()),
         ),
     ))
 }
@@ -129,6 +173,11 @@ pub fn document() -> &'static Value {
     DOCUMENT.get_or_init(|| {
         let mut document = serde_json::from_str(&spec()).unwrap_or_default();
         close_requests(&mut document);
+        free_lists(&mut document);
+        // The engine's own JSON says null where others leave out.
+        if let Some(window) = document.pointer_mut("/components/schemas/Window").and_then(Value::as_object_mut) {
+            allow_nulls(window);
+        }
         document
     })
 }
@@ -193,6 +242,51 @@ fn close_requests(document: &mut Value) {
         references(schema, &mut waiting);
         if let Some(schema) = schema.as_object_mut().filter(|schema| schema.contains_key("properties")) {
             schema.entry("additionalProperties").or_insert(json!(false));
+            allow_nulls(schema);
+        }
+    }
+}
+
+/// What may be left out may be null.
+fn allow_nulls(schema: &mut Map<String, Value>) {
+    let required = schema.get("required").cloned().unwrap_or_default();
+    let is_required = |name: &str| required.as_array().is_some_and(|names| names.iter().any(|known| known == name));
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten();
+    for (_, property) in properties.filter(|(name, _)| !is_required(name)) {
+        // What stands beside a reference is not looked at.
+        if property.get("$ref").is_some() {
+            *property = json!({ "allOf": [property] });
+        }
+        if let Some(property) = property.as_object_mut() {
+            property.insert("nullable".into(), json!(true));
+        }
+    }
+}
+
+/// The methods of a path under `/v1`, for `Allow`.
+pub(crate) fn methods_of(path: &str) -> Option<String> {
+    let parts: Vec<&str> = path.strip_prefix("/v1/")?.split('/').collect();
+    let fits = |pattern: &str| {
+        let known: Vec<&str> = pattern.trim_start_matches('/').split('/').collect();
+        known.len() == parts.len()
+            && known.iter().zip(&parts).all(|(known, part)| known.starts_with('{') || known == part)
+    };
+    let paths = document().get("paths")?.as_object()?;
+    let (_, methods) = paths.iter().filter(|(path, _)| fits(path)).min_by_key(|(path, _)| path.matches('{').count())?;
+    let methods: Vec<String> = methods.as_object()?.keys().map(|method| method.to_ascii_uppercase()).collect();
+    Some(methods.join(", "))
+}
+
+/// A list in a query may be left out, whatever is said of it: that is how an empty one is given.
+fn free_lists(document: &mut Value) {
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten();
+    let operations = paths.filter_map(|(_, methods)| methods.as_object_mut()).flatten();
+    let parameters = operations.filter_map(|(_, operation)| operation.get_mut("parameters")?.as_array_mut()).flatten();
+    for parameter in parameters.filter_map(Value::as_object_mut) {
+        let is_of_query = parameter.get("in").is_some_and(|place| place == "query");
+        let is_list = parameter.get("schema").and_then(|schema| schema.get("type")).is_some_and(|kind| kind == "array");
+        if is_of_query && is_list {
+            parameter.insert("required".into(), json!(false));
         }
     }
 }

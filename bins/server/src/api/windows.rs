@@ -5,14 +5,16 @@ use std::sync::Arc;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use transom_desk::queries;
-use transom_windows::{Question, QuestionErrorCode};
+use transom_desk::rehearse::Rehearsal;
+use transom_desk::{Action, authorise, queries};
+use transom_windows::{Policy, Question, QuestionErrorCode};
 
 use super::Tag;
 use super::auth::Signed;
 use super::body::Body;
 use super::contract::{As, DecisionBody, QuestionBody};
 use super::views::account::PolicyView;
+use super::views::rehearsal::{RehearsalView, RehearseBody};
 use crate::http::problem::{Listing, Making, Problem, Reading, Refused};
 use crate::state::State;
 
@@ -58,6 +60,30 @@ impl WindowsApi {
     async fn policy(&self, signed: Signed, name: Path<String>) -> Result<Json<PolicyView>, Refused<Reading>> {
         let policy = queries::policy(&self.0.desk, signed.caller(), &name.0)?;
         Ok(Json(PolicyView::from(policy).with_text(policy)))
+    }
+
+    /// Rehearse a policy
+    ///
+    /// In which conversations would it answer otherwise, now, than the one in force? Nothing is changed. Up to 20,000 conversations
+    /// are looked at; `transom policy rehearse` looks at all.
+    #[oai(path = "/policies/rehearse", method = "post", operation_id = "rehearsePolicy")]
+    async fn rehearse(&self, signed: Signed, body: Body<RehearseBody>) -> Result<Json<RehearsalView>, Refused<Making>> {
+        const MOST: u64 = 20_000;
+        let (desk, caller) = (&self.0.desk, signed.caller());
+        authorise(caller, Action::RehearsePolicies)?;
+        let RehearseBody { policy, instead_of, examples } = body.0;
+        let policy = Policy::parse("policy", &policy);
+        let policy = policy.map_err(|error| Problem::new("policy_invalid", error.to_string()).at("policy"))?;
+        let mut rehearsal = Rehearsal::begin(desk, caller, policy, instead_of.as_deref()).await?;
+        let mut view = RehearsalView::default();
+        while let Some(page) = rehearsal.next().await? {
+            view.add(page, examples);
+            if view.looked >= MOST {
+                return Ok(Json(view));
+            }
+        }
+        view.complete = true;
+        Ok(Json(view))
     }
 }
 

@@ -1,8 +1,8 @@
-//! Me, agents, teams, tokens, tags, settings, quarantine.
+//! Me, agents, teams, tokens, tags, settings.
 
 use std::sync::Arc;
 
-use poem_openapi::param::{Path, Query};
+use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use secrecy::ExposeSecret;
@@ -12,18 +12,16 @@ use transom_desk::{Action, DeskError, queries, workspaces};
 use transom_domain::{Team, TokenId};
 use uuid::Uuid;
 
+use super::Tag;
 use super::auth::Signed;
 use super::body::Body;
-use super::cursor::Place;
 use super::idempotency::{Idempotent, answered, shown_once};
 use super::version::{Gone, IfMatch, Made, Versioned};
-use super::views::event::QuarantinePage;
 use super::views::people::{
     AgentPatch, AgentView, AgentWithToken, MeView, NewAgent, NewTeam, NewTokenBody, TeamView, TokenOnce, TokenView,
     WorkspaceView,
 };
 use super::views::settings::{SettingsPatch, SettingsView};
-use super::{MAX_PAGE, PAGE, Tag, cut};
 use crate::http::problem::{Changing, Listing, Making, Problem, Reading, Refused};
 use crate::state::State;
 
@@ -287,7 +285,7 @@ impl WorkspaceApi {
         let (desk, caller) = (&self.0.desk, signed.caller());
         for _ in 0..TRIES {
             let (settings, version) = queries::settings(desk, caller).await?;
-            let changed = body.0.over(settings);
+            let changed = body.0.over(settings)?;
             let expected = seen.0.unwrap_or(version);
             match workspaces::change_settings(desk, caller, changed.clone(), Some(expected)).await {
                 // Somebody else changed another key: theirs and ours both hold.
@@ -297,31 +295,4 @@ impl WorkspaceApi {
         }
         Err(Problem::from(DeskError::VersionMismatch).into())
     }
-
-    /// List the quarantine
-    ///
-    /// Webhook calls with a valid signature that could not be used, oldest first.
-    #[oai(path = "/quarantine", method = "get", operation_id = "listQuarantine")]
-    async fn quarantine(
-        &self,
-        signed: Signed,
-        /// Where the last page ended.
-        cursor: Query<Option<String>>,
-        /// How many at most.
-        #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
-        limit: Query<u32>,
-    ) -> Result<Json<QuarantinePage>, Refused<Listing>> {
-        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
-        let cursors = &self.0.cursors;
-        let after = cursor.0.map(|cursor| cursors.open(workspace, "quarantine", &cursor)).transpose()?;
-        let after = after.map(|place| place.id.into());
-        let mut rows = queries::quarantine(&self.0.desk, signed.caller(), after, u64::from(limit) + 1).await?;
-        let last = cut(&mut rows, limit).map(|row| Place { key: 0, id: row.entry.id.uuid() });
-        let next_cursor = last.map(|place| cursors.seal(workspace, "quarantine", place));
-        Ok(Json(QuarantinePage { items: rows.iter().map(Into::into).collect(), next_cursor }))
-    }
-}
-
-fn page() -> u32 {
-    PAGE
 }

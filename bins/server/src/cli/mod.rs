@@ -6,6 +6,7 @@ mod decide;
 mod keys;
 mod output;
 mod policy;
+mod rehearse;
 mod serve;
 mod token;
 mod workspace;
@@ -38,7 +39,7 @@ enum Command {
     Openapi,
     /// Make the database's schema current
     Migrate(Flags),
-    /// Check policy files
+    /// Check policy files, and rehearse what they would change
     #[command(subcommand)]
     Policy(policy::Command),
     /// Answer a question about what may be sent
@@ -137,7 +138,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Openapi => output::print(&crate::api::document_text()),
         Command::Migrate(flags) => migrate(&flags).await,
-        Command::Policy(command) => policy::run(command),
+        Command::Policy(command) => policy::run(command).await,
         Command::Decide(args) => decide::run(args),
         Command::Workspace(command) => workspace::run(command).await,
         Command::Token(command) => token::run(command).await,

@@ -8,6 +8,7 @@ use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
 use super::Failure;
+use crate::terminal;
 
 /// Colours; the streams leave them out where nobody would see them (no terminal, `NO_COLOR`).
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +59,7 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -
     let for_people = std::io::stdout().is_terminal();
     table.load_style(if for_people { UTF8_FULL_CONDENSED.with_rounded_corners() } else { NOTHING });
     table.set_content_arrangement(ContentArrangement::Dynamic).set_header(header).add_rows(rows);
+    terminal::fit(&mut table);
     print(&format!("{}\n", table.trim_fmt()))
 }
 

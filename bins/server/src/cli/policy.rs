@@ -1,4 +1,4 @@
-//! `transom policy check`.
+//! `transom policy`.
 
 use std::path::PathBuf;
 
@@ -8,6 +8,7 @@ use transom_windows::Policy;
 
 use super::Failure;
 use super::output::{Colours, json, table};
+use super::rehearse;
 
 /// Policy files.
 #[derive(Debug, clap::Subcommand)]
@@ -21,14 +22,23 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the conversations whose answer would change, now, if this policy were in force; exit code 0 if none would, 1 if some
+    /// would, 2 if the file or the configuration is wrong, 3 if the database can't be read
+    Rehearse(rehearse::Args),
 }
 
-pub(super) fn run(command: Command) -> Result<(), Failure> {
-    let Command::Check { files, json: as_json } = command;
+pub(super) async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Check { files, json } => check(&files, json),
+        Command::Rehearse(args) => rehearse::run(args).await,
+    }
+}
+
+fn check(files: &[PathBuf], as_json: bool) -> Result<(), Failure> {
     let mut good = Vec::new();
     let mut bad = Vec::new();
     let mut unread = Vec::new();
-    for file in &files {
+    for file in files {
         let name = file.display().to_string();
         match std::fs::read_to_string(file) {
             Ok(text) => match Policy::parse(&name, &text) {

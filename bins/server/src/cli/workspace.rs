@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use transom_desk::{Caller, Desk, workspaces};
 use transom_domain::Role;
-use transom_storage::Trail;
+use transom_storage::{Trail, WorkspaceScope};
 
 use super::output::{json, table};
 use super::{Failure, configured, log, open};
@@ -101,6 +101,20 @@ pub(super) async fn administrator(desk: &Desk, workspace: &str) -> Result<Caller
             return Err(Failure::Usage(detail));
         }
     };
+    acting(desk, scope, workspace).await
+}
+
+/// The same for every workspace.
+pub(super) async fn administrators(desk: &Desk) -> Result<Vec<Caller>, Failure> {
+    let mut callers = Vec::new();
+    for scope in desk.storage().all_scopes().await? {
+        let name = desk.storage().reader(&scope).workspace().await?.name;
+        callers.push(acting(desk, scope, &name).await?);
+    }
+    Ok(callers)
+}
+
+async fn acting(desk: &Desk, scope: WorkspaceScope, workspace: &str) -> Result<Caller, Failure> {
     let agents = desk.storage().reader(&scope).agents().await?;
     let admin = agents.into_iter().find(|agent| agent.active && agent.agent.role == Role::Admin);
     let admin = admin.ok_or_else(|| Failure::Usage(format!("`{workspace}` has no active administrator")))?;

@@ -45,6 +45,11 @@ pub const KEYS: &[Key] = &[
         "How the outside reaches this service. Webhook addresses are made of it, and signatures over addresses are checked against it; never against the `Host` header.",
     ),
     key(
+        "trusted_proxies",
+        "none",
+        "Addresses and ranges of the reverse proxies in front, separated by commas, such as `127.0.0.1,10.1.0.0/16`. Of a request from there, the last address in `X-Forwarded-For` that is none of them is who calls, in limits by address and in logs; from anywhere else the header says nothing.",
+    ),
+    key(
         "policy_dir",
         "none",
         "A folder of policy files (`*.toml`): each replaces the built-in policy of its name, or adds one. A wrong file stops the start.",
@@ -98,14 +103,27 @@ pub const KEYS: &[Key] = &[
         "`<data_dir>/attachments`",
         "Where files are kept, by workspace and SHA-256. Replicas need one folder that all of them see; back it up with the database.",
     ),
+    key(
+        "attachments.s3.bucket",
+        "none",
+        "A bucket of Amazon S3, or of what speaks its protocol, to keep files in instead of a folder. Only the service reads it: keep it private.",
+    ),
+    key("attachments.s3.region", "`us-east-1`", "Where the bucket is."),
+    key("attachments.s3.endpoint", "Amazon's own", "The address of another store, such as `https://s3.example.com`."),
+    key(
+        "attachments.s3.access_key_id",
+        "none",
+        "The id of a key to the bucket. Without it the environment (`AWS_*`) and the machine's role are asked.",
+    ),
+    secret("attachments.s3.secret_access_key", "none", "The key itself."),
     key("attachments.max_bytes", "`104857600`", "The largest file, in bytes: uploaded, or fetched from a platform."),
     key("attachments.link_seconds", "`3600`", "How long a signed address of a file works, in seconds; at least 600."),
     key(
         "outside.allow",
         "none",
-        "Ranges of addresses, separated by commas, that webhooks may go to although they are not on the open internet, such as `10.1.0.0/16`. Without it nothing inside a network can be reached by an address that a user typed.",
+        "Ranges of addresses, separated by commas, that may be called although they are not on the open internet, such as `10.1.0.0/16`: by webhooks, by custom channels, and for the files that calls of platforms name. Without it nothing inside a network can be reached by an address that a user typed.",
     ),
-    key("outside.ports", "`80,443`", "The ports that webhooks may go to, such as `443,8000-8999`."),
+    key("outside.ports", "`80,443`", "The ports that webhooks and custom channels may go to, such as `443,8000-8999`."),
     key(
         "retention.journal_days",
         "`14`",

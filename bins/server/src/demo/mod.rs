@@ -1,6 +1,7 @@
 //! `transom demo`: service and sandbox in one command, with contacts in every interesting state.
 
 pub mod api;
+mod broadcast;
 pub mod cast;
 pub mod scene;
 pub mod script;
@@ -17,6 +18,8 @@ use transom_domain::SettableClock;
 
 use seed::Seeded;
 use world::{Trouble, World, WorldConfig};
+
+use crate::terminal;
 
 /// What `transom demo` takes.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -48,7 +51,8 @@ pub async fn run(args: DemoArgs) -> Result<(), Trouble> {
     let data_dir = args.data_dir.clone().or_else(|| temporary.as_ref().map(|dir| dir.path().to_owned()));
     let data_dir = data_dir.ok_or_else(|| Trouble::new("no data folder"))?;
     let clock = SettableClock::running();
-    let world = World::start(WorldConfig { data_dir, database_url: None, port: args.port, clock }).await?;
+    let world =
+        World::start(WorldConfig { data_dir, database_url: None, public_url: None, port: args.port, clock }).await?;
     world.control().accept(!args.refuse_all);
     let outcome = if args.script { script::play(&world).await } else { show(&world).await };
     world.stop().await;
@@ -60,7 +64,9 @@ async fn show(world: &World) -> Result<(), Trouble> {
     eprintln!("Customers are writing…");
     let people = seed::seed(world).await?;
     let colour = std::io::IsTerminal::is_terminal(&std::io::stdout()) && std::env::var_os("NO_COLOR").is_none();
-    println!("\n{}\n", table::of(world, &people, colour).await?);
+    let mut table = table::of(world, &people, colour).await?;
+    terminal::fit(&mut table);
+    println!("\n{table}\n");
     hints(world, &people);
     tokio::signal::ctrl_c().await.map_err(Trouble::new)?;
     eprintln!("\nStopping…");

@@ -4,7 +4,7 @@ use anstream::println;
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 use transom_domain::ConversationId;
-use transom_sandbox::{Act, Action, Control, Send};
+use transom_sandbox::{Act, Action, Control, ReleaseOrder, Send, WebhookOrder};
 
 use super::api::{Api, Reply};
 use super::cast::Role;
@@ -111,6 +111,95 @@ impl<'w> Scene<'w> {
         let refused = self.post("messages", json!({ "type": "reply", "text": text })).await?.expect(409)?;
         check(self.ledger().len() == before, what, refused.body.get("code").unwrap_or(&Value::Null))?;
         Ok(refused)
+    }
+
+    /// An agent sends free text that we know no reason against, and the platform refuses it.
+    ///
+    /// # Errors
+    /// [`Trouble`] when it gets through, or ends in another state.
+    pub async fn platform_refuses(&self, text: &str, state: &str, what: &str) -> Result<(), Trouble> {
+        let before = self.ledger().len();
+        let sent = self.post("messages", json!({ "type": "reply", "text": text })).await?.expect(202)?;
+        self.ends(&sent, state, what).await?;
+        check(self.ledger().len() == before, "nothing reached the customer", &Value::Null)
+    }
+
+    /// The customer blocks the business where nobody is told of it, and comes back.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the refusal that tells of it is not believed, or their next message does not end it.
+    pub async fn blocks_unheard(&self, who: &str) -> Result<(), Trouble> {
+        heading(&format!("{who} blocks the account, of which nobody is told."));
+        self.does(Act::Block)?;
+        self.platform_refuses("Shall we post it?", "failed", "the platform refuses the next message").await?;
+        self.refuses_text("Hello?", "the refusal is believed: the one after is not even tried").await?;
+        self.does(Act::Unblock)?;
+        self.writes("Here I am again.")?;
+        self.until_permitted("whoever writes can be reached").await?;
+        self.sends_text("Welcome back!", "and is answered").await
+    }
+
+    /// Waits until a message that was accepted is in a state; says why, where it failed.
+    ///
+    /// # Errors
+    /// [`Trouble`] when that does not come.
+    pub async fn ends(&self, sent: &Reply, state: &str, what: &str) -> Result<(), Trouble> {
+        let path = format!("/messages/{}", sent.text("/id").unwrap_or_default());
+        let message = self
+            .world
+            .until(what, || async {
+                let message = self.api.get(&path).await?.expect(200)?;
+                Ok((message.text("/state") == Some(state)).then_some(message))
+            })
+            .await?;
+        check(true, what, message.body.pointer("/failure/code").unwrap_or(&json!(state)))
+    }
+
+    /// What a person of the team may send now.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the service is not there.
+    pub async fn permits(&self) -> Result<Vec<Value>, Trouble> {
+        let window = self.get("/window").await?;
+        Ok(window.body.pointer("/human/permits").and_then(|permits| permits.as_array().cloned()).unwrap_or_default())
+    }
+
+    /// Waits until what a person of the team may send is so.
+    ///
+    /// # Errors
+    /// [`Trouble`] when that does not come.
+    pub async fn until_permits(&self, what: &str, are: impl Fn(&[Value]) -> bool) -> Result<(), Trouble> {
+        let are = &are;
+        self.world.until(what, || async { Ok(are(&self.permits().await?).then_some(())) }).await
+    }
+
+    /// Waits until a person of the team may send what is no template.
+    ///
+    /// # Errors
+    /// [`Trouble`] when that does not come.
+    pub async fn until_permitted(&self, what: &str) -> Result<(), Trouble> {
+        let is_free = |permit: &Value| permit.get("basis") != Some(&json!("template"));
+        self.until_permits(what, |permits| permits.iter().any(is_free)).await
+    }
+
+    /// Waits until nobody of the team may send anything.
+    ///
+    /// # Errors
+    /// [`Trouble`] when that does not come.
+    pub async fn until_barred(&self, what: &str) -> Result<(), Trouble> {
+        self.until_permits(what, <[Value]>::is_empty).await
+    }
+
+    /// The platform keeps its word of what happens from us, or gives it after all.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the sandbox refuses.
+    pub fn holds_webhooks(&self, on: bool) -> Result<(), Trouble> {
+        let order = match on {
+            true => WebhookOrder::Hold,
+            false => WebhookOrder::Release { order: ReleaseOrder::Fifo },
+        };
+        self.control.webhooks(&self.at_sandbox, &order).map_err(Trouble::new).map(|_| ())
     }
 
     /// The window is in this state for people of the team.

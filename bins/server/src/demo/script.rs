@@ -1,6 +1,7 @@
-//! The story, played by itself: one scene a platform. Every step asserts on the API's answers and on the sandbox's ledger, which
+//! The story, played by itself: one scene a platform, and a broadcast over several at the end. Every step asserts on the API's answers and on the sandbox's ledger, which
 //! knows what the platform really took.
 
+use super::broadcast;
 use super::cast::cast;
 use super::scene::heading;
 use super::world::{Trouble, World};
@@ -14,6 +15,7 @@ pub async fn play(world: &World) -> Result<(), Trouble> {
     for part in cast() {
         part.play(world).await?;
     }
+    broadcast::play(world).await?;
     heading("All of it happened.");
     Ok(())
 }

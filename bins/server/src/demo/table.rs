@@ -1,4 +1,4 @@
-//! What can be sent to each contact and until when, as a table.
+//! What can be sent to each contact and until when, as a table; and what the demo's other tables look like.
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
@@ -14,11 +14,7 @@ use super::world::{Trouble, World};
 /// # Errors
 /// [`Trouble`] when the service does not answer.
 pub async fn of(world: &World, people: &[Seeded], colour: bool) -> Result<Table, Trouble> {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_FULL_CONDENSED.with_rounded_corners())
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["Contact", "Channel", "Story", "You may send now", "Until"]);
+    let mut table = headed(["Contact", "Channel", "Story", "You may send now", "Until"]);
     if colour {
         table.enforce_styling();
     } else {
@@ -41,6 +37,16 @@ pub async fn of(world: &World, people: &[Seeded], colour: bool) -> Result<Table,
         ]);
     }
     Ok(table)
+}
+
+/// A table with nothing in it yet.
+pub(super) fn headed<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_FULL_CONDENSED.with_rounded_corners())
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header);
+    table
 }
 
 /// What may be sent to somebody of whom nothing is known yet.

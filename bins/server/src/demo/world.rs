@@ -1,6 +1,6 @@
 //! Service, sandbox and a seeded workspace in one process, on free loopback ports, with one clock for both.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use transom_desk::channels::{self, NewChannel};
 use transom_desk::{Caller, Desk, workspaces};
 use transom_domain::{ChannelAccount, Clock as _, ContactId, ConversationId, SettableClock};
 use transom_sandbox::{AccountPatch, Control, Sandbox, SandboxConfig};
+use url::Url;
 
 use super::api::Api;
 use super::cast::cast;
@@ -36,6 +37,7 @@ pub struct World {
     pub token: SecretString,
     /// The accounts, by platform.
     pub accounts: BTreeMap<&'static str, Account>,
+    config: ServerConfig,
 }
 
 /// An account on both sides.
@@ -66,6 +68,8 @@ pub struct WorldConfig {
     pub data_dir: PathBuf,
     /// Another database than SQLite in the data folder.
     pub database_url: Option<String>,
+    /// How platforms reach the service, for files; they reach it where it listens when nothing is said, and get no files.
+    pub public_url: Option<Url>,
     /// The service's port; 0 takes a free one.
     pub port: u16,
     /// The clock of both sides.
@@ -80,15 +84,11 @@ impl World {
     pub async fn start(config: WorldConfig) -> Result<Self, Trouble> {
         let clock = config.clock.clone();
         let sandbox = Sandbox::start(SandboxConfig::new(clock.clone())).await.map_err(Trouble::new)?;
-        let mut server_config = ServerConfig::in_folder(&config.data_dir).on_loopback(config.port).calling_loopback();
-        server_config.database_url = config.database_url.or(server_config.database_url);
-        for part in cast() {
-            let endpoint = format!("{}/{}", sandbox.base_url(), part.platform());
-            server_config = server_config.with_endpoint(part.platform(), &endpoint).map_err(Trouble::new)?;
-        }
-        let server = Server::start(server_config, Arc::new(clock.clone())).await.map_err(Trouble::new)?;
+        let server_config = service_config(&config, &sandbox)?;
+        let server = Server::start(server_config.clone(), Arc::new(clock.clone())).await.map_err(Trouble::new)?;
         let (caller, token) = workspaces::create(server.desk(), "Acme Support", "Ada").await.map_err(Trouble::new)?;
-        let mut world = Self { sandbox, server, clock, caller, token, accounts: BTreeMap::new() };
+        let config = server_config.on_loopback(server.local_addr().port());
+        let mut world = Self { sandbox, server, clock, caller, token, accounts: BTreeMap::new(), config };
         for part in cast() {
             let account = part.join(&world).await?;
             world.accounts.insert(part.platform(), account);
@@ -177,6 +177,36 @@ impl World {
         .await
     }
 
+    /// Stops the service, lets something happen, and starts it again where it was.
+    ///
+    /// # Errors
+    /// [`Trouble`] when it does not start.
+    pub async fn restarted(self, meanwhile: impl FnOnce()) -> Result<Self, Trouble> {
+        let Self { sandbox, server, clock, caller, token, accounts, config } = self;
+        server.stop().await;
+        meanwhile();
+        let server = Server::start(config.clone(), Arc::new(clock.clone())).await.map_err(Trouble::new)?;
+        Ok(Self { sandbox, server, clock, caller, token, accounts, config })
+    }
+
+    /// Another replica of the service, on a port of its own and on the same database.
+    ///
+    /// # Errors
+    /// [`Trouble`] when it does not start.
+    pub async fn replica(&self) -> Result<Server, Trouble> {
+        let config = self.config.clone().on_loopback(0);
+        Server::start(config, Arc::new(self.clock.clone())).await.map_err(Trouble::new)
+    }
+
+    /// One that does nothing by itself.
+    ///
+    /// # Errors
+    /// [`Trouble`] when it does not start.
+    pub async fn idle_replica(&self) -> Result<Server, Trouble> {
+        let config = self.config.clone().on_loopback(0);
+        Server::start_without_background(config, Arc::new(self.clock.clone())).await.map_err(Trouble::new)
+    }
+
     /// Stops both, cleanly.
     pub async fn stop(self) {
         self.server.stop().await;
@@ -197,14 +227,9 @@ impl World {
         let new = NewChannel {
             platform: platform.to_owned(),
             name: name.to_owned(),
-            policy: None,
-            connection: None,
             settings: settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            features: BTreeSet::new(),
-            limits: BTreeMap::new(),
-            quota_group: None,
-            country: None,
             check: true,
+            ..NewChannel::default()
         };
         self.connect_as(new, at_sandbox).await
     }
@@ -233,6 +258,17 @@ impl World {
         }
         Ok(())
     }
+}
+
+fn service_config(config: &WorldConfig, sandbox: &Sandbox) -> Result<ServerConfig, Trouble> {
+    let mut service = ServerConfig::in_folder(&config.data_dir).on_loopback(config.port).calling_loopback();
+    service.database_url = config.database_url.clone().or(service.database_url);
+    service.public_url.clone_from(&config.public_url);
+    for part in cast() {
+        let endpoint = format!("{}/{}", sandbox.base_url(), part.platform());
+        service = service.with_endpoint(part.platform(), &endpoint).map_err(Trouble::new)?;
+    }
+    Ok(service)
 }
 
 /// A setting that the sandbox made up.

@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt};
 use poem::http::{Method, header};
 use poem::{Body, Endpoint, Request, Response, Result};
 use transom_desk::DeskError;
-use transom_desk::attachments::{self, Download};
+use transom_desk::attachments::{self, Download, FileLink};
 
 use super::body;
 use super::problem::Problem;
@@ -116,9 +116,13 @@ pub(super) async fn by_link(state: &State, request: &Request) -> Result<Response
         .map(|query| url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
         .unwrap_or_default();
     let value = |name: &str| query.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
-    let public_id = request.raw_path_param("public_id").unwrap_or_default();
-    let opened = attachments::download_by_link(&state.desk, public_id, value("expires"), value("signature")).await;
-    match opened {
+    let link = FileLink {
+        public_id: request.raw_path_param("public_id").unwrap_or_default(),
+        name: request.raw_path_param("name"),
+        expires: value("expires"),
+        signature: value("signature"),
+    };
+    match attachments::download_by_link(&state.desk, &link).await {
         Ok(download) => Ok(response(download)),
         Err(DeskError::Storage(error)) => Err(error.into()),
         Err(_) => Err(Problem::new("not_found", "there is no such file, or its address is over")),

@@ -66,6 +66,7 @@ fn tell(load: &Load, now: OffsetDateTime) {
         ("transom_inbound_unapplied_age_seconds", age(load.oldest_unapplied_at)),
         ("transom_outbox_oldest_due_age_seconds", age(load.oldest_due_at)),
         ("transom_outbox_due", load.due as f64),
+        ("transom_outbox_in_hand", load.in_hand as f64),
         ("transom_messages_unknown", load.unknown as f64),
         ("transom_quarantine_items", load.quarantined as f64),
         ("transom_receipts_parked", load.parked_receipts as f64),

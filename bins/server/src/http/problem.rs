@@ -204,7 +204,12 @@ impl From<StorageError> for Problem {
             .after(1),
             StorageError::Unavailable(_) | StorageError::Conflict | StorageError::Timeout => {
                 tracing::warn!(%error, "the database did not answer in time");
-                Problem::with_status(503, code, "the database did not answer in time: nothing was stored").after(1)
+                Problem::with_status(
+                    503,
+                    code,
+                    "the database or the store of files did not answer in time: nothing was stored",
+                )
+                .after(1)
             }
             other => {
                 tracing::error!(error = %other, code, "the database failed");
@@ -245,12 +250,15 @@ pub struct ProblemBody {
 #[derive(Debug, Object)]
 #[oai(rename = "HouseReason", skip_serializing_if_is_none)]
 pub struct HouseBody {
-    /// `bot_paused`, `active_conversation`, `tag_required`, `account_disabled`, `channel_removed` or `answers_only`.
+    /// `bot_paused`, `bot_unbound`, `active_conversation`, `tag_required`, `account_disabled`, `channel_removed`, `quiet_hours` or
+    /// `answers_only`.
     reason: String,
     /// What would lift it.
     remedy: String,
     /// The conversation that is in the way.
     conversation: Option<uuid::Uuid>,
+    /// Until when the customer's quiet hours last.
+    until: Option<time::OffsetDateTime>,
 }
 
 /// Which statuses an operation may refuse with, besides what it answers.

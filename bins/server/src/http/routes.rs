@@ -21,6 +21,7 @@ pub(crate) fn routes(state: Arc<State>) -> impl Endpoint<Output = Response> + 's
         .nest("/v1", api)
         .at("/webhooks/:public_id", RouteMethod::new().get(webhooks(&state)).post(webhooks(&state)))
         .at("/attachments/:public_id", get(files(&state)))
+        .at("/attachments/:public_id/:name", get(files(&state)))
         .at("/unsubscribe/:public_id", RouteMethod::new().get(unsubscribing(&state)).post(unsubscribing(&state)))
         .at("/health/live", get(poem::endpoint::make_sync(|_| health::live())))
         .at("/health/ready", get(with_state(&state, |state, _| async move { Ok(health::ready(&state).await) })))
@@ -124,8 +125,13 @@ fn refused(error: poem::Error) -> Response {
 
 /// What we answer is what it says it is, and stays out of shared caches.
 async fn plainly<E: Endpoint<Output = Response>>(next: Arc<E>, request: Request) -> Result<Response> {
+    let path = request.original_uri().path().to_owned();
     let mut response = next.call(request).await?;
+    let is_wrong_method = response.status() == StatusCode::METHOD_NOT_ALLOWED;
+    let allowed = is_wrong_method.then(|| api::methods_of(&path)).flatten().and_then(|methods| methods.parse().ok());
     let headers = response.headers_mut();
+    // RFC 9110, section 15.5.6.
+    headers.extend(allowed.map(|methods: HeaderValue| (header::ALLOW, methods)));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

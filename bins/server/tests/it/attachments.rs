@@ -30,7 +30,7 @@ pub(crate) async fn upload(client: &Client, file_name: &str, bytes: &[u8]) -> Va
 }
 
 #[expect(clippy::disallowed_methods, reason = "a stranger's client")]
-async fn get(client: &Client, url: &str) -> (u16, http::HeaderMap, Vec<u8>) {
+pub(crate) async fn get(client: &Client, url: &str) -> (u16, http::HeaderMap, Vec<u8>) {
     let answer = reqwest::Client::new().get(url).bearer_auth(&client.token).send().await.unwrap();
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
     (status, headers, answer.bytes().await.unwrap().to_vec())

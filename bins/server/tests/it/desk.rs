@@ -159,6 +159,9 @@ async fn a_bot_answers_in_closed_conversations_only() {
     let conversation = bench.hears(&account, "Ann", "+4915550100002", "hello").await;
     let path = format!("/conversations/{}", conversation["id"].as_str().unwrap());
     let bot = bench.client("bot").await;
+    let me = bot.get("/me").await.expect(200)["agent"]["id"].clone();
+    let bindings = json!({ "bindings": [{ "channel": account.id }] });
+    bench.admin.put(&format!("/agents/{}/bindings", me.as_str().unwrap()), bindings).await.expect(200);
     let refused = bot.post(&format!("{path}/messages"), json!({ "text": "beep" })).await.refused(409, "bot_paused");
     assert_eq!(refused["house"][0]["reason"], "bot_paused");
     bench.admin.post(&format!("{path}/status"), json!({ "status": "closed" })).await.expect(200);
@@ -212,5 +215,17 @@ async fn windows_and_timelines_of_a_conversation() {
     let templates = bench.admin.get(&format!("{path}/timeline?sender=broadcast&category=marketing")).await.expect(200);
     assert_ne!(templates, timeline);
     bench.admin.get(&format!("{path}/timeline?sender=nobody")).await.refused(400, "parameter_invalid");
+    bench.stop().await;
+}
+
+/// Where the platform can't show it, nobody is told that it was shown.
+#[tokio::test]
+async fn typing_is_refused_where_no_customer_could_see_it() {
+    let bench = Bench::start().await;
+    let account = bench.whatsapp().await;
+    let conversation = bench.hears(&account, "Mara", "+4915550100001", "hello").await;
+    let path = format!("/conversations/{}/typing", conversation["id"].as_str().unwrap());
+    bench.admin.post(&path, json!({ "on": true })).await.refused(409, "typing_not_shown");
+    bench.admin.post(&path, json!({})).await.refused(400, "body_malformed");
     bench.stop().await;
 }

@@ -1,7 +1,11 @@
 //! Letters over the API: written, refused with a reason, shown, and received with their files.
 
+use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Method;
 use serde_json::{Value, json};
+use sha2::Sha256;
+use transom_channel::http::HttpClient;
+use transom_domain::Clock as _;
 
 use crate::support::{Bench, Client};
 
@@ -176,5 +180,43 @@ async fn a_call_is_as_large_as_a_mail_may_be() {
     bench.admin.raw(Method::POST, &url, vec![b'x'; 50 * 1024 * 1024], &[]).await.refused(413, "body_too_large");
     let nowhere = format!("{}/webhooks/{}", bench.admin.base, "A".repeat(43));
     bench.admin.raw(Method::POST, &nowhere, vec![b'x'; size], &[]).await.refused(413, "body_too_large");
+    bench.stop().await;
+}
+
+/// Mailgun signs no words: what it says again is taken, and its proof under other words is not.
+#[tokio::test]
+async fn a_proof_of_mailguns_is_good_for_one_mail() {
+    const KEY: &str = "key-example-1";
+    let http = HttpClient::new().unwrap();
+    let bench = Bench::start().await;
+    let settings = json!({
+        "mailbox": "help@shop.test", "smtp_host": "127.0.0.1", "smtp_port": "1", "smtp_security": "plain",
+        "smtp_auth": "none", "inbound_parse": "mailgun", "mailgun_signing_key": KEY,
+    });
+    let body = json!({ "platform": "email", "name": "Mail", "settings": settings, "check": false });
+    let made = bench.admin.post("/channels", body).await.expect(201);
+    let webhook = made["webhook_url"].as_str().unwrap();
+    let call = async |at: i64, token: &str, id: &str, words: &str| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes()).unwrap();
+        mac.update(format!("{at}{token}").as_bytes());
+        let signature = hex::encode(mac.finalize().into_bytes());
+        let headers = json!([["Message-Id", format!("<{id}@example.test>")]]).to_string();
+        let form = [
+            ("recipient", "help@shop.test"),
+            ("from", ANN),
+            ("subject", "Order 7"),
+            ("body-plain", words),
+            ("message-headers", &headers),
+            ("timestamp", &at.to_string()),
+            ("token", token),
+            ("signature", &signature),
+        ];
+        http.execute(http.request(Method::POST, webhook).form(&form)).await.unwrap().status
+    };
+    let now = bench.clock.now().unix_timestamp();
+    assert_eq!(call(now - 8 * 3_600, "t1", "m1", "Where is it?").await, 200, "after an outage");
+    assert_eq!(call(now, "t1", "m1", "Where is it?").await, 200, "tried again");
+    assert_eq!(call(now, "t1", "m2", "Pay here").await, 401);
+    assert_eq!(call(now - 10 * 3_600, "t2", "m3", "Long ago").await, 401);
     bench.stop().await;
 }

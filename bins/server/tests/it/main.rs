@@ -21,5 +21,6 @@ mod lists;
 mod mail;
 mod matrix;
 mod operations;
+mod s3;
 mod support;
 mod webhooks;

@@ -229,6 +229,10 @@ impl Client {
         self.call(Method::PATCH, path, Some(body.to_string().into_bytes()), &[]).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Reply {
+        self.call(Method::PUT, path, Some(body.to_string().into_bytes()), &[]).await
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Reply {
         self.call(Method::DELETE, path, None, &[]).await
     }

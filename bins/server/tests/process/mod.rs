@@ -9,12 +9,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use transom_domain::SettableClock;
+use transom_domain::{ChannelAccountId, ConversationId, SettableClock, SystemClock};
 use transom_sandbox::{AccountPatch, NewAccount, NewCustomer, Sandbox, SandboxConfig};
 use transom_server::demo::api::{Api, Reply};
+use transom_server::{Server, ServerConfig};
+use transom_storage::test_support::inbox;
 
 /// A running service. Killed when it goes out of scope.
 pub struct Service {
@@ -47,6 +50,29 @@ impl Opening {
         let token = last.create_workspace();
         let account = whatsapp(last, &sandbox, &token).await;
         Self { sandbox, replicas: running, token, account, folder }
+    }
+
+    /// Fills the workspace with so many conversations of so many messages while no process runs; the conversations, by id.
+    pub async fn fill(&mut self, count: usize, messages: usize) -> Vec<ConversationId> {
+        for service in &mut self.replicas {
+            service.kill_9();
+        }
+        let mut config = ServerConfig::in_folder(self.folder.path()).on_loopback(0);
+        config.database_url.clone_from(&self.service().database_url);
+        let server = Server::start_without_background(config, Arc::new(SystemClock)).await.unwrap();
+        let desk = server.desk();
+        let scope = desk.storage().all_scopes().await.unwrap().remove(0);
+        let account: ChannelAccountId = self.account.channel.parse().unwrap();
+        let account = desk.storage().reader(&scope).account(account).await.unwrap().unwrap();
+        let policy = desk.policies().get(&account.policy).unwrap();
+        let version = format!("{}@{}", policy.name(), policy.version());
+        let now = desk.now();
+        let filled = inbox::fill(desk.storage(), &scope, account.id, (count, messages), &version, now).await.unwrap();
+        server.stop().await;
+        for service in &mut self.replicas {
+            service.kill_and_restart().await;
+        }
+        filled
     }
 
     /// The one that webhooks go to.
@@ -157,6 +183,15 @@ impl Service {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let made: Value = serde_json::from_slice(&output.stdout).unwrap();
         made["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub async fn post_once(&self, token: &str, path: &str, key: &str, body: Value) -> Reply {
+        Api::new(&self.base(), token).unwrap().post_once(path, key, body).await.unwrap()
     }
 
     pub async fn get(&self, token: &str, path: &str) -> Reply {

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use time::OffsetDateTime;
 use transom_domain::{Attachment, AttachmentId, MediaKind, MediaSource};
 use url::Url;
 use uuid::Uuid;
@@ -38,7 +39,7 @@ impl MediaPort for SampleFiles {
         files.get(place).cloned().ok_or(MediaError::NotFound)
     }
 
-    async fn public_url(&self, _: AttachmentId) -> Result<Option<Url>, MediaError> {
+    async fn public_url(&self, _: AttachmentId, _: OffsetDateTime) -> Result<Option<Url>, MediaError> {
         Ok(None)
     }
 }

@@ -185,6 +185,8 @@ fn quotable(harness: &Harness, needed: bool) -> Result<String, Violation> {
 /// Templates are carried, or refused where the platform keeps none.
 pub async fn templates_are_carried_or_refused(harness: &Harness) -> Verdict {
     let trial = Trial::of(harness)?;
+    let is_told = harness.platform.keeps_templates() || trial.channel.templates().is_none();
+    must!(is_told, "there are templates, and the platform says that it keeps none: nobody would refresh them");
     match (trial.channel.templates(), &harness.template) {
         (Some(_), Some(template)) => trial.carry(template, "a template").await.map(drop),
         (Some(_), None) => Err(Violation::new("the harness gives no template")),

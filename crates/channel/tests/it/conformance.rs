@@ -72,6 +72,7 @@ const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::NeverTakesAReactionBack, "reactions_are_carried_or_refused"),
     (Flaw::QuotesInSecret, "quotes_are_carried_or_refused"),
     (Flaw::SendsTemplatesAsText, "templates_are_carried_or_refused"),
+    (Flaw::HidesItsTemplates, "templates_are_carried_or_refused"),
     (Flaw::SendsWhatItCannotRead, "unreadable_content_never_leaves"),
     (Flaw::SortsFiles, "plans_lose_nothing"),
     (Flaw::DropsWordsThatAreNoCaption, "plans_lose_nothing"),

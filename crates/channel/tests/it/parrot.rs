@@ -18,13 +18,13 @@ use transom_channel::conformance::{
 use transom_channel::http::{HttpAnswer, HttpClient, Phase};
 use transom_channel::{
     AccountInfo, AddressRule, Answer, Capabilities, Channel, ChoiceRule, Inbound, InboundMessage, Item, MediaRule,
-    NoMailbox, NoTokens, Opening, OutboundPart, Pacing, ParseError, Person, PlannedPart, Platform, PlatformReport,
-    Ports, Rate, RawInbound, Receipt, Receipts, SendError, SettingField, SettingScope, SettingValues, SettingsError,
-    Settling, TextLimit, Unsendable, VerifyError, WebhookCall, json, signature,
+    Opening, OutboundPart, Pacing, ParseError, Person, PlannedPart, Platform, PlatformReport, Ports, Rate, RawInbound,
+    Receipt, Receipts, SendError, SettingField, SettingScope, SettingValues, SettingsError, Settling, TemplateCatalog,
+    TextLimit, Unsendable, VerifyError, WebhookCall, json, signature,
 };
 use transom_domain::{
     Address, Attachment, Body, ChannelAccountId, Choices, ContactId, Content, Identity, IdentityId, MediaKind,
-    SystemClock, UuidV7,
+    TemplateDefinition, TemplateMessage, TemplateParameters, UuidV7,
 };
 
 use crate::server::{Reply, Request, Server};
@@ -51,6 +51,7 @@ pub(crate) enum Flaw {
     NeverTakesAReactionBack,
     QuotesInSecret,
     SendsTemplatesAsText,
+    HidesItsTemplates,
     SendsWhatItCannotRead,
     SortsFiles,
     DropsWordsThatAreNoCaption,
@@ -207,7 +208,7 @@ fn capabilities(lean: bool, flaw: Flaw) -> Capabilities {
             correlates: false,
             wait: if flaw == Flaw::WaitsForEver { time::Duration::MAX } else { time::Duration::MINUTE },
         },
-        pacing: Pacing { account: rate, recipient: rate, concurrency: one },
+        pacing: Pacing { account: rate, sound_and_film: None, recipient: rate, concurrency: one },
         addresses: vec![AddressRule { kind: "perch", can_start: false, from: None }],
     };
     if lean {
@@ -460,10 +461,16 @@ impl Channel for Parrot {
                 let back = reaction.emoji.is_none() && self.is(Flaw::NeverTakesAReactionBack);
                 takes(known.reactions && !back, "reactions")?;
             }
-            Body::Template(_) => takes(self.is(Flaw::SendsTemplatesAsText), "templates")?,
+            Body::Template(_) => {
+                takes(self.is(Flaw::SendsTemplatesAsText) || self.is(Flaw::HidesItsTemplates), "templates")?;
+            }
             Body::Mail(_) | Body::Unsupported { .. } => takes(self.is(Flaw::SendsWhatItCannotRead), "the unreadable")?,
         }
         Ok(vec![PlannedPart::one(content.clone())])
+    }
+
+    fn templates(&self) -> Option<&dyn TemplateCatalog> {
+        self.is(Flaw::HidesItsTemplates).then_some(self)
     }
 
     async fn send(&self, part: &OutboundPart) -> Result<Receipt, SendError> {
@@ -553,6 +560,25 @@ fn sign(secret: &str, body: &[u8]) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
+/// A catalogue of which the platform says nothing.
+#[async_trait]
+impl TemplateCatalog for Parrot {
+    async fn list(&self) -> Result<Vec<TemplateDefinition>, SendError> {
+        Ok(Vec::new())
+    }
+}
+
+fn a_template() -> Content {
+    Content::template(TemplateMessage {
+        name: "greeting".to_owned(),
+        language: "en".to_owned(),
+        category: "utility".to_owned(),
+        parameters: TemplateParameters::default(),
+        rendered: None,
+        buttons: Vec::new(),
+    })
+}
+
 /// The parrots' platform over HTTP.
 struct Jungle {
     server: Server,
@@ -626,13 +652,10 @@ pub(crate) async fn harness(parrots: Parrots, http: HttpClient) -> Harness {
     })
     .await;
     let ports = Ports {
-        clock: Arc::new(SystemClock),
-        ids: Arc::new(UuidV7),
         http,
         media: Arc::new(SampleFiles),
-        tokens: Arc::new(NoTokens),
-        mailbox: Arc::new(NoMailbox),
         endpoints: Arc::new([("parrot".to_owned(), server.address.parse().unwrap())].into()),
+        ..Ports::system().unwrap()
     };
     let settings =
         SettingValues::default().with("token", TOKEN).with("hook_secret", HOOK_SECRET).with("cage", "cage-1");
@@ -652,7 +675,7 @@ pub(crate) async fn harness(parrots: Parrots, http: HttpClient) -> Harness {
             addresses: vec![Address::new("perch", "branch-4711")],
         },
         quotable: Some("m-0".to_owned()),
-        template: None,
+        template: (parrots.flaw == Flaw::HidesItsTemplates).then(a_template),
         policy: "parrot",
         opening: ("message", None),
         webhooks: Webhooks {

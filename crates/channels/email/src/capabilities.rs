@@ -45,6 +45,7 @@ pub(crate) fn capabilities(config: &Config) -> Capabilities {
                 burst: at_least_one(config.per_minute),
                 each: Duration::MINUTE / i32::try_from(config.per_minute).unwrap_or(i32::MAX),
             },
+            sound_and_film: None,
             // One mail after another, as a person writes them.
             recipient: Rate { burst: at_least_one(5), each: Duration::seconds(10) },
             // Connections at once that every provider takes.

@@ -31,7 +31,7 @@ pub(crate) struct Email {
     config: Arc<Config>,
     capabilities: Capabilities,
     access: Arc<Access>,
-    fetching: Option<Fetching>,
+    fetching: Option<Arc<Fetching>>,
     media: Arc<dyn MediaPort>,
     clock: Arc<dyn Clock>,
 }
@@ -43,7 +43,7 @@ impl Email {
         let fetching = || Fetching::new(Arc::clone(&config), Arc::clone(&access), Arc::clone(&ports.clock));
         Self {
             capabilities: capabilities(&config),
-            fetching: config.imap.is_some().then(fetching),
+            fetching: config.imap.is_some().then(fetching).map(Arc::new),
             access,
             media: Arc::clone(&ports.media),
             clock: Arc::clone(&ports.clock),
@@ -123,14 +123,15 @@ impl Channel for Email {
         let reader = blind.as_ref().unwrap_or(&to);
         let answer_to = sender.reply_to.as_ref().unwrap_or(&sender.address);
         let answer_to = Mailbox::parse(answer_to).map_err(invalid)?;
-        let tagged = config.tokens.reply(part.id()).map(|tag| answer_to.tagged(&tag));
+        // All copies of a letter have the same headers: who got one of their own can't be told from another's.
+        let tagged = config.tokens.reply(message_id::letter_of(part).into()).map(|tag| answer_to.tagged(&tag));
         let by_machine = part.permit().sender() != Sender::Human;
         let unsubscribe = (part.permit().sender() == Sender::Broadcast)
             .then(|| config.tokens.unsubscribe(part.id(), reader.as_str()))
             .flatten();
         let letter = Letter {
             message_id: &message_id,
-            date: self.clock.now(),
+            date: part.accepted(),
             from: (&from, part.sender_name().or(sender.name.as_deref())),
             reply_to: tagged.or_else(|| sender.reply_to.clone()),
             to: &to,
@@ -175,7 +176,13 @@ impl Channel for Email {
         // A token that took its time leaves less for the mail: all of it ends within the dispatcher's lease.
         let limit = config.timeout.min(WITHIN_LEASE.saturating_sub(began.elapsed()));
         match smtp::submit(&config.smtp, &config.tls, &sign_in, &envelope, &bytes, limit).await {
-            Ok(taken) => Ok(Receipt { refused: taken.refused, ..Receipt::with_id(message_id) }),
+            Ok(taken) => {
+                // Nobody waits for it; of the copies for blind readers none is kept.
+                if let Some(fetching) = self.fetching.clone().filter(|_| blind.is_none()) {
+                    tokio::spawn(async move { fetching.keep_copy(&bytes).await });
+                }
+                Ok(Receipt { refused: taken.refused, ..Receipt::with_id(message_id) })
+            }
             // That somebody in Bcc can't be reached says nothing about the person.
             Err(SendError::Unreachable { report }) if blind.is_some() => Err(SendError::ContentRefused { report }),
             Err(error) => Err(self.access.refused(&config.smtp.user, &config.smtp.auth, &sign_in, error).await),
@@ -191,7 +198,7 @@ impl Channel for Email {
     }
 
     fn pull(&self) -> Option<&dyn Pull> {
-        self.fetching.as_ref().map(|fetching| fetching as &dyn Pull)
+        self.fetching.as_ref().map(|fetching| fetching.as_ref() as &dyn Pull)
     }
 
     fn senders(&self) -> &[SenderAddress] {

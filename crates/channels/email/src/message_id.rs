@@ -1,14 +1,19 @@
 //! Message-IDs: ours, and how those of others are read.
 
 use transom_channel::OutboundPart;
+use uuid::Uuid;
 
 /// The longest that goes into a header; the syntax has no limit but the line's.
 const MAX: usize = 250;
 
 /// The same for all parts and attempts of a message: many stores drop a mail whose id they have seen.
 pub(crate) fn of_part(part: &OutboundPart, domain: &str) -> String {
-    let id = part.message().map_or_else(|| part.id().uuid(), transom_domain::MessageId::uuid);
-    format!("<{id}@{domain}>")
+    format!("<{}@{domain}>", letter_of(part))
+}
+
+/// The letter that a part is a copy of: its message, where that is known.
+pub(crate) fn letter_of(part: &OutboundPart) -> Uuid {
+    part.message().map_or_else(|| part.id().uuid(), transom_domain::MessageId::uuid)
 }
 
 /// Whether this is one id in angle brackets, safe to write into a header.

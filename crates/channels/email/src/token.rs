@@ -19,7 +19,7 @@ const READER: usize = 3;
 /// What a token is for. They are never taken for each other: the proof covers the kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// An answer to the part.
+    /// An answer to the letter.
     Reply,
     /// A report on the part.
     Bounce,
@@ -62,6 +62,7 @@ pub(crate) enum Reader<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) purpose: Purpose,
+    /// The part; in a reply the whole letter.
     pub(crate) part: PartId,
     reader: Option<[u8; READER]>,
 }
@@ -82,9 +83,9 @@ impl Tokens {
         Self { secrets }
     }
 
-    /// The tag of an address that answers to a part come to. `None` without a secret.
-    pub(crate) fn reply(&self, part: PartId) -> Option<String> {
-        self.tag(Purpose::Reply, part, &[])
+    /// The tag of an address that answers to a letter come to, named by its own id or a part's. `None` without a secret.
+    pub(crate) fn reply(&self, letter: PartId) -> Option<String> {
+        self.tag(Purpose::Reply, letter, &[])
     }
 
     /// The tag of an address that reports on a part come to.

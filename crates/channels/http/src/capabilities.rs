@@ -56,6 +56,7 @@ pub(crate) fn capabilities(config: &Config) -> Capabilities {
         settling: Settling { dedupes_for: Some(Duration::DAY), correlates: true, wait: Duration::MINUTE },
         pacing: Pacing {
             account: Rate { burst: at_once(50), each: Duration::milliseconds(20) },
+            sound_and_film: None,
             recipient: Rate { burst: at_once(20), each: Duration::SECOND },
             concurrency: at_once(16),
         },

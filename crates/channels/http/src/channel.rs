@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::Method;
+use time::OffsetDateTime;
 use transom_channel::{
     AccountInfo, Answer, Capabilities, Channel, Inbound, MediaBytes, MediaError, MediaPort, MediaSourceOf,
     OutboundPart, ParseError, PlannedPart, PlatformReport, Ports, RawInbound, Receipt, SendError, TemplateCatalog,
@@ -51,14 +52,14 @@ impl Http {
         }
     }
 
-    async fn content(&self, content: &Content) -> Result<wire::Content, SendError> {
+    async fn content(&self, content: &Content, accepted: OffsetDateTime) -> Result<wire::Content, SendError> {
         Ok(match &content.body {
             Body::Text { text, attachments } => match attachments.as_slice() {
                 [] => wire::Content::Text { text: text.clone() },
-                [file] => wire::Content::Media(self.file(file, text).await?),
+                [file] => wire::Content::Media(self.file(file, text, accepted).await?),
                 _ => return Err(invalid("not a part of a plan")),
             },
-            Body::Template(template) => wire::Content::Template(Box::new(self.template(template).await?)),
+            Body::Template(template) => wire::Content::Template(Box::new(self.template(template, accepted).await?)),
             Body::Choices(choices) => wire::Content::Choices(choices.clone()),
             Body::Location(place) => wire::Content::Location(place.clone()),
             Body::Contacts { contacts } => wire::Content::Contacts { contacts: contacts.clone() },
@@ -67,11 +68,11 @@ impl Http {
         })
     }
 
-    async fn file(&self, file: &Attachment, caption: &str) -> Result<Media, SendError> {
+    async fn file(&self, file: &Attachment, caption: &str, accepted: OffsetDateTime) -> Result<Media, SendError> {
         let url = match &file.source {
             MediaSource::Url { url } => url.clone(),
             MediaSource::Stored { id } => {
-                let address = self.media.public_url(*id).await.map_err(of_media)?;
+                let address = self.media.public_url(*id, accepted).await.map_err(of_media)?;
                 address
                     .map(String::from)
                     .ok_or_else(|| refused("files go by their public address, and this service gives its files none"))?
@@ -83,11 +84,11 @@ impl Http {
         Ok(Media { kind: file.kind, url, mime, file_name, size: file.size, caption })
     }
 
-    async fn template(&self, template: &TemplateMessage) -> Result<Template, SendError> {
+    async fn template(&self, template: &TemplateMessage, accepted: OffsetDateTime) -> Result<Template, SendError> {
         let header = match &template.parameters.header {
             None => None,
             Some(HeaderParameter::Text(values)) => Some(Header::Text(values.clone())),
-            Some(HeaderParameter::Media(file)) => Some(Header::Media(self.file(file, "").await?)),
+            Some(HeaderParameter::Media(file)) => Some(Header::Media(self.file(file, "", accepted).await?)),
             Some(HeaderParameter::Location(place)) => Some(Header::Location(place.clone())),
         };
         Ok(Template {
@@ -132,7 +133,7 @@ impl Channel for Http {
             },
             sender_name: part.sender_name(),
             reply_to: one.content.reply_to.as_deref(),
-            content: self.content(&one.content).await?,
+            content: self.content(&one.content, part.accepted()).await?,
         };
         if request.to.is_empty() {
             return Err(invalid("no address of this person is known"));

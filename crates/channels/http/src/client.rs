@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use reqwest::Method;
-use reqwest::header::CONTENT_TYPE;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
-use transom_channel::http::{HttpAnswer, HttpClient, Phase, TransportError};
+use transom_channel::http::{HttpAnswer, TransportError};
+use transom_channel::outside::{OutsideClient, OutsideError};
 use transom_channel::{MediaError, Ports, SendError};
 use transom_domain::{Clock, Ids};
 use url::Url;
@@ -15,9 +17,14 @@ use crate::error;
 use crate::signing::{self, Key};
 use crate::wire::{Answer, Request};
 
-/// The other side.
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 1024 * 1024;
+
+/// The other side. Users typed its address, and its events name those of files: only the open internet is called, unless the
+/// deployer allows more.
 pub(crate) struct Peer {
-    http: HttpClient,
+    outside: OutsideClient,
+    within: Duration,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     endpoint: Url,
@@ -33,7 +40,7 @@ impl fmt::Debug for Peer {
 impl Peer {
     pub(crate) fn new(ports: &Ports, endpoint: Url, key: Key) -> Self {
         let (clock, ids) = (Arc::clone(&ports.clock), Arc::clone(&ports.ids));
-        Self { http: ports.http.clone(), clock, ids, endpoint, key }
+        Self { outside: ports.outside.clone(), within: ports.http.total_timeout(), clock, ids, endpoint, key }
     }
 
     /// Sends a message under its own id: sent again, it is known.
@@ -51,28 +58,28 @@ impl Peer {
     }
 
     async fn post(&self, id: &str, request: &Request<'_>) -> Result<HttpAnswer, SendError> {
-        let body = serde_json::to_vec(request)
-            .map_err(|_| SendError::NotConnected { detail: "the request can't be written".to_owned() })?;
+        let unwritable = || SendError::NotConnected { detail: "the request can't be written".to_owned() };
+        let body = serde_json::to_vec(request).map_err(|_| unwritable())?;
         let timestamp = self.clock.now().unix_timestamp();
-        let request = self.http.request(Method::POST, self.endpoint.as_str());
-        let request = request
-            .header(CONTENT_TYPE, "application/json")
-            .header(signing::ID, id)
-            .header(signing::TIMESTAMP, timestamp)
-            .header(signing::SIGNATURE, self.key.sign(id, timestamp, &body));
-        Ok(self.http.execute(request.body(body)).await?)
+        let value = |text: &str| HeaderValue::from_str(text).map_err(|_| unwritable());
+        let headers = HeaderMap::from_iter([
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (HeaderName::from_static(signing::ID), value(id)?),
+            (HeaderName::from_static(signing::TIMESTAMP), timestamp.into()),
+            (HeaderName::from_static(signing::SIGNATURE), value(&self.key.sign(id, timestamp, &body))?),
+        ]);
+        let answer = self.outside.post(&self.endpoint, headers, body.into(), self.within, MAX_ANSWER).await;
+        Ok(answer.map_err(TransportError::from)?)
     }
 
     /// The bytes of a customer's file, at most `max` of them.
     pub(crate) async fn download(&self, address: &str, max: u64) -> Result<HttpAnswer, MediaError> {
-        let known =
-            Url::parse(address).is_ok_and(|url| url.scheme() == "https" || url.origin() == self.endpoint.origin());
-        if !known {
-            return Err(MediaError::Unavailable("not an https address".to_owned()));
-        }
+        let url = Url::parse(address).ok();
+        let url = url.filter(|url| url.scheme() == "https" || url.origin() == self.endpoint.origin());
+        let url = url.ok_or_else(|| MediaError::Unavailable("not an https address".to_owned()))?;
         let limit = usize::try_from(max).unwrap_or(usize::MAX);
-        let request = self.http.request(Method::GET, address);
-        let answer = self.http.execute_up_to(request, limit).await.map_err(|error| too_large_or_away(&error, max))?;
+        let answer = self.outside.get(&url, self.within, limit).await;
+        let answer = answer.map_err(|error| too_large_or_away(error, max))?;
         match answer.status {
             200..300 => Ok(answer),
             403 | 404 | 410 => Err(MediaError::NotFound),
@@ -90,9 +97,9 @@ fn accepted(answer: &HttpAnswer) -> Result<Answer, SendError> {
     }
 }
 
-fn too_large_or_away(error: &TransportError, max: u64) -> MediaError {
-    match error.phase {
-        Phase::Answered if error.detail.contains("bytes") => MediaError::TooLarge { max },
-        _ => MediaError::Unavailable(error.detail.clone()),
+fn too_large_or_away(error: OutsideError, max: u64) -> MediaError {
+    match error {
+        OutsideError::TooLong { .. } => MediaError::TooLarge { max },
+        other => MediaError::Unavailable(other.to_string()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use transom_channel::outside::OutsideRules;
 use transom_channel::{AddressRule, SettingField, SettingValues, SettingsError};
 use url::{Host, Url};
 
@@ -49,10 +50,12 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    pub(crate) fn read(settings: &SettingValues) -> Result<Self, SettingsError> {
+    /// Reads the settings; the endpoint has to be one that this service may call.
+    pub(crate) fn read(settings: &SettingValues, outside: &OutsideRules) -> Result<Self, SettingsError> {
         let endpoint: Option<Url> = settings.require(ENDPOINT)?.trim().parse().ok();
         let endpoint =
             endpoint.filter(is_safe).ok_or_else(|| SettingsError::wrong(ENDPOINT, "it must be an https address"))?;
+        outside.check(&endpoint).map_err(|why| SettingsError::wrong(ENDPOINT, why))?;
         let secret = |name: &str, text: &str| {
             Key::read(text)
                 .ok_or_else(|| SettingsError::wrong(name, "it must be `whsec_` and 24 to 64 bytes in base64"))
@@ -76,7 +79,7 @@ impl Config {
     }
 }
 
-/// Over https; without it on this machine only. No password in it: it would be logged somewhere.
+/// Over https; without it on this machine only, where the deployer allows that. No password in it: it would be logged somewhere.
 fn is_safe(url: &Url) -> bool {
     let local = match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -111,13 +114,18 @@ mod tests {
             .with(ACCOUNT, "main")
     }
 
+    fn read(settings: &SettingValues) -> Result<Config, SettingsError> {
+        Config::read(settings, &OutsideRules::default())
+    }
+
     #[test]
     fn an_account_is_read() {
-        let config = Config::read(&settings()).unwrap();
+        let config = read(&settings()).unwrap();
         assert_eq!((config.account.as_str(), config.hearing.len(), config.text_limit), ("main", 2, 4_096));
-        let by_phone = Config::read(&settings().with(ADDRESS_KINDS, "phone")).unwrap().addresses;
+        let by_phone = read(&settings().with(ADDRESS_KINDS, "phone")).unwrap().addresses;
         assert_eq!(by_phone.iter().map(|rule| rule.kind).collect::<Vec<_>>(), ["phone"]);
-        assert!(Config::read(&settings().with(ENDPOINT, "http://127.0.0.1:1/x")).is_ok());
+        let here = OutsideRules { allowed: vec!["127.0.0.0/8".parse().unwrap()], ports: vec![(1, 1)] };
+        assert!(Config::read(&settings().with(ENDPOINT, "http://127.0.0.1:1/x"), &here).is_ok());
         let shown = format!("{config:?}");
         assert!(shown.contains("main") && !shown.contains("MfKQ"), "{shown}");
     }
@@ -127,6 +135,9 @@ mod tests {
     #[case(ENDPOINT, "http://gateway.example/")]
     #[case(ENDPOINT, "https://me:pw@gateway.example/")]
     #[case(ENDPOINT, "gateway")]
+    #[case(ENDPOINT, "http://127.0.0.1/")]
+    #[case(ENDPOINT, "https://10.0.0.7/")]
+    #[case(ENDPOINT, "https://gateway.example:8443/")]
     #[case(SIGNING_SECRET, "whsec_x")]
     #[case(WEBHOOK_SECRET, "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
     #[case(ACCOUNT, " ")]
@@ -134,7 +145,7 @@ mod tests {
     #[case(TEXT_LIMIT, "many")]
     #[case(ADDRESS_KINDS, "phone pigeon")]
     fn wrong_settings_are_named_and_secrets_are_not_shown(#[case] name: &str, #[case] value: &str) {
-        let error = Config::read(&settings().with(name, value)).unwrap_err();
+        let error = read(&settings().with(name, value)).unwrap_err();
         let (SettingsError::Missing(named) | SettingsError::Wrong { name: named, .. }) = &error else {
             panic!("{error}")
         };

@@ -72,7 +72,11 @@ impl Platform for Http {
         config::SETTINGS
     }
 
+    fn keeps_templates(&self) -> bool {
+        true
+    }
+
     fn connect(&self, settings: &SettingValues, ports: &Ports) -> Result<Arc<dyn Channel>, SettingsError> {
-        Ok(Arc::new(channel::Http::new(config::Config::read(settings)?, ports)))
+        Ok(Arc::new(channel::Http::new(config::Config::read(settings, ports.outside.rules())?, ports)))
     }
 }

@@ -42,8 +42,9 @@ pub(crate) fn capabilities(quotes: bool, metadata: bool) -> Capabilities {
         // No idempotency key; the echo has the same id as the answer, and our reference where that is sent (2).
         settling: Settling { dedupes_for: None, correlates: metadata, wait: Duration::seconds(60) },
         pacing: Pacing {
-            // 300 a second; sound and films have 10, and the platform says so when they come faster.
+            // 300 a second; sound and films have 10 (2).
             account: Rate { burst: at_least_one(300), each: Duration::microseconds(3_334) },
+            sound_and_film: Some(Rate { burst: at_least_one(10), each: Duration::milliseconds(100) }),
             // No number is given; a person's pace is.
             recipient: Rate { burst: at_least_one(20), each: Duration::seconds(1) },
             concurrency: at_least_one(16),

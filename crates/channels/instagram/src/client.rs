@@ -45,7 +45,7 @@ enum Voice {
 
 impl Client {
     pub(crate) fn new(config: Config, ports: &Ports) -> Self {
-        let graph = Graph::new(ports.http.clone(), &config.base, config.app.version, config.app.access_token.clone());
+        let graph = Graph::new(ports, &config.base, config.app.version, config.app.access_token.clone());
         let (voice, fields): (_, &[(&str, &str)]) = match config.login {
             // The Page's uploads are for either platform, and must say for which (instagram.md 6).
             Login::Facebook => (Voice::Page(NodeToken::new(graph.clone())), &[("platform", "instagram")]),
@@ -72,11 +72,14 @@ impl Client {
         }
     }
 
-    /// The token in use has ended: look for another.
-    fn forget_token(&self) {
+    /// The token in use has ended: look for another. Whether one may be found; the account's own only a person can replace.
+    fn forget_token(&self, used: &Graph) -> bool {
         match &self.voice {
-            Voice::Page(token) => token.forget(),
-            Voice::Own(token) => token.reject(),
+            Voice::Page(token) => token.refused(used),
+            Voice::Own(token) => {
+                token.reject();
+                false
+            }
         }
     }
 
@@ -107,9 +110,6 @@ impl Client {
         files: &[Attachment],
     ) {
         self.files.doubt(files, refusal);
-        if refusal.error.code == TOKEN_ENDED {
-            self.forget_token();
-        }
         // Another app has the thread: a person's message takes it over, so that the next attempt goes through. A bot does not
         // take threads from anybody.
         let is_persons = part.permit().sender() == Sender::Human && part.attempt() <= 1;
@@ -150,16 +150,25 @@ impl Channel for Client {
         };
         let graph = self.own().await?;
         let table = |refusal: &Refusal| error::classify(refusal, about);
-        let references = self.files.references(&graph, &account.node, files, &self.capabilities, table).await?;
+        let references =
+            self.files.references(&graph, &account.node, (files, part.accepted()), &self.capabilities, table).await?;
         let request = outbound::request(part, right, references, self.config.metadata)
             .map_err(|error| error::unsendable(&error))?;
         self.check_permit(part)?;
         let is_action = request.sender_action.is_some();
         match graph.post::<Sent>(&format!("{}/messages", account.node), &request).await {
-            Ok(sent) => messaging::receipt(sent, is_action, IGSID),
+            Ok(sent) => {
+                if let Voice::Page(token) = &self.voice {
+                    token.accepted();
+                }
+                messaging::receipt(sent, is_action, IGSID)
+            }
             Err(failure) => {
                 if let GraphFailure::Refused(refusal) = &failure {
                     self.learn(refusal, &graph, part, right, files).await;
+                    if refusal.error.code == TOKEN_ENDED && self.forget_token(&graph) {
+                        return Err(messaging::again_with_another_token(failure.of_send(table)));
+                    }
                 }
                 Err(failure.of_send(table))
             }
@@ -192,7 +201,7 @@ impl Channel for Client {
         let graph = self.own().await?;
         let node: AccountNode = graph.get(path, &[("fields", fields)]).await.map_err(|failure| {
             if matches!(&failure, GraphFailure::Refused(refusal) if refusal.error.code == TOKEN_ENDED) {
-                self.forget_token();
+                self.forget_token(&graph);
             }
             unread(failure)
         })?;

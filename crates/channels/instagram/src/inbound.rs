@@ -69,12 +69,20 @@ fn kind_of(event: &Value) -> &str {
 /// A mention in a story arrives as a message and is a kind of its own to the policy (instagram.md 1.1).
 fn as_mention(scene: Happening<'_>, item: Inbound) -> Inbound {
     let attachments = scene.event.get("message").and_then(|message| message.get("attachments"));
-    let mut attachments = attachments.and_then(Value::as_array).into_iter().flatten();
-    let is_mention = attachments.any(|attachment| word(attachment, "type") == Some("story_mention"));
+    // One of them may stand for itself (instagram.md 4.5).
+    let is_mention = match attachments {
+        Some(Value::Array(list)) => list.iter().any(is_story_mention),
+        Some(one) => is_story_mention(one),
+        None => false,
+    };
     if is_mention && !item.openings.is_empty() {
         return Inbound { openings: vec![Opening::of("story_mention")], ..item };
     }
     item
+}
+
+fn is_story_mention(attachment: &Value) -> bool {
+    word(attachment, "type") == Some("story_mention")
 }
 
 /// Seen: the message that is named is the latest one, the earlier ones are implied. There is no watermark (instagram.md 4.5).

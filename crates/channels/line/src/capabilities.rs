@@ -67,6 +67,7 @@ pub(crate) fn capabilities(films: bool) -> Capabilities {
         pacing: Pacing {
             // 2,000 a second for each endpoint (1.4); half of it, since replicas pace on their own.
             account: Rate { burst: at_once(1_000), each: Duration::MILLISECOND },
+            sound_and_film: None,
             // "Too many messages to the same user in a short time" (1.4); no number is documented.
             recipient: Rate { burst: at_once(5), each: Duration::SECOND },
             concurrency: at_once(16),

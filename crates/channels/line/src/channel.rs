@@ -6,11 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::Method;
 use secrecy::ExposeSecret;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 use transom_channel::{
     AccountInfo, Answer, Capabilities, Channel, Inbound, MediaBytes, MediaError, MediaPort, MediaSourceOf,
-    OutboundPart, ParseError, PlannedPart, Ports, Profiles, RawInbound, Receipt, SendError, Unsendable, VerifyError,
-    WebhookCall, checks, signature,
+    OutboundPart, ParseError, PlannedPart, Ports, Profiles, Pull, RawInbound, Receipt, SendError, Unsendable,
+    VerifyError, WebhookCall, checks, signature,
 };
 use transom_domain::{Attachment, AttachmentId, Clock, Content, Identity, MediaKind, MediaSource, Profile};
 use transom_windows::Permit;
@@ -52,7 +52,7 @@ impl Line {
         let [one] = planned.as_slice() else { return Err(invalid("more than one request")) };
         let mut addresses = BTreeMap::new();
         for (kind, id) in outbound::needed_files(&one.content) {
-            addresses.insert(id, self.address(kind, id).await?);
+            addresses.insert(id, self.address(kind, id, part.accepted()).await?);
         }
         let preview = self.config.video_preview.as_deref();
         outbound::messages(&one.content, &addresses, preview, part.sender_name())
@@ -60,13 +60,13 @@ impl Line {
     }
 
     /// Where LINE finds a stored file. It must be checked here: the plan could not know a size that nobody stated.
-    async fn address(&self, kind: MediaKind, id: AttachmentId) -> Result<String, SendError> {
+    async fn address(&self, kind: MediaKind, id: AttachmentId, accepted: OffsetDateTime) -> Result<String, SendError> {
         let file = self.media.read(id).await.map_err(unreadable)?;
         let rule = self.capabilities.media.iter().find(|rule| rule.kind == kind);
         let rule = rule.ok_or_else(|| invalid("not a file of a plan"))?;
         checks::size(rule, file.bytes.len() as u64)
             .map_err(|refused| SendError::ContentRefused { report: own_report(None, &refused.to_string()) })?;
-        let address = self.media.public_url(id).await.map_err(unreadable)?;
+        let address = self.media.public_url(id, accepted).await.map_err(unreadable)?;
         let address = address.filter(|address| address.scheme() == "https").ok_or_else(|| {
             let why = "LINE fetches files by public https address, and this service has none: set `public_url`";
             SendError::ContentRefused { report: own_report(None, why) }
@@ -86,13 +86,26 @@ impl Line {
     async fn month_is_over(&self) -> Result<bool, SendError> {
         let Some(limit) = self.monthly_limit().await? else { return Ok(false) };
         let used: Consumption = self.api.read("/v2/bot/message/quota/consumption").await?;
-        Ok(used.total_usage >= limit)
+        Ok(used.total_usage >= u64::from(limit))
     }
 
     /// The messages of a month; `None` for no limit.
-    async fn monthly_limit(&self) -> Result<Option<u64>, SendError> {
+    pub(crate) async fn monthly_limit(&self) -> Result<Option<u32>, SendError> {
         let quota: Quota = self.api.read("/v2/bot/message/quota").await?;
-        Ok(quota.value.filter(|_| quota.kind == "limited"))
+        let limit = quota.value.filter(|_| quota.kind == "limited");
+        Ok(limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)))
+    }
+
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+
+    /// How LINE names the account in its calls, asked for where no setting says it.
+    pub(crate) async fn bot_user_id(&self) -> Result<String, SendError> {
+        match &self.config.bot_user_id {
+            Some(id) => Ok(id.clone()),
+            None => Ok(self.api.read::<BotInfo>("/v2/bot/info").await?.user_id),
+        }
     }
 }
 
@@ -165,13 +178,17 @@ impl Channel for Line {
         Some(self)
     }
 
+    fn pull(&self) -> Option<&dyn Pull> {
+        Some(self)
+    }
+
     fn external_key(&self) -> Option<String> {
         self.config.bot_user_id.clone()
     }
 
     async fn check(&self) -> Result<AccountInfo, SendError> {
         let bot: BotInfo = self.api.read("/v2/bot/info").await?;
-        let limit = self.monthly_limit().await?.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
+        let limit = self.monthly_limit().await?;
         Ok(AccountInfo {
             name: match (bot.display_name, bot.basic_id) {
                 (Some(name), Some(id)) => Some(format!("{name} ({id})")),
@@ -202,12 +219,16 @@ impl Profiles for Line {
 #[async_trait]
 impl MediaSourceOf for Line {
     async fn download(&self, attachment: &Attachment, max_bytes: u64) -> Result<MediaBytes, MediaError> {
-        let MediaSource::Platform { id, .. } = &attachment.source else { return Err(MediaError::NotFound) };
+        let MediaSource::Platform { id, url, .. } = &attachment.source else { return Err(MediaError::NotFound) };
         // A sticker is no file: LINE names it by package and id. Anything else here is a message's number.
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(MediaError::NotFound);
         }
-        let file = self.api.download(id, max_bytes.min(MAX_DOWNLOAD)).await?;
+        let most = max_bytes.min(MAX_DOWNLOAD);
+        let file = match url {
+            Some(url) => self.api.download_elsewhere(url, most).await?,
+            None => self.api.download(id, most).await?,
+        };
         Ok(MediaBytes { file_name: attachment.file_name.clone(), ..file })
     }
 }

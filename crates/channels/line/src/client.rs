@@ -7,7 +7,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use transom_channel::http::{HttpAnswer, HttpClient, Phase, TransportError};
+use transom_channel::outside::OutsideClient;
 use transom_channel::{MediaBytes, MediaError, Ports, Receipt, SendError};
+use url::Url;
 
 use crate::error;
 use crate::wire::{Refusal, Sent, Transcoding};
@@ -24,6 +26,7 @@ const ACCEPTED_REQUEST_ID: &str = "x-line-accepted-request-id";
 /// The Messaging API, as one account sees it.
 pub(crate) struct Api {
     http: HttpClient,
+    outside: OutsideClient,
     base: String,
     data_base: String,
     token: SecretString,
@@ -39,6 +42,7 @@ impl Api {
     pub(crate) fn new(ports: &Ports, token: SecretString) -> Self {
         Self {
             http: ports.http.clone(),
+            outside: ports.outside.clone(),
             base: ports.endpoint("line", LINE),
             data_base: ports.endpoint("line", LINE_DATA),
             token,
@@ -83,6 +87,19 @@ impl Api {
             202 => Err(self.not_ready(message).await),
             404 | 410 => Err(MediaError::NotFound),
             status => Err(MediaError::Unavailable(format!("the platform answered {status}"))),
+        }
+    }
+
+    /// The bytes behind an address that a call named; LINE's token does not go there.
+    pub(crate) async fn download_elsewhere(&self, address: &str, max: u64) -> Result<MediaBytes, MediaError> {
+        let most = usize::try_from(max).unwrap_or(usize::MAX);
+        let url = Url::parse(address).map_err(|_| MediaError::NotFound)?;
+        let answer = self.outside.get(&url, self.http.total_timeout(), most).await;
+        let answer = answer.map_err(|error| of_a_download(&error.into(), max))?;
+        match answer.status {
+            200 => Ok(MediaBytes { mime: mime_of(&answer), bytes: answer.body, file_name: None }),
+            404 | 410 => Err(MediaError::NotFound),
+            status => Err(MediaError::Unavailable(format!("the address answered {status}"))),
         }
     }
 

@@ -15,6 +15,8 @@ use transom_domain::{Address, Content};
 
 use self::content::read_body;
 use crate::capabilities::USER_ID;
+use crate::error::MONTHLY_MESSAGES;
+use crate::month::MONTHLY_LIMIT;
 use crate::wire::{Event, InMessage, Postback};
 
 /// A reply token comes to life again with a redelivery, until this long after the event (line.md 1.1).
@@ -144,6 +146,10 @@ impl<'r> Reader<'r> {
             "module" => ("a module channel was attached or detached", None),
             "activated" => ("this channel has a conversation again", None),
             "deactivated" => ("another module took a conversation over", None),
+            MONTHLY_LIMIT => {
+                let limit = AccountEffect::Limit { quota: MONTHLY_MESSAGES.to_owned(), limit: event.limit };
+                ("the account's plan has another monthly limit", Some(limit))
+            }
             _ => return None,
         };
         let notice = AccountNotice { what: event.kind.clone(), text: text.to_owned(), effect };

@@ -47,6 +47,7 @@ mod client;
 mod config;
 mod error;
 mod inbound;
+mod month;
 mod outbound;
 mod wire;
 
@@ -69,6 +70,10 @@ impl Platform for Line {
 
     fn settings(&self) -> &'static [SettingField] {
         config::SETTINGS
+    }
+
+    fn fetches(&self) -> bool {
+        true
     }
 
     fn connect(&self, settings: &SettingValues, ports: &Ports) -> Result<Arc<dyn Channel>, SettingsError> {

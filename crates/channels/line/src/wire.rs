@@ -178,6 +178,8 @@ pub(crate) struct Event {
     pub(crate) unsend: Option<Unsend>,
     pub(crate) follow: Option<Follow>,
     pub(crate) postback: Option<Postback>,
+    /// Of an event that this crate makes: see `month`.
+    pub(crate) limit: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -41,8 +41,9 @@ pub(crate) fn capabilities(reactions: bool) -> Capabilities {
         // No idempotency key; `metadata` comes back in the echo (2.4).
         settling: Settling { dedupes_for: None, correlates: true, wait: Duration::seconds(60) },
         pacing: Pacing {
-            // 300 a second (2.5). Sound and films have 10, and the platform says so when they come faster.
+            // 300 a second; sound and films have 10 (2.5).
             account: Rate { burst: at_least_one(300), each: Duration::microseconds(3_334) },
+            sound_and_film: Some(Rate { burst: at_least_one(10), each: Duration::milliseconds(100) }),
             // "Too many to one thread may throttle": no number is given, a person's pace is.
             recipient: Rate { burst: at_least_one(20), each: Duration::seconds(1) },
             concurrency: at_least_one(16),

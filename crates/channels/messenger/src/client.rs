@@ -39,7 +39,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(config: Config, ports: &Ports) -> Self {
-        let graph = Graph::new(ports.http.clone(), &config.base, config.app.version, config.app.access_token.clone());
+        let graph = Graph::new(ports, &config.base, config.app.version, config.app.access_token.clone());
         Self {
             capabilities: capabilities::capabilities(config.reactions),
             token: NodeToken::new(graph.clone()),
@@ -109,21 +109,25 @@ impl Channel for Client {
         };
         let graph = self.own().await?;
         let table = |refusal: &Refusal| error::classify(refusal, about);
-        let references = self.files.references(&graph, page, files, &self.capabilities, table).await?;
+        let references =
+            self.files.references(&graph, page, (files, part.accepted()), &self.capabilities, table).await?;
         let request = outbound::request(part, right, references).map_err(|error| error::unsendable(&error))?;
         self.check_permit(part)?;
         let is_action = request.sender_action.is_some();
         match graph.post::<Sent>(&format!("{page}/messages"), &request).await {
-            Ok(sent) => messaging::receipt(sent, is_action, PSID),
+            Ok(sent) => {
+                self.token.accepted();
+                messaging::receipt(sent, is_action, PSID)
+            }
             Err(failure) => {
                 if let GraphFailure::Refused(refusal) = &failure {
                     self.files.doubt(files, refusal);
-                    if refusal.error.code == TOKEN_ENDED {
-                        self.token.forget();
-                    }
                     let is_persons = part.permit().sender() == Sender::Human;
                     if is_persons && about.is_first() && messaging::is_thread_control(refusal) {
                         self.take_thread(&graph, page, right).await;
+                    }
+                    if refusal.error.code == TOKEN_ENDED && self.token.refused(&graph) {
+                        return Err(messaging::again_with_another_token(failure.of_send(table)));
                     }
                 }
                 Err(failure.of_send(table))

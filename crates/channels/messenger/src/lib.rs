@@ -96,6 +96,10 @@ impl Platform for Messenger {
         SETTINGS
     }
 
+    fn keeps_templates(&self) -> bool {
+        true
+    }
+
     fn connect(&self, settings: &SettingValues, ports: &Ports) -> Result<Arc<dyn Channel>, SettingsError> {
         Ok(Arc::new(Client::new(Config::read(settings, ports)?, ports)))
     }

@@ -93,6 +93,20 @@ pub fn key(what: &str, entry: &Entry, content: &Value) -> String {
     hash.update(entry.id.as_bytes());
     hash.update(entry.at.map_or(0, OffsetDateTime::unix_timestamp_nanos).to_be_bytes());
     hash.update(content.to_string().as_bytes());
+    digest(what, hash)
+}
+
+/// A key for an event without an id that is told from others by these words, in this order.
+pub fn key_of<'w>(what: &str, words: impl IntoIterator<Item = &'w str>) -> String {
+    let mut hash = Sha256::new();
+    for word in words {
+        hash.update((word.len() as u64).to_be_bytes());
+        hash.update(word.as_bytes());
+    }
+    digest(what, hash)
+}
+
+fn digest(what: &str, hash: Sha256) -> String {
     let digest = hex::encode(hash.finalize());
     format!("{what}:{}", digest.get(..32).unwrap_or(&digest))
 }
@@ -131,6 +145,12 @@ mod tests {
         assert_eq!(key("t", &at(1_790_000_000), &paused), key("t", &at(1_790_000_000), &paused));
         assert_ne!(key("t", &at(1_790_000_000), &paused), key("t", &at(1_790_000_001), &paused));
         assert_ne!(key("t", &at(1_790_000_000), &paused), key("t", &at(1_790_000_000), &json!({"event": "APPROVED"})));
+    }
+
+    #[test]
+    fn words_are_told_apart_by_where_they_end() {
+        assert_eq!(key_of("t", ["ab", "c"]), key_of("t", ["ab", "c"]));
+        assert_ne!(key_of("t", ["ab", "c"]), key_of("t", ["a", "bc"]));
     }
 
     proptest::proptest! {

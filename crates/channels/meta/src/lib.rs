@@ -19,12 +19,12 @@
 //!
 //! ```no_run
 //! use secrecy::SecretString;
-//! use transom_channel::http::HttpClient;
+//! use transom_channel::Ports;
 //! use transom_meta::{ApiVersion, Graph, classify};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let token = SecretString::from("EAAinvented".to_owned());
-//! let graph = Graph::new(HttpClient::new()?, "https://graph.facebook.com", ApiVersion::default(), token);
+//! let graph = Graph::new(&Ports::system()?, "https://graph.facebook.com", ApiVersion::default(), token);
 //! let number: serde_json::Value = graph
 //!     .get("106540352242922", &[("fields", "verified_name")])
 //!     .await

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use transom_channel::SendError;
 use transom_channel::http::HttpClient;
+use transom_channel::{Ports, SendError};
 use transom_meta::{ApiVersion, Graph, GraphFailure, Upload, classify};
 
 /// A server that gives these answers, one a connection, and tells what it was asked.
@@ -44,7 +44,8 @@ impl Server {
 
     fn graph(&self) -> Graph {
         let http = HttpClient::with_total_timeout(Duration::from_secs(5)).unwrap();
-        Graph::new(http, &self.base, ApiVersion::default(), SecretString::from("EAAinvented".to_owned()))
+        let ports = Ports { http, ..Ports::system().unwrap() };
+        Graph::new(&ports, &self.base, ApiVersion::default(), SecretString::from("EAAinvented".to_owned()))
     }
 
     async fn request(&mut self) -> String {
@@ -202,6 +203,24 @@ async fn the_token_goes_to_graphs_addresses_only() {
             matches!(graph.download(elsewhere, 5).await, Err(GraphFailure::Unreadable { status: 200, .. })),
             "{elsewhere}"
         );
+    }
+}
+
+/// A webhook names the address: whoever holds the secret could ask for what only we can reach (reliability.md 15).
+#[tokio::test]
+async fn files_inside_of_the_network_are_not_fetched() {
+    let mut server =
+        Server::answering(vec![answer(200, &[], "bytes"), answer(302, &["location: https://127.0.0.1/secret"], "")])
+            .await;
+    let graph = server.graph();
+    assert_eq!(graph.fetch(&format!("{}/1", server.base), 100).await.unwrap().body, "bytes");
+    assert!(!server.request().await.contains("authorization"));
+    for inside in [format!("{}/2", server.base), "https://127.0.0.1/1".to_owned(), "https://[::ffff:a00:1]/".to_owned()]
+    {
+        match graph.fetch(&inside, 100).await {
+            Err(GraphFailure::Transport(error)) => assert!(error.detail.contains("outside.allow"), "{error}"),
+            other => panic!("{inside}: {other:?}"),
+        }
     }
 }
 

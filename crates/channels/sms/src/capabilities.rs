@@ -41,6 +41,7 @@ pub(crate) fn capabilities(mms: bool, correlates: bool) -> Capabilities {
         pacing: Pacing {
             // Twilio queues what is too fast for a sender, for ten hours; this keeps its own API content (1, quotas).
             account: Rate { burst: at_once(10), each: Duration::milliseconds(100) },
+            sound_and_film: None,
             recipient: Rate { burst: at_once(5), each: Duration::SECOND },
             concurrency: at_once(8),
         },

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use time::OffsetDateTime;
 use transom_channel::{
-    AccountInfo, Answer, Capabilities, Channel, Inbound, MediaBytes, MediaError, MediaPort, MediaSourceOf,
-    OutboundPart, ParseError, PlannedPart, PlatformReport, Ports, RawInbound, Receipt, SendError, Unsendable,
-    VerifyError, WebhookCall,
+    AccountInfo, Answer, Capabilities, Channel, Inbound, LookUp, Lost, MediaBytes, MediaError, MediaPort,
+    MediaSourceOf, OutboundPart, ParseError, PlannedPart, PlatformReport, Ports, Pull, RawInbound, Receipt, SendError,
+    Taken, Unsendable, VerifyError, WebhookCall,
 };
 use transom_domain::{Attachment, Body, Content, MediaSource};
 
 use crate::capabilities::{MAX_TOTAL, PHONE, capabilities};
+use crate::catching_up::CatchingUp;
 use crate::config::Line;
 use crate::provider::{Outgoing, Provider};
 use crate::{outbound, phone};
@@ -20,6 +22,8 @@ pub(crate) struct Sms {
     sender: String,
     capabilities: Capabilities,
     provider: Arc<dyn Provider>,
+    /// A name can't be written to.
+    catching_up: Option<CatchingUp>,
     media: Arc<dyn MediaPort>,
 }
 
@@ -28,13 +32,17 @@ impl Sms {
         Self {
             sender: line.sender.as_str().to_owned(),
             capabilities: capabilities(line.mms, provider.correlates()),
+            catching_up: line.sender.is_written_to().then(|| {
+                let (provider, clock) = (Arc::clone(&provider), Arc::clone(&ports.clock));
+                CatchingUp::new(provider, clock)
+            }),
             provider,
             media: Arc::clone(&ports.media),
         }
     }
 
     /// Where the provider finds a file. A stored one is looked at: the plan could not know a size that nobody stated.
-    async fn address(&self, file: &Attachment, total: &mut u64) -> Result<String, SendError> {
+    async fn address(&self, file: &Attachment, accepted: OffsetDateTime, total: &mut u64) -> Result<String, SendError> {
         let id = match &file.source {
             MediaSource::Url { url } => return Ok(url.clone()),
             MediaSource::Stored { id } => *id,
@@ -47,7 +55,7 @@ impl Sms {
         if bytes > max || *total > MAX_TOTAL {
             return Err(refused(&MediaError::TooLarge { max: max.min(MAX_TOTAL) }.to_string()));
         }
-        let address = self.media.public_url(id).await.map_err(unreadable)?;
+        let address = self.media.public_url(id, accepted).await.map_err(unreadable)?;
         let address = address.filter(|address| address.scheme() == "https").ok_or_else(|| {
             refused("files are fetched by public https address, and this service has none: set `public_url`")
         })?;
@@ -75,7 +83,7 @@ impl Channel for Sms {
         }
         let (mut files, mut total) = (Vec::new(), 0);
         for file in attachments {
-            files.push(self.address(file, &mut total).await?);
+            files.push(self.address(file, part.accepted(), &mut total).await?);
         }
         self.provider.send(&Outgoing { to, text, files, correlation: part.correlation() }).await
     }
@@ -89,6 +97,14 @@ impl Channel for Sms {
     }
 
     fn media(&self) -> Option<&dyn MediaSourceOf> {
+        Some(self)
+    }
+
+    fn pull(&self) -> Option<&dyn Pull> {
+        self.catching_up.as_ref().map(|list| list as &dyn Pull)
+    }
+
+    fn look_up(&self) -> Option<&dyn LookUp> {
         Some(self)
     }
 
@@ -108,6 +124,22 @@ impl MediaSourceOf for Sms {
         let MediaSource::Platform { url: Some(url), .. } = &attachment.source else { return Err(MediaError::NotFound) };
         let file = self.provider.download(url, max_bytes).await?;
         Ok(MediaBytes { mime: attachment.mime.clone().unwrap_or(file.mime), ..file })
+    }
+}
+
+#[async_trait]
+impl LookUp for Sms {
+    /// Twilio repeats no reference of ours in its list: what says the same is the same (sms.md 2).
+    async fn taken(&self, lost: &Lost<'_>) -> Result<Vec<Taken>, SendError> {
+        let to = lost.to.address(PHONE).ok_or_else(|| invalid("no phone number is known of this person"))?;
+        let Body::Text { text, attachments } = &lost.content.body else { return Err(invalid("not a part of a plan")) };
+        let sent = self.provider.sent(to, lost.since).await?;
+        let taken = sent.into_iter().map(|sent| Taken {
+            is_same: sent.text.trim() == text.trim() && sent.files == attachments.len(),
+            provider_id: sent.id,
+            at: sent.at,
+        });
+        Ok(taken.collect())
     }
 }
 

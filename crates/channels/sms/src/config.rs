@@ -97,6 +97,14 @@ impl Sender {
         }
     }
 
+    /// Whether customers can write to it: names take no messages.
+    pub(crate) fn is_written_to(&self) -> bool {
+        match self {
+            Sender::Address(address) => address.trim_start_matches('+').bytes().all(|byte| byte.is_ascii_digit()),
+            Sender::Service(_) => true,
+        }
+    }
+
     fn read(text: &str) -> Option<Self> {
         let text = text.trim();
         if is_sid(text, "MG") {

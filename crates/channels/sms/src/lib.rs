@@ -31,18 +31,20 @@
 //! - An opt-out closes everything at once. Twilio's `OptOutType` is believed where it comes; else the whole text is compared
 //!   with the default keywords. Twilio answers STOP, START and HELP itself: nothing is sent in reply.
 //! - Twilio has no key to tell a repeated request by. With `webhook_url` the part's id travels in the address of the status
-//!   callback, so the first callback settles a send whose answer was lost; without it a person decides.
+//!   callback, so the first callback settles a send whose answer was lost; without it Twilio's list of messages does.
+//! - What no webhook brought is on that list as well: it is read at start and every five minutes.
 //! - Numbers are E.164 throughout, see [`phone`]. What comes from a short code or from a name can't be answered.
 //! - `whatsapp:` and `rcs:` addresses, which Twilio carries by the same interface, are kept as unsupported.
 //! - MMS is offered for numbers of the United States and Canada, or where the setting `mms` says so. Elsewhere send a link.
 //!
 //! # Another provider
-//! What is Twilio's own is in one module, behind one trait: send, verify, parse, check, download. Segments, keywords, numbers and
+//! What is Twilio's own is in one module, behind one trait: send, verify, parse, check, both lists, download. Segments, keywords, numbers and
 //! limits are the network's, and shared.
 //!
 //! Source: <https://www.twilio.com/docs/messaging>, and 3GPP TS 23.038 and 23.040 for alphabets and segments.
 
 mod capabilities;
+mod catching_up;
 mod channel;
 mod config;
 mod gsm;
@@ -73,6 +75,10 @@ impl Platform for Sms {
 
     fn settings(&self) -> &'static [SettingField] {
         config::SETTINGS
+    }
+
+    fn fetches(&self) -> bool {
+        true
     }
 
     fn connect(&self, settings: &SettingValues, ports: &Ports) -> Result<Arc<dyn Channel>, SettingsError> {

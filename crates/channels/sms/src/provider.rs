@@ -3,6 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use time::OffsetDateTime;
 use transom_channel::{
     AccountInfo, Answer, Inbound, MediaBytes, MediaError, ParseError, RawInbound, Receipt, SendError, VerifyError,
     WebhookCall,
@@ -16,6 +17,15 @@ pub(crate) struct Outgoing<'m> {
     pub(crate) files: Vec<String>,
     /// Our reference, to come back with receipts where the provider can do that.
     pub(crate) correlation: String,
+}
+
+/// A message that the provider took from us.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) id: String,
+    pub(crate) at: OffsetDateTime,
+    pub(crate) text: String,
+    pub(crate) files: usize,
 }
 
 /// A provider of text messages.
@@ -35,6 +45,12 @@ pub(crate) trait Provider: fmt::Debug + Send + Sync + 'static {
 
     /// Asks whether the credentials work.
     async fn check(&self) -> Result<AccountInfo, SendError>;
+
+    /// What customers wrote from `since` on and before `until`, as it would have come by webhook.
+    async fn received(&self, since: OffsetDateTime, until: OffsetDateTime) -> Result<Vec<RawInbound>, SendError>;
+
+    /// What was taken from this sender for a number from `since` on.
+    async fn sent(&self, to: &str, since: OffsetDateTime) -> Result<Vec<Sent>, SendError>;
 
     /// The bytes behind an address that a webhook named, at most `max` of them.
     async fn download(&self, address: &str, max: u64) -> Result<MediaBytes, MediaError>;

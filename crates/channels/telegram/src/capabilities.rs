@@ -57,6 +57,7 @@ pub(crate) fn capabilities(voice: &Voice) -> Capabilities {
         pacing: Pacing {
             // About 30 a second for the bot, one a second for a chat with short bursts (1, quotas).
             account: Rate { burst: at_once(30), each: Duration::microseconds(33_334) },
+            sound_and_film: None,
             recipient: Rate { burst: at_once(3), each: Duration::SECOND },
             concurrency: at_once(16),
         },
@@ -78,7 +79,8 @@ fn media() -> Vec<MediaRule> {
         caption: true,
     };
     vec![
-        rule(MediaKind::Image, &["image/jpeg", "image/png", "image/webp"], 10, 5),
+        // Over 10 MB it goes as a document (6).
+        rule(MediaKind::Image, &["image/jpeg", "image/png", "image/webp"], 50, 5),
         rule(MediaKind::Video, &["video/mp4"], 50, 20),
         rule(MediaKind::Animation, &["image/gif", "video/mp4"], 50, 20),
         rule(MediaKind::Audio, &["audio/mpeg", "audio/mp4", "audio/x-m4a"], 50, 20),

@@ -14,7 +14,7 @@ use transom_channel::{
     OutboundPart, ParseError, PlannedPart, PlatformReport, Ports, Profiles, Pull, RawInbound, Receipt, SendError,
     Unsendable, VerifyError, WebhookCall, signature,
 };
-use transom_domain::{Attachment, Clock, Content, Identity, MediaSource, Profile};
+use transom_domain::{Attachment, Clock, Content, Identity, MediaKind, MediaSource, Profile};
 
 use crate::capabilities::{MAX_DOWNLOAD, USER_ID, capabilities};
 use crate::client::Api;
@@ -24,6 +24,8 @@ use crate::outbound::{self, Destination, Request, Upload};
 use crate::wire::{BusinessConnection, Chat, Names, UpdateId, User};
 
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
+/// The method that stops the spinner of a button (2).
+const ANSWER_TAP: &str = "answerCallbackQuery";
 /// How long a poll waits for news, in seconds, and how much longer its answer may take.
 const POLL_SECONDS: u32 = 20;
 const POLL_MARGIN_SECONDS: u32 = 10;
@@ -103,7 +105,13 @@ impl Channel for Telegram {
         let Request { method, fields, upload } = self.request(part)?;
         let result = match &upload {
             None => self.api.call(method, &fields).await?,
-            Some(upload) => self.api.upload(method, &fields, upload.field, self.file(upload).await?).await?,
+            Some(upload) => {
+                let file = self.file(upload).await?;
+                match outbound::as_document(&file).filter(|_| upload.kind == MediaKind::Image) {
+                    Some(document) => self.api.upload("sendDocument", &fields, "document", document).await?,
+                    None => self.api.upload(method, &fields, upload.field, file).await?,
+                }
+            }
         };
         receipt(&result)
     }
@@ -123,7 +131,14 @@ impl Channel for Telegram {
             return Err(VerifyError::Wrong);
         }
         signature::shared_token([self.config.webhook_secret.expose_secret()], proof)?;
-        Ok(Answer::accepted())
+        Ok(match inbound::tap(call.body) {
+            // What an answer to a webhook asks for is done: that saves a request (4).
+            Some(tap) => {
+                let body = json!({"method": ANSWER_TAP, "callback_query_id": tap}).to_string();
+                Answer { content_type: "application/json", body, ..Answer::accepted() }
+            }
+            None => Answer::accepted(),
+        })
     }
 
     fn parse(&self, raw: &RawInbound) -> Result<Vec<Inbound>, ParseError> {
@@ -204,6 +219,13 @@ impl Pull for Telegram {
         let received_at = self.clock.now();
         let ids = updates.0.iter().filter_map(|update| serde_json::from_str::<UpdateId>(update.get()).ok());
         let next = ids.map(|update| update.update_id.saturating_add(1)).max().or(offset);
+        for tap in updates.0.iter().filter_map(|update| inbound::tap(update.get().as_bytes())) {
+            let answered = self.api.read::<bool>(ANSWER_TAP, json!({"callback_query_id": tap})).await;
+            // One that is too old is refused, and no loss. Who does not answer now must not hold up what was received.
+            if matches!(answered, Err(SendError::Temporary { .. })) {
+                break;
+            }
+        }
         let raw = updates.0.iter().map(|update| RawInbound::new(update.get().to_owned(), received_at)).collect();
         Ok((raw, next.map(|next| next.to_string()).unwrap_or_default()))
     }

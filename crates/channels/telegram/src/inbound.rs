@@ -9,16 +9,16 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use transom_channel::{
-    AccountEffect, AccountNotice, Inbound, InboundMessage, Item, Opening, ParseError, Person, RawInbound, Standing,
-    json,
+    AccountEffect, AccountNotice, Inbound, InboundMessage, Item, Opening, OptOutScope, ParseError, Person, RawInbound,
+    Standing, json,
 };
 use transom_domain::{Address, Content, Profile};
 
-use self::content::{Service, own_phone, quoted, read_body, service, start_payload};
+use self::content::{Command, Service, command, own_phone, quoted, read_body, service, start_payload};
 use crate::capabilities::USER_ID;
 use crate::wire::{
     BusinessConnection, CallbackQuery, Chat, ChatJoinRequest, ChatMemberUpdated, ConnectionId, DeletedBusinessMessages,
-    Message, MessageReaction, Names, User,
+    Message, MessageReaction, Names, TapUpdate, User,
 };
 
 /// The feature by which the policy `telegram_business` knows that the owner took the right to reply back.
@@ -38,6 +38,9 @@ pub(crate) const KINDS: [&str; 10] = [
     "chat_join_request",
 ];
 
+/// Ids of taps are numbers of some twenty digits: what is far longer is none.
+const MAX_TAP: usize = 128;
+
 /// Reads one update.
 pub(crate) fn parse(bot_id: &str, raw: &RawInbound) -> Result<Vec<Inbound>, ParseError> {
     let Value::Object(mut update) = json::read(&raw.body)? else {
@@ -46,6 +49,12 @@ pub(crate) fn parse(bot_id: &str, raw: &RawInbound) -> Result<Vec<Inbound>, Pars
     let update_id = update.remove("update_id").and_then(|id| id.as_i64());
     let update_id = update_id.ok_or_else(|| ParseError::new("not an update: it has no whole number as `update_id`"))?;
     Ok(Reader { bot_id, update_id, received_at: raw.received_at }.read(&mut update))
+}
+
+/// The id of the tap that an update tells of, by which it is answered.
+pub(crate) fn tap(update: &[u8]) -> Option<String> {
+    let tapped: TapUpdate = serde_json::from_slice(update).ok()?;
+    tapped.callback_query.map(|query| query.id).filter(|id| (1..=MAX_TAP).contains(&id.len()))
 }
 
 /// What all items of an update have in common.
@@ -82,11 +91,16 @@ impl Reader<'_> {
         if !message.chat.is_private() {
             return Some(vec![self.unsupported(kind, &format!("{kind} in a {}", message.chat.kind))]);
         }
-        let business = message.business_connection_id.is_some();
+        let (account, business) = (message.business_connection_id.clone(), message.business_connection_id.is_some());
         let at = self.instant(message.date);
         let from_customer = message.from.as_ref().is_some_and(|from| from.id == message.chat.id && !from.is_bot);
         let key = message_key(kind, &message);
         let person = person_of(&message);
+        // Who writes to an owner writes to a person, and gives a bot no orders.
+        let standing = command(&message).filter(|_| from_customer && !business).map(|command| match command {
+            Command::Stop => Standing::OptedOut(OptOutScope::All),
+            Command::Start => Standing::OptedIn(OptOutScope::All),
+        });
         let opens = |kind: &str| if from_customer { vec![Opening::of(kind)] } else { Vec::new() };
         let (item, openings) = match (read_body(&message), service(&message)) {
             (Some(body), _) => {
@@ -110,8 +124,13 @@ impl Reader<'_> {
             (None, Service::Notice(what)) => (not_known(&what, false), Vec::new()),
             (None, Service::Content(what)) => (not_known(&what, from_customer), opens("message")),
         };
-        let account = message.business_connection_id.as_ref().map_or(self.bot_id, ConnectionId::as_str);
-        Some(vec![event(account, key, at, Some(person), openings, item)])
+        let account = account.as_ref().map_or(self.bot_id, ConnectionId::as_str);
+        let told = standing.map(|standing| {
+            event(account, format!("{key}:standing"), at, Some(person.clone()), Vec::new(), Item::Standing(standing))
+        });
+        let mut items = vec![event(account, key.clone(), at, Some(person), openings, item)];
+        items.extend(told);
+        Some(items)
     }
 
     /// Changes the stored message, and opens nothing (4, notes).
@@ -161,8 +180,7 @@ impl Reader<'_> {
         Some(vec![event(connection.id.as_str(), self.key(kind), self.received_at, None, Vec::new(), notice)])
     }
 
-    /// A tap on an inline button. The query states no time; it is answered with `answerCallbackQuery` by whoever wants to
-    /// stop the button's spinner, which sends nothing to the chat.
+    /// A tap on an inline button. The query states no time.
     fn tap(&self, kind: &str, value: Value) -> Option<Vec<Inbound>> {
         let query: CallbackQuery = typed(value)?;
         let message = query.message.as_ref();

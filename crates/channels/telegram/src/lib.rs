@@ -35,7 +35,10 @@
 //! - Text goes without a parse mode: it arrives as typed, markup and all.
 //! - Telegram has no key to tell a repeated request by and reports no delivery: a lost answer stays unknown until a person
 //!   decides.
-//! - Taps are not answered with `answerCallbackQuery`: it only stops the button's spinner, and nothing depends on it.
+//! - Taps are answered with `answerCallbackQuery` before they are read, so that the button stops spinning: in the answer to the
+//!   webhook, or by a request when the bot is polled.
+//! - `/stop`, written to the bot, is an opt-out from everything, and a bare `/start` takes it back.
+//! - A picture over the limits of photos (10 MB, sides of 10,000 together, 20 times as long as wide) goes as a document.
 //! - In a business chat, what the owner types is an echo and opens nothing.
 //!
 //! Source: the Bot API reference at <https://core.telegram.org/bots/api>.

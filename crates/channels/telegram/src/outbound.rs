@@ -1,8 +1,10 @@
 //! From content to parts: what fits, what is refused, one part for each request.
 
+mod photo;
 mod request;
 mod vcard;
 
+pub(crate) use photo::as_document;
 pub(crate) use request::{Destination, Request, Upload, request};
 
 use transom_channel::{Capabilities, MediaRule, PlannedPart, Unsendable, checks};

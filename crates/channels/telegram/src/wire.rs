@@ -164,6 +164,17 @@ pub(crate) struct CallbackQuery {
     pub(crate) data: Option<String>,
 }
 
+/// An update, as far as it is of a tap.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TapUpdate {
+    pub(crate) callback_query: Option<TapId>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TapId {
+    pub(crate) id: String,
+}
+
 /// The message whose button was tapped; an old one comes with its id and chat only.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Tapped {

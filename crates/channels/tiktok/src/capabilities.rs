@@ -49,6 +49,7 @@ pub(crate) fn capabilities() -> Capabilities {
         pacing: Pacing {
             // Nothing is documented; 100 to 200 conversations a day are reported (1.4), so speed is never what is missing.
             account: Rate { burst: at_once(10), each: Duration::milliseconds(200) },
+            sound_and_film: None,
             recipient: Rate { burst: at_once(3), each: Duration::SECOND },
             concurrency: at_once(4),
         },

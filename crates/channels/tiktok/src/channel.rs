@@ -147,6 +147,9 @@ impl Channel for TikTok {
 
     async fn check(&self) -> Result<AccountInfo, SendError> {
         let account = self.api.account().await?;
+        if self.config.enables_direct_reply {
+            self.api.enable_direct_reply().await?;
+        }
         let text = |name: &str| account.get(name).and_then(Value::as_str).map(str::to_owned);
         Ok(AccountInfo {
             name: text("username").map(|name| format!("@{name}")).or_else(|| text("display_name")),

@@ -7,7 +7,8 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use time::Duration;
+use sha2::{Digest, Sha256};
+use time::{Duration, OffsetDateTime};
 use transom_channel::http::{HttpAnswer, HttpClient};
 use transom_channel::{MediaBytes, MediaError, Ports, Renew, SendError, StoredToken, TokenError, TokenPort};
 use transom_domain::Clock;
@@ -18,14 +19,20 @@ use crate::wire::{Answer, Tokens};
 
 const TIKTOK: &str = "https://business-api.tiktok.com/open_api/v1.3";
 const TOKEN_HEADER: &str = "Access-Token";
-/// Tokens are renewed this long before they end, so that none ends on its way.
-const EARLY: Duration = Duration::minutes(5);
+/// Tokens are renewed this long before they end, so that none ends on its way, in seconds.
+const EARLY: i64 = 300;
+/// A token that is refused so soon after it was made will not be mended by another one.
+const JUST_RENEWED: Duration = Duration::MINUTE;
 
 /// The business API, as one account sees it.
 pub(crate) struct Api {
     http: HttpClient,
     base: String,
     tokens: Arc<dyn TokenPort>,
+    /// Depends on the refresh token that was entered: after another authorisation no earlier token is found.
+    key: String,
+    /// What a refused token was last replaced by here, and when.
+    renewed: Mutex<Option<(SecretString, OffsetDateTime)>>,
     clock: Arc<dyn Clock>,
     config: Arc<Config>,
 }
@@ -38,10 +45,14 @@ impl fmt::Debug for Api {
 
 impl Api {
     pub(crate) fn new(ports: &Ports, config: Arc<Config>) -> Self {
+        let digest = Sha256::digest(config.refresh_token.expose_secret());
+        let digest: String = hex::encode(digest).chars().take(16).collect();
         Self {
             http: ports.http.clone(),
             base: ports.endpoint("tiktok", TIKTOK),
             tokens: Arc::clone(&ports.tokens),
+            key: format!("tiktok/{}/{digest}", config.business_id),
+            renewed: Mutex::new(None),
             clock: Arc::clone(&ports.clock),
             config,
         }
@@ -73,6 +84,18 @@ impl Api {
         id.ok_or_else(|| SendError::Temporary { report: own_report("an upload without an id") })
     }
 
+    /// Switches private replies to comments on, which may be done again (2.2).
+    pub(crate) async fn enable_direct_reply(&self) -> Result<(), SendError> {
+        let fields = json!({
+            "business_id": self.config.business_id,
+            "direct_reply_type": "COMMENT_TO_MESSAGE",
+            "operation_status": "ENABLE",
+        });
+        let request = |path: &str| self.post(path).json(&fields);
+        let done = self.authorised("/business/message/direct_reply/update/", request, false).await;
+        done.map(drop).map_err(of_a_read)
+    }
+
     /// The account's names and picture.
     pub(crate) async fn account(&self) -> Result<Value, SendError> {
         let query = [("business_id", self.config.business_id.as_str()), ("fields", r#"["username","display_name"]"#)];
@@ -90,7 +113,7 @@ impl Api {
             other => away(other),
         })?;
         let url = data.get("download_url").and_then(Value::as_str).ok_or(MediaError::NotFound)?;
-        let token = self.token().await.map_err(|error| away(&error))?;
+        let token = self.token(None).await.map_err(|error| away(&error))?;
         let request = self.http.request(Method::GET, url).header("x-user", token.token.expose_secret());
         let limit = usize::try_from(max).unwrap_or(usize::MAX);
         let answer = self.http.execute_up_to(request, limit).await.map_err(|error| {
@@ -110,39 +133,34 @@ impl Api {
         request: impl Fn(&str) -> RequestBuilder,
         quotes: bool,
     ) -> Result<Value, SendError> {
-        let used = self.token().await?;
+        let used = self.token(None).await?;
         let request = request(path).header(TOKEN_HEADER, used.token.expose_secret());
         let outcome = data_of(&self.http.execute(request).await?, quotes);
         match outcome {
-            Err(SendError::AuthFailed { .. }) => {
-                self.renew(Some(used)).await?;
+            Err(SendError::AuthFailed { .. }) if !self.is_just_renewed(&used) => {
+                let renewed = self.token(Some(&used)).await?;
+                *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = Some((renewed.token, self.clock.now()));
                 Err(SendError::Temporary { report: own_report("the access token had expired and was renewed") })
             }
             outcome => outcome,
         }
     }
 
-    /// A token that lasts for a while.
-    async fn token(&self) -> Result<StoredToken, SendError> {
-        let lasting = |token: &StoredToken| token.expires_at.is_none_or(|end| self.clock.now() + EARLY < end);
-        match self.tokens.get(&self.key()).await.map_err(|error| not_now(&error))? {
-            Some(token) if lasting(&token) => Ok(token),
-            Some(_) | None => self.renew(None).await,
-        }
+    /// Several calls fly with one token: those that were refused for an older one say nothing of its successor.
+    fn is_just_renewed(&self, used: &StoredToken) -> bool {
+        let renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        renewed.as_ref().is_some_and(|(token, at)| {
+            token.expose_secret() == used.token.expose_secret() && self.clock.now() - *at < JUST_RENEWED
+        })
     }
 
-    /// Exchanges the refresh token for the next pair; `refused`: a token that looked good and was not.
-    async fn renew(&self, refused: Option<StoredToken>) -> Result<StoredToken, SendError> {
+    /// A token that lasts for a while; `refused`: one that looked good and was not.
+    async fn token(&self, refused: Option<&StoredToken>) -> Result<StoredToken, SendError> {
         // The port speaks of its own trouble only; what TikTok said is kept here.
         let said = Arc::new(Mutex::new(None));
         let note = Arc::clone(&said);
-        let exchange: Renew<'_> = Box::new(move |old| {
+        let renew: Renew<'_> = Box::new(move |old| {
             Box::pin(async move {
-                if let (Some(old), Some(refused)) = (&old, &refused)
-                    && old.token.expose_secret() != refused.token.expose_secret()
-                {
-                    return Ok(old.clone());
-                }
                 self.exchange(old).await.map_err(|error| {
                     let words = TokenError(error.code().to_owned());
                     *note.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -150,10 +168,14 @@ impl Api {
                 })
             })
         });
-        let renewed = self.tokens.renew(&self.key(), exchange).await;
-        renewed.map_err(|error| said.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(not_now(&error)))
+        let usable = self.tokens.usable(&self.key, refused.map(|token| &token.token), renew).await;
+        usable.map_err(|error| {
+            let said = said.lock().unwrap_or_else(PoisonError::into_inner).take();
+            said.unwrap_or_else(|| SendError::Temporary { report: own_report(&format!("no access token: {error}")) })
+        })
     }
 
+    /// The next pair of tokens: each exchange spends the refresh token that it takes (2.1).
     async fn exchange(&self, old: Option<StoredToken>) -> Result<StoredToken, SendError> {
         let known = old.and_then(|old| old.refresh).unwrap_or_else(|| self.config.refresh_token.clone());
         let fields = json!({
@@ -171,19 +193,17 @@ impl Api {
         })?;
         let tokens: Tokens = serde_json::from_value(data)
             .map_err(|_| SendError::Temporary { report: own_report("an exchange without tokens") })?;
+        let lasts = tokens.expires_in.clamp(0, 31_536_000);
+        let lasts = (lasts - EARLY).max(lasts / 2);
         Ok(StoredToken {
             token: SecretString::from(tokens.access_token),
             refresh: Some(SecretString::from(tokens.refresh_token)),
-            expires_at: Some(self.clock.now() + Duration::seconds(tokens.expires_in.clamp(0, 31_536_000))),
+            expires_at: Some(self.clock.now() + Duration::seconds(lasts)),
         })
     }
 
     fn post(&self, path: &str) -> RequestBuilder {
         self.http.request(Method::POST, &format!("{}{path}", self.base))
-    }
-
-    fn key(&self) -> String {
-        format!("tiktok/{}", self.config.business_id)
     }
 }
 
@@ -194,8 +214,4 @@ fn data_of(answer: &HttpAnswer, quotes: bool) -> Result<Value, SendError> {
         Some(refused) if refused.code != 0 => Err(error::refusal(answer.status, &refused, quotes)),
         _ => Err(error::stranger(answer.status, answer.retry_after_ms())),
     }
-}
-
-fn not_now(error: &TokenError) -> SendError {
-    SendError::Temporary { report: own_report(&format!("no access token: {error}")) }
 }

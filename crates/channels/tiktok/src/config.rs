@@ -10,6 +10,7 @@ const APP_ID: &str = "app_id";
 const APP_SECRET: &str = "app_secret";
 const SIGNATURE_AGE: &str = "signature_age_seconds";
 const CHALLENGE: &str = "challenge";
+const DIRECT_REPLY: &str = "direct_reply";
 const BUSINESS_ID: &str = "business_id";
 const REFRESH_TOKEN: &str = "refresh_token";
 
@@ -35,6 +36,13 @@ pub(crate) const SETTINGS: &[SettingField] = &[
         "the open_id that came with the authorisation; webhooks name the account by it",
     )
     .external_key(),
+    SettingField::optional(
+        DIRECT_REPLY,
+        "Private replies to comments",
+        "leave (the default) or enable: whether they are switched on at TikTok when the account is connected or checked; the \
+         feature comment_to_message then permits them",
+    )
+    .of_account(),
     SettingField::required(
         REFRESH_TOKEN,
         "Refresh token",
@@ -50,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) app_secret: SecretString,
     pub(crate) signature_age: Duration,
     pub(crate) echoes_challenge: bool,
+    pub(crate) enables_direct_reply: bool,
     pub(crate) business_id: String,
     pub(crate) refresh_token: SecretString,
 }
@@ -58,11 +67,13 @@ impl Config {
     pub(crate) fn read(settings: &SettingValues) -> Result<Self, SettingsError> {
         let signature_age = settings.number(SIGNATURE_AGE, 1..=86_400)?;
         let echoes_challenge = settings.choice(CHALLENGE, &[("refuse", false), ("echo", true)])?;
+        let enables_direct_reply = settings.choice(DIRECT_REPLY, &[("leave", false), ("enable", true)])?;
         Ok(Self {
             app_id: settings.require(APP_ID)?.trim().to_owned(),
             app_secret: settings.secret(APP_SECRET)?,
             signature_age: signature_age.map_or(DEFAULT_AGE, Duration::seconds),
             echoes_challenge: echoes_challenge.unwrap_or(false),
+            enables_direct_reply: enables_direct_reply.unwrap_or(false),
             business_id: settings.require(BUSINESS_ID)?.trim().to_owned(),
             refresh_token: settings.secret(REFRESH_TOKEN)?,
         })

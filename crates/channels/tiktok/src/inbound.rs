@@ -65,7 +65,8 @@ impl Reader<'_> {
         Some(self.inbound(format!("message:{id}"), Some(person), vec![Opening::of("message")], item))
     }
 
-    /// An echo: ours says that it was accepted, another's was written in TikTok's app (4.3).
+    /// An echo: it may come before the answer to the send, and says nothing of ours but the words (2.2, 4.4). Without words it
+    /// is at least a receipt, if it was sent by an app.
     fn our_own(&self, event: &Event, id: &str) -> Option<Inbound> {
         let to = event.to_user.as_ref().map(|to| to.id.as_str());
         // "For echoes the customer is to_user.id (do not use unique_identifier)" (4.4).
@@ -73,15 +74,14 @@ impl Reader<'_> {
         if person.addresses.is_empty() {
             return None;
         }
-        let ours = event.message_tag.as_ref().is_some_and(|tag| tag.source.eq_ignore_ascii_case("API"));
-        let item = if ours {
-            let of = ReceiptFor::Message { provider_id: id.to_owned(), correlation: None };
-            Item::Receipt { of, state: ReceiptState::Sent }
-        } else {
-            match body(event, id) {
-                Some(body) => Item::Echo { message: written(event, id, body), correlation: None },
-                None => Item::Unsupported { what: "a message written elsewhere".to_owned(), from_customer: false },
+        let by_an_app = event.message_tag.as_ref().is_some_and(|tag| tag.source.eq_ignore_ascii_case("API"));
+        let item = match body(event, id) {
+            Some(body) => Item::Echo { message: written(event, id, body), correlation: None },
+            None if by_an_app => {
+                let of = ReceiptFor::Message { provider_id: id.to_owned(), correlation: None };
+                Item::Receipt { of, state: ReceiptState::Sent }
             }
+            None => Item::Unsupported { what: "a message written elsewhere".to_owned(), from_customer: false },
         };
         Some(self.inbound(format!("echo:{id}"), Some(person), Vec::new(), item))
     }

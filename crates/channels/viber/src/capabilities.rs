@@ -52,6 +52,7 @@ pub(crate) fn capabilities() -> Capabilities {
         pacing: Pacing {
             // No rate is documented for single messages: a tenth of the 500 broadcasts in 10 seconds (1.4).
             account: Rate { burst: at_once(50), each: Duration::milliseconds(20) },
+            sound_and_film: None,
             // 100 an hour without a reply are the policy's; this only keeps a burst from looking like a flood.
             recipient: Rate { burst: at_once(20), each: Duration::SECOND },
             concurrency: at_once(16),

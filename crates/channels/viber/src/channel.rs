@@ -7,6 +7,7 @@ use http::Method;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
+use time::OffsetDateTime;
 use transom_channel::{
     AccountInfo, Answer, Capabilities, Channel, Inbound, MediaBytes, MediaError, MediaPort, MediaSourceOf,
     OutboundPart, ParseError, PlannedPart, PlatformReport, Ports, Profiles, RawInbound, Receipt, SendError, Unsendable,
@@ -18,9 +19,9 @@ use url::Url;
 use crate::capabilities::{FILE, SENDER_NAME, USER_ID, capabilities};
 use crate::client::Api;
 use crate::config::Config;
-use crate::inbound;
 use crate::outbound::{self, Draft};
 use crate::wire::{self, Outgoing, Request, Sender, UserDetails};
+use crate::{error, inbound};
 
 const SIGNATURE_HEADER: &str = "x-viber-content-signature";
 
@@ -54,10 +55,10 @@ impl Viber {
     }
 
     /// The request for a file: Viber fetches it, and wants to know how large it is.
-    async fn file(&self, file: &Attachment, text: String) -> Result<Outgoing, SendError> {
+    async fn file(&self, file: &Attachment, text: String, accepted: OffsetDateTime) -> Result<Outgoing, SendError> {
         let (address, size) = match &file.source {
             MediaSource::Stored { id } => {
-                let address = self.media.public_url(*id).await.map_err(of_media)?;
+                let address = self.media.public_url(*id, accepted).await.map_err(of_media)?;
                 let address = address.ok_or_else(|| {
                     content("Viber fetches files by their public address, and this service gives its files none")
                 })?;
@@ -122,11 +123,12 @@ impl Channel for Viber {
         }
         let content = match self.draft(part)? {
             Draft::Ready(content) => content,
-            Draft::File { file, text } => self.file(&file, text).await?,
+            Draft::File { file, text } => self.file(&file, text, part.accepted()).await?,
         };
         let name = part.sender_name().map_or_else(|| self.config.sender_name.clone(), cut);
         let request = Request { receiver: Some(receiver), min_api_version: 1, sender: self.sender(&name), content };
-        receipt(self.api.send(&request).await?)
+        let sent = self.api.send(&request).await;
+        receipt(sent.map_err(|refused| error::of_attempt(refused, part.attempt()))?)
     }
 
     fn verify(&self, call: &WebhookCall<'_>) -> Result<Answer, VerifyError> {

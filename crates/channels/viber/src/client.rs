@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use transom_channel::http::{HttpAnswer, HttpClient, Phase, TransportError};
+use transom_channel::outside::OutsideClient;
 use transom_channel::{MediaError, Ports, SendError};
 use url::Url;
 
@@ -19,6 +20,7 @@ const VIBER: &str = "https://chatapi.viber.com/pa";
 /// The Bot API, as one bot sees it.
 pub(crate) struct Api {
     http: HttpClient,
+    outside: OutsideClient,
     base: String,
     token: SecretString,
 }
@@ -31,7 +33,7 @@ impl fmt::Debug for Api {
 
 impl Api {
     pub(crate) fn new(ports: &Ports, token: SecretString) -> Self {
-        Self { http: ports.http.clone(), base: ports.endpoint("viber", VIBER), token }
+        Self { http: ports.http.clone(), outside: ports.outside.clone(), base: ports.endpoint("viber", VIBER), token }
     }
 
     /// Sends a message.
@@ -57,12 +59,15 @@ impl Api {
 
     /// The bytes of a customer's file, at most `max` of them. The address works for about an hour and needs no token (6).
     pub(crate) async fn download(&self, address: &str, max: u64) -> Result<HttpAnswer, MediaError> {
-        if !self.may_fetch(address) {
-            return Err(MediaError::Unavailable("not an https address".to_owned()));
-        }
-        let request = self.http.request(Method::GET, address);
         let limit = usize::try_from(max).unwrap_or(usize::MAX);
-        let answer = self.http.execute_up_to(request, limit).await.map_err(|error| too_large_or_away(&error, max))?;
+        let answer = if self.is_ours(address) {
+            self.http.execute_up_to(self.http.request(Method::GET, address), limit).await
+        } else {
+            let url = Url::parse(address).ok().filter(|url| url.scheme() == "https");
+            let url = url.ok_or_else(|| MediaError::Unavailable("not an https address".to_owned()))?;
+            self.outside.get(&url, self.http.total_timeout(), limit).await.map_err(Into::into)
+        };
+        let answer = answer.map_err(|error| too_large_or_away(&error, max))?;
         match answer.status {
             200..300 => Ok(answer),
             403 | 404 | 410 => Err(MediaError::NotFound),
@@ -70,10 +75,10 @@ impl Api {
         }
     }
 
-    /// Files lie behind https; only what stands in for Viber may do without.
-    fn may_fetch(&self, address: &str) -> bool {
+    /// Whether an address is at Viber's own server, or what stands in for it; any other is the call's word only.
+    fn is_ours(&self, address: &str) -> bool {
         let (Ok(address), Ok(base)) = (Url::parse(address), Url::parse(&self.base)) else { return false };
-        address.scheme() == "https" || address.origin() == base.origin()
+        address.origin() == base.origin()
     }
 }
 

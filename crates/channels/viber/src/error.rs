@@ -7,6 +7,11 @@ use crate::wire::Answer;
 /// The policy's quota of messages that a bot may start for free in a month.
 const MONTHLY_FREE: &str = "monthly_free";
 
+/// The policy's quota of messages to one person without a reply.
+const UNANSWERED: &str = "unanswered_per_hour";
+/// The status that is said of both, the pace and the quota.
+const TOO_MANY: &str = "12";
+
 /// What a refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
@@ -72,6 +77,17 @@ pub(crate) fn refusal(http_status: u16, answer: &Answer) -> SendError {
         Meaning::AuthFailed => SendError::AuthFailed { report },
         Meaning::AccountStopped => SendError::AccountStopped { report },
         Meaning::Invalid => SendError::Invalid { report },
+    }
+}
+
+/// Too many requests, said again of a message that has waited since: it is not the pace, then, but the hundred in an hour that
+/// one person has not answered (1.4). What holds up one person must not hold up all.
+pub(crate) fn of_attempt(refused: SendError, attempt: u32) -> SendError {
+    match refused {
+        SendError::RateLimited { report, .. } if attempt > 1 && report.code.as_deref() == Some(TOO_MANY) => {
+            SendError::QuotaReached { quota: Some(UNANSWERED.to_owned()), report }
+        }
+        other => other,
     }
 }
 
@@ -195,5 +211,13 @@ mod tests {
         let shown = error.to_string();
         assert!(!shown.contains("private") && !shown.contains("uQ7v") && shown.contains("bad"), "{shown}");
         assert_eq!(failed(Some("message validation failed")).code(), "content_refused");
+    }
+
+    #[test]
+    fn too_many_said_twice_is_about_one_person() {
+        assert_eq!(of_attempt(refused(12, None), 1).code(), "rate_limited");
+        let again = of_attempt(refused(12, None), 2);
+        assert_eq!(again.evidence(), Some(Evidence::QuotaReached { quota: Some(UNANSWERED.to_owned()) }));
+        assert_eq!(of_attempt(stranger(429, None), 2).code(), "rate_limited");
     }
 }

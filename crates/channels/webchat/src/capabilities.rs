@@ -91,6 +91,7 @@ pub(crate) fn capabilities() -> Capabilities {
         // Nothing of ours limits what the business writes: this keeps one visitor's flood from the others.
         pacing: Pacing {
             account: Rate { burst: at_once(500), each: Duration::milliseconds(2) },
+            sound_and_film: None,
             recipient: Rate { burst: at_once(20), each: Duration::milliseconds(100) },
             concurrency: at_once(16),
         },

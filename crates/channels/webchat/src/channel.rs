@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use time::{Duration, OffsetDateTime};
 use transom_channel::{
     AccountInfo, Answer, Capabilities, Channel, Fallback, Inbound, MailboxError, MailboxEvent, MailboxPort,
-    OutboundPart, ParseError, PlannedPart, Ports, RawInbound, Receipt, SendError, Unsendable, VerifyError, WebhookCall,
+    OutboundPart, ParseError, PlannedPart, Ports, RawInbound, Receipt, SendError, ShowsTyping, Typist, Unsendable,
+    VerifyError, WebhookCall,
 };
 use transom_domain::{ChannelAccountId, Clock, Content, Identity};
 
@@ -88,6 +89,10 @@ impl Channel for WebChat {
         inbound::parse(raw)
     }
 
+    fn typing(&self) -> Option<&dyn ShowsTyping> {
+        Some(self)
+    }
+
     fn fallback(&self) -> Option<&dyn Fallback> {
         self.away.as_ref().map(|away| away as &dyn Fallback)
     }
@@ -112,6 +117,17 @@ impl Channel for WebChat {
                 at: Some(self.clock.now()),
             }),
         }
+    }
+}
+
+#[async_trait]
+impl ShowsTyping for WebChat {
+    async fn show(&self, to: &Identity, typist: &Typist<'_>) -> Result<(), SendError> {
+        let visitor = Visitor::of(to).ok_or_else(error::unreachable)?;
+        let frame = outbound::typing(&visitor, typist);
+        let data = serde_json::to_value(frame).map_err(|_| error::invalid("it can't be told"))?;
+        self.mailbox.whisper(&visitor.mailbox(&self.config.widget), data).await;
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! From content to parts, and from a part to the event in the visitor's mailbox. Pure.
 
 use time::OffsetDateTime;
-use transom_channel::{Capabilities, OutboundPart, PlannedPart, Unsendable};
+use transom_channel::{Capabilities, OutboundPart, PlannedPart, Typist, Unsendable};
 use transom_domain::{Attachment, Body, Choice, Choices, Content, MediaSource, PartId};
 use transom_windows::Sender;
 use url::Url;
@@ -130,6 +130,13 @@ pub(crate) fn event(part: &OutboundPart, visitor: &Visitor, at: OffsetDateTime) 
         created_at: at,
     };
     Some(ServerFrame::Message { seq: 0, conversation_id: visitor.conversation(), message })
+}
+
+/// What a visitor sees of somebody who types.
+pub(crate) fn typing(visitor: &Visitor, typist: &Typist<'_>) -> ServerFrame {
+    let kind = if typist.is_person { FromKind::Agent } else { FromKind::Bot };
+    let from = From { kind, name: typist.name.map(str::to_owned), avatar: None };
+    ServerFrame::Typing { conversation_id: visitor.conversation(), from, on: typist.on }
 }
 
 /// What a visitor sees of content: the words, the files, the buttons.

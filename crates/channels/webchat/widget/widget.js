@@ -526,7 +526,7 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
       if (ui.log.scrollTop < 80 && state.older) history();
       seen();
     } });
-    ui.typing = h('div', { className: 'typing' });
+    ui.typing = h('div', { className: 'typing', role: 'status', 'aria-live': 'polite' });
     ui.files = h('div', { className: 'files' });
     ui.pick = h('input', { type: 'file', multiple: true, hidden: true, onchange: () => { [...ui.pick.files].slice(0, 5 - state.files.length).forEach(upload); ui.pick.value = ''; } });
     ui.attach = push(say('attach'), 'clip', () => ui.pick.click());
@@ -624,7 +624,9 @@ textarea:focus-visible, input:focus-visible { outline: 2px solid var(--fg); outl
     const later = !state.agents || (state.config.email && state.messages.some((one) => one.from.kind === 'visitor'));
     ui.mail.hidden = !later || state.email || Boolean(state.identity) || !state.online;
     const by = state.typing && (plain(state.typing.name) || say('team'));
-    ui.typing.replaceChildren(...(by ? [h('i'), h('i'), h('i'), say('typing', by)] : []));
+    const types = by ? say('typing', by) : '';
+    // Read aloud once, however often the screen is made anew.
+    if (ui.typing.textContent !== types) ui.typing.replaceChildren(...(types ? [h('i'), h('i'), h('i'), types] : []));
     ui.files.replaceChildren(...state.files.map((file) => h('span', { className: file.upload_id ? '' : 'wait' }, h('b', {}, plain(file.name)),
       push(say('remove', plain(file.name)), 'close', () => { state.files = state.files.filter((one) => one !== file); render(); ui.text.focus(); }))));
     ui.files.hidden = !state.files.length;

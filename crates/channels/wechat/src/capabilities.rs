@@ -61,6 +61,7 @@ pub(crate) fn capabilities(video: bool) -> Capabilities {
         pacing: Pacing {
             // 500,000 calls a day (unsure), and a quota a minute that is not documented (1.2).
             account: Rate { burst: at_once(20), each: Duration::milliseconds(100) },
+            sound_and_film: None,
             // None is documented: what a customer may get in two days at all is hardly more.
             recipient: Rate { burst: at_once(20), each: Duration::milliseconds(200) },
             concurrency: at_once(8),

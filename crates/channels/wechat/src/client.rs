@@ -33,8 +33,8 @@ pub(crate) struct Api {
     key: String,
     clock: Arc<dyn Clock>,
     config: Arc<Config>,
-    /// When a refused token was last renewed here.
-    renewed_at: Mutex<Option<OffsetDateTime>>,
+    /// What a refused token was last replaced by here, and when.
+    renewed: Mutex<Option<(SecretString, OffsetDateTime)>>,
 }
 
 impl fmt::Debug for Api {
@@ -54,7 +54,7 @@ impl Api {
             key: format!("wechat/{}/{digest}", config.app_id),
             clock: Arc::clone(&ports.clock),
             config,
-            renewed_at: Mutex::new(None),
+            renewed: Mutex::new(None),
         }
     }
 
@@ -169,17 +169,20 @@ impl Api {
         if !matches!(code, Some(40_001 | 40_014 | 42_001)) {
             return Ok(answer);
         }
-        if self.is_just_renewed() {
+        if self.is_just_renewed(&used) {
             return Ok(answer);
         }
-        self.token(Some(&used)).await?;
-        *self.renewed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.now());
+        let renewed = self.token(Some(&used)).await?;
+        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = Some((renewed.token, self.clock.now()));
         Err(SendError::Temporary { report: own_report("the access token was refused and is renewed") })
     }
 
-    fn is_just_renewed(&self) -> bool {
-        let renewed_at = *self.renewed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        renewed_at.is_some_and(|at| self.clock.now() - at < JUST_RENEWED)
+    /// Several calls fly with one token: those that were refused for an older one say nothing of its successor.
+    fn is_just_renewed(&self, used: &StoredToken) -> bool {
+        let renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        renewed.as_ref().is_some_and(|(token, at)| {
+            token.expose_secret() == used.token.expose_secret() && self.clock.now() - *at < JUST_RENEWED
+        })
     }
 
     /// A token that lasts for a while; `refused`: one that looked good and was not.

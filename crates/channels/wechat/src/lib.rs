@@ -67,6 +67,10 @@ impl Platform for WeChat {
         config::SETTINGS
     }
 
+    fn keeps_templates(&self) -> bool {
+        true
+    }
+
     fn connect(&self, settings: &SettingValues, ports: &Ports) -> Result<Arc<dyn Channel>, SettingsError> {
         Ok(Arc::new(channel::WeChat::new(config::Config::read(settings)?, ports)))
     }

@@ -67,6 +67,7 @@ pub(crate) fn capabilities() -> Capabilities {
         pacing: Pacing {
             // 80 a second, inbound and outbound together (1.5).
             account: Rate { burst: at_least_one(80), each: Duration::microseconds(12_500) },
+            sound_and_film: None,
             // One in 6 seconds to the same user, with a burst of 45 borrowed from the future (1.5).
             recipient: Rate { burst: at_least_one(45), each: Duration::seconds(6) },
             concurrency: at_least_one(16),

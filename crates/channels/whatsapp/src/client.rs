@@ -34,7 +34,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(config: Config, ports: &Ports) -> Self {
-        let graph = Graph::new(ports.http.clone(), &config.base, config.app.version, config.app.access_token.clone());
+        let graph = Graph::new(ports, &config.base, config.app.version, config.app.access_token.clone());
         let files = Files::new(graph.clone(), config.number.clone(), ports.clone());
         Self { config, capabilities: capabilities::capabilities(), graph, files, ports: ports.clone() }
     }

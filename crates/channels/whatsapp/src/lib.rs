@@ -99,6 +99,10 @@ impl Platform for WhatsApp {
         SETTINGS
     }
 
+    fn keeps_templates(&self) -> bool {
+        true
+    }
+
     /// Account settings may be left out while a connection has no number yet: such a channel answers the handshake, reads
     /// webhooks, and sends nothing.
     fn connect(&self, settings: &SettingValues, ports: &Ports) -> Result<Arc<dyn Channel>, SettingsError> {

@@ -16,7 +16,8 @@ use transom_domain::{
     Attachment, AttachmentId, Body, ChannelAccountId, Content, Ids, MediaSource, MessageId, TemplateParameters,
 };
 use transom_storage::{
-    AttachmentState, BlobError, Blobs, NewAttachment, StorageError, StoredAttachment, StoredMessage, Tx, WorkspaceScope,
+    AttachmentState, BlobError, Blobs, NewAttachment, Reader, StorageError, StoredAttachment, StoredMessage, Tx,
+    WorkspaceScope,
 };
 
 use crate::authorise::{Action, Caller, authorise};
@@ -25,7 +26,7 @@ use crate::{Desk, DeskError, Once};
 
 pub(crate) use brought::Brought;
 pub(crate) use fetch::run;
-pub use link::Links;
+pub use link::{FileLink, Links};
 pub(crate) use sniff::mime as sniff_mime;
 
 /// The longest name of a file, in characters.
@@ -150,17 +151,12 @@ pub async fn download(desk: &Desk, caller: &Caller, id: AttachmentId) -> Result<
 ///
 /// # Errors
 /// [`DeskError::NotFound`] for whatever is wrong with it.
-pub async fn download_by_link(
-    desk: &Desk,
-    public_id: &str,
-    expires: &str,
-    signature: &str,
-) -> Result<Download, DeskError> {
+pub async fn download_by_link(desk: &Desk, link: &FileLink<'_>) -> Result<Download, DeskError> {
     let nothing = || DeskError::NotFound { what: "file" };
-    if !desk.require_files()?.links.is_signed(public_id, expires, signature, desk.now()) {
+    if !desk.require_files()?.links.is_signed(link, desk.now()) {
         return Err(nothing());
     }
-    let (scope, stored) = desk.storage().file_of_public_id(public_id).await?.ok_or_else(nothing)?;
+    let (scope, stored) = desk.storage().file_of_public_id(link.public_id).await?.ok_or_else(nothing)?;
     match open(desk, &scope, stored).await {
         Err(DeskError::Conflict { .. }) => Err(nothing()),
         opened => opened,
@@ -285,6 +281,19 @@ pub(crate) async fn resolve_header(tx: &Tx, parameters: &mut TemplateParameters)
         Some(HeaderParameter::Media(file)) => resolve(tx, [file]).await,
         _ => Ok(()),
     }
+}
+
+/// Whether the file in a template's header is one that there is, if it is one of ours.
+///
+/// # Errors
+/// [`DeskError::NotFound`].
+pub(crate) async fn header_is_known(reader: &Reader, parameters: &TemplateParameters) -> Result<(), DeskError> {
+    if let Some(HeaderParameter::Media(file)) = &parameters.header
+        && let Some(id) = stored_id(file)
+    {
+        reader.attachment(id).await?.ok_or(DeskError::NotFound { what: "attachment" })?;
+    }
+    Ok(())
 }
 
 /// A name that is one line and no path, at most 255 characters long.

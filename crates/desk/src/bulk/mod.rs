@@ -155,6 +155,7 @@ pub async fn start(
                     job.finish(JobState::Done, now);
                     jobs::save(&desk, tx, &mut job, now).await?;
                     let results = tx.job_items(job.id, None, None, AT_ONCE as u64).await?;
+                    jobs::keep(&desk, tx, &job, &results, now).await?;
                     Ok(Started { job, results: Some(results) })
                 };
                 only_once(once.as_deref(), tx, now, started).await
@@ -171,7 +172,7 @@ async fn checked(desk: &Desk, caller: &Caller, request: BulkRequest) -> Result<B
     authorise(caller, request.action.action())?;
     let reader = desk.reader(&caller.scope);
     match &request.action {
-        BulkAction::Status(_) => {}
+        BulkAction::Status(status) => status.check(&reader, caller).await?,
         BulkAction::Assign(to) => status::check_assignee(&reader, *to).await?,
         BulkAction::Tags { add, remove } => check_tags(&reader, add, remove).await?,
     }
@@ -200,13 +201,7 @@ async fn checked(desk: &Desk, caller: &Caller, request: BulkRequest) -> Result<B
 /// [`DeskError::NotFound`].
 pub(crate) async fn any_known(reader: &Reader, ids: &[ConversationId]) -> Result<(), DeskError> {
     for some in ids.chunks(usize::try_from(jobs::BATCH).unwrap_or(usize::MAX)) {
-        if !reader.conversations_of(some).await?.is_empty() {
-            return Ok(());
-        }
-    }
-    for id in ids {
-        // It may have been joined to another.
-        if reader.conversation(*id).await?.is_some() {
+        if !reader.known_conversations(some).await?.is_empty() {
             return Ok(());
         }
     }

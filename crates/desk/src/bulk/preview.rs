@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use transom_domain::ConversationId;
-use transom_storage::{ItemState, Reader, StoredConversation};
+use transom_storage::{ItemState, Reader};
 
 use super::act::Act;
 use super::{BulkRequest, Selection, checked};
@@ -99,18 +99,9 @@ pub async fn preview(desk: &Desk, caller: &Caller, request: BulkRequest) -> Resu
 }
 
 async fn look(reader: &Reader, act: &Act<'_>, ids: &[ConversationId], seen: &mut Preview) -> Result<(), DeskError> {
-    let found = reader.conversations_of(ids).await?;
-    let by_id: BTreeMap<ConversationId, &StoredConversation> =
-        found.iter().map(|stored| (stored.conversation.id, stored)).collect();
+    let known = reader.known_conversations(ids).await?;
     for id in ids {
-        let verdict = match by_id.get(id) {
-            Some(stored) => act.verdict(stored),
-            // Joined to another, or not there.
-            None => match reader.conversation(*id).await? {
-                Some(stored) => act.verdict(&stored),
-                None => (ItemState::Failed, Some("not_found")),
-            },
-        };
+        let verdict = known.get(id).map_or((ItemState::Failed, Some("not_found")), |stored| act.verdict(stored));
         seen.count(*id, verdict);
     }
     Ok(())

@@ -12,11 +12,11 @@ use transom_storage::{Claimed, Tx, WorkspaceScope};
 use transom_windows::{Permit, Sender};
 
 use super::outcome::tell;
-use crate::house::HouseRules;
-use crate::may_send::{ask_for, may_send};
+use crate::house::{HouseRules, keeps_quiet};
+use crate::may_send::{Verdict, ask_for, may_send, promoting};
 use crate::quota::reservations;
 use crate::situation::{Situation, Wires};
-use crate::{Desk, DeskError, letter};
+use crate::{Desk, DeskError, bots, letter};
 
 /// What became of a claimed part before the wire.
 pub(super) enum Begun {
@@ -98,19 +98,31 @@ impl Start {
         if self.now >= claimed.expires_at {
             return self.withhold(tx, "expired", json!({ "reason": "expired" })).await;
         }
+        if let Some(reason) = self.template_refused(tx).await? {
+            return self.withhold(tx, "template_not_approved", reason).await;
+        }
         let policy = self.desk.policy_of(&account)?.clone();
         let wires = (Arc::new(account), self.wires.1.clone(), policy);
         let situation = Situation::load_without(tx, identity, wires, Some(claimed.part), self.now).await?;
         let house = HouseRules::of(stored.conversation.status, situation.account.enabled).over(&situation.account);
+        let house = if keeps_quiet(sender_of(claimed)) {
+            let (settings, _) = tx.settings().await?;
+            house.by_the_clock(tx, &settings, sender_of(claimed), stored.contact, self.now).await?
+        } else {
+            house
+        };
         let unsolicited = letter::is_unsolicited(tx, &situation.identity, &claimed.content).await?;
-        let house = HouseRules { unsolicited, ..house };
+        let bot_unbound = bots::is_unbound(tx, sender_of(claimed), &claimed.author, claimed.account).await?;
+        let house = HouseRules { bot_unbound, unsolicited, ..house };
         let permit = match self.decide(&situation, &house)? {
             Ok(permit) => permit,
-            Err(reason) => return self.withhold(tx, "not_permitted", reason).await,
+            Err(verdict) => match verdict.waits_until().filter(|until| *until < claimed.expires_at) {
+                Some(until) => return self.postpone(tx, until).await,
+                None => return self.withhold(tx, "not_permitted", verdict.told()).await,
+            },
         };
         if let Some(at) = self.wait {
-            let postponed = tx.postpone(claimed.part, self.desk.owner(), at, self.now).await?;
-            return Ok(if postponed { Begun::Postponed } else { Begun::Lost });
+            return self.postpone(tx, at).await;
         }
         if !self.keep_quota(tx, &situation, &permit).await? {
             return self.withhold(tx, "quota_used", json!({ "reason": "quota_used" })).await;
@@ -127,16 +139,32 @@ impl Start {
         Ok(Begun::Ready(Box::new(Ready { situation, permit, attempt })))
     }
 
-    fn decide(&self, situation: &Situation, house: &HouseRules) -> Result<Result<Permit, Value>, DeskError> {
+    /// What the platform said of the template since it was accepted, where it may not be sent any more.
+    async fn template_refused(&self, tx: &Tx) -> Result<Option<Value>, DeskError> {
+        let Some(sent) = self.claimed.content.as_template() else { return Ok(None) };
+        let Some(known) = tx.template(self.claimed.account, &sent.name, &sent.language).await? else { return Ok(None) };
+        let refused = known.definition.check_approved().err();
+        Ok(refused.map(|error| {
+            let status = known.definition.status;
+            json!({ "reason": "template_not_approved", "detail": error.to_string(), "status": status })
+        }))
+    }
+
+    async fn postpone(&self, tx: &Tx, at: OffsetDateTime) -> Result<Begun, DeskError> {
+        let postponed = tx.postpone(self.claimed.part, self.desk.owner(), at, self.now).await?;
+        Ok(if postponed { Begun::Postponed } else { Begun::Lost })
+    }
+
+    fn decide(&self, situation: &Situation, house: &HouseRules) -> Result<Result<Permit, Box<Verdict>>, DeskError> {
         let claimed = &self.claimed;
+        let promotional = claimed.ask.pointer("/ask/promotional") == Some(&Value::Bool(true));
         let ask = ask_for(sender_of(claimed), &claimed.content, claimed.cost)?;
+        let ask = if promotional { promoting(ask, &claimed.content) } else { ask };
         let tag = claimed.ask.pointer("/ask/tag").and_then(Value::as_str);
         let verdict = may_send(situation, house, ask, &claimed.content, tag, self.now);
         match verdict.into_permit() {
             Ok(permit) => Ok(Ok(permit)),
-            Err(DeskError::NotPermitted(verdict)) => {
-                Ok(Err(json!({ "reason": verdict.code(), "house": verdict.house, "decision": verdict.decision })))
-            }
+            Err(DeskError::NotPermitted(verdict)) => Ok(Err(verdict)),
             Err(other) => Err(other),
         }
     }

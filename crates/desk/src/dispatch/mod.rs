@@ -7,6 +7,7 @@ mod begin;
 mod breaker;
 mod budget;
 mod lanes;
+mod look_up;
 mod outcome;
 mod pacing;
 mod part;
@@ -28,6 +29,7 @@ use crate::{Desk, DeskError};
 use breaker::{Breakers, LockedAccount};
 use budget::Budgets;
 use lanes::{Lanes, PER_ACCOUNT};
+pub(crate) use look_up::run as run_looking_up;
 use pacing::Pacers;
 pub use recover::recover;
 

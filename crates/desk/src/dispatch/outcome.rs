@@ -151,7 +151,10 @@ impl Record {
         };
         let settled = tx.settle(claimed.part, attempted.attempt, settlement, now).await?;
         // A lease that was lost meanwhile: the answer stays as evidence, and whoever recovered the part decides.
-        let Settled::Done { message_state, joined } = settled else { return Ok(false) };
+        let Settled::Done { message_state, joined, echo } = settled else { return Ok(false) };
+        if let Some(echo) = echo {
+            changes::joined(tx, desk.ids(), claimed.message, echo, now).await?;
+        }
         let mut account_changed = false;
         match (person, proof) {
             (Some(person), Some(proof)) => account_changed = learn(tx, desk, attempted, person, proof, now).await?,
@@ -317,7 +320,7 @@ async fn learn(
     }
     let mut situation = attempted.situation.again(tx, person, now).await?;
     let (record, spends) = (attempted.permit.record(), attempted.permit.spends());
-    let refused = Refused { permit: Some(&record), spends: &spends, sent_at: attempted.started_at };
+    let refused = Refused { permit: Some(&record), spends: Some(&spends), sent_at: attempted.started_at };
     let learnt = evidence::record(tx, desk.ids(), &mut situation, &refused, proof, now).await?;
     situation.save(tx, now).await?;
     Ok(learnt)

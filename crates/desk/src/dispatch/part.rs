@@ -12,6 +12,7 @@ use transom_windows::Sender;
 use super::Dispatcher;
 use super::begin::{Begun, Ready, begin};
 use super::outcome::{Answer, Attempted, settle};
+use super::pacing::Load;
 use crate::situation::wires;
 use crate::{DeskError, signature, unsubscribe};
 
@@ -47,7 +48,8 @@ async fn dispatch(dispatcher: &Dispatcher, scope: &WorkspaceScope, claimed: &Cla
     let pacing = wires.1.capabilities().pacing;
     dispatcher.lanes.learn(claimed.account, pacing.concurrency.get());
     // Nothing may come between the decision and the wire, so rates are asked before.
-    let taken = dispatcher.pacers.take(&pacing, claimed.account, claimed.identity, now);
+    let load = Load::of(claimed);
+    let taken = dispatcher.pacers.take(&pacing, load, now);
     let is_retry = claimed.attempt > 1;
     let turn = taken.and_then(|()| dispatcher.budgets.spend(claimed.account, is_retry, now));
     let begun = begin(desk, scope, claimed, wires, turn.err(), now).await;
@@ -55,7 +57,7 @@ async fn dispatch(dispatcher: &Dispatcher, scope: &WorkspaceScope, claimed: &Cla
         return Box::pin(send(dispatcher, scope, claimed, *ready, (now, began))).await;
     }
     if taken.is_ok() {
-        dispatcher.pacers.put_back(&pacing, claimed.account, claimed.identity);
+        dispatcher.pacers.put_back(&pacing, load);
     }
     begun.map(|_| ())
 }
@@ -82,6 +84,7 @@ async fn send(
         Ok(_) if slow => Answer::TooLate("beginning took too long".to_owned()),
         Ok(outbound) => {
             let outbound = outbound.in_thread(claimed.thread.clone()).of_message(claimed.message);
+            let outbound = outbound.accepted_at(claimed.accepted_at);
             let outbound = outbound.signed(signature::kept(&claimed.ask));
             let to_many = permit_is_for_many.then(|| unsubscribe::link(&dispatcher.desk, scope, claimed.identity));
             let outbound = outbound.unsubscribed_at(to_many.flatten());

@@ -3,18 +3,19 @@
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use transom_storage::{ContactQuery, StoredContact};
+use transom_domain::CustomFieldId;
+use transom_storage::{ContactField, ContactQuery, StoredContact};
 
 use super::conversations::at;
 use super::sheet::Sheet;
 use super::{Format, Lines};
 use crate::authorise::{Action, Caller, authorise};
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, custom_fields};
 
 /// How many are read together.
 const PAGE: u32 = 200;
 
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "contact",
     "display_name",
     "first_name",
@@ -23,6 +24,7 @@ const COLUMNS: [&str; 13] = [
     "email",
     "external_id",
     "language",
+    "time_zone",
     "username",
     "blocked",
     "labels",
@@ -36,20 +38,27 @@ const COLUMNS: [&str; 13] = [
 /// [`DeskError::Forbidden`].
 pub async fn contacts(desk: &Desk, caller: &Caller, query: ContactQuery, format: Format) -> Result<Lines, DeskError> {
     authorise(caller, Action::Export)?;
-    let sheet = Sheet::new(format, COLUMNS.iter().map(ToString::to_string).collect())?;
+    let fields = desk.reader(&caller.scope).custom_fields(false).await?;
+    let own = fields.iter().map(|stored| custom_fields::column(&stored.field));
+    let sheet = Sheet::new(format, COLUMNS.iter().map(ToString::to_string).chain(own).collect())?;
     let walk = Walk {
         desk: desk.clone(),
         caller: caller.clone(),
         sheet,
+        fields: fields.into_iter().map(|stored| stored.field.id).collect(),
         query: Some(ContactQuery { after: None, limit: PAGE, ..query }),
     };
-    Ok(stream::try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|chunk| (chunk, walk))) }).boxed())
+    let lines =
+        stream::try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|chunk| (chunk, walk))) }).boxed();
+    super::record::kept(desk, caller, json!({ "contacts": "filter" }), lines).await
 }
 
 struct Walk {
     desk: Desk,
     caller: Caller,
     sheet: Sheet,
+    /// The custom fields, in the order of their columns.
+    fields: Vec<CustomFieldId>,
     /// The next page; `None` behind the last.
     query: Option<ContactQuery>,
 }
@@ -59,7 +68,8 @@ impl Walk {
         if let Some(query) = self.query.take() {
             let page = self.desk.reader(&self.caller.scope).contacts(&query).await?;
             for stored in &page {
-                self.sheet.line(of_contact(stored))?;
+                let own = self.fields.iter().map(|field| value_of(*field, &stored.fields));
+                self.sheet.line(of_contact(stored).into_iter().chain(own).collect())?;
             }
             let last = page.last().filter(|_| page.len() as u64 == u64::from(PAGE));
             self.query =
@@ -68,6 +78,10 @@ impl Walk {
         let chunk = self.sheet.take();
         Ok((!chunk.is_empty()).then(|| Bytes::from(chunk)))
     }
+}
+
+fn value_of(field: CustomFieldId, values: &[ContactField]) -> Value {
+    values.iter().find(|value| value.field == field).map_or(Value::Null, |found| found.value.json())
 }
 
 fn of_contact(stored: &StoredContact) -> Vec<Value> {
@@ -82,6 +96,7 @@ fn of_contact(stored: &StoredContact) -> Vec<Value> {
         json!(profile.email),
         json!(profile.external_id),
         json!(profile.language),
+        json!(profile.time_zone),
         json!(profile.username),
         json!(contact.blocked),
         json!(stored.labels),

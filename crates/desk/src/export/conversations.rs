@@ -29,7 +29,7 @@ const PAGE: u32 = 200;
 /// A chunk goes out once it has so many bytes.
 const CHUNK: usize = 64 * 1024;
 
-const OF_CONVERSATION: [&str; 18] = [
+const OF_CONVERSATION: [&str; 19] = [
     "conversation",
     "contact",
     "contact_name",
@@ -48,6 +48,7 @@ const OF_CONVERSATION: [&str; 18] = [
     "last_outbound_at",
     "waiting_since",
     "preview",
+    "survey_score",
 ];
 const OF_MESSAGE: [&str; 11] =
     ["message", "at", "kind", "direction", "author", "author_agent", "state", "subject", "text", "files", "reply_to"];
@@ -70,6 +71,13 @@ pub struct Wanted {
 pub async fn conversations(desk: &Desk, caller: &Caller, wanted: Wanted) -> Result<Lines, DeskError> {
     authorise(caller, Action::Export)?;
     let (reader, now) = (desk.reader(&caller.scope), desk.now());
+    // Not the filter itself: it may name a customer.
+    let by = match &wanted.selection {
+        None => json!("all"),
+        Some(Selection::Filter(_)) => json!("filter"),
+        Some(Selection::Ids(ids)) => json!(ids.len()),
+    };
+    let what = json!({ "conversations": by, "messages": wanted.messages });
     let (ids, query) = match wanted.selection {
         None => (VecDeque::new(), Some(ConversationQuery::new(now))),
         Some(Selection::Filter(text)) => {
@@ -99,7 +107,9 @@ pub async fn conversations(desk: &Desk, caller: &Caller, wanted: Wanted) -> Resu
         long: None,
         ended: false,
     };
-    Ok(stream::try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|chunk| (chunk, walk))) }).boxed())
+    let lines =
+        stream::try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|chunk| (chunk, walk))) }).boxed();
+    super::record::kept(desk, caller, what, lines).await
 }
 
 /// A conversation with its first cells.
@@ -225,6 +235,7 @@ impl Walk {
             at(stored.last_outbound_at),
             at(stored.waiting_since),
             json!(stored.preview),
+            json!(stored.survey_score),
         ]
     }
 }

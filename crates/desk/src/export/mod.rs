@@ -4,6 +4,8 @@
 mod contact;
 mod contacts;
 mod conversations;
+mod missed;
+mod record;
 mod sheet;
 
 use bytes::Bytes;
@@ -13,6 +15,7 @@ use crate::DeskError;
 pub use contact::contact;
 pub use contacts::contacts;
 pub use conversations::{Wanted, conversations};
+pub use missed::missed_windows;
 pub use sheet::Format;
 
 /// The lines of an export, in chunks.

@@ -2,11 +2,11 @@
 
 use futures_util::TryStreamExt as _;
 use serde_json::{Map, Value};
-use transom_domain::AttachmentId;
+use transom_domain::{AttachmentId, CustomField, field_key};
 use transom_storage::StorageError;
 
 use crate::authorise::Caller;
-use crate::{Desk, DeskError, attachments};
+use crate::{Desk, DeskError, attachments, custom_fields};
 
 /// How many contacts a file may have.
 pub const MOST_LINES: usize = 10_000;
@@ -16,8 +16,8 @@ const MOST_BYTES: u64 = 16 * 1024 * 1024;
 const LONGEST: usize = 2_000;
 
 /// The columns that an import reads.
-pub const COLUMNS: [&str; 8] =
-    ["display_name", "first_name", "last_name", "phone", "email", "external_id", "language", "labels"];
+pub const COLUMNS: [&str; 9] =
+    ["display_name", "first_name", "last_name", "phone", "email", "external_id", "language", "time_zone", "labels"];
 /// Those of an export that say nothing to an import.
 const PASSED_OVER: [&str; 5] = ["contact", "username", "blocked", "channels", "created_at"];
 
@@ -31,20 +31,22 @@ pub(super) async fn bytes(desk: &Desk, caller: &Caller, id: AttachmentId) -> Res
     Ok(chunks.concat())
 }
 
-/// Each line as an object of its cells that are not empty.
-pub(super) fn lines(text: &[u8]) -> Result<Vec<Value>, DeskError> {
+/// Each line as an object of its cells that are not empty; those of custom fields stand under their ids.
+pub(super) fn lines(text: &[u8], fields: &[CustomField]) -> Result<Vec<Value>, DeskError> {
     let text = std::str::from_utf8(text).map_err(|_| wrong("the file is not in UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-    let names = reader.headers().map_err(unread)?.iter().map(column).collect::<Result<Vec<_>, _>>()?;
-    let known: Vec<&str> = names.iter().flatten().copied().collect();
+    let names =
+        reader.headers().map_err(unread)?.iter().map(|name| column(name, fields)).collect::<Result<Vec<_>, _>>()?;
+    let known: Vec<&String> = names.iter().flatten().collect();
     if known.is_empty() {
-        return Err(wrong(format!("the first line names no column; known are {}", COLUMNS.join(", "))));
+        return Err(wrong(format!("the first line names no column; known are {}", known_to(fields))));
     }
-    if let Some(twice) =
-        known.iter().enumerate().find(|(at, name)| known.iter().skip(at + 1).any(|other| other == *name))
-    {
-        return Err(wrong(format!("the column `{}` is there twice", twice.1)));
+    let is_there_twice = |(at, name): &(usize, &String)| known.iter().skip(at + 1).any(|other| other == name);
+    if let Some((_, twice)) = known.iter().copied().enumerate().find(is_there_twice) {
+        let field = fields.iter().find(|field| of_field(field) == *twice);
+        let name = field.map_or_else(|| twice.clone(), custom_fields::column);
+        return Err(wrong(format!("the column `{name}` is there twice")));
     }
     let mut lines = Vec::new();
     for record in reader.records() {
@@ -52,15 +54,35 @@ pub(super) fn lines(text: &[u8]) -> Result<Vec<Value>, DeskError> {
         if lines.len() == MOST_LINES {
             return Err(DeskError::invalid("too_many", "csv", format!("a file has at most {MOST_LINES} contacts")));
         }
-        let cells = names.iter().zip(&record).filter_map(|(name, cell)| Some(((*name)?, cell)));
-        let cells = cells.map(|(name, cell)| (name.to_owned(), Value::from(unguarded(cell))));
+        let cells = names.iter().zip(&record).filter_map(|(name, cell)| Some((name.clone()?, cell)));
+        let cells = cells.map(|(name, cell)| (name, Value::from(unguarded(cell))));
         lines.push(Value::Object(cells.filter(|(_, cell)| cell != "").collect::<Map<_, _>>()));
     }
     Ok(lines)
 }
 
+/// Under what a line keeps the cell of a custom field, whose name may change until the line has its turn.
+pub(super) fn of_field(field: &CustomField) -> String {
+    format!("{}{}", custom_fields::COLUMN, field.id)
+}
+
+/// The columns that there are.
+fn known_to(fields: &[CustomField]) -> String {
+    let own = fields.iter().filter(|field| !field.archived).map(custom_fields::column);
+    COLUMNS.iter().map(ToString::to_string).chain(own).collect::<Vec<_>>().join(", ")
+}
+
 /// The column of a name; `None` for one that is passed over.
-fn column(name: &str) -> Result<Option<&'static str>, DeskError> {
+fn column(name: &str, fields: &[CustomField]) -> Result<Option<String>, DeskError> {
+    let unknown = || {
+        let name: String = name.chars().take(50).collect();
+        wrong(format!("there is no column `{name}`; known are {}", known_to(fields)))
+    };
+    let own = name.trim().split_at_checked(custom_fields::COLUMN.len());
+    if let Some((_, own)) = own.filter(|(prefix, _)| prefix.eq_ignore_ascii_case(custom_fields::COLUMN)) {
+        let field = fields.iter().find(|field| field_key(&field.name) == field_key(own)).ok_or_else(unknown)?;
+        return if field.archived { Err(custom_fields::archived(field)) } else { Ok(Some(of_field(field))) };
+    }
     let plain = name.trim().to_lowercase().replace([' ', '-'], "_");
     let plain = match plain.as_str() {
         "name" | "full_name" => "display_name",
@@ -72,11 +94,7 @@ fn column(name: &str) -> Result<Option<&'static str>, DeskError> {
     if PASSED_OVER.contains(&plain) {
         return Ok(None);
     }
-    let known = COLUMNS.into_iter().find(|column| *column == plain);
-    known.map(Some).ok_or_else(|| {
-        let name: String = name.chars().take(50).collect();
-        wrong(format!("there is no column `{name}`; known are {}", COLUMNS.join(", ")))
-    })
+    if COLUMNS.contains(&plain) { Ok(Some(plain.to_owned())) } else { Err(unknown()) }
 }
 
 /// What an export put before a cell so that no spreadsheet takes it for a formula is taken away again.
@@ -104,21 +122,41 @@ fn wrong(detail: impl ToString) -> DeskError {
 mod tests {
     use super::*;
     use serde_json::json;
+    use transom_domain::{CustomFieldId, FieldKind, UuidV7};
 
     #[test]
     fn columns_are_found_by_their_names_and_empty_cells_left_out() {
         let csv = "\u{feff}Name,E-Mail,phone number,contact\r\n Mara ,,'+49 155 1,x\r\n";
-        assert_eq!(lines(csv.as_bytes()).unwrap(), [json!({ "display_name": "Mara", "phone": "+49 155 1" })]);
+        assert_eq!(lines(csv.as_bytes(), &[]).unwrap(), [json!({ "display_name": "Mara", "phone": "+49 155 1" })]);
         for (wrong, why) in [
             ("colour\nred\n", "no column `colour`"),
             ("email,e-mail\na,b\n", "twice"),
             ("email,phone\na\n", "line 2 has 1 cells"),
             ("contact\nx\n", "names no column"),
         ] {
-            let error = lines(wrong.as_bytes()).unwrap_err();
+            let error = lines(wrong.as_bytes(), &[]).unwrap_err();
             assert_eq!(error.code(), "import_invalid");
             assert!(error.to_string().contains(why), "{error}");
         }
-        assert_eq!(lines(b"email\n\xff\n").unwrap_err().code(), "import_invalid");
+        assert_eq!(lines(b"email\n\xff\n", &[]).unwrap_err().code(), "import_invalid");
+    }
+
+    #[test]
+    fn custom_fields_are_found_by_their_names() {
+        let field = |name: &str, archived| CustomField {
+            id: CustomFieldId::new(&UuidV7),
+            name: name.into(),
+            kind: FieldKind::Text,
+            options: Vec::new(),
+            archived,
+        };
+        let fields = [field("Order num", false), field("Old", true)];
+        let read = lines(b"email,CUSTOM.order  num\na,7\n", &fields).unwrap();
+        assert_eq!(read, [json!({ "email": "a", of_field(&fields[0]): "7" })]);
+        let error = lines(b"custom.size\n7\n", &fields).unwrap_err().to_string();
+        assert!(error.contains("no column `custom.size`") && error.ends_with("labels, custom.Order num"), "{error}");
+        let error = lines(b"custom.Order num,custom.order num\n7,8\n", &fields).unwrap_err().to_string();
+        assert!(error.contains("`custom.Order num` is there twice"), "{error}");
+        assert_eq!(lines(b"custom.old\n7\n", &fields).unwrap_err().code(), "field_archived");
     }
 }

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use transom_domain::{Address, Contact, ContactId, Profile};
+use transom_domain::{Address, Contact, ContactId, CustomField, CustomFieldId, FieldValue, Profile};
 use transom_storage::{ItemState, JobItem, StoredContact, Tx};
 
+use super::file::of_field;
 use crate::changes::tell;
 use crate::contacts::{checked, e164, somebody};
 use crate::erase::refuse_erased;
 use crate::labels as labels_of;
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, custom_fields};
 
 /// How long a label may be, and how many a line may bring.
 const LABEL: usize = 100;
@@ -22,6 +23,7 @@ const LABELS: usize = 20;
 pub(super) struct Filing<'a> {
     pub(super) desk: &'a Desk,
     pub(super) labels: &'a [String],
+    pub(super) fields: &'a [CustomField],
     pub(super) dry_run: bool,
     pub(super) country: Option<&'a str>,
     pub(super) now: OffsetDateTime,
@@ -32,6 +34,7 @@ struct Line {
     display_name: Option<String>,
     profile: Profile,
     labels: BTreeSet<String>,
+    fields: Vec<(CustomFieldId, FieldValue)>,
 }
 
 /// What came of a line: of whom, and how.
@@ -63,15 +66,25 @@ impl Filing<'_> {
             email: cell("email"),
             phone: cell("phone").map(|phone| self.phone(&phone)).transpose()?,
             language: cell("language"),
+            time_zone: cell("time_zone"),
             ..Profile::default()
         };
         let own = cell("labels").unwrap_or_default();
         let own = labels(own.split([',', ';', '|']))?;
         let profile = checked(profile)?;
+        let mut fields = Vec::new();
+        for field in self.fields {
+            let value = cell(&of_field(field)).map(|cell| field.read_text(&cell)).transpose()?.flatten();
+            if field.archived && value.is_some() {
+                return Err(custom_fields::archived(field));
+            }
+            fields.extend(value.map(|value| (field.id, value)));
+        }
         Ok(Line {
             display_name: cell("display_name"),
             profile,
             labels: own.into_iter().chain(self.labels.to_vec()).collect(),
+            fields,
         })
     }
 
@@ -92,7 +105,7 @@ impl Filing<'_> {
     async fn file(&self, tx: &Tx, line: Line) -> Result<Filed, DeskError> {
         match found(tx, &line.profile).await? {
             Some(id) => {
-                let stored = tx.contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
+                let stored = tx.lock_contact(id).await?.ok_or(DeskError::NotFound { what: "contact" })?;
                 self.change(tx, stored, line).await
             }
             None => self.add(tx, line).await,
@@ -116,6 +129,9 @@ impl Filing<'_> {
         for label in &line.labels {
             labels_of::attach(tx, self.desk, contact.id, label).await?;
         }
+        for (field, value) in &line.fields {
+            tx.set_contact_field(contact.id, *field, value).await?;
+        }
         tell(tx, self.desk.ids(), Some(contact.id), "contact.created", json!({}), self.now).await?;
         Ok((ItemState::Created, Some(contact.id)))
     }
@@ -133,7 +149,9 @@ impl Filing<'_> {
         let has = |label: &str| stored.labels.iter().any(|known| known.to_lowercase() == label.to_lowercase());
         let lacks: Vec<&String> = line.labels.iter().filter(|label| !has(label)).collect();
         let id = contact.id;
-        if contact == stored.contact && lacks.is_empty() {
+        let mut fields = line.fields;
+        fields.retain(|(field, value)| !stored.fields.iter().any(|had| had.field == *field && had.value == *value));
+        if contact == stored.contact && lacks.is_empty() && fields.is_empty() {
             return Ok((ItemState::Unchanged, Some(id)));
         }
         if self.dry_run {
@@ -144,6 +162,9 @@ impl Filing<'_> {
         }
         for label in lacks {
             labels_of::attach(tx, self.desk, id, label).await?;
+        }
+        for (field, value) in &fields {
+            tx.set_contact_field(id, *field, value).await?;
         }
         tell(tx, self.desk.ids(), Some(id), "contact.changed", json!({}), self.now).await?;
         Ok((ItemState::Changed, Some(id)))

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use transom_domain::{AttachmentId, JobId};
-use transom_storage::{Job, JobItem, JobKind, Tx};
+use transom_domain::{AttachmentId, CustomField, JobId};
+use transom_storage::{Job, JobItem, JobKind, Reader, Tx};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::bulk::Started;
@@ -66,7 +66,7 @@ pub async fn start(
         Source::Text(text) => text.into_bytes(),
         Source::Attachment(id) => file::bytes(desk, caller, id).await?,
     };
-    let lines = file::lines(&text)?;
+    let lines = file::lines(&text, &fields_of(&desk.reader(&caller.scope)).await?)?;
     let labels = line::labels(request.labels.iter().map(String::as_str))?;
     let now = desk.now();
     let stored = written(&Stored { labels, dry_run: request.dry_run })?;
@@ -93,6 +93,11 @@ pub async fn start(
     Ok(started)
 }
 
+/// The workspace's custom fields, those in the archive too.
+async fn fields_of(reader: &Reader) -> Result<Vec<CustomField>, DeskError> {
+    Ok(reader.custom_fields(true).await?.into_iter().map(|stored| stored.field).collect())
+}
+
 /// One turn of an import; whether it is done.
 pub(crate) async fn step(
     desk: &Desk,
@@ -109,7 +114,8 @@ pub(crate) async fn step(
     tx.take_turn("import").await?;
     let (settings, _) = tx.settings().await?;
     let country = settings.default_country.as_deref();
-    let filing = line::Filing { desk, labels: &labels, dry_run, country, now };
+    let fields = fields_of(tx).await?;
+    let filing = line::Filing { desk, labels: &labels, fields: &fields, dry_run, country, now };
     let items = tx.job_items(job.id, None, cursor.position, budget.most).await?;
     let (waiting, mut had_turn) = (items.len(), Vec::new());
     for item in items {

@@ -3,6 +3,7 @@
 //! Each turn is one short transaction: what is done to the things, what came of each and how far the job is are stored
 //! together. So a process may end anywhere: nothing is done twice, and the next one goes on. A lease keeps replicas apart.
 
+mod record;
 mod turn;
 
 use std::time::Duration as Pause;
@@ -16,6 +17,7 @@ use transom_storage::{Job, JobItem, JobState, Tx};
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::tell;
 use crate::{Desk, DeskError};
+pub(crate) use record::keep;
 pub(crate) use turn::{BATCH, Budget};
 
 /// How often it is looked for jobs of other replicas.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use transom_domain::JobId;
 use transom_storage::{Job, JobKind, JobState, StorageError, Tx, WorkspaceScope};
 
-use super::save;
+use super::{record, save};
 use crate::authorise::Caller;
 use crate::{Desk, DeskError, bulk, erase, import};
 
@@ -89,7 +89,9 @@ async fn attempt(
         _ => None,
     };
     let (desk_in, scope_in, now) = (desk.clone(), scope.clone(), desk.now());
-    desk.storage()
+    let began = Instant::now();
+    let moved = desk
+        .storage()
         .transact(scope, move |tx| {
             let (desk, scope, seen, found) = (desk_in.clone(), scope_in.clone(), seen.clone(), found.clone());
             Box::pin(async move {
@@ -102,6 +104,7 @@ async fn attempt(
                     return Ok(false);
                 }
                 job.state = JobState::Running;
+                let before = record::position(&job);
                 let budget = Budget::new(most, skip);
                 let ended = if job.stop {
                     Some(JobState::Canceled)
@@ -112,11 +115,14 @@ async fn attempt(
                     job.finish(state, now);
                     tx.release_lease(&lease, desk.owner()).await?;
                 }
+                record::turn(&desk, tx, &job, before, now).await?;
                 save(&desk, tx, &mut job, now).await?;
                 Ok(true)
             })
         })
-        .await
+        .await;
+    metrics::histogram!("transom_job_turn_seconds").record(began.elapsed().as_secs_f64());
+    moved
 }
 
 /// How it ended, if it did.
@@ -167,6 +173,7 @@ async fn give_up(desk: &Desk, scope: &WorkspaceScope, id: JobId, code: &'static 
                 };
                 job.reason = Some(code.to_owned());
                 job.finish(JobState::Failed, now);
+                record::keep(&desk, tx, &job, &[], now).await?;
                 save(&desk, tx, &mut job, now).await?;
                 Ok(true)
             })

@@ -6,15 +6,30 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use tokio::sync::watch;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::{broadcast, watch};
 use transom_channel::{MailboxEntry, MailboxError, MailboxEvent, MailboxKey, MailboxPage, MailboxPort};
 use transom_domain::{Clock, ConnectionId, WorkspaceId};
-use transom_storage::{NewMail, Storage, StorageError, StoredMail, WorkspaceScope};
+use transom_storage::{NewMail, Signal, Storage, StorageError, StoredMail, WorkspaceScope};
 
 /// How often it is looked what other replicas have appended.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 /// How many mailboxes one query asks for.
 const AT_ONCE: usize = 500;
+
+/// The kind of signal that is for whoever reads a mailbox.
+const WHISPER: &str = "mailbox.whisper";
+/// Whispers that wait for a slow reader; it loses the oldest.
+const WHISPERS: usize = 16;
+
+/// What is told to whoever reads a mailbox now.
+#[derive(Serialize, Deserialize)]
+struct Whisper {
+    connection: ConnectionId,
+    mailbox: String,
+    data: Value,
+}
 
 /// Who is waiting for news of which mailbox, in this process.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +48,7 @@ struct Waiting {
 struct Waiters {
     scope: WorkspaceScope,
     told: watch::Sender<u64>,
+    whispered: broadcast::Sender<Value>,
     /// The newest event, as it was seen last.
     head: Option<u64>,
 }
@@ -40,15 +56,49 @@ struct Waiters {
 type Place = (WorkspaceId, ConnectionId, String);
 
 impl News {
-    fn subscribe(&self, storage: &Storage, scope: &WorkspaceScope, place: Place) -> watch::Receiver<u64> {
+    /// Begins to wait, with what is taken of those who wait at that place.
+    fn subscribe<T>(
+        &self,
+        storage: &Storage,
+        scope: &WorkspaceScope,
+        place: Place,
+        take: impl FnOnce(&Waiters) -> T,
+    ) -> T {
         let mut waiting = self.lock();
-        let begin = || Waiters { scope: scope.clone(), told: watch::Sender::new(0), head: None };
-        let receiver = waiting.places.entry(place).or_insert_with(begin).told.subscribe();
+        let begin = || Waiters {
+            scope: scope.clone(),
+            told: watch::Sender::new(0),
+            whispered: broadcast::Sender::new(WHISPERS),
+            head: None,
+        };
+        let taken = take(waiting.places.entry(place).or_insert_with(begin));
         if !waiting.looked_after {
             waiting.looked_after = true;
-            tokio::spawn(self.clone().look(storage.clone()));
+            tokio::spawn(self.clone().look(storage.clone(), storage.signals()));
         }
-        receiver
+        taken
+    }
+
+    /// Passes a whisper on to those who wait here.
+    fn whisper(&self, place: &Place, data: &Value) {
+        if let Some(waiters) = self.lock().places.get(place) {
+            let _ = waiters.whispered.send(data.clone());
+        }
+    }
+
+    /// Passes on what is whispered, here and on other replicas.
+    async fn listen(&self, mut signals: broadcast::Receiver<Signal>) {
+        loop {
+            match signals.recv().await {
+                Ok(Signal { workspace, kind, data }) if kind == WHISPER => {
+                    if let Ok(Whisper { connection, mailbox, data }) = serde_json::from_value(data) {
+                        self.whisper(&(workspace, connection, mailbox), &data);
+                    }
+                }
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
+        }
     }
 
     fn tell(&self, place: &Place) {
@@ -57,13 +107,22 @@ impl News {
         }
     }
 
-    /// Looks what other replicas have appended, for all who wait, as long as somebody does.
-    async fn look(self, storage: Storage) {
+    /// Looks what other replicas have appended, and hears what is whispered, for all who wait, as long as somebody does.
+    async fn look(self, storage: Storage, signals: broadcast::Receiver<Signal>) {
+        tokio::select! {
+            () = self.look_again(storage) => {}
+            () = self.listen(signals) => {}
+        }
+    }
+
+    async fn look_again(&self, storage: Storage) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let watched = {
                 let mut waiting = self.lock();
-                waiting.places.retain(|_, waiters| waiters.told.receiver_count() > 0);
+                waiting
+                    .places
+                    .retain(|_, waiters| waiters.told.receiver_count() + waiters.whispered.receiver_count() > 0);
                 waiting.looked_after = !waiting.places.is_empty();
                 if !waiting.looked_after {
                     return;
@@ -168,10 +227,33 @@ impl MailboxPort for StoredMailboxes {
     }
 
     fn news(&self, name: &str) -> BoxStream<'static, ()> {
-        let receiver = self.news.subscribe(&self.storage, &self.scope, self.place(name));
+        let take = |waiters: &Waiters| waiters.told.subscribe();
+        let receiver = self.news.subscribe(&self.storage, &self.scope, self.place(name), take);
         stream::unfold(receiver, |mut receiver| async move {
             // The sender stays as long as somebody waits.
             receiver.changed().await.ok().map(|()| ((), receiver))
+        })
+        .boxed()
+    }
+
+    async fn whisper(&self, name: &str, data: Value) {
+        let whisper = Whisper { connection: self.connection, mailbox: name.to_owned(), data };
+        if let Ok(data) = serde_json::to_value(whisper) {
+            self.storage.signal(Signal { workspace: self.scope.workspace(), kind: WHISPER.to_owned(), data }).await;
+        }
+    }
+
+    fn whispers(&self, name: &str) -> BoxStream<'static, Value> {
+        let take = |waiters: &Waiters| waiters.whispered.subscribe();
+        let receiver = self.news.subscribe(&self.storage, &self.scope, self.place(name), take);
+        stream::unfold(receiver, |mut receiver| async move {
+            loop {
+                match receiver.recv().await {
+                    Ok(data) => return Some((data, receiver)),
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                }
+            }
         })
         .boxed()
     }

@@ -1,10 +1,9 @@
 //! Our own files, as channels of one workspace see them.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use transom_channel::{MediaBytes, MediaError, MediaPort};
-use transom_domain::{AttachmentId, Clock};
+use time::OffsetDateTime;
+use transom_channel::{MediaBytes, MediaError, MediaPort, public_name};
+use transom_domain::AttachmentId;
 use transom_storage::{AttachmentState, BlobError, Storage, StorageError, StoredAttachment, WorkspaceScope};
 use url::Url;
 
@@ -16,7 +15,6 @@ pub(super) struct StoredMedia {
     pub(super) storage: Storage,
     pub(super) scope: WorkspaceScope,
     pub(super) files: Files,
-    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl StoredMedia {
@@ -49,10 +47,11 @@ impl MediaPort for StoredMedia {
         Ok(MediaBytes { bytes, mime: mime_of(&file), file_name: file.file_name })
     }
 
-    async fn public_url(&self, id: AttachmentId) -> Result<Option<Url>, MediaError> {
+    async fn public_url(&self, id: AttachmentId, accepted_at: OffsetDateTime) -> Result<Option<Url>, MediaError> {
         let file = self.find(id).await?;
         file.blob.ok_or(MediaError::NotFound)?;
         let public_id = self.storage.public_file_id(&self.scope, id);
-        Ok(self.files.links.public_url(&public_id, self.clock.now()))
+        let name = public_name(&mime_of(&file), file.file_name.as_deref());
+        Ok(self.files.links.public_url(&public_id, &name, accepted_at))
     }
 }

@@ -34,12 +34,7 @@ pub(crate) fn of_connection(
     };
     let media: Arc<dyn MediaPort> = match files {
         None => Arc::clone(&ports.media),
-        Some(files) => Arc::new(StoredMedia {
-            storage: storage.clone(),
-            scope: scope.clone(),
-            files: files.clone(),
-            clock: Arc::clone(&ports.clock),
-        }),
+        Some(files) => Arc::new(StoredMedia { storage: storage.clone(), scope: scope.clone(), files: files.clone() }),
     };
     let mailbox = StoredMailboxes {
         storage: storage.clone(),

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use transom_channel::{Answer, VerifyError, WebhookCall};
-use transom_domain::JournalId;
-use transom_storage::{CallSource, NewCall};
+use transom_channel::{Answer, Once, VerifyError, WebhookCall};
+use transom_domain::{ConnectionId, JournalId};
+use transom_storage::{CallSource, NewCall, WorkspaceScope};
 use url::Url;
 
 use crate::{Desk, DeskError};
@@ -72,6 +72,11 @@ pub async fn accept(
     let call = WebhookCall { method, url, headers, body: &body, received_at };
     let answer =
         hook.channel.verify(&call).map_err(|error| WebhookRefused::Untrusted { platform: hook.platform, error })?;
+    if let Some(once) = &answer.once
+        && !is_good(desk, &scope, connection, once).await?
+    {
+        return Err(WebhookRefused::Untrusted { platform: hook.platform, error: VerifyError::Reused });
+    }
     if answer.journal {
         let call = NewCall {
             id: JournalId::new(desk.ids()),
@@ -86,6 +91,22 @@ pub async fn accept(
         desk.work().inbound.notify_one();
     }
     Ok(Heard { platform: hook.platform, answer })
+}
+
+/// Whether a proof was never used for other words.
+async fn is_good(
+    desk: &Desk,
+    scope: &WorkspaceScope,
+    connection: ConnectionId,
+    once: &Once,
+) -> Result<bool, DeskError> {
+    let once = once.clone();
+    desk.storage()
+        .transact(scope, move |tx| {
+            let Once { proof, said, kept_until } = once.clone();
+            Box::pin(async move { Ok(tx.take_proof(connection, &proof, &said, kept_until).await?) })
+        })
+        .await
 }
 
 fn kept(headers: &HeaderMap, url: &Url) -> Vec<(String, String)> {

@@ -70,6 +70,6 @@ pub(super) async fn by_another(
     if !message.automatic {
         message::wake_for_another(case, &stored, new.message.id).await?;
     }
-    case.tx.emit(&message::told(case, &stored, &new)).await?;
+    case.tx.emit(&message::told(case, &stored, &new, &[])).await?;
     late::join(case, &message.provider_id).await
 }

@@ -11,8 +11,9 @@ use transom_channel::{Channel, ContactField, Inbound, RawInbound};
 use transom_domain::{ConnectionId, JournalId, QuarantineId};
 use transom_storage::{CallOutcome, JournalCall, NewQuarantine, Reader, StorageError, Tx, WorkspaceScope};
 
+use super::earlier::Earlier;
 use super::ground::Ground;
-use super::item::{self, Trouble};
+use super::item::{self, Fate, Trouble};
 use super::late;
 use super::leftover::{Next, is_poison};
 use super::together::{self, Outcome};
@@ -95,16 +96,29 @@ enum Care {
 
 async fn apply_batch(desk: &Desk, scope: &WorkspaceScope) -> Result<Applied, DeskError> {
     let next = desk.leftovers().next(desk, scope).await?;
+    let applied = apply_next(desk, scope, &next).await?;
+    desk.leftovers().done(scope, &next);
+    Ok(applied)
+}
+
+/// Applies one call now, if it waits and nobody else has it in hand.
+///
+/// # Errors
+/// When the database fails; the call goes on waiting.
+pub(crate) async fn apply_call(desk: &Desk, scope: &WorkspaceScope, call: JournalId) -> Result<Applied, DeskError> {
+    apply_next(desk, scope, &Next::Left(vec![call])).await
+}
+
+async fn apply_next(desk: &Desk, scope: &WorkspaceScope, next: &Next) -> Result<Applied, DeskError> {
     let mut ahead = Arc::default();
-    let applied = match take_batch(desk, scope, &next, Care::Together, &mut ahead).await {
+    let applied = match take_batch(desk, scope, next, Care::Together, &mut ahead).await {
         Err(error) => {
             let trouble = into_trouble(error)?;
             tracing::info!(reason = trouble.reason, "an item failed; its batch is applied item by item");
-            take_batch(desk, scope, &next, Care::OneByOne, &mut ahead).await?
+            take_batch(desk, scope, next, Care::OneByOne, &mut ahead).await?
         }
         Ok(applied) => applied,
     };
-    desk.leftovers().done(scope, &next);
     if applied.calls > 0 {
         desk.work().outbound.notify_one();
         metrics::counter!("transom_inbound_items_total").increment(u64::from(applied.items));
@@ -257,13 +271,15 @@ async fn apply_calls(
     let mut done = Vec::with_capacity(calls.len());
     let (mut unread, count) = (0, calls.len());
     for (call, read) in calls {
+        let mut earlier = Earlier::of(tx, call).await?;
         match read {
-            Ok(read) => {
-                places.push((call, read.len()));
+            Ok(mut read) => {
+                read.retain(|inbound| earlier.wants(inbound));
+                places.push((call, read.len(), earlier));
                 items.extend(read.into_iter().map(|inbound| (call.call.connection, inbound)));
             }
             Err(trouble) => {
-                quarantine(ground, tx, call, None, &trouble).await?;
+                quarantine(ground, tx, call, &mut earlier, None, &trouble).await?;
                 done.push((call.call.id, CallOutcome::Quarantined, json!({ "reason": trouble.reason })));
                 unread += 1;
             }
@@ -276,19 +292,26 @@ async fn apply_calls(
     };
     let mut applied = Applied { calls: u32::try_from(count).unwrap_or(u32::MAX), items: 0, quarantined: unread };
     let mut outcomes = items.iter().zip(outcomes);
-    for (call, count) in places {
-        let (mut changed, mut bad) = (0, 0);
+    for (call, count, mut earlier) in places {
+        let (mut changed, mut bad, mut erased) = (0, 0, 0);
         for ((_, inbound), outcome) in outcomes.by_ref().take(count) {
             match outcome {
-                Ok(new) => changed += u32::from(new),
+                Ok(Fate::Taken) => changed += 1,
+                Ok(Fate::Repeated) => {}
+                Ok(Fate::Erased) => erased += 1,
                 Err(trouble) => {
-                    quarantine(ground, tx, call, Some(inbound), &trouble).await?;
+                    quarantine(ground, tx, call, &mut earlier, Some(inbound), &trouble).await?;
                     bad += 1;
                 }
             }
         }
+        earlier.settle(tx, ground.now).await?;
         let outcome = if bad > 0 { CallOutcome::Quarantined } else { CallOutcome::Applied };
-        done.push((call.call.id, outcome, json!({ "items": changed, "quarantined": bad })));
+        let mut summary = json!({ "items": changed, "quarantined": bad });
+        if let (1.., Some(summary)) = (erased, summary.as_object_mut()) {
+            summary.insert("erased".to_owned(), erased.into());
+        }
+        done.push((call.call.id, outcome, summary));
         (applied.items, applied.quarantined) = (applied.items + changed, applied.quarantined + bad);
     }
     tx.finish_calls(&done, ground.now).await?;
@@ -309,7 +332,7 @@ async fn one_by_one(
                 Box::pin(async move {
                     match all.get(place) {
                         Some((connection, inbound)) => item::apply(&here, tx, *connection, inbound).await,
-                        None => Ok(false),
+                        None => Ok(Fate::Repeated),
                     }
                 })
             })
@@ -387,19 +410,32 @@ async fn quarantine(
     ground: &Ground,
     tx: &Tx,
     call: &JournalCall,
+    earlier: &mut Earlier,
     inbound: Option<&Inbound>,
     trouble: &Trouble,
 ) -> Result<(), DeskError> {
     metrics::counter!("transom_quarantined_total", "reason" => trouble.reason).increment(1);
-    let item = inbound.map(|inbound| json!({ "account": inbound.account, "event_key": inbound.event_key }));
+    if let Some(known) = earlier.take(inbound) {
+        return Ok(tx.quarantine_again(known, trouble.reason, &trouble.detail, ground.now).await?);
+    }
+    let account = match inbound {
+        Some(inbound) => ground.account(tx, call.call.connection, &inbound.account).await?,
+        None => call.call.account,
+    };
     let entry = NewQuarantine {
         id: QuarantineId::new(ground.desk.ids()),
         journal: call.call.id,
-        account: None,
-        item,
+        connection: Some(call.call.connection),
+        account,
+        item: inbound.map(named),
         reason: trouble.reason.to_owned(),
         detail: trouble.detail.clone(),
         at: ground.now,
     };
     Ok(tx.quarantine(&entry).await?)
+}
+
+/// What names an item among those of its call.
+pub(super) fn named(inbound: &Inbound) -> serde_json::Value {
+    json!({ "account": inbound.account, "event_key": inbound.event_key })
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use time::OffsetDateTime;
-use transom_domain::{ChannelAccountId, ConnectionId, Settings};
+use transom_domain::{AgentId, BotCondition, ChannelAccountId, ConnectionId, Settings};
 use transom_storage::{Met, Tx, WorkspaceScope};
 use transom_windows::{Account, Counts, Per, Policy, Scope};
 
@@ -26,6 +26,7 @@ pub(crate) struct Ground {
 struct Found {
     accounts: HashMap<(ConnectionId, String), Option<ChannelAccountId>>,
     settings: Option<Arc<Settings>>,
+    bots: HashMap<ChannelAccountId, Arc<Vec<(AgentId, BotCondition)>>>,
     /// What everybody on an account shares, where it is the same for all.
     shared: HashMap<ChannelAccountId, Account>,
 }
@@ -60,6 +61,20 @@ impl Ground {
         let settings = Arc::new(tx.settings().await?.0);
         self.found(|found| found.settings = Some(settings.clone()));
         Ok(settings)
+    }
+
+    /// The bots that serve an account.
+    pub(crate) async fn bots(
+        &self,
+        tx: &Tx,
+        account: ChannelAccountId,
+    ) -> Result<Arc<Vec<(AgentId, BotCondition)>>, DeskError> {
+        if let Some(known) = self.found(|found| found.bots.get(&account).cloned()) {
+            return Ok(known);
+        }
+        let bots = Arc::new(tx.bots_on(account).await?);
+        self.found(|found| found.bots.insert(account, bots.clone()));
+        Ok(bots)
     }
 
     /// What the rule engine knows of a person.

@@ -10,7 +10,7 @@ use transom_storage::{EventKey, MessageChange, Met, NewEvent, PersonSeed, Tx};
 use transom_windows::{Event, Policy, What};
 
 use super::ground::Ground;
-use super::{late, message, notice, receipt, standing};
+use super::{erased, late, message, notice, receipt, standing};
 use crate::situation::{Situation, Wires, wires};
 use crate::{Desk, DeskError};
 
@@ -32,6 +32,17 @@ impl Trouble {
     }
 }
 
+/// What became of an item that can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is new.
+    Taken,
+    /// It was seen before.
+    Repeated,
+    /// It tells of somebody who was erased since it happened.
+    Erased,
+}
+
 /// An item in its place: the account it happened on, and when by a clock that we believe.
 pub(crate) struct Case<'c> {
     pub(crate) ground: &'c Ground,
@@ -45,8 +56,7 @@ pub(crate) struct Case<'c> {
     pub(crate) now: OffsetDateTime,
 }
 
-/// Applies an item to the account it names, or a notice to every account of the group that it names; false if it was seen
-/// before.
+/// Applies an item to the account it names, or a notice to every account of the group that it names.
 ///
 /// # Errors
 /// What is wrong with the item sends it to quarantine; what is wrong with the database undoes the batch.
@@ -55,18 +65,21 @@ pub(crate) async fn apply(
     tx: &Tx,
     connection: ConnectionId,
     inbound: &Inbound,
-) -> Result<bool, DeskError> {
-    let mut new = false;
+) -> Result<Fate, DeskError> {
+    let mut fate = Fate::Repeated;
     for case in Case::places(ground, tx, connection, inbound).await? {
+        if erased::since(tx, &[&case]).await?.contains(&true) {
+            return Ok(Fate::Erased);
+        }
         let EventKey { account, key, kept_until } = case.key();
         if tx.first_sight(account, &key, kept_until, ground.now).await? {
             take(&case).await?;
-            new = true;
+            fate = Fate::Taken;
         } else {
             repeated();
         }
     }
-    Ok(new)
+    Ok(fate)
 }
 
 /// Counts an item that was seen before.
@@ -146,6 +159,15 @@ impl<'c> Case<'c> {
             tracing::warn!(account = %account.id, "an event claims to come from the future");
         }
         Ok(Case { ground, desk, tx, account, channel, policy, inbound, at, now })
+    }
+
+    /// The last instant that its time can mean: many platforms tell the second alone. An opt-out or a template's end would else be
+    /// older than what was recorded here earlier in the same second, and count for nothing.
+    pub(crate) fn latest(&self) -> OffsetDateTime {
+        match self.at.nanosecond() {
+            0 => self.at.saturating_add(Duration::milliseconds(999)).min(self.now).max(self.at),
+            _ => self.at,
+        }
     }
 
     /// What the platform calls the item.

@@ -2,10 +2,13 @@
 //!
 //! A call that is new is applied without any trace of that, which costs nothing. What waited already when this process began
 //! may be what ended the one before: it is counted before it is tried, at first with all the others, from the second time on
-//! alone. One that was alone in hand at three deaths is quarantined (reliability.md 3).
+//! alone. One that was alone in hand at three deaths is quarantined (reliability.md 3). The third try waits until the process
+//! has lived for a while: one that is killed from outside, over and over and soon after its start, may have had the same
+//! innocent call in hand each time, and would never have come to that try.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use time::Duration;
 use tokio::sync::OnceCell;
@@ -19,11 +22,20 @@ use crate::{Desk, DeskError};
 const POISON: u32 = 3;
 /// For how long no other replica takes what is in hand: they start together, and would count one death as many.
 const IN_HAND: Duration = Duration::seconds(3);
+/// A process that has lived for so long dies of what it does, not of what ends all of them soon after their start.
+const CALM: Duration = Duration::seconds(3);
 
 /// What was left in each workspace when this process began.
 #[derive(Debug, Default)]
 pub(crate) struct Leftovers {
-    found: OnceCell<Mutex<HashMap<WorkspaceId, Leftover>>>,
+    found: OnceCell<Found>,
+}
+
+#[derive(Debug)]
+struct Found {
+    /// When this process began to apply.
+    began: Instant,
+    by_workspace: Mutex<HashMap<WorkspaceId, Leftover>>,
 }
 
 #[derive(Debug, Clone)]
@@ -39,7 +51,7 @@ struct Leftover {
 pub(super) enum Next {
     /// The oldest calls, whichever.
     Any,
-    /// The oldest that came since this process began: what was left is in another replica's hand.
+    /// The oldest that came since this process began: what was left is in another replica's hand, or spared for now.
     Since(JournalId),
     /// These, which were left.
     Left(Vec<JournalId>),
@@ -75,7 +87,7 @@ impl Leftovers {
                     found.insert(scope.workspace(), Leftover { last, in_hand: Vec::new() });
                 }
             }
-            Ok::<_, DeskError>(Mutex::new(found))
+            Ok::<_, DeskError>(Found { began: Instant::now(), by_workspace: Mutex::new(found) })
         };
         self.found.get_or_try_init(look).await.map(drop)
     }
@@ -89,10 +101,11 @@ impl Leftovers {
         }
         // A file has one process.
         let (last, ttl) = (leftover.last, if desk.storage().is_shared() { IN_HAND } else { Duration::ZERO });
+        let spared = (!self.calm()).then_some(POISON);
         let left = desk
             .storage()
             .transact(scope, move |tx| {
-                Box::pin(async move { Ok::<_, DeskError>(tx.take_left(last, BATCH, ttl).await?) })
+                Box::pin(async move { Ok::<_, DeskError>(tx.take_left(last, BATCH, ttl, spared).await?) })
             })
             .await?;
         let Some(mut found) = self.found() else { return Ok(Next::Any) };
@@ -119,6 +132,10 @@ impl Leftovers {
 
     /// What was left, once somebody has [looked](Self::look).
     fn found(&self) -> Option<MutexGuard<'_, HashMap<WorkspaceId, Leftover>>> {
-        Some(self.found.get()?.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(self.found.get()?.by_workspace.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn calm(&self) -> bool {
+        self.found.get().is_some_and(|found| CALM <= found.began.elapsed())
     }
 }

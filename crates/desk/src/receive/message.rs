@@ -4,15 +4,17 @@ use serde_json::json;
 use time::Duration;
 use transom_channel::{Inbound, InboundMessage, Item};
 use transom_domain::{
-    Actor, Assignment, Author, Body, Content, Conversation, ConversationId, DeliveryState, Direction, EpisodeId,
-    IdentityId, InboundOnClosed, Message, MessageId, MessageKind, PartId, Settings, Status, Transition,
+    Actor, AgentId, Assignment, Author, Body, Content, Conversation, ConversationId, Direction, EpisodeId, IdentityId,
+    InboundOnClosed, Message, MessageId, MessageKind, Settings, Status, Transition,
 };
-use transom_storage::{Met, NewEvent, NewMessage, ReceiptKey, StoredConversation, Touch};
+use transom_storage::{Met, NewEvent, NewMessage, StoredConversation, Touch};
 
 use super::item::Case;
-use super::{answer, late};
+use super::{answer, echo, late};
 use crate::attachments::{self, Brought};
+use crate::bots::{self, Heard};
 use crate::changes::{self, Change};
+use crate::moments::{missed, survey};
 use crate::send::preview;
 use crate::{DeskError, fallback};
 
@@ -36,10 +38,7 @@ pub(super) async fn received(case: &Case<'_>, message: &InboundMessage) -> Resul
     let new = filed(case, &stored, message, Writer::customer(earlier.map(|earlier| earlier.message))).await?;
     let person = situation.facts.snapshot().person;
     case.tx.file_inbound(&new, &touch(case, message), &person, &situation.columns(case.now), case.now).await?;
-    if !message.automatic {
-        wake_or_reopen(case, &stored, new.message.id).await?;
-    }
-    case.tx.emit(&told(case, &stored, &new)).await?;
+    take_effect(case, &stored, message, &new).await?;
     if let Some(earlier) = earlier.filter(|_| !message.automatic) {
         let answer = (new.message.id, stored.conversation.id);
         fallback::answered(case.desk, case.tx, earlier.message, answer, case.now).await?;
@@ -47,10 +46,28 @@ pub(super) async fn received(case: &Case<'_>, message: &InboundMessage) -> Resul
     late::join(case, &message.provider_id).await
 }
 
-/// Tells of a customer's message.
-pub(super) fn told(case: &Case<'_>, stored: &StoredConversation, new: &NewMessage) -> NewEvent {
-    let data = json!({ "message": new.message.id, "preview": preview(&new.message.content) });
+/// Tells of a customer's message, these bots too.
+pub(super) fn told(case: &Case<'_>, stored: &StoredConversation, new: &NewMessage, bots: &[AgentId]) -> NewEvent {
+    let mut data = json!({ "message": new.message.id, "preview": preview(&new.message.content) });
+    if let (false, Some(data)) = (bots.is_empty(), data.as_object_mut()) {
+        data.insert("bots".to_owned(), json!(bots));
+    }
     changes::event(case.desk.ids(), stored, "message.received", data, case.now)
+}
+
+/// The bots that may serve a message: those of the account whose condition holds, while no people have the conversation. No
+/// machine answers a machine.
+pub(super) async fn serving(
+    case: &Case<'_>,
+    stored: &StoredConversation,
+    message: &InboundMessage,
+    new: &NewMessage,
+) -> Result<Vec<AgentId>, DeskError> {
+    if stored.conversation.status != Status::Closed || message.automatic {
+        return Ok(Vec::new());
+    }
+    let known = case.ground.bots(case.tx, case.account.id).await?;
+    bots::told_of(case.tx, &known, Heard { message: &new.message, contact: stored.contact, now: case.now }).await
 }
 
 /// Something came that we can't read: agents see that there was something, others find it in the events.
@@ -78,23 +95,33 @@ pub(super) async fn echoed(
     message: &InboundMessage,
     correlation: Option<&str>,
 ) -> Result<(), DeskError> {
-    let correlation: Option<PartId> = correlation.and_then(|id| id.parse().ok());
-    let ours =
-        correlation.is_some() || case.tx.message_by_provider_id(case.account.id, &message.provider_id).await?.is_some();
-    if ours {
-        let key = ReceiptKey::Message { provider_id: message.provider_id.clone(), correlation };
-        case.tx.apply_receipt(case.account.id, None, &key, DeliveryState::Sent, None, case.at, case.now).await?;
-        return Ok(());
+    // With the person locked: an answer that names it may be stored just now.
+    let identity = echo::known(case).await?;
+    let is_ours = is_known(case, message).await?;
+    let part = match echo::named(case, correlation).await? {
+        None if !is_ours && correlation.is_none() => echo::unanswered(case, identity, message).await?,
+        named => named,
+    };
+    if is_ours || part.is_some() {
+        return echo::settles(case, message, part).await;
     }
     let earlier = answer::earlier(case, message).await?;
     let met = case.person().await?;
     let stored = answer::conversation(case, &met, message, earlier).await?;
+    case.tx.mark_in_flight(case.account.id).await?;
+    if is_known(case, message).await? {
+        return echo::settles(case, message, None).await;
+    }
     let new = filed(case, &stored, message, Writer::of(Author::Echo, earlier.map(|earlier| earlier.message))).await?;
     let id = new.message.id;
     let touch = Touch { direction: Direction::Outbound, ..touch(case, message) };
     case.tx.file_message(&new, &touch, case.now).await?;
     changes::emit(case.tx, case.desk.ids(), &stored, "message.echoed", json!({ "message": id }), case.now).await?;
     late::join(case, &message.provider_id).await
+}
+
+async fn is_known(case: &Case<'_>, message: &InboundMessage) -> Result<bool, DeskError> {
+    Ok(case.tx.message_by_provider_id(case.account.id, &message.provider_id).await?.is_some())
 }
 
 /// A conversation that begins now: closed, like one that was closed long ago.
@@ -197,22 +224,48 @@ pub(super) fn touch(case: &Case<'_>, message: &InboundMessage) -> Touch {
     Touch { at: case.at, direction, by_person: false, preview: preview(&message.content) }
 }
 
-/// open stays, snoozed opens, closed follows the settings; an answer to a person's message always opens.
-pub(super) async fn wake_or_reopen(
+/// What a customer's message that was filed does to a conversation, and that it is told. An answer to a survey changes no status
+/// and is for no bot.
+pub(super) async fn take_effect(
+    case: &Case<'_>,
+    stored: &StoredConversation,
+    message: &InboundMessage,
+    new: &NewMessage,
+) -> Result<(), DeskError> {
+    let mut bots = serving(case, stored, message, new).await?;
+    if !message.automatic {
+        missed::reopened(case.tx, stored, case.at).await?;
+        let is_for_bots = !survey::answered(case, stored, new).await?
+            && wake_or_reopen(case, stored, new.message.id, !bots.is_empty()).await?;
+        bots.retain(|_| is_for_bots);
+    }
+    Ok(case.tx.emit(&told(case, stored, new, &bots)).await?)
+}
+
+/// Whether there is more to it than that it is filed and told.
+pub(super) fn has_effect(stored: &StoredConversation, new: &NewMessage) -> bool {
+    stored.conversation.status != Status::Open || stored.missed_at.is_some() || survey::may_answer(new)
+}
+
+/// open stays, snoozed opens, closed follows the settings; an answer to a person's message always opens. Whether it stays
+/// as it was.
+async fn wake_or_reopen(
     case: &Case<'_>,
     stored: &StoredConversation,
     message: MessageId,
-) -> Result<(), DeskError> {
+    bot_serves: bool,
+) -> Result<bool, DeskError> {
     let mut after = stored.conversation.clone();
     let episode = EpisodeId::new(case.desk.ids());
-    let (transition, cause) = match stored.conversation.status {
-        Status::Open => return Ok(()),
-        Status::Snoozed { .. } => (after.reopen(episode, case.now), "inbound"),
-        Status::Closed => opening(case, stored, &mut after, episode).await?,
+    let (transition, cause, answered) = match stored.conversation.status {
+        Status::Open => return Ok(true),
+        Status::Snoozed { .. } => (after.reopen(episode, case.now), "inbound", None),
+        Status::Closed => opening(case, stored, &mut after, episode, bot_serves).await?,
     };
-    let Some(transition) = transition else { return Ok(()) };
-    let change = Change::new(&Actor::Customer, cause, case.now).by_message(message);
-    changes::record(case.tx, case.desk.ids(), stored, &after, &transition, &change).await
+    let Some(transition) = transition else { return Ok(true) };
+    let change = Change::new(&Actor::Customer, cause, case.now).by_message(answered.unwrap_or(message));
+    changes::record(case.tx, case.desk.ids(), stored, &after, &transition, &change).await?;
+    Ok(false)
 }
 
 /// The same for somebody else in the thread: open stays, snoozed opens, closed follows the settings. It is nobody's answer
@@ -225,7 +278,7 @@ pub(super) async fn wake_for_another(
     let opens = match stored.conversation.status {
         Status::Open => false,
         Status::Snoozed { .. } => true,
-        Status::Closed => opens_anew(&*case.ground.settings(case.tx).await?, stored.conversation.episodes > 0),
+        Status::Closed => opens_anew(&*case.ground.settings(case.tx).await?, stored.conversation.episodes > 0, false),
     };
     let mut after = stored.conversation.clone();
     let Some(transition) = opens.then(|| after.reopen(EpisodeId::new(case.desk.ids()), case.now)).flatten() else {
@@ -240,24 +293,24 @@ async fn opening(
     stored: &StoredConversation,
     after: &mut Conversation,
     episode: EpisodeId,
-) -> Result<(Option<Transition>, &'static str), DeskError> {
-    if let Some((_, agent, at)) = case.tx.last_outbound_by_person(stored.conversation.id).await? {
+    bot_serves: bool,
+) -> Result<(Option<Transition>, &'static str, Option<MessageId>), DeskError> {
+    if let Some((answered, agent, at)) = case.tx.last_outbound_by_person(stored.conversation.id).await? {
         // the customer answers somebody; that somebody gets the answer.
         let settings = case.ground.settings(case.tx).await?;
         let recent = case.at < at.saturating_add(Duration::days(i64::from(settings.answer_opens_days)));
         if recent {
-            return Ok((after.opened_by_sender(agent, episode, case.now), "answer"));
+            return Ok((after.opened_by_sender(agent, episode, case.now), "answer", Some(answered)));
         }
     }
     let settings = case.ground.settings(case.tx).await?;
-    let opens = opens_anew(&settings, stored.conversation.episodes > 0);
-    Ok((opens.then(|| after.reopen(episode, case.now)).flatten(), "inbound"))
+    let opens = opens_anew(&settings, stored.conversation.episodes > 0, bot_serves);
+    Ok((opens.then(|| after.reopen(episode, case.now)).flatten(), "inbound", None))
 }
 
 /// What the settings say about a message into a new or closed conversation.
-pub(super) fn opens_anew(settings: &Settings, known: bool) -> bool {
-    // `auto` starts closed where a bot serves the account. No bot can be bound to one yet, so none does.
-    let as_new = settings.new_conversation_status.starts_open(false);
+pub(super) fn opens_anew(settings: &Settings, known: bool, bot_serves: bool) -> bool {
+    let as_new = settings.new_conversation_status.starts_open(bot_serves);
     match settings.inbound_on_closed {
         InboundOnClosed::Open if known => true,
         InboundOnClosed::Open | InboundOnClosed::AsNew => as_new,
@@ -271,18 +324,21 @@ mod tests {
     use transom_domain::NewConversationStatus as New;
 
     #[rstest]
-    #[case(New::Auto, InboundOnClosed::AsNew, false, true)]
-    #[case(New::Closed, InboundOnClosed::AsNew, true, false)]
-    #[case(New::Closed, InboundOnClosed::Open, true, true)]
-    #[case(New::Closed, InboundOnClosed::Open, false, false)]
-    #[case(New::Open, InboundOnClosed::AsNew, true, true)]
+    #[case(New::Auto, InboundOnClosed::AsNew, false, false, true)]
+    #[case(New::Auto, InboundOnClosed::AsNew, false, true, false)]
+    #[case(New::Auto, InboundOnClosed::Open, true, true, true)]
+    #[case(New::Closed, InboundOnClosed::AsNew, true, false, false)]
+    #[case(New::Closed, InboundOnClosed::Open, true, false, true)]
+    #[case(New::Closed, InboundOnClosed::Open, false, false, false)]
+    #[case(New::Open, InboundOnClosed::AsNew, true, true, true)]
     fn settings_say_whether_a_message_opens(
         #[case] new: New,
         #[case] on_closed: InboundOnClosed,
         #[case] known: bool,
+        #[case] bot_serves: bool,
         #[case] opens: bool,
     ) {
         let settings = Settings { new_conversation_status: new, inbound_on_closed: on_closed, ..Settings::default() };
-        assert_eq!(opens_anew(&settings, known), opens);
+        assert_eq!(opens_anew(&settings, known, bot_serves), opens);
     }
 }

@@ -7,6 +7,9 @@
 mod accept;
 mod answer;
 mod apply;
+mod earlier;
+mod echo;
+mod erased;
 mod ground;
 mod item;
 mod late;
@@ -17,6 +20,8 @@ mod receipt;
 mod standing;
 mod together;
 
+pub(crate) use apply::apply_call;
+pub(crate) use item::Case;
 pub(crate) use leftover::Leftovers;
 
 pub use accept::{Heard, WebhookRefused, accept, largest_call};

@@ -47,7 +47,7 @@ pub(super) async fn about_template(case: &Case<'_>, notice: &TemplateNotice) -> 
                     status,
                     &notice.provider_status,
                     notice.category.as_deref(),
-                    case.at,
+                    case.latest(),
                 )
                 .await?
         }

@@ -1,8 +1,8 @@
 //! Receipts: how messages of ours fare, in whatever order they come.
 
 use serde_json::json;
-use transom_channel::{ReceiptFor, ReceiptState, SendError};
-use transom_domain::{Body, PartId};
+use transom_channel::{Person, ReceiptFor, ReceiptState, SendError};
+use transom_domain::{Body, DeliveryState, IdentityId, PartId};
 use transom_storage::{Changed, Earlier, ReceiptKey};
 
 use super::item::Case;
@@ -21,7 +21,11 @@ pub(super) async fn arrived(case: &Case<'_>, of: &ReceiptFor, state: &ReceiptSta
         ReceiptFor::UpTo(at) => ReceiptKey::UpTo(*at),
     };
     let identity = match (&key, &case.inbound.person) {
-        (ReceiptKey::UpTo(_), Some(_)) => Some(case.person().await?.identity.id),
+        // Whom we never wrote to and never heard of has read nothing of ours; a receipt makes nobody a contact.
+        (ReceiptKey::UpTo(_), Some(person)) => match known(case, person).await? {
+            Some(identity) => Some(identity),
+            None => return Ok(()),
+        },
         _ => None,
     };
     let error = match state {
@@ -40,11 +44,23 @@ pub(super) async fn arrived(case: &Case<'_>, of: &ReceiptFor, state: &ReceiptSta
         .await?;
     for change in &changed {
         tell(case, change, detail.as_ref()).await?;
+        if let ReceiptKey::Message { provider_id, .. } = &key {
+            join_echo(case, change, provider_id).await?;
+        }
         if let Some(error) = error {
             learn(case, change, error).await?;
         }
     }
     Ok(())
+}
+
+pub(super) async fn known(case: &Case<'_>, person: &Person) -> Result<Option<IdentityId>, DeskError> {
+    for address in &person.addresses {
+        if let Some(identity) = case.tx.identity_by_address(case.account.id, &address.kind, &address.value).await? {
+            return Ok(case.tx.lock_identity(identity.id).await?.map(|identity| identity.id));
+        }
+    }
+    Ok(None)
 }
 
 /// A letter did not reach somebody in copy: agents are told, and the part, which is the customer's, fares as before. That the
@@ -78,6 +94,18 @@ async fn further_reader_failed(
     Ok(true)
 }
 
+/// A receipt that settles a part may be the first to tell what the platform calls it: its echo may stand there already.
+async fn join_echo(case: &Case<'_>, change: &Changed, provider_id: &str) -> Result<(), DeskError> {
+    let settles = matches!(change.from, DeliveryState::Queued | DeliveryState::Sending | DeliveryState::Unknown);
+    if !settles || provider_id.is_empty() {
+        return Ok(());
+    }
+    match case.tx.join_echo(case.account.id, change.message, provider_id).await? {
+        Some(echo) => changes::joined(case.tx, case.desk.ids(), change.message, echo, case.now).await,
+        None => Ok(()),
+    }
+}
+
 async fn tell(case: &Case<'_>, change: &Changed, detail: Option<&serde_json::Value>) -> Result<(), DeskError> {
     let Some(stored) = case.tx.conversation(change.conversation).await? else { return Ok(()) };
     let data = json!({ "message": change.message, "part": change.part, "from": change.from, "to": change.to, "detail": detail });
@@ -98,7 +126,7 @@ async fn learn(case: &Case<'_>, change: &Changed, error: &SendError) -> Result<(
     // The send, not the later receipt, refutes openings: what the customer wrote meanwhile still counts.
     let sent_at = message.message.at.min(case.at);
     // What it took from which count is known no more: no limit is learnt from it.
-    let refused = Refused { permit: message.permit.as_ref(), spends: &[], sent_at };
+    let refused = Refused { permit: message.permit.as_ref(), spends: None, sent_at };
     evidence::record(case.tx, case.desk.ids(), &mut situation, &refused, &proof, case.now).await?;
     situation.save(case.tx, case.now).await
 }

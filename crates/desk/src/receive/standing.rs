@@ -34,7 +34,8 @@ pub(super) async fn changed(case: &Case<'_>, standing: &Standing) -> Result<(), 
         Standing::OptedIn(scope) => (What::OptIn { scope: *scope }, "opted_in"),
         Standing::Unreachable { reason } => (What::Unreachable { reason: reason.clone() }, "unreachable"),
     };
-    situation.apply(&Event { at: case.at, what });
+    let at = case.latest();
+    situation.apply(&Event { at, what });
     situation.save(case.tx, case.now).await?;
     let told = match standing {
         Standing::OptedOut(scope) => Some((*scope, false)),
@@ -43,7 +44,7 @@ pub(super) async fn changed(case: &Case<'_>, standing: &Standing) -> Result<(), 
     };
     if let Some(told) = told {
         let ids = case.desk.ids();
-        consent::told_by_platform(case.tx, ids, &met.identity, told, (case.at, case.now)).await?;
+        consent::told_by_customer(case.tx, ids, &met.identity, told, (at, case.now)).await?;
     }
     let data = json!({ "identity": met.identity.id, "standing": word });
     case.emit("contact.standing", Some(met.contact), data).await

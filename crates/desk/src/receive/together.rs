@@ -8,9 +8,7 @@ use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 use transom_channel::{Inbound, InboundMessage, Item};
-use transom_domain::{
-    Actor, Address, ChannelAccountId, ConnectionId, ContactId, Conversation, EpisodeId, IdentityId, Status,
-};
+use transom_domain::{Actor, Address, ChannelAccountId, ConnectionId, ContactId, Conversation, EpisodeId, IdentityId};
 use transom_storage::{
     EpisodeStart, Meeting, Met, NewConversation, NewEvent, NewMessage, PersonSeed, StoredConversation, Touched, Tx,
     WindowColumns,
@@ -18,14 +16,14 @@ use transom_storage::{
 use transom_windows::Person;
 
 use super::ground::Ground;
-use super::item::{self, Case, Trouble};
-use super::late;
+use super::item::{self, Case, Fate, Trouble};
 use super::message::{self, Writer};
+use super::{erased, late};
 use crate::DeskError;
 use crate::changes::{self, Change};
 
-/// What became of an item: whether it changed anything, or why it can't be used.
-pub(super) type Outcome = Result<bool, Trouble>;
+/// What became of an item, or why it can't be used.
+pub(super) type Outcome = Result<Fate, Trouble>;
 
 /// A customer's message that is new, in its place.
 struct Arrival<'c> {
@@ -57,12 +55,21 @@ pub(super) async fn apply(
         };
         match placed {
             Ok(of_item) => {
-                outcomes.push(Ok(false));
+                outcomes.push(Ok(Fate::Repeated));
                 cases.extend(of_item.into_iter().map(|case| (place, case)));
             }
             Err(error) => outcomes.push(Err(into_trouble(error)?)),
         }
     }
+    let erased = erased::since(tx, &cases.iter().map(|(_, case)| case).collect::<Vec<_>>()).await?;
+    let mut is_erased = erased.into_iter();
+    cases.retain(|(place, _)| {
+        let erased = is_erased.next().unwrap_or_default();
+        if let (true, Some(outcome)) = (erased, outcomes.get_mut(*place)) {
+            *outcome = Ok(Fate::Erased);
+        }
+        !erased
+    });
     let keys: Vec<_> = cases.iter().map(|(_, case)| case.key()).collect();
     let new = tx.first_sights(&keys, ground.now).await?;
 
@@ -73,7 +80,7 @@ pub(super) async fn apply(
             continue;
         }
         if let Some(outcome) = outcomes.get_mut(place) {
-            *outcome = Ok(true);
+            *outcome = Ok(Fate::Taken);
         }
         if let Some(message) = message_of(case.inbound).filter(|message| message::is_plain(message)) {
             arrivals.push(Arrival { place, case, message });
@@ -172,7 +179,7 @@ async fn file<'c>(ground: &Ground, tx: &Tx, wave: Vec<Arrival<'c>>) -> Result<Ve
     let mut known = tx.lock_conversations_of(&threads).await?;
 
     let mut sheet = Sheet::default();
-    let mut asleep = Vec::new();
+    let mut stirred = Vec::new();
     for (arrival, met, seed) in &clear {
         let Arrival { case, message, .. } = arrival;
         let mut situation = case.situation(met).await?;
@@ -186,14 +193,13 @@ async fn file<'c>(ground: &Ground, tx: &Tx, wave: Vec<Arrival<'c>>) -> Result<Ve
             None => sheet.facts.push((met.identity.id, person)),
         }
         match known.remove(&(met.identity.id, message.thread.clone())) {
-            Some(stored) => asleep.extend(sheet.go_on(arrival, stored, window).await?),
+            Some(stored) => stirred.extend(sheet.go_on(arrival, stored, window).await?),
             None => sheet.begin(ground, arrival, met, window).await?,
         }
     }
     sheet.write(tx, ground.now).await?;
-    for (case, stored, new) in asleep {
-        message::wake_or_reopen(case, &stored, new.message.id).await?;
-        tx.emit(&message::told(case, &stored, &new)).await?;
+    for (case, message, stored, new) in stirred {
+        message::take_effect(case, &stored, message, &new).await?;
     }
     let filed: Vec<_> =
         clear.iter().map(|(arrival, ..)| (arrival.case.account.id, arrival.message.provider_id.as_str())).collect();
@@ -204,17 +210,17 @@ async fn file<'c>(ground: &Ground, tx: &Tx, wave: Vec<Arrival<'c>>) -> Result<Ve
     Ok(second)
 }
 
-/// A conversation that is not open, and the message that came in.
-type Asleep<'a, 'c> = (&'a Case<'c>, StoredConversation, NewMessage);
+/// A conversation of which more changes than what is filed, and the message that came in.
+type Stirred<'a, 'c> = (&'a Case<'c>, &'a InboundMessage, StoredConversation, NewMessage);
 
 impl Sheet {
-    /// A message in a conversation that is there; gives it back if it is not open.
+    /// A message in a conversation that is there; gives it back if there is more to it.
     async fn go_on<'a, 'c>(
         &mut self,
         Arrival { case, message, .. }: &'a Arrival<'c>,
         stored: StoredConversation,
         window: WindowColumns,
-    ) -> Result<Option<Asleep<'a, 'c>>, DeskError> {
+    ) -> Result<Option<Stirred<'a, 'c>>, DeskError> {
         let new = message::filed(case, &stored, message, Writer::customer(None)).await?;
         self.touched.push(Touched {
             conversation: stored.conversation.id,
@@ -223,11 +229,11 @@ impl Sheet {
             window,
         });
         self.messages.push((new.clone(), stored.contact));
-        if stored.conversation.status == Status::Open {
-            self.events.push(message::told(case, &stored, &new));
-            return Ok(None);
+        if message::has_effect(&stored, &new) {
+            return Ok(Some((case, &**message, stored, new)));
         }
-        Ok(Some((case, stored, new)))
+        self.events.push(message::told(case, &stored, &new, &[]));
+        Ok(None)
     }
 
     /// A message that begins a conversation.
@@ -242,12 +248,12 @@ impl Sheet {
         let mut conversation = message::fresh(case, met.identity.id, &message.thread);
         let stored = StoredConversation::begun(conversation.clone(), met.contact, case.account.id, ground.now);
         let new = message::filed(case, &stored, message, Writer::customer(None)).await?;
-        let told = message::told(case, &stored, &new);
+        let bots = message::serving(case, &stored, message, &new).await?;
+        let opens = message::opens_anew(&*ground.settings(case.tx).await?, false, !bots.is_empty());
+        let told = message::told(case, &stored, &new, if opens { &[] } else { &bots });
         let id = new.message.id;
         self.messages.push((new, met.contact));
-        if message::opens_anew(&*ground.settings(case.tx).await?, false)
-            && let Some(transition) = conversation.reopen(EpisodeId::new(ids), ground.now)
-        {
+        if opens && let Some(transition) = conversation.reopen(EpisodeId::new(ids), ground.now) {
             let change = Change::new(&Actor::Customer, "inbound", ground.now).by_message(id);
             let traces = changes::traces(ids, &stored, &transition, &change);
             self.episodes.extend(traces.begins.map(|start| (conversation.clone(), start)));
@@ -270,7 +276,7 @@ impl Sheet {
         tx.begin_episodes(&self.episodes, now).await?;
         tx.touch_conversations(&self.touched, now).await?;
         for (identity, window) in &self.threads {
-            tx.save_window(*identity, window).await?;
+            tx.save_window(*identity, window, now).await?;
         }
         tx.insert_messages(&self.messages, now).await?;
         tx.save_facts_of(&self.facts, now).await?;

@@ -25,6 +25,8 @@ pub enum Field {
     Label,
     /// A tag of the conversation.
     Tag,
+    /// The last score that the customer gave.
+    Score,
     /// Whether something besides templates may be sent.
     Window,
     /// Within what time the window ends.
@@ -58,7 +60,7 @@ pub enum Subject {
 
 impl Field {
     /// Every field.
-    pub const ALL: [Field; 20] = [
+    pub const ALL: [Field; 21] = [
         Field::Inbox,
         Field::Tab,
         Field::Status,
@@ -69,6 +71,7 @@ impl Field {
         Field::Team,
         Field::Label,
         Field::Tag,
+        Field::Score,
         Field::Window,
         Field::ClosingWithin,
         Field::InboundBefore,
@@ -99,6 +102,7 @@ impl Field {
             Field::Team => "team",
             Field::Label => "label",
             Field::Tag => "tag",
+            Field::Score => "score",
             Field::Window => "window",
             Field::ClosingWithin => "closing_within",
             Field::InboundBefore => "inbound_before",
@@ -145,6 +149,7 @@ impl Field {
                 | Field::Team
                 | Field::Label
                 | Field::Tag
+                | Field::Score
         )
     }
 

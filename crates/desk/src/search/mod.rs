@@ -38,11 +38,12 @@ enum Problem {
     ExcludedWords,
     NoSpace,
     UnknownField(String),
+    UnknownCustom { name: String, expected: String },
     NotOf(Field, Subject),
     NotExcludable(Field),
-    NoValue(Field),
+    NoValue(String),
     OneValue(Field),
-    UnknownValue { field: Field, value: String, expected: String },
+    UnknownValue { field: String, value: String, expected: String },
 }
 
 impl SearchError {
@@ -51,7 +52,12 @@ impl SearchError {
     }
 
     fn value(field: Field, word: &Word, expected: impl Into<String>) -> Self {
-        let problem = Problem::UnknownValue { field, value: word.text.clone(), expected: expected.into() };
+        Self::value_of(field.name(), word, expected)
+    }
+
+    fn value_of(field: &str, word: &Word, expected: impl Into<String>) -> Self {
+        let problem =
+            Problem::UnknownValue { field: field.to_owned(), value: word.text.clone(), expected: expected.into() };
         Self::new(word.at.0, problem)
     }
 }
@@ -82,10 +88,13 @@ impl fmt::Display for SearchError {
                 Field::names_of(Some(*subject))
             ),
             Problem::NotExcludable(field) => write!(f, "`{}` can't be excluded", field.name()),
-            Problem::NoValue(field) => write!(f, "`{}` needs a value", field.name()),
+            Problem::UnknownCustom { name, expected } => {
+                write!(f, "there is no custom field `{name}`: {expected}")
+            }
+            Problem::NoValue(field) => write!(f, "`{field}` needs a value"),
             Problem::OneValue(field) => write!(f, "`{}` takes one value", field.name()),
             Problem::UnknownValue { field, value, expected } => {
-                write!(f, "`{value}` is no value of `{}`: {expected}", field.name())
+                write!(f, "`{value}` is no value of `{field}`: {expected}")
             }
         }
     }

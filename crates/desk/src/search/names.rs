@@ -1,7 +1,7 @@
 //! What the names in a search stand for in a workspace.
 
 use time::OffsetDateTime;
-use transom_domain::{AgentId, ChannelAccountId, TeamId};
+use transom_domain::{AgentId, ChannelAccountId, CustomField, TeamId};
 
 use super::fields::Field;
 use super::text::{Clause, SearchText};
@@ -27,6 +27,8 @@ pub struct Names {
     pub platforms: Vec<String>,
     /// The tags of the workspace.
     pub tags: Vec<String>,
+    /// The custom fields of the workspace, those in the archive too.
+    pub custom_fields: Vec<CustomField>,
     /// The country in which numbers without a country code are read (ISO 3166-1 alpha-2).
     pub country: Option<String>,
 }
@@ -43,6 +45,7 @@ impl Names {
             channels: Vec::new(),
             platforms: Vec::new(),
             tags: Vec::new(),
+            custom_fields: Vec::new(),
             country: None,
         }
     }
@@ -82,10 +85,14 @@ impl Names {
         if names_field(&[Field::Tag]) {
             names.tags = reader.known_tags().await?;
         }
+        if search.clauses.iter().any(|clause| matches!(clause, Clause::Custom { .. })) {
+            names.custom_fields = reader.custom_fields(true).await?.into_iter().map(|stored| stored.field).collect();
+        }
         let may_hold_a_number = |word: &super::Word| word.text.chars().filter(char::is_ascii_digit).count() >= 4;
         let finds = search.clauses.iter().any(|clause| match clause {
             Clause::Words(word) => may_hold_a_number(word),
             Clause::Field { field, values, .. } => *field == Field::Phone && values.iter().any(may_hold_a_number),
+            Clause::Custom { .. } => false,
         });
         if finds {
             names.country = reader.settings().await?.0.default_country;

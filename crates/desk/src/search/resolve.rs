@@ -6,13 +6,15 @@ use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime};
-use transom_domain::{Tab, truncate_to_millis};
-use transom_storage::{ContactCondition, ConversationCondition, Filter, Find, FindBy, StatusFilter, WindowState};
+use transom_domain::{CustomField, FieldKind, FieldValue, Tab, field_key, truncate_to_millis};
+use transom_storage::{
+    Comparison, ContactCondition, ConversationCondition, FieldTest, Filter, Find, FindBy, StatusFilter, WindowState,
+};
 use uuid::Uuid;
 
 use super::fields::{Field, Subject};
 use super::names::Names;
-use super::text::{Clause, SearchText, Word};
+use super::text::{Clause, SearchText, Word, custom};
 use super::{Problem, SearchError};
 
 /// The longest span that counts: a hundred years.
@@ -30,6 +32,10 @@ pub(super) fn conversations(
                 let condition = conversation_condition(*field, values, names)?;
                 filters.extend(condition.map(|condition| Filter { holds: *holds, condition }));
             }
+            Clause::Custom { holds, name, values } => {
+                let condition = ConversationCondition::Contact(filled(name, values, names)?);
+                filters.push(Filter { holds: *holds, condition });
+            }
         }
     }
     Ok(filters)
@@ -46,6 +52,7 @@ pub(super) fn contacts(search: &SearchText, names: &Names) -> Result<Vec<Filter<
                 };
                 Filter { holds: *holds, condition }
             }
+            Clause::Custom { holds, name, values } => Filter { holds: *holds, condition: filled(name, values, names)? },
         });
     }
     Ok(filters)
@@ -76,6 +83,7 @@ fn conversation_condition(
         },
         Field::Team => C::Team(named(field, values, &names.teams)?),
         Field::Tag => C::Tag(tags(values, names)?),
+        Field::Score => C::Score(scores(values)?),
         Field::Window => C::Window(one_of(field, value, WINDOWS)?),
         Field::ClosingWithin => {
             let span = span(&value.text).ok_or_else(|| SearchError::value(field, value, SPANS))?;
@@ -123,11 +131,20 @@ fn contact_condition(field: Field, values: &[Word], names: &Names) -> Result<Opt
         | Field::Assignee
         | Field::Team
         | Field::Tag
+        | Field::Score
         | Field::Window
         | Field::ClosingWithin
         | Field::InboundBefore
         | Field::InboundAfter => return Ok(None),
     }))
+}
+
+fn scores(values: &[Word]) -> Result<Vec<u8>, SearchError> {
+    let score = |word: &Word| {
+        let score = word.text.parse().ok().filter(|score| (1..=10).contains(score));
+        score.ok_or_else(|| SearchError::value(Field::Score, word, "give a number from 1 to 10"))
+    };
+    values.iter().map(score).collect()
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -271,6 +288,47 @@ fn instant(field: Field, word: &Word, now: OffsetDateTime) -> Result<OffsetDateT
     at.map(truncate_to_millis).ok_or_else(|| SearchError::value(field, word, EXPECTED))
 }
 
+/// The signs of comparisons, the longer ones first.
+const COMPARISONS: [Comparison; 4] = [Comparison::AtMost, Comparison::AtLeast, Comparison::Less, Comparison::More];
+
+/// What a custom field must hold.
+fn filled(name: &Word, values: &[Word], names: &Names) -> Result<ContactCondition, SearchError> {
+    let known = names.custom_fields.iter().find(|field| field_key(&field.name) == field_key(&name.text));
+    let Some(field) = known else {
+        let expected = choice(names.custom_fields.iter().map(|field| field.name.as_str()));
+        return Err(SearchError::new(name.at.0, Problem::UnknownCustom { name: name.text.clone(), expected }));
+    };
+    let compares = matches!(field.kind, FieldKind::Number | FieldKind::Date);
+    let compared = |word: &Word| {
+        let sign = COMPARISONS.into_iter().find(|comparison| word.text.starts_with(comparison.sign()));
+        sign.filter(|_| compares)
+    };
+    let test = match values {
+        [word] if let Some(how) = compared(word) => {
+            let text = word.text.get(how.sign().len()..).unwrap_or_default();
+            FieldTest::Compared(how, typed(field, word, text)?)
+        }
+        _ => {
+            if let Some(word) = values.iter().find(|word| compared(word).is_some()) {
+                return Err(SearchError::value_of(&custom(&field.name), word, "a comparison stands alone"));
+            }
+            let values = values.iter().map(|word| typed(field, word, &word.text));
+            FieldTest::OneOf(values.collect::<Result<_, _>>()?)
+        }
+    };
+    Ok(ContactCondition::Field(field.id, test))
+}
+
+/// A value as the field takes it.
+fn typed(field: &CustomField, word: &Word, text: &str) -> Result<FieldValue, SearchError> {
+    let expected = match field.read_text(text) {
+        Ok(Some(value)) => return Ok(value),
+        Ok(None) => "give a value behind the sign".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(SearchError::value_of(&custom(&field.name), word, expected))
+}
+
 fn found(word: &Word, names: &Names) -> ContactCondition {
     ContactCondition::Found(vec![find(FindBy::Anything, &word.text, names)])
 }
@@ -330,6 +388,7 @@ mod tests {
         assert_eq!(read("-status:open"), [Filter::is_not(C::Tab(vec![Tab::Open, Tab::Assigned]))]);
         assert_eq!(read("inbox:all"), []);
         assert_eq!(read("assignee:none"), [Filter::is(C::Unassigned)]);
+        assert_eq!(read("-score:1,2"), [Filter::is_not(C::Score(vec![1, 2]))]);
         assert_eq!(read("closing_within:2h"), [Filter::is(C::ClosingBefore(NOW + Duration::hours(2)))]);
         assert_eq!(read("inbound_before:7d"), [Filter::is(C::InboundBefore(NOW - Duration::days(7)))]);
         let midnight = datetime!(2026-11-19 00:00 UTC);
@@ -378,6 +437,7 @@ mod tests {
         for wrong in ["inbound_before:2026-13-01", "inbound_before:yesterday", "inbound_before:0001-01-01"] {
             assert!(refused(wrong).contains("give a day"), "{wrong}");
         }
+        assert!(refused("score:0").contains("give a number from 1 to 10"));
         assert!(refused("contact:7").contains("give an id"));
         assert!(refused("phone:123").contains("4 of its last digits"));
         assert!(refused("assignee:none,ada").contains("stands alone"));

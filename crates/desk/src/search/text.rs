@@ -33,6 +33,15 @@ pub enum Clause {
         /// Its values, at least one.
         values: Vec<Word>,
     },
+    /// `custom.name:value,value`, of which any will do; after a `-` none.
+    Custom {
+        /// Whether the field must be so; if not, it must not.
+        holds: bool,
+        /// The field's name.
+        name: Word,
+        /// Its values, at least one.
+        values: Vec<Word>,
+    },
 }
 
 /// A text and where it stands.
@@ -147,6 +156,27 @@ impl Reader<'_> {
     /// A field with its values, or a word.
     fn clause(&mut self) -> Result<Clause, SearchError> {
         let mut word = self.until(&[':', '"']);
+        let bare = word.text.strip_prefix('-').unwrap_or(&word.text);
+        match (after_custom(bare), self.peek()) {
+            (Some(""), Some('"')) => {
+                let holds = bare.len() == word.text.len();
+                let name = self.quoted()?;
+                if self.peek() != Some(':') {
+                    return Err(SearchError::new(self.at, Problem::NoValue(custom(&name.text))));
+                }
+                return self.custom(holds, name);
+            }
+            (Some(name), Some(':')) if !name.is_empty() => {
+                let at = Place(word.at.0 + word.text.chars().count() - name.chars().count());
+                let (holds, name) = (bare.len() == word.text.len(), Word { text: name.to_owned(), at });
+                return self.custom(holds, name);
+            }
+            (Some(_), Some(':')) => {
+                let at = word.at.0 + word.text.chars().count() - bare.chars().count();
+                return Err(SearchError::new(at, Problem::UnknownField(CUSTOM.to_owned())));
+            }
+            _ => {}
+        }
         if word.text == "-" && self.peek() == Some('"') {
             return Err(SearchError::new(word.at.0, Problem::ExcludedWords));
         }
@@ -161,11 +191,27 @@ impl Reader<'_> {
         if !holds && !field.may_be_excluded() {
             return Err(SearchError::new(word.at.0, Problem::NotExcludable(field)));
         }
+        let values = self.values(field.name())?;
+        if let (false, [_, second, ..]) = (field.takes_many(), values.as_slice()) {
+            return Err(SearchError::new(second.at.0, Problem::OneValue(field)));
+        }
+        Ok(Clause::Field { holds, field, at, values })
+    }
+
+    /// The values of a custom field, behind its name.
+    fn custom(&mut self, holds: bool, name: Word) -> Result<Clause, SearchError> {
+        self.next();
+        let values = self.values(&custom(&name.text))?;
+        Ok(Clause::Custom { holds, name, values })
+    }
+
+    /// The values of a field, up to a space.
+    fn values(&mut self, field: &str) -> Result<Vec<Word>, SearchError> {
         let mut values = Vec::new();
         loop {
             let value = if self.peek() == Some('"') { self.quoted()? } else { self.until(&[',', '"']) };
             if value.text.is_empty() {
-                return Err(SearchError::new(value.at.0, Problem::NoValue(field)));
+                return Err(SearchError::new(value.at.0, Problem::NoValue(field.to_owned())));
             }
             values.push(value);
             if self.rest.next_if_eq(&',').is_none() {
@@ -174,14 +220,23 @@ impl Reader<'_> {
             self.at += 1;
         }
         match self.peek() {
-            Some(next) if !next.is_whitespace() => return Err(SearchError::new(self.at, Problem::NoSpace)),
-            _ => {}
+            Some(next) if !next.is_whitespace() => Err(SearchError::new(self.at, Problem::NoSpace)),
+            _ => Ok(values),
         }
-        if let (false, [_, second, ..]) = (field.takes_many(), values.as_slice()) {
-            return Err(SearchError::new(second.at.0, Problem::OneValue(field)));
-        }
-        Ok(Clause::Field { holds, field, at, values })
     }
+}
+
+/// What stands before the name of a custom field.
+const CUSTOM: &str = "custom.";
+
+/// The name of a custom field as a search writes it.
+pub(super) fn custom(name: &str) -> String {
+    format!("{CUSTOM}{name}")
+}
+
+fn after_custom(text: &str) -> Option<&str> {
+    let (prefix, name) = text.split_at_checked(CUSTOM.len())?;
+    prefix.eq_ignore_ascii_case(CUSTOM).then_some(name)
 }
 
 /// Whether something before a `:` is meant as a field.
@@ -198,19 +253,29 @@ impl fmt::Display for SearchText {
                 Clause::Field { holds, field, values, .. } => {
                     f.write_str(if *holds { "" } else { "-" })?;
                     f.write_str(field.name())?;
-                    for (at, value) in values.iter().enumerate() {
-                        f.write_char(if at == 0 { ':' } else { ',' })?;
-                        if value.text.chars().any(|c| c.is_whitespace() || matches!(c, ',' | '"' | '\\')) {
-                            quote(f, &value.text)?;
-                        } else {
-                            f.write_str(&value.text)?;
-                        }
-                    }
+                    write_values(f, values)?;
+                }
+                Clause::Custom { holds, name, values } => {
+                    f.write_str(if *holds { CUSTOM } else { "-custom." })?;
+                    quote(f, &name.text)?;
+                    write_values(f, values)?;
                 }
             }
         }
         Ok(())
     }
+}
+
+fn write_values(f: &mut fmt::Formatter<'_>, values: &[Word]) -> fmt::Result {
+    for (at, value) in values.iter().enumerate() {
+        f.write_char(if at == 0 { ':' } else { ',' })?;
+        if value.text.chars().any(|c| c.is_whitespace() || matches!(c, ',' | '"' | '\\')) {
+            quote(f, &value.text)?;
+        } else {
+            f.write_str(&value.text)?;
+        }
+    }
+    Ok(())
 }
 
 fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
@@ -242,6 +307,8 @@ mod tests {
         let read = parse(r#"status:closed jane  doe "O'Neil \"x\"" -label:vip,"big spender" 12:30 foo"#);
         assert_eq!(read.to_string(), r#"status:closed "jane doe" "O'Neil \"x\"" -label:vip,"big spender" "12:30 foo""#);
         assert_eq!(read.clauses.len(), 5);
+        let read = parse(r#"custom.größe:M,"X L" -Custom."Order no":7 custom.note"#);
+        assert_eq!(read.to_string(), r#"custom."größe":M,"X L" -custom."Order no":7 "custom.note""#);
         assert_eq!(parse("  ").clauses, []);
         assert_eq!(parse("+49 155 -5010").to_string(), "\"+49 155 -5010\"");
     }
@@ -257,6 +324,9 @@ mod tests {
         assert!(refused("x -blocked:yes").starts_with("at character 3: `blocked` can't be excluded"));
         assert!(refused("blocked:yes,no").starts_with("at character 13: `blocked` takes one value"));
         assert!(refused("label:\"a\"b").starts_with("at character 10: a space is missing"));
+        assert!(refused("custom.:x").starts_with("at character 1: there is no field"), "{}", refused("custom.:x"));
+        assert!(refused("custom.\"a b\"").starts_with("at character 13: `custom.a b` needs a value"));
+        assert!(refused("-custom.age:").starts_with("at character 13: `custom.age` needs a value"));
         assert!(refused(&"a".repeat(201)).contains("200 characters"));
         assert!(refused(&"tab:all ".repeat(21)).contains("20 clauses"));
     }
@@ -272,7 +342,9 @@ mod tests {
             values.truncate(if field.takes_many() { 2 } else { 1 });
             Clause::Field { holds: holds || !field.may_be_excluded(), field, at: Place(0), values }
         });
-        prop_oneof![words().prop_map(Clause::Words), field]
+        let custom = (any::<bool>(), words(), proptest::collection::vec(words(), 1..3));
+        let custom = custom.prop_map(|(holds, name, values)| Clause::Custom { holds, name, values });
+        prop_oneof![words().prop_map(Clause::Words), field, custom]
     }
 
     proptest! {
@@ -285,7 +357,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_or_refused(text in "[a-z:,\"\\\\ -]{0,40}|\\PC{0,40}") {
+        fn any_text_is_read_or_refused(text in "[a-z:,\"\\\\ -]{0,40}|custom\\.[a-z:,\"\\\\ -]{0,20}|\\PC{0,40}") {
             if let Ok(search) = SearchText::parse(&text) {
                 let printed = search.to_string();
                 if printed.chars().count() <= MAX_CHARS {

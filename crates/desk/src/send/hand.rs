@@ -2,7 +2,7 @@
 
 use time::Duration;
 use transom_channel::Patience;
-use transom_domain::{Actor, Agent, AgentId};
+use transom_domain::{Actor, Agent, AgentId, BroadcastId};
 use transom_storage::Priority;
 use transom_windows::Sender;
 
@@ -19,6 +19,10 @@ pub(crate) struct Hand {
     pub(crate) opens_for: Option<AgentId>,
     /// What goes first.
     pub(crate) priority: Priority,
+    /// Of which broadcast it is.
+    pub(crate) broadcast: Option<BroadcastId>,
+    /// Whether it promotes something: then only a right that allows it will do.
+    pub(crate) promotional: bool,
 }
 
 impl Hand {
@@ -29,6 +33,20 @@ impl Hand {
             sender: sender_of(agent.role),
             opens_for: agent.role.is_person().then_some(agent.id),
             priority: Priority::Reply,
+            broadcast: None,
+            promotional: false,
+        }
+    }
+
+    /// Of somebody who writes one text to many: it changes neither status nor assignee.
+    pub(crate) fn broadcasting(agent: &Agent, broadcast: BroadcastId, promotional: bool) -> Self {
+        Self {
+            sender: Sender::Broadcast,
+            opens_for: None,
+            priority: Priority::Broadcast,
+            broadcast: Some(broadcast),
+            promotional,
+            ..Self::of(agent)
         }
     }
 

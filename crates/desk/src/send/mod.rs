@@ -16,21 +16,22 @@ use time::OffsetDateTime;
 use transom_channel::{Channel, PlannedPart};
 use transom_domain::{
     Attachment, Author, ChannelAccount, ChannelAccountId, Choices, ContactCard, ContactId, Content, ConversationId,
-    DeliveryState, Direction, EpisodeId, Location, Message, MessageId, MessageKind, Part, PartId, SavedReplyId, Status,
+    DeliveryState, Direction, Location, Message, MessageId, MessageKind, Part, PartId, SavedReplyId,
     TemplateParameters,
 };
 use transom_storage::{NewMessage, NewOutbox, StoredConversation, Touch, Tx, WorkspaceScope};
-use transom_windows::{Ask, Permit, PermitRecord, Policy};
+use transom_windows::{Ask, Permit, PermitRecord, Policy, Sender};
 
 use crate::authorise::{Action, Caller, authorise};
-use crate::changes::{self, Change};
+use crate::changes;
 use crate::house::HouseRules;
 use crate::idempotency::Once;
-use crate::may_send::{Verdict, ask_for, may_send};
+use crate::may_send::{Verdict, ask_for, may_send, promoting};
+use crate::moments::missed;
 use crate::outbound::Person;
 use crate::quota::reservations;
 use crate::situation::{Situation, wires};
-use crate::{Desk, DeskError, letter, signature};
+use crate::{Desk, DeskError, bots, letter, signature};
 pub(crate) use content::quoted_provider_id;
 pub(crate) use hand::{Hand, worth_sending_for};
 pub(crate) use step::{Step, Waiting, in_time, overtaken};
@@ -169,6 +170,13 @@ pub(crate) struct Job {
     now: OffsetDateTime,
 }
 
+/// By which right a message leaves, and when.
+struct Leave {
+    permit: Permit,
+    due_at: OffsetDateTime,
+    expires_at: OffsetDateTime,
+}
+
 /// A message that is ready to be stored, and whether it may be sent.
 pub(crate) struct Ready {
     id: MessageId,
@@ -216,7 +224,9 @@ impl Job {
                 let found = reader.contact(contact).await?.ok_or(DeskError::NotFound { what: "contact" })?;
                 match found.identities.iter().find(|identity| identity.account == account) {
                     Some(identity) => (To::Identity(identity.id), account),
-                    None => (To::Stranger { contact: found.contact.id, profile: found.contact.profile }, account),
+                    None => {
+                        (To::Stranger { contact: found.contact.id, profile: Box::new(found.contact.profile) }, account)
+                    }
                 }
             }
             Target::Person { person, account } => (To::Person(Box::new(person.checked()?)), account),
@@ -247,18 +257,13 @@ impl Job {
         }
         let ready = self.ready(tx).await?;
         let Ready { id, situation, stored, contact_made, content, answers, ask, plan, verdict, .. } = ready;
-        let permit = verdict.into_permit()?;
-        let tag = self.draft.message_tag.as_deref();
+        let Leave { permit, due_at, expires_at } = self.leave(verdict)?;
 
         if stored.window.policy_version.is_empty() {
-            tx.save_window(situation.identity.id, &situation.columns(self.now)).await?;
+            tx.save_window(situation.identity.id, &situation.columns(self.now), self.now).await?;
         }
         let record = permit.record();
         let signed = signature::of(tx, self.channel.as_ref(), &self.hand.actor).await?;
-        let mut extra = json!({ "ask": { "sender": ask.sender(), "tag": tag, "signed": signed } });
-        if let (Some(reply), Some(extra)) = (self.draft.saved_reply, extra.as_object_mut()) {
-            extra.insert("saved_reply".to_owned(), json!(reply));
-        }
         let new = NewMessage {
             message: self.message(id, &stored, content),
             account: self.account.id,
@@ -267,16 +272,19 @@ impl Job {
             reply_to: answers,
             payload: None,
             permit: Some(record.clone()),
-            extra: self.step.mark(extra),
+            extra: self.extra(ask, &json!(signed)),
         };
         self.keep(tx, &new).await?;
         let parts = self.parts(plan);
         tx.insert_parts(id, &parts).await?;
         let opened = if self.step.leaves() {
-            tx.enqueue(&self.outbox_rows(&stored, &new.message, &parts, &permit), self.now).await?;
+            tx.enqueue(&self.outbox_rows(&stored, &new.message, &parts, (due_at, expires_at)), self.now).await?;
             self.reserve(tx, &situation, &parts, &permit).await?;
             let opened = self.open(tx, &stored, id).await?;
             self.tell(tx, &stored, &new.message).await?;
+            if self.hand.sender != Sender::Automation {
+                missed::answered(tx, &stored, (id, record.basis.as_str()), self.now).await?;
+            }
             opened
         } else {
             self.tell_of_plan(tx, &stored, &new.message).await?;
@@ -295,6 +303,35 @@ impl Job {
             once.finish(tx, &sent).await?;
         }
         Ok(sent)
+    }
+
+    /// By which right it goes, and when: what a rule of ours writes by night is kept for the morning, if it may go then still.
+    fn leave(&self, verdict: Verdict) -> Result<Leave, DeskError> {
+        let wanted_at = self.step.wanted_at().map_or(self.now, |at| at.min(self.now));
+        let latest = wanted_at.saturating_add(self.hand.worth_sending_for(self.channel.patience()));
+        let ends = |permit: &Permit| permit.send_before().map_or(latest, |end| end.min(latest));
+        if let (Sender::Automation, Some(morning), Some(permit)) =
+            (self.hand.sender, verdict.waits_until(), &verdict.permit)
+            && morning < ends(permit)
+        {
+            return Ok(Leave { due_at: morning, expires_at: ends(permit), permit: permit.clone() });
+        }
+        let permit = verdict.into_permit()?;
+        Ok(Leave { due_at: self.now, expires_at: ends(&permit), permit })
+    }
+
+    /// What the dispatcher asks again, and what else belongs to the message.
+    fn extra(&self, ask: Ask, signed: &serde_json::Value) -> serde_json::Value {
+        let tag = self.draft.message_tag.as_deref();
+        let mut again = json!({ "sender": ask.sender(), "tag": tag, "signed": signed });
+        set(&mut again, "promotional", self.hand.promotional.then_some(true));
+        let mut asked = json!({ "ask": again });
+        set(&mut asked, "broadcast", self.hand.broadcast);
+        set(&mut asked, "saved_reply", self.draft.saved_reply);
+        // Put on the conversation when it leaves: kept for whoever retries it if it does not.
+        let kept = Some(&self.draft.conversation_tags).filter(|tags| !tags.is_empty() && !self.step.leaves());
+        set(&mut asked, "conversation_tags", kept);
+        self.step.mark(asked)
     }
 
     fn parts(&self, plan: Vec<PlannedPart>) -> Vec<Part> {
@@ -330,12 +367,13 @@ impl Job {
 
         let wires = (self.account.clone(), self.channel.clone(), self.policy.clone());
         let mut situation = Situation::load(tx, identity, wires, self.now).await?;
-        if begins {
-            self.begin_with(tx, &mut situation).await?;
+        if begins && situation.begin(self.now) {
+            situation.save(tx, self.now).await?;
         }
         let unsolicited = letter::is_unsolicited(tx, &situation.identity, &content).await?;
         let house = HouseRules { unsolicited, ..self.house(tx, &stored).await? };
         let ask = ask_for(self.hand.sender, &content, cost)?;
+        let ask = if self.hand.promotional { promoting(ask, &content) } else { ask };
         let tag = self.draft.message_tag.as_deref();
         let verdict = may_send(&situation, &house, ask, &content, tag, self.step.decided_at(self.now));
         Ok(Ready { id, situation, stored, contact_made, content, answers, ask, plan, cost, verdict })
@@ -344,18 +382,14 @@ impl Job {
     async fn house(&self, tx: &Tx, stored: &StoredConversation) -> Result<HouseRules, DeskError> {
         let (settings, _) = tx.settings().await?;
         self.check_tags(tx).await?;
-        let active = if settings.one_active_conversation_per_contact {
-            tx.other_active_conversation(stored.contact, stored.conversation.id).await?
-        } else {
-            None
-        };
-        let has_tags = !stored.tags.is_empty() || !self.draft.conversation_tags.is_empty();
-        Ok(HouseRules::of(stored.conversation.status, self.account.enabled).opening(
-            &settings,
-            active,
-            has_tags,
-            self.channel.capabilities().threads,
-        ))
+        let (over, to) = ((&*self.account, self.channel.as_ref()), (stored.contact, Some(stored)));
+        let rules = HouseRules::opening_turn(tx, &settings, over, to, !self.draft.conversation_tags.is_empty()).await?;
+        let at = self.step.decided_at(self.now);
+        let rules = rules.by_the_clock(tx, &settings, self.hand.sender, stored.contact, at).await?;
+        let author = Author::Actor(self.hand.actor.clone());
+        let bot_unbound = bots::is_unbound(tx, self.hand.sender, &author, self.account.id).await?;
+        let rules = HouseRules { bot_unbound, ..rules };
+        Ok(if self.step.leaves() { rules } else { rules.for_later() })
     }
 
     async fn check_tags(&self, tx: &Tx) -> Result<(), DeskError> {
@@ -391,11 +425,8 @@ impl Job {
         stored: &StoredConversation,
         message: &Message,
         parts: &[Part],
-        permit: &Permit,
+        (due_at, expires_at): (OffsetDateTime, OffsetDateTime),
     ) -> Vec<NewOutbox> {
-        let wanted_at = self.step.wanted_at().map_or(self.now, |at| at.min(self.now));
-        let latest = wanted_at.saturating_add(self.hand.worth_sending_for(self.channel.patience()));
-        let expires_at = permit.send_before().map_or(latest, |end| end.min(latest));
         let row = |part: &Part| NewOutbox {
             part: part.id,
             message: message.id,
@@ -404,7 +435,7 @@ impl Job {
             identity: stored.conversation.identity,
             index: part.index,
             priority: self.hand.priority,
-            due_at: self.now,
+            due_at,
             expires_at,
             aside: letter::is_blind_copy(&part.content),
         };
@@ -417,14 +448,7 @@ impl Job {
             tx.add_tags(stored.conversation.id, &self.draft.conversation_tags, self.now).await?;
         }
         let Some(agent) = self.hand.opens_for else { return Ok(false) };
-        let mut after = stored.conversation.clone();
-        let episode = EpisodeId::new(self.desk.ids());
-        let Some(transition) = after.opened_by_sender(agent, episode, self.now) else {
-            return Ok(false);
-        };
-        let change = Change::new(&self.hand.actor, "outbound", self.now).by_message(message);
-        changes::record(tx, self.desk.ids(), stored, &after, &transition, &change).await?;
-        Ok(transition.from != Status::Open)
+        changes::opened_by(tx, self.desk.ids(), stored, (agent, &self.hand.actor), message, self.now).await
     }
 
     async fn tell(&self, tx: &Tx, stored: &StoredConversation, message: &Message) -> Result<(), DeskError> {
@@ -443,4 +467,11 @@ impl Job {
 /// The first line of a message, for lists.
 pub(crate) fn preview(content: &Content) -> String {
     content.preview().chars().take(160).collect()
+}
+
+/// Says something of an object, where there is something to say.
+fn set(object: &mut serde_json::Value, name: &str, value: Option<impl serde::Serialize>) {
+    if let (Some(object), Some(value)) = (object.as_object_mut(), value) {
+        object.insert(name.to_owned(), json!(value));
+    }
 }

@@ -6,7 +6,6 @@ use transom_domain::{
     Status,
 };
 use transom_storage::{PersonSeed, StoredConversation, Tx};
-use transom_windows::{Blocker, Event, What};
 
 use super::Job;
 use crate::DeskError;
@@ -24,7 +23,7 @@ pub(super) enum To {
     /// Not known on this account yet.
     Stranger {
         contact: ContactId,
-        profile: Profile,
+        profile: Box<Profile>,
     },
     /// Perhaps not known at all yet.
     Person(Box<Person>),
@@ -94,7 +93,7 @@ impl Job {
         }
         let wires = (self.account.clone(), self.channel.clone(), self.policy.clone());
         let mut situation = Situation::load(tx, identity.clone(), wires, self.now).await?;
-        situation.apply(&Event { at: self.now, what: What::Blocked { by: Blocker::Us } });
+        situation.keep_blocked(self.now);
         situation.save(tx, self.now).await
     }
 
@@ -121,17 +120,6 @@ impl Job {
         };
         tx.insert_conversation(&fresh, contact, self.account.id, self.now).await?;
         tx.lock_conversation_of(identity.id, thread).await?.ok_or(DeskError::NotFound { what: "conversation" })
-    }
-
-    /// Takes into the facts what it opens to write first to somebody by this address.
-    pub(super) async fn begin_with(&self, tx: &Tx, situation: &mut Situation) -> Result<(), DeskError> {
-        let address = situation.identity.addresses.first();
-        let kinds = address.map_or(&[][..], |address| self.channel.opens_by_starting(&address.kind));
-        for kind in kinds {
-            let what = What::Opening { kind: (*kind).to_owned(), reference: None };
-            situation.apply(&Event { at: self.now, what });
-        }
-        if kinds.is_empty() { Ok(()) } else { situation.save(tx, self.now).await }
     }
 }
 

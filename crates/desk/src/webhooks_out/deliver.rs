@@ -70,13 +70,13 @@ async fn post(
     let unsealed = || DeskError::conflict("secret_unreadable", "the endpoint's secret can't be used: rotate it");
     let headers = sign::headers(&event.event.id.to_string(), at, &body, secrets).ok_or_else(unsealed)?;
     let Ok(url) = Url::parse(url) else { return Ok(("address_refused", None)) };
-    Ok(match desk.outside()?.post(&url, headers, body, WITHIN, MAX_ANSWER).await {
+    Ok(match desk.outside().post(&url, headers, body, WITHIN, MAX_ANSWER).await {
         Ok(answer) => (meaning(answer.status), Some(answer.status)),
         Err(OutsideError::Refused(OutsideRefused::Address | OutsideRefused::NotHttp)) => ("address_refused", None),
         Err(OutsideError::Refused(OutsideRefused::Port)) => ("port_refused", None),
         Err(OutsideError::NotConnected) => ("not_connected", None),
         Err(OutsideError::Timeout) => ("timeout", None),
-        Err(OutsideError::Broken) => ("broken", None),
+        Err(OutsideError::Broken | OutsideError::TooLong { .. }) => ("broken", None),
     })
 }
 

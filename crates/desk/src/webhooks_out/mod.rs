@@ -7,12 +7,15 @@ mod sign;
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use serde_json::json;
 use time::Duration;
-use transom_domain::{EndpointId, EventId};
-use transom_storage::{DeliveryAttempt, Endpoint, NumberedEvent, QueueState, StoredDelivery, StoredEndpoint};
+use transom_domain::{AgentId, EndpointId, EventId};
+use transom_storage::{DeliveryAttempt, Endpoint, NumberedEvent, QueueState, StoredDelivery, StoredEndpoint, Tx};
 use url::Url;
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::bots::is_bot;
+use crate::changes::Notice;
 use crate::idempotency::{Once, only_once};
 use crate::{Desk, DeskError};
 
@@ -41,6 +44,8 @@ pub struct EndpointChange {
     pub kinds: Option<Vec<String>>,
     /// Whether it gets any.
     pub enabled: Option<bool>,
+    /// The bot whose endpoint it shall be; `Some(None)` makes it everybody's.
+    pub agent: Option<Option<AgentId>>,
 }
 
 /// An endpoint that was just made. Its secret is sealed: nobody can show it again.
@@ -82,20 +87,23 @@ pub async fn add(
 ) -> Result<MadeEndpoint, DeskError> {
     authorise(caller, Action::ManageWebhooks)?;
     let url = change.url.clone().ok_or_else(|| DeskError::invalid("url_invalid", "url", "an address is needed"))?;
-    let blank =
-        Endpoint { id: EndpointId::new(desk.ids()), url, description: String::new(), kinds: Vec::new(), enabled: true };
+    let (id, description, kinds) = (EndpointId::new(desk.ids()), String::new(), Vec::new());
+    let blank = Endpoint { id, url, description, kinds, enabled: true, agent: None };
     let (endpoint, now, once) = (Arc::new(changed(desk, blank, change)?), desk.now(), once.map(Arc::new));
+    let notice = Notice::by(desk, &caller.agent);
     desk.storage()
         .transact(&caller.scope, move |tx| {
-            let (endpoint, once) = (endpoint.clone(), once.clone());
+            let (endpoint, once, notice) = (endpoint.clone(), once.clone(), notice.clone());
             Box::pin(async move {
                 let added = async {
                     if tx.endpoints().await?.len() >= MOST {
                         let detail = format!("a workspace has at most {MOST} endpoints");
                         return Err(DeskError::invalid("too_many", "url", detail));
                     }
+                    check_bot(tx, endpoint.agent).await?;
                     let cursor = tx.last_event_seq().await?;
                     let secret = tx.create_endpoint(&endpoint, cursor, now).await?;
+                    notice.tell(tx, "webhook_endpoint.created", json!({ "endpoint": endpoint.id })).await?;
                     Ok(MadeEndpoint { endpoint: Endpoint::clone(&endpoint), secret })
                 };
                 only_once(once.as_deref(), tx, now, added).await
@@ -133,15 +141,20 @@ pub async fn change(
     change: EndpointChange,
 ) -> Result<StoredEndpoint, DeskError> {
     authorise(caller, Action::ManageWebhooks)?;
-    let (desk_in, now) = (desk.clone(), desk.now());
+    let (desk_in, now, notice) = (desk.clone(), desk.now(), Notice::by(desk, &caller.agent));
     desk.storage()
         .transact(&caller.scope, move |tx| {
-            let (desk, change) = (desk_in.clone(), change.clone());
+            let (desk, change, notice) = (desk_in.clone(), change.clone(), notice.clone());
             Box::pin(async move {
                 let stored = tx.lock_endpoint(id).await?.ok_or(UNKNOWN)?;
                 let after = changed(&desk, stored.endpoint.clone(), change)?;
+                if after.agent != stored.endpoint.agent {
+                    check_bot(tx, after.agent).await?;
+                }
                 if after != stored.endpoint {
                     tx.change_endpoint(&after, now).await?;
+                    let data = json!({ "endpoint": id, "enabled": after.enabled });
+                    notice.tell(tx, "webhook_endpoint.changed", data).await?;
                 }
                 tx.endpoint(id).await?.ok_or(UNKNOWN)
             })
@@ -155,10 +168,18 @@ pub async fn change(
 /// [`DeskError::NotFound`].
 pub async fn remove(desk: &Desk, caller: &Caller, id: EndpointId) -> Result<(), DeskError> {
     authorise(caller, Action::ManageWebhooks)?;
-    let removed = desk
-        .storage()
-        .transact(&caller.scope, move |tx| Box::pin(async move { Ok::<_, DeskError>(tx.delete_endpoint(id).await?) }));
-    if removed.await? { Ok(()) } else { Err(UNKNOWN) }
+    let notice = Notice::by(desk, &caller.agent);
+    desk.storage()
+        .transact(&caller.scope, move |tx| {
+            let notice = notice.clone();
+            Box::pin(async move {
+                if !tx.delete_endpoint(id).await? {
+                    return Err(UNKNOWN);
+                }
+                notice.tell(tx, "webhook_endpoint.deleted", json!({ "endpoint": id })).await
+            })
+        })
+        .await
 }
 
 /// Gives an endpoint a new secret, shown once. The one before signs beside it for a day, so that nothing is lost meanwhile.
@@ -173,14 +194,15 @@ pub async fn rotate(
 ) -> Result<MadeEndpoint, DeskError> {
     authorise(caller, Action::ManageWebhooks)?;
     let (now, once) = (desk.now(), once.map(Arc::new));
-    let until = now.saturating_add(ROTATION);
+    let (until, notice) = (now.saturating_add(ROTATION), Notice::by(desk, &caller.agent));
     desk.storage()
         .transact(&caller.scope, move |tx| {
-            let once = once.clone();
+            let (once, notice) = (once.clone(), notice.clone());
             Box::pin(async move {
                 let rotated = async {
                     let secret = tx.rotate_endpoint_secret(id, until, now).await?.ok_or(UNKNOWN)?;
                     let endpoint = tx.endpoint(id).await?.ok_or(UNKNOWN)?.endpoint;
+                    notice.tell(tx, "webhook_endpoint.rotated", json!({ "endpoint": id })).await?;
                     Ok(MadeEndpoint { endpoint, secret })
                 };
                 only_once(once.as_deref(), tx, now, rotated).await
@@ -238,7 +260,7 @@ pub async fn replay(desk: &Desk, caller: &Caller, id: EndpointId, what: Replay) 
         };
         let Some(last) = events.last() else { break };
         after = if matches!(what, Replay::Event(_)) { stored.cursor } else { last.seq };
-        let told = |event: &NumberedEvent| event.seq <= stored.cursor && stored.endpoint.wants(&event.event.kind);
+        let told = |event: &NumberedEvent| event.seq <= stored.cursor && stored.endpoint.wants(&event.event);
         let events: Arc<Vec<_>> = Arc::new(events.into_iter().filter(told).collect());
         queued += events.len() as u64;
         let now = desk.now();
@@ -254,21 +276,29 @@ pub async fn replay(desk: &Desk, caller: &Caller, id: EndpointId, what: Replay) 
 
 const UNKNOWN: DeskError = DeskError::NotFound { what: "webhook endpoint" };
 
+/// Whether an endpoint may be this agent's own.
+async fn check_bot(tx: &Tx, agent: Option<AgentId>) -> Result<(), DeskError> {
+    let Some(id) = agent else { return Ok(()) };
+    let stored = tx.agent(id).await?.ok_or(DeskError::NotFound { what: "agent" })?;
+    is_bot(&stored.agent)
+}
+
 fn changed(desk: &Desk, before: Endpoint, change: EndpointChange) -> Result<Endpoint, DeskError> {
-    let EndpointChange { url, description, kinds, enabled } = change;
+    let EndpointChange { url, description, kinds, enabled, agent } = change;
     let after = Endpoint {
         id: before.id,
         url: url.map_or(before.url, |url| url.trim().to_owned()),
         description: description.map_or(before.description, |text| text.trim().to_owned()),
         kinds: kinds.unwrap_or(before.kinds),
         enabled: enabled.unwrap_or(before.enabled),
+        agent: agent.unwrap_or(before.agent),
     };
     let parsed = Url::parse(&after.url).ok().filter(|_| after.url.len() <= MAX_URL);
     let parsed = parsed.ok_or_else(|| {
         let detail = format!("an https address of at most {MAX_URL} characters is expected");
         DeskError::invalid("url_invalid", "url", detail)
     })?;
-    desk.outside()?.rules().check(&parsed).map_err(|why| DeskError::invalid("url_refused", "url", why))?;
+    desk.outside().rules().check(&parsed).map_err(|why| DeskError::invalid("url_refused", "url", why))?;
     if after.description.chars().count() > MAX_DESCRIPTION {
         let detail = format!("at most {MAX_DESCRIPTION} characters are taken");
         return Err(DeskError::invalid("text_too_long", "description", detail));

@@ -159,7 +159,7 @@ async fn next_of(
         let events = reader.events_after(cursor, BATCH).await?;
         let Some(to) = events.last().map(|event| event.seq) else { return Ok(None) };
         let wanted: Vec<NumberedEvent> =
-            events.into_iter().filter(|event| stored.endpoint.wants(&event.event.kind)).collect();
+            events.into_iter().filter(|event| stored.endpoint.wants(&event.event)).collect();
         let (from, now) = (cursor, desk.now());
         let moved = desk.storage().transact(scope, move |tx| {
             let wanted = wanted.clone();
@@ -287,6 +287,7 @@ mod tests {
                 description: String::new(),
                 kinds: Vec::new(),
                 enabled: true,
+                agent: None,
             },
             disabled_because: None,
             old_secret_until: None,

@@ -266,10 +266,10 @@ pub enum AskKind {
     Template,
 }
 
-/// What the platform would answer, by window and quota.
+/// What the platform would answer, by window, quota and country.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// It would be taken, as far as window and quota go.
+    /// It would be taken, as far as window, quota and country go.
     pub allowed: bool,
     /// Why not.
     pub because: Option<Because>,
@@ -295,6 +295,8 @@ pub enum Because {
     NeverOpened,
     /// The quota is used up.
     Quota,
+    /// There is nothing of the kind where they live.
+    Country,
 }
 
 /// A quota at one instant.

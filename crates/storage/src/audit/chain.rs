@@ -36,7 +36,7 @@ pub struct StoredAudit {
     pub actor: AgentId,
     /// Their role at that time.
     pub role: String,
-    /// `api` or `command_line`.
+    /// `api`, `command_line` or `job`.
     pub via: String,
     /// By which token.
     pub token: Option<TokenId>,

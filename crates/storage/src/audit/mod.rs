@@ -29,7 +29,7 @@ pub struct Trail {
     pub actor: AgentId,
     /// Their role at that time.
     pub role: &'static str,
-    /// `api` or `command_line`.
+    /// `api`, `command_line`, or `job` for what goes on after the request.
     pub via: &'static str,
     /// By which token.
     pub token: Option<TokenId>,
@@ -118,6 +118,18 @@ impl Tx {
         audit_log::Entity::insert(row).exec_without_returning(&self.conn).await?;
         self.mark_emitted();
         Ok(())
+    }
+
+    /// Appends what was done in somebody's name without their request: by a job, or to many things in one go.
+    pub async fn audit_work(
+        &self,
+        id: AuditId,
+        trail: &Trail,
+        outcome: &str,
+        after: &serde_json::Value,
+    ) -> Result<(), StorageError> {
+        let object = trail.object.clone().map(|(collection, id)| (objects::kind_of(&collection), id));
+        self.append_audit(id, trail, outcome, object, None, Some(after.to_string())).await
     }
 
     /// Appends that somebody was refused, with the stable code of the refusal.

@@ -55,18 +55,25 @@ const OBJECTS: &[Object] = &[
     ),
     object("messages", "messages", "message", &["conversation_id", "kind", "direction", "agent_id", "state"]),
     object("attachments", "attachments", "attachment", &["state", "size", "mime", "agent_id"]),
+    object("jobs", "jobs", "job", &["kind", "state", "stop"]),
     object("saved-replies", "saved_replies", "saved_reply", &["title"]),
+    object(
+        "broadcasts",
+        "broadcasts",
+        "broadcast",
+        &["name", "account_id", "agent_id", "state", "send_at", "per_minute"],
+    ),
     object("quarantine", "quarantine", "quarantine_entry", &["journal_id", "account_id", "reason", "state"]),
     object(
         "webhook-endpoints",
         "webhook_endpoints",
         "webhook_endpoint",
-        &["url", "description", "kinds", "enabled", "disabled_because", "old_secret_until"],
+        &["url", "description", "kinds", "enabled", "agent_id", "disabled_because", "old_secret_until"],
     ),
 ];
 
 /// Columns whose truth SQLite keeps as a number.
-const TRUTHS: [&str; 3] = ["active", "enabled", "blocked"];
+const TRUTHS: [&str; 4] = ["active", "enabled", "blocked", "stop"];
 
 fn of_collection(collection: &str) -> Option<&'static Object> {
     OBJECTS.iter().find(|object| object.collection == collection)

@@ -25,6 +25,7 @@ pub struct Model {
     pub applied_at: Option<Millis>,
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub summary: Option<Json>,
+    pub replays: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,12 +1,15 @@
 //! The tables as sea-orm sees them, one file each. They stay inside this crate: domain types come out.
 
+pub(crate) mod agent_duty;
 pub(crate) mod agents;
 pub(crate) mod aliases;
+pub(crate) mod assignment_rules;
 pub(crate) mod attachments;
 pub(crate) mod attempt_evidence;
 pub(crate) mod attempts;
 pub(crate) mod audit_chains;
 pub(crate) mod audit_log;
+pub(crate) mod bot_bindings;
 pub(crate) mod channel_accounts;
 pub(crate) mod connections;
 pub(crate) mod consents;
@@ -19,10 +22,12 @@ pub(crate) mod conversation_tags;
 pub(crate) mod conversations;
 pub(crate) mod custom_fields;
 pub(crate) mod data_keys;
+pub(crate) mod dedicated_agents;
 pub(crate) mod dedupe_keys;
 pub(crate) mod episodes;
 pub(crate) mod event_numberers;
 pub(crate) mod events;
+pub(crate) mod followers;
 pub(crate) mod idempotency_keys;
 pub(crate) mod identities;
 pub(crate) mod identity_addresses;
@@ -73,7 +78,7 @@ mod tests {
             }
         };
     }
-    tables! { agents aliases attachments attempt_evidence attempts audit_chains audit_log channel_accounts connections consents contact_fields contact_labels contact_merges contact_terms contacts conversation_tags conversations custom_fields data_keys dedupe_keys episodes event_numberers events idempotency_keys identities identity_addresses job_items jobs journal label_moves labels leases message_reactions messages outbox parts provider_tokens pull_cursors quarantine quota_evidence quota_recipients quota_reservations quotas receipts_parked saved_replies saved_reply_variants tags team_members teams templates tokens vault_check webhook_attempts webhook_deliveries webhook_endpoints workspaces workspaces_due }
+    tables! { agent_duty agents aliases assignment_rules attachments attempt_evidence attempts audit_chains audit_log bot_bindings channel_accounts connections consents contact_fields contact_labels contact_merges contact_terms contacts conversation_tags conversations custom_fields data_keys dedicated_agents dedupe_keys episodes event_numberers events followers idempotency_keys identities identity_addresses job_items jobs journal label_moves labels leases message_reactions messages outbox parts provider_tokens pull_cursors quarantine quota_evidence quota_recipients quota_reservations quotas receipts_parked saved_replies saved_reply_variants tags team_members teams templates tokens vault_check webhook_attempts webhook_deliveries webhook_endpoints workspaces workspaces_due }
 
     crate::both_databases! {
         async fn entities_and_tables_agree(db: TestDatabase) {

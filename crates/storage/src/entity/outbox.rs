@@ -30,6 +30,7 @@ pub struct Model {
     pub receipts: bool,
     pub holds_until: Option<Millis>,
     pub ask_at: Option<Millis>,
+    pub look_at: Option<Millis>,
     pub created_at: Millis,
 }
 

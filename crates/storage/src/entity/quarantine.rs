@@ -20,6 +20,10 @@ pub struct Model {
     pub state: String,
     pub at: Millis,
     pub settled_at: Option<Millis>,
+    pub connection_id: Option<Uuid>,
+    pub tried_at: Option<Millis>,
+    pub settled_by: Option<Uuid>,
+    pub settled_why: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

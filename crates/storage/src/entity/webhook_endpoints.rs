@@ -16,6 +16,7 @@ pub struct Model {
     #[sea_orm(column_type = "JsonBinary")]
     pub kinds: Json,
     pub enabled: bool,
+    pub agent_id: Option<Uuid>,
     pub disabled_because: Option<String>,
     pub secret: Vec<u8>,
     pub old_secret: Option<Vec<u8>>,

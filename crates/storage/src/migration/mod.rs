@@ -36,6 +36,17 @@ impl MigratorTrait for Migrator {
             Box::new(Tables { name: "m0016_fallbacks", ddl: &[include_str!("tables/fallbacks.sql")] }),
             Box::new(Tables { name: "m0017_aliases", ddl: &[include_str!("tables/aliases.sql")] }),
             Box::new(Tables { name: "m0018_asides", ddl: &[include_str!("tables/asides.sql")] }),
+            Box::new(Tables {
+                name: "m0019_routing",
+                ddl: &[include_str!("tables/routing.sql"), include_str!("tables/bots.sql")],
+            }),
+            Box::new(Tables { name: "m0020_broadcasts", ddl: &[include_str!("tables/broadcasts.sql")] }),
+            Box::new(Tables { name: "m0021_moments", ddl: &[include_str!("tables/moments.sql")] }),
+            Box::new(Tables { name: "m0022_replay", ddl: &[include_str!("tables/replay.sql")] }),
+            Box::new(Tables { name: "m0023_standings", ddl: &[include_str!("tables/standings.sql")] }),
+            Box::new(Tables { name: "m0024_house", ddl: &[include_str!("tables/house.sql")] }),
+            Box::new(Tables { name: "m0026_call_proofs", ddl: &[include_str!("tables/call_proofs.sql")] }),
+            Box::new(Tables { name: "m0028_look_ups", ddl: &[include_str!("tables/look_ups.sql")] }),
         ]
     }
 }
@@ -132,6 +143,8 @@ mod tests {
             include_str!("tables/log.sql"),
             include_str!("tables/attachments.sql"),
             include_str!("tables/mailboxes.sql"),
+            include_str!("tables/routing.sql"),
+            include_str!("tables/bots.sql"),
             include_str!("tables/jobs.sql"),
             include_str!("tables/fallbacks.sql"),
             include_str!("tables/lists.sql"),
@@ -139,6 +152,10 @@ mod tests {
             include_str!("tables/webhooks_out.sql"),
             include_str!("tables/scheduled.sql"),
             include_str!("tables/audit.sql"),
+            include_str!("tables/replay.sql"),
+            include_str!("tables/broadcasts.sql"),
+            include_str!("tables/moments.sql"),
+            include_str!("tables/standings.sql"),
         ] {
             for line in table.lines().map(str::trim).filter(|line| !line.starts_with("--")) {
                 let is_key = ["PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "INDEX"].iter().any(|word| line.contains(word));

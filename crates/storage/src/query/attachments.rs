@@ -8,6 +8,8 @@
 //! ```
 //! A row is stored only after its bytes are. What is to be fetched is the rows that have a `due_at`: a restart loses nothing.
 
+use std::collections::BTreeSet;
+
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use time::OffsetDateTime;
@@ -227,6 +229,23 @@ impl Reader {
             found.extend(rows.into_iter().map(TryInto::try_into).collect::<Result<Vec<_>, _>>()?);
         }
         Ok(found)
+    }
+
+    /// Those of these bytes that no file has.
+    pub async fn unnamed_blobs(&self, blobs: &[Blob]) -> Result<Vec<Blob>, StorageError> {
+        let mut named = BTreeSet::new();
+        for some in blobs.chunks(IDS_AT_ONCE) {
+            let rows = attachments::Entity::find()
+                .select_only()
+                .column(attachments::Column::Sha256)
+                .filter(attachments::Column::WorkspaceId.eq(self.ws()))
+                .filter(attachments::Column::Sha256.is_in(some.iter().map(|blob| blob.sha256.to_vec())))
+                .into_tuple::<Vec<u8>>()
+                .all(&self.conn)
+                .await?;
+            named.extend(rows);
+        }
+        Ok(blobs.iter().filter(|blob| !named.contains(blob.sha256.as_slice())).copied().collect())
     }
 
     /// Up to `limit` files that are to be fetched by `now`, the longest due first.

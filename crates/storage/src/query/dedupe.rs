@@ -1,11 +1,11 @@
-//! Keys of events already seen: one event has one effect (P7).
+//! Keys of events already seen: one event has one effect (P7). Proofs of calls already seen: one proof is good for one call.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, Value};
 use time::OffsetDateTime;
-use transom_domain::ChannelAccountId;
+use transom_domain::{ChannelAccountId, ConnectionId};
 use uuid::Uuid;
 
 use super::people::statement::{Sql, runs};
@@ -74,6 +74,35 @@ impl Tx {
             }
         }
         Ok(events.iter().map(|event| new.remove(&(event.account.uuid(), event.key.clone()))).collect())
+    }
+
+    /// Whether a proof is good for a call that says this: it is seen for the first time, or it came with the same before.
+    ///
+    /// On PostgreSQL a second transaction with the same proof waits for the first to end.
+    pub async fn take_proof(
+        &self,
+        connection: ConnectionId,
+        proof: &str,
+        said: &[u8],
+        kept_until: OffsetDateTime,
+    ) -> Result<bool, StorageError> {
+        const KEEP: &str = "INSERT INTO call_proofs (workspace_id, connection_id, proof, said, kept_until) \
+                            VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+        const SAID: &str = "SELECT said FROM call_proofs WHERE workspace_id = $1 AND connection_id = $2 AND proof = $3";
+        let key = || [self.ws().into(), connection.uuid().into(), proof.into()];
+        let row = key().into_iter().chain([said.to_vec().into(), millis(kept_until)]);
+        self.conn.execute_raw(sql(&self.conn, KEEP, row)).await?;
+        let Some(kept) = self.conn.query_one_raw(sql(&self.conn, SAID, key())).await? else { return Ok(false) };
+        Ok(kept.try_get_by_index::<Vec<u8>>(0)? == said)
+    }
+
+    /// Deletes up to `limit` proofs whose time is over; how many.
+    pub async fn purge_proofs(&self, now: OffsetDateTime, limit: u64) -> Result<u64, StorageError> {
+        const DELETE: &str = "DELETE FROM call_proofs WHERE workspace_id = $1 AND (connection_id, proof) IN \
+                              (SELECT connection_id, proof FROM call_proofs WHERE workspace_id = $1 AND kept_until < $2 \
+                              LIMIT $3)";
+        let values = [self.ws().into(), millis(now), limit.cast_signed().into()];
+        Ok(self.conn.execute_raw(sql(&self.conn, DELETE, values)).await?.rows_affected())
     }
 
     /// Deletes up to `limit` keys whose time is over; how many.

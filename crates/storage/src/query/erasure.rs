@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::people::statement::Sql;
 use super::{millis, sql, to_json};
 use crate::{Blob, Reader, StorageError, Tx};
+pub use addresses::ToldOf;
 pub use sweep::{Sweep, Traces};
 
 /// The conversations of a contact; `$2` is its id.
@@ -157,6 +158,7 @@ impl Tx {
             "DELETE FROM contact_terms WHERE workspace_id = $1 AND contact_id = $2".to_owned(),
             "DELETE FROM contact_labels WHERE workspace_id = $1 AND contact_id = $2".to_owned(),
             "DELETE FROM contact_fields WHERE workspace_id = $1 AND contact_id = $2".to_owned(),
+            "DELETE FROM dedicated_agents WHERE workspace_id = $1 AND contact_id = $2".to_owned(),
             "DELETE FROM contact_merges WHERE workspace_id = $1 AND kept_id = $2".to_owned(),
             "DELETE FROM contact_merges WHERE workspace_id = $1 AND gone_id = $2".to_owned(),
             format!("UPDATE consents SET detail = NULL WHERE workspace_id = $1 AND identity_id IN {identities}"),

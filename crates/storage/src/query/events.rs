@@ -7,7 +7,7 @@
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
 use time::OffsetDateTime;
-use transom_domain::{ContactId, ConversationId, EventId, WorkspaceId};
+use transom_domain::{AgentId, ContactId, ConversationId, EventId, WorkspaceId};
 use uuid::Uuid;
 
 use super::people::statement::{Sql, runs};
@@ -33,6 +33,14 @@ pub struct NewEvent {
     pub data: serde_json::Value,
     /// When it happened.
     pub at: OffsetDateTime,
+}
+
+impl NewEvent {
+    /// Whether it is for a bot: then its data names the bot among `bots` (R-303).
+    pub fn is_for(&self, bot: AgentId) -> bool {
+        let bots = self.data.get("bots").and_then(serde_json::Value::as_array);
+        bots.is_some_and(|bots| bots.contains(&serde_json::json!(bot)))
+    }
 }
 
 /// An event with its place in the workspace's order.
@@ -130,8 +138,13 @@ impl Tx {
     }
 }
 
-/// Gives numbers to the workspace's unnumbered events, inside the caller's transaction; how many. Chains its audit log, too.
-pub(crate) async fn number_events(db: &impl ConnectionTrait, workspace: WorkspaceId) -> Result<u64, StorageError> {
+/// Gives numbers to the workspace's unnumbered events, inside the caller's transaction; how many. After `at_most` it begins no further
+/// batch. Chains its audit log, too.
+pub(crate) async fn number_events(
+    db: &impl ConnectionTrait,
+    workspace: WorkspaceId,
+    at_most: u64,
+) -> Result<u64, StorageError> {
     const NUMBER: &str = "UPDATE events SET seq = $2 + numbered.place FROM (SELECT id, row_number() OVER (ORDER BY id) AS \
                           place FROM events WHERE workspace_id = $1 AND seq IS NULL ORDER BY id LIMIT $3) AS numbered \
                           WHERE events.workspace_id = $1 AND events.id = numbered.id";
@@ -144,7 +157,7 @@ pub(crate) async fn number_events(db: &impl ConnectionTrait, workspace: Workspac
         let values = [ws.into(), last.into(), BATCH.cast_signed().into()];
         let numbered = db.execute_raw(sql(db, NUMBER, values)).await?.rows_affected();
         last += numbered.cast_signed();
-        if numbered < BATCH {
+        if numbered < BATCH || last.abs_diff(row.last_seq) >= at_most {
             break;
         }
     }

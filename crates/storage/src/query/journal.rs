@@ -1,5 +1,7 @@
 //! The journal: every call that a platform made, as it came, before anything is made of it.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, OnConflict};
 use sea_orm::{
@@ -11,7 +13,7 @@ use time::{Duration, OffsetDateTime};
 use transom_domain::{ChannelAccountId, ConnectionId, JournalId};
 use uuid::Uuid;
 
-use super::people::statement::{Sql, runs};
+use super::people::statement::{Sql, on_postgres, runs};
 use super::sending::batch::{IdList, clock};
 use super::{from_json, millis, sql, to_json, unreadable};
 use crate::entity::{journal, pull_cursors};
@@ -62,6 +64,8 @@ pub struct JournalCall {
     pub call: NewCall,
     /// How often it was [taken in hand](Tx::take_left) after a restart: once with others, from then on alone.
     pub crashes: u32,
+    /// How often somebody asked to have it applied again: 0 while it is new.
+    pub replays: u32,
 }
 
 /// Which of the waiting calls are taken.
@@ -80,7 +84,7 @@ pub enum Waiting<'c> {
 pub struct Left {
     /// Calls that are in hand now, and counted.
     pub taken: Vec<JournalId>,
-    /// Whether there are others that somebody else has in hand.
+    /// Whether there are others that somebody else has in hand, or that are spared.
     pub others: bool,
 }
 
@@ -114,6 +118,10 @@ pub struct StoredCall {
     pub applied_at: Option<OffsetDateTime>,
     /// What was made of it.
     pub summary: Option<serde_json::Value>,
+    /// How often somebody asked to have it applied again.
+    pub replays: u32,
+    /// What it said was wiped, since it told of somebody who was erased.
+    pub erased: bool,
 }
 
 impl Storage {
@@ -168,16 +176,18 @@ impl TryFrom<journal::Model> for StoredCall {
             "quarantined" => Some(CallOutcome::Quarantined),
             other => return Err(unreadable(place("state"), format!("`{other}` is unknown"))),
         };
+        let erased = row.body_hash.is_empty();
         let call = NewCall {
             id: row.id.into(),
             connection: row.connection_id.into(),
             account: row.account_id.map(Into::into),
             source,
-            headers: from_json(row.headers, place("headers"))?,
+            headers: if erased { Vec::new() } else { from_json(row.headers, place("headers"))? },
             body: row.body.into(),
             received_at: row.received_at.at(),
         };
-        Ok(Self { call, outcome, applied_at: row.applied_at.map(Into::into), summary: row.summary })
+        let replays = u32::try_from(row.replays).unwrap_or(u32::MAX);
+        Ok(Self { call, outcome, applied_at: row.applied_at.map(Into::into), summary: row.summary, replays, erased })
     }
 }
 
@@ -252,7 +262,7 @@ impl Tx {
             .await?;
         let waiting = |row: journal::Model| {
             let crashes = u32::try_from(row.crashes).unwrap_or(u32::MAX);
-            StoredCall::try_from(row).map(|stored| JournalCall { call: stored.call, crashes })
+            StoredCall::try_from(row).map(|StoredCall { call, replays, .. }| JournalCall { call, crashes, replays })
         };
         rows.into_iter().map(waiting).collect()
     }
@@ -266,8 +276,14 @@ impl Tx {
 
     /// Takes waiting calls up to `last` in hand and counts that: a process that dies with them leaves that trace, so that one
     /// which kills it is found. Those that were in no hand come together, up to `limit`; one that was, alone. Nobody else takes
-    /// them for `ttl`, by the database's clock.
-    pub async fn take_left(&self, last: JournalId, limit: u64, ttl: Duration) -> Result<Left, StorageError> {
+    /// them for `ttl`, by the database's clock. Those that were taken exactly `spared` times are left waiting.
+    pub async fn take_left(
+        &self,
+        last: JournalId,
+        limit: u64,
+        ttl: Duration,
+        spared: Option<u32>,
+    ) -> Result<Left, StorageError> {
         let clock = clock(&self.conn);
         let lock = match self.conn.get_database_backend() {
             DbBackend::Postgres => " FOR UPDATE SKIP LOCKED",
@@ -275,9 +291,11 @@ impl Tx {
         };
         let find = format!(
             "SELECT id, crashes FROM journal WHERE workspace_id = $1 AND state = 'new' AND id <= $2 AND (in_hand_until IS NULL \
-             OR in_hand_until <= {clock}) ORDER BY id LIMIT $3{lock}"
+             OR in_hand_until <= {clock}) AND crashes <> $4 ORDER BY id LIMIT $3{lock}"
         );
-        let values = [self.ws().into(), last.uuid().into(), limit.cast_signed().into()];
+        // No call is taken less than never.
+        let spared = spared.map_or(-1, i64::from);
+        let values = [self.ws().into(), last.uuid().into(), limit.cast_signed().into(), spared.into()];
         let mut free: Vec<(Uuid, i64)> = Vec::new();
         for row in self.conn.query_all_raw(sql(&self.conn, &find, values)).await? {
             free.push((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
@@ -347,15 +365,37 @@ impl Tx {
         Ok(finished)
     }
 
-    /// Lets a call that was dealt with be applied again; whether there is such a call.
+    /// One call, locked until the end of this transaction.
+    pub async fn lock_call(&self, id: JournalId) -> Result<Option<StoredCall>, StorageError> {
+        let found = journal::Entity::find_by_id((self.ws(), id.uuid())).lock_exclusive().one(&self.conn).await?;
+        found.map(TryInto::try_into).transpose()
+    }
+
+    /// Lets a call be applied again; whether there is such a call with anything left to apply.
     pub async fn replay_call(&self, id: JournalId) -> Result<bool, StorageError> {
-        let again = journal::Entity::update_many()
-            .col_expr(journal::Column::State, Expr::value("new"))
-            .filter(journal::Column::WorkspaceId.eq(self.ws()))
-            .filter(journal::Column::Id.eq(id.uuid()))
-            .exec(&self.conn)
-            .await?;
-        Ok(again.rows_affected == 1)
+        Ok(self.replay_calls(&[id]).await? == 1)
+    }
+
+    /// Lets calls be applied again, all but those that tell of nobody any more; how many.
+    pub async fn replay_calls(&self, ids: &[JournalId]) -> Result<u64, StorageError> {
+        let ids: BTreeSet<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+        let (ids, mut count) = (ids.into_iter().collect::<Vec<_>>(), 0);
+        for ids in runs(&ids) {
+            // In order, so that two who replay the same calls wait for each other instead of for ever.
+            let mut lock = Sql::of(self);
+            lock.push("SELECT id FROM journal WHERE workspace_id = $1 AND length(body_hash) > 0 AND id IN ")
+                .list(ids.iter().copied())
+                .push(if on_postgres(self) { " ORDER BY id FOR UPDATE" } else { "" });
+            let mut there: Vec<Uuid> = Vec::new();
+            for row in self.conn.query_all_raw(lock.on(&self.conn)).await? {
+                there.push(row.try_get_by_index(0)?);
+            }
+            let mut again =
+                Sql::new("UPDATE journal SET state = 'new', crashes = 0, in_hand_until = NULL, replays = replays + 1");
+            again.with(" WHERE workspace_id = ", self.ws()).push(" AND id IN ").list(there);
+            count += self.conn.execute_raw(again.on(&self.conn)).await?.rows_affected();
+        }
+        Ok(count)
     }
 
     /// Deletes up to `limit` calls received before `before` that were dealt with; how many.

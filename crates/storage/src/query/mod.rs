@@ -5,13 +5,17 @@
 
 mod agents;
 mod attachments;
+mod bots;
+mod broadcasts;
 mod connections;
 mod dedupe;
 mod erasure;
 mod events;
+mod followers;
 mod idempotency;
 mod jobs;
 mod journal;
+mod journal_search;
 mod leases;
 mod mailboxes;
 mod people;
@@ -19,6 +23,7 @@ mod provider_tokens;
 mod pull;
 mod quarantine;
 mod removal;
+mod routing;
 mod sending;
 mod tokens;
 mod webhooks_out;
@@ -26,22 +31,24 @@ mod workspaces;
 
 pub use agents::StoredAgent;
 pub use attachments::{AttachmentState, Fetched, NewAttachment, ReceivedFile, StoredAttachment, ToFetch};
+pub use broadcasts::{BroadcastPlan, BroadcastRecipient, BroadcastState, Hold, RecipientCount, StoredBroadcast};
 pub use connections::{Secrets, StoredConnection};
 pub use dedupe::EventKey;
-pub use erasure::{Sweep, Traces};
+pub use erasure::{Sweep, ToldOf, Traces};
 pub use events::{NewEvent, NumberedEvent};
 pub(crate) use events::{number_events, unnumbered_workspaces};
 pub use idempotency::{Idempotency, IdempotencyKey, StoredAnswer};
 pub use jobs::{ItemState, Job, JobItem, JobKind, JobState};
 pub use journal::{CallOutcome, CallSource, JournalCall, Left, NewCall, StoredCall, Waiting};
 pub(crate) use journal::{CallRow, insert_calls};
+pub use journal_search::{CallLine, CallPage, CallPlace, CallQuery, CallState};
 pub use leases::Lease;
 pub use mailboxes::{Mailbox, NewMail, StoredMail};
 pub(crate) use people::statement::{Sql, run_of};
 #[allow(unused_imports, unreachable_pub, reason = "filled by its own files")]
 pub use people::*;
 pub use provider_tokens::{ProviderToken, StoredProviderToken};
-pub use quarantine::{NewQuarantine, QuarantineState, StoredQuarantine};
+pub use quarantine::{NewQuarantine, QuarantineQuery, QuarantineState, StoredQuarantine};
 pub use removal::RemovedAccount;
 #[allow(unused_imports, unreachable_pub, reason = "filled by its own files")]
 pub use sending::*;

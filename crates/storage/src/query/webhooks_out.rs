@@ -11,14 +11,14 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use secrecy::SecretString;
 use time::OffsetDateTime;
-use transom_domain::EndpointId;
+use transom_domain::{AgentId, EndpointId};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{from_json, millis, sql, to_json};
 use crate::entity::webhook_endpoints::{ActiveModel, Column as C, Entity, Model};
 use crate::vault::random;
-use crate::{Reader, Storage, StorageError, Tx, WorkspaceScope};
+use crate::{NewEvent, Reader, Storage, StorageError, Tx, WorkspaceScope};
 
 pub use deliveries::{DeliveryAttempt, NewAttempt, QueueState, StoredDelivery};
 
@@ -39,11 +39,17 @@ pub struct Endpoint {
     pub kinds: Vec<String>,
     /// Whether it gets any.
     pub enabled: bool,
+    /// The bot whose endpoint it is: then it gets only what is for that bot.
+    pub agent: Option<AgentId>,
 }
 
 impl Endpoint {
-    /// Whether it gets events of that kind.
-    pub fn wants(&self, kind: &str) -> bool {
+    /// Whether it gets an event.
+    pub fn wants(&self, event: &NewEvent) -> bool {
+        self.wants_kind(&event.kind) && self.agent.is_none_or(|bot| event.is_for(bot))
+    }
+
+    fn wants_kind(&self, kind: &str) -> bool {
         let matches = |wanted: &String| match wanted.strip_suffix('*') {
             Some(beginning) => kind.starts_with(beginning),
             None => wanted == kind,
@@ -105,6 +111,7 @@ impl TryFrom<Model> for StoredEndpoint {
             description: row.description,
             kinds: from_json(row.kinds, (TABLE, "kinds", row.id))?,
             enabled: row.enabled,
+            agent: row.agent_id.map(Into::into),
         };
         Ok(Self {
             endpoint,
@@ -186,6 +193,7 @@ impl Tx {
             description: Set(new.description.clone()),
             kinds: Set(to_json(&new.kinds)?),
             enabled: Set(new.enabled),
+            agent_id: Set(new.agent.map(Uuid::from)),
             disabled_because: Set(None),
             secret: Set(sealed),
             old_secret: Set(None),
@@ -214,6 +222,7 @@ impl Tx {
             .col_expr(C::Description, Expr::value(changed.description.as_str()))
             .col_expr(C::Kinds, Expr::value(to_json(&changed.kinds)?))
             .col_expr(C::Enabled, Expr::value(changed.enabled))
+            .col_expr(C::AgentId, Expr::value(changed.agent.map(Uuid::from)))
             .col_expr(C::UpdatedAt, Expr::value(millis(now)));
         if changed.enabled {
             update = update
@@ -303,11 +312,12 @@ mod tests {
             description: String::new(),
             kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
             enabled: true,
+            agent: None,
         };
-        assert!(wanting(&[]).wants("note.added"));
-        assert!(wanting(&["message.*"]).wants("message.sent"));
-        assert!(!wanting(&["message.*"]).wants("messages"));
-        assert!(wanting(&["note.added", "message.sent"]).wants("message.sent"));
-        assert!(!wanting(&["message.sent"]).wants("message.sending"));
+        assert!(wanting(&[]).wants_kind("note.added"));
+        assert!(wanting(&["message.*"]).wants_kind("message.sent"));
+        assert!(!wanting(&["message.*"]).wants_kind("messages"));
+        assert!(wanting(&["note.added", "message.sent"]).wants_kind("message.sent"));
+        assert!(!wanting(&["message.sent"]).wants_kind("message.sending"));
     }
 }

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use transom_domain::{Settings, Workspace, WorkspaceId};
 use uuid::Uuid;
 
+use super::broadcasts::AT_WORK;
 use super::{from_json, millis, sql, to_json, unreadable};
 use crate::entity::{event_numberers, journal, workspaces, workspaces_due};
 use crate::{Reader, Storage, StorageError, Tx, WorkspaceScope};
@@ -72,10 +73,18 @@ impl Storage {
         Ok(scopes(ids.all(self.db()).await?))
     }
 
+    /// Workspaces with broadcasts that there is work on, now or at their time.
+    pub async fn scopes_with_broadcasts_at_work(&self) -> Result<Vec<WorkspaceScope>, StorageError> {
+        self.scopes_by(&format!("SELECT DISTINCT workspace_id FROM broadcasts WHERE {AT_WORK}")).await
+    }
+
     /// Workspaces where [changes wait](crate::ParkedChange) for their message.
     pub async fn scopes_with_parked_changes(&self) -> Result<Vec<WorkspaceScope>, StorageError> {
-        let find = sql(self.db(), "SELECT DISTINCT workspace_id FROM changes_parked", []);
-        let rows = self.db().query_all_raw(find).await?;
+        self.scopes_by("SELECT DISTINCT workspace_id FROM changes_parked").await
+    }
+
+    async fn scopes_by(&self, find: &str) -> Result<Vec<WorkspaceScope>, StorageError> {
+        let rows = self.db().query_all_raw(sql(self.db(), find, [])).await?;
         let ids: Result<Vec<Uuid>, _> = rows.iter().map(|row| row.try_get_by_index(0)).collect();
         Ok(scopes(ids?))
     }

@@ -296,6 +296,7 @@ async fn store(
                 free_form_until: (closes_at > now).then_some(closes_at),
                 policy_version: "alpha@1".into(),
                 recompute_at: (closes_at > now).then_some(closes_at),
+                ends_at: (closes_at > now).then_some(closes_at),
             },
         });
         for message in 0..messages {

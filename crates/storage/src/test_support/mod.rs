@@ -19,6 +19,7 @@
 
 pub mod crowd;
 mod dump;
+pub mod inbox;
 mod postgres;
 pub mod statements;
 

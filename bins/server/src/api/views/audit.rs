@@ -19,11 +19,11 @@ pub(crate) struct AuditView {
     actor: Uuid,
     /// Their role at that time.
     role: String,
-    /// `api` or `command_line`.
+    /// `api`, `command_line`, or `job` for what goes on after the request.
     via: String,
     /// By which token.
     token: Option<Uuid>,
-    /// What: the id of the operation in this document, or the command.
+    /// What: the id of the operation in this document, the command, or `job.bulk`, `job.undo`, `job.import`, `job.erase`.
     action: String,
     /// `done`, or the stable code of the refusal.
     outcome: String,

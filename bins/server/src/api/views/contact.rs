@@ -59,6 +59,8 @@ struct ProfileView {
     phone: Option<String>,
     /// BCP 47 language tag.
     language: Option<String>,
+    /// The time zone in which they live, by its IANA name.
+    time_zone: Option<String>,
     /// Where a picture can be fetched.
     picture_url: Option<String>,
     /// By field, who wrote it: `platform` or `manual`.
@@ -108,10 +110,32 @@ impl From<&StoredContact> for ContactView {
 
 impl ProfileView {
     fn of(profile: &Profile, sources: &BTreeMap<String, Source>) -> Self {
-        let Profile { name, first_name, last_name, username, external_id, email, phone, language, picture_url } =
-            profile.clone();
+        let Profile {
+            name,
+            first_name,
+            last_name,
+            username,
+            external_id,
+            time_zone,
+            email,
+            phone,
+            language,
+            picture_url,
+        } = profile.clone();
         let sources = sources.iter().map(|(field, source)| (field.clone(), source.as_str().to_owned())).collect();
-        Self { name, first_name, last_name, username, external_id, email, phone, language, picture_url, sources }
+        Self {
+            name,
+            first_name,
+            last_name,
+            username,
+            external_id,
+            email,
+            phone,
+            language,
+            time_zone,
+            picture_url,
+            sources,
+        }
     }
 }
 
@@ -166,6 +190,9 @@ pub(crate) struct ContactFields {
     /// BCP 47 language tag.
     #[oai(validator(max_length = 35))]
     language: Option<String>,
+    /// The time zone in which they live, by its IANA name, such as `Europe/Berlin`: quiet hours go by it.
+    #[oai(validator(max_length = 64))]
+    time_zone: Option<String>,
     /// The workspace's own fields that are set or emptied; those that are left out stay. A new field is made.
     #[oai(default, validator(max_items = 200))]
     fields: Vec<ContactFieldBody>,
@@ -173,8 +200,18 @@ pub(crate) struct ContactFields {
 
 impl From<ContactFields> for ContactPatch {
     fn from(fields: ContactFields) -> Self {
-        let ContactFields { display_name, first_name, last_name, external_id, email, phone, language, fields } = fields;
+        let ContactFields {
+            display_name,
+            first_name,
+            last_name,
+            external_id,
+            email,
+            phone,
+            language,
+            time_zone,
+            fields,
+        } = fields;
         let fields = fields.into_iter().map(Into::into).collect();
-        Self { display_name, first_name, last_name, external_id, email, phone, language, fields }
+        Self { display_name, first_name, last_name, external_id, email, phone, language, time_zone, fields }
     }
 }

@@ -4,7 +4,7 @@ use poem_openapi::{Enum, Object};
 use time::OffsetDateTime;
 use transom_desk::queries::ConversationRow;
 use transom_domain::{Status, Tab};
-use transom_storage::{Episode, StoredConversation, TabCounts};
+use transom_storage::{Episode, StoredConversation, StoredSurvey, SurveyState, TabCounts};
 use uuid::Uuid;
 
 use super::people::{ActorView, AssigneeView};
@@ -119,6 +119,10 @@ pub(crate) struct ConversationView {
     waiting_since: Option<OffsetDateTime>,
     /// The first line of the newest message.
     preview: Option<String>,
+    /// The last score that the customer gave.
+    survey_score: Option<u8>,
+    /// The last survey; lists leave it out.
+    survey: Option<SurveyView>,
     /// For `If-Match`: the same as in the `ETag`.
     version: u64,
     /// When it was made.
@@ -156,6 +160,7 @@ impl From<&ConversationRow> for ConversationView {
             contact_name: row.contact_name.clone(),
             platform: Some(row.platform.clone()),
             window: Some(windows),
+            survey: row.survey.as_ref().map(Into::into),
             ..Self::from(&row.stored)
         }
     }
@@ -186,9 +191,83 @@ impl From<&StoredConversation> for ConversationView {
             last_outbound_at: stored.last_outbound_at,
             waiting_since: stored.waiting_since,
             preview: stored.preview.clone(),
+            survey_score: stored.survey_score,
+            survey: None,
             version: stored.version,
             created_at: stored.created_at,
             updated_at: stored.updated_at,
+        }
+    }
+}
+
+/// How far a survey has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case", rename = "SurveyState")]
+enum SurveyStateWord {
+    /// It is to be asked.
+    Waiting,
+    /// It was asked.
+    Asked,
+    /// It was asked, and the question did not get to the customer.
+    NotSent,
+    /// It was not asked.
+    Skipped,
+    /// It was answered.
+    Answered,
+}
+
+impl From<SurveyState> for SurveyStateWord {
+    fn from(state: SurveyState) -> Self {
+        match state {
+            SurveyState::Waiting => SurveyStateWord::Waiting,
+            SurveyState::Asked => SurveyStateWord::Asked,
+            SurveyState::NotSent => SurveyStateWord::NotSent,
+            SurveyState::Skipped => SurveyStateWord::Skipped,
+            SurveyState::Answered => SurveyStateWord::Answered,
+        }
+    }
+}
+
+/// How the customer was asked how it was, after a person closed the conversation.
+#[derive(Debug, Object)]
+#[oai(rename = "Survey", skip_serializing_if_is_none)]
+struct SurveyView {
+    /// How far it has come.
+    state: SurveyStateWord,
+    /// The episode that was closed.
+    episode: Uuid,
+    /// Why it was not asked, or did not get to the customer.
+    reason: Option<serde_json::Value>,
+    /// What was asked.
+    question: Option<String>,
+    /// The message that asked it.
+    message: Option<Uuid>,
+    /// The best score; the worst is 1.
+    scale: Option<u8>,
+    /// When it was asked.
+    asked_at: Option<OffsetDateTime>,
+    /// Until when a number that the customer writes is their answer.
+    answers_until: Option<OffsetDateTime>,
+    /// The score.
+    score: Option<u8>,
+    /// When it was given.
+    answered_at: Option<OffsetDateTime>,
+}
+
+impl From<&StoredSurvey> for SurveyView {
+    fn from(survey: &StoredSurvey) -> Self {
+        let question = survey.question.as_ref();
+        Self {
+            state: survey.state.into(),
+            episode: survey.episode.uuid(),
+            reason: survey.reason.clone(),
+            question: question.map(|asked| asked.question.clone()),
+            message: question.map(|asked| asked.message.uuid()),
+            scale: question.map(|asked| asked.scale),
+            asked_at: question.map(|asked| asked.asked_at),
+            answers_until: question.map(|asked| asked.until),
+            score: survey.answer.map(|(score, _)| score),
+            answered_at: survey.answer.map(|(_, at)| at),
         }
     }
 }
@@ -268,12 +347,16 @@ impl From<&Episode> for EpisodeView {
     }
 }
 
-/// The status to give a conversation.
+/// The status to give a conversation, or the tab to put it into. Give one of `status` and `tab`.
 #[derive(Debug, Object)]
 #[oai(rename = "NewStatus", deny_unknown_fields)]
 pub(crate) struct NewStatusBody {
-    /// The status.
-    pub(crate) status: StatusWord,
+    /// The status. `open` leaves it to whoever has it.
+    pub(crate) status: Option<StatusWord>,
+    /// The tab. `open` takes it from whoever has it, `assigned` gives it to `assignee`; both open it. The others are as `status`.
+    pub(crate) tab: Option<TabWord>,
+    /// For the tab `assigned`: who shall have it.
+    pub(crate) assignee: Option<NewAssigneeBody>,
     /// For `snoozed`: when it wakes.
     pub(crate) until: Option<OffsetDateTime>,
     /// For `closed`: what it was about.
@@ -337,12 +420,24 @@ pub(crate) struct ReachBody {
     platform: String,
     /// Its name.
     account_name: String,
-    /// Who the contact is there.
-    identity: Uuid,
-    /// What may be sent now.
-    decision: DecisionBody,
+    /// Who the contact is there; absent until they are written to.
+    identity: Option<Uuid>,
+    /// What may be sent now; absent where nobody can begin with them.
+    decision: Option<DecisionBody>,
     /// What the workspace's own rules say against it.
     house: Vec<HouseBody>,
+    /// Why a first message can't begin here at all.
+    obstacle: Option<ObstacleBody>,
+}
+
+/// What keeps a first message from the contact on a channel, whatever it says.
+#[derive(Debug, Object)]
+#[oai(rename = "Obstacle")]
+struct ObstacleBody {
+    /// Stable: `cannot_start`, `no_address`, `no_email_address`, or why the channel itself does not work.
+    code: String,
+    /// What is missing and what to do.
+    detail: String,
 }
 
 /// On which channels a contact can be reached now, those with the most freedom first.

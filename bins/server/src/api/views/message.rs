@@ -81,13 +81,23 @@ pub(crate) struct NewMessageBody {
 /// Which template, with which values.
 #[derive(Debug, Object)]
 #[oai(rename = "TemplateChoice", deny_unknown_fields)]
-struct TemplateChoiceBody {
+pub(crate) struct TemplateChoiceBody {
     /// Its name.
     name: String,
     /// Its language.
     language: String,
     /// The values.
     parameters: Option<TemplateParametersBody>,
+}
+
+impl TryFrom<TemplateChoiceBody> for TemplateChoice {
+    type Error = Problem;
+
+    fn try_from(choice: TemplateChoiceBody) -> Result<Self, Problem> {
+        let parameters: Option<transom_domain::TemplateParameters> =
+            choice.parameters.map(TryInto::try_into).transpose()?;
+        Ok(Self { name: choice.name, language: choice.language, parameters: parameters.unwrap_or_default() })
+    }
 }
 
 impl NewMessageBody {
@@ -112,17 +122,7 @@ impl NewMessageBody {
 
     /// It as the desk wants it.
     pub(crate) fn into_draft(self) -> Result<Draft, Problem> {
-        let template = match self.template {
-            None => None,
-            Some(choice) => Some(TemplateChoice {
-                name: choice.name,
-                language: choice.language,
-                parameters: match choice.parameters {
-                    None => transom_domain::TemplateParameters::default(),
-                    Some(parameters) => parameters.try_into()?,
-                },
-            }),
-        };
+        let template: Option<TemplateChoice> = self.template.map(TryInto::try_into).transpose()?;
         Ok(Draft {
             text: self.text,
             saved_reply: self.saved_reply.map(Into::into),
@@ -221,6 +221,8 @@ pub(crate) struct MessageView {
     state: Option<String>,
     /// When its author wanted it to leave, where that was not at once.
     send_at: Option<String>,
+    /// The broadcast that it is of.
+    broadcast: Option<String>,
     /// The message that it answers or quotes.
     reply_to: Option<Uuid>,
     /// What came with a button that the customer pressed.
@@ -333,6 +335,7 @@ impl From<&StoredMessage> for MessageView {
             },
             state: message.state.map(|state| state.as_str().to_owned()),
             send_at: stored.extra.get("send_at").and_then(serde_json::Value::as_str).map(str::to_owned),
+            broadcast: stored.extra.get("broadcast").and_then(serde_json::Value::as_str).map(str::to_owned),
             reply_to: stored.reply_to.map(Into::into),
             payload: stored.payload.clone(),
             automatic: stored.extra.get("automatic").and_then(serde_json::Value::as_bool),

@@ -2,6 +2,7 @@
 
 pub(super) mod account;
 pub(super) mod audit;
+pub(super) mod broadcast;
 pub(super) mod contact;
 pub(super) mod content;
 pub(super) mod conversation;
@@ -14,6 +15,9 @@ pub(super) mod message;
 pub(super) mod outbound;
 pub(super) mod people;
 pub(super) mod preview;
+pub(super) mod quarantine;
+pub(super) mod rehearsal;
+pub(super) mod report;
 pub(super) mod settings;
 pub(super) mod table;
 pub(super) mod template;

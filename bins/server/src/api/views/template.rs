@@ -2,6 +2,7 @@
 
 use poem_openapi::Object;
 use time::OffsetDateTime;
+use transom_desk::templates;
 use transom_domain::Template;
 use transom_domain::template::{TemplateButton, TemplateButtonKind, TemplateHeader};
 use transom_storage::SyncCounts;
@@ -37,6 +38,8 @@ pub(crate) struct TemplateView {
     buttons: Vec<TemplateButtonView>,
     /// When the platform last told about it.
     synced_at: OffsetDateTime,
+    /// The platform has not confirmed it for a day: it may be otherwise by now. It can be sent all the same.
+    stale: bool,
 }
 
 /// A button of a template.
@@ -64,8 +67,9 @@ impl From<&TemplateButton> for TemplateButtonView {
     }
 }
 
-impl From<&Template> for TemplateView {
-    fn from(template: &Template) -> Self {
+impl TemplateView {
+    /// A template as it stands at `now`.
+    pub(crate) fn at(template: &Template, now: OffsetDateTime) -> Self {
         let definition = &template.definition;
         let (format, text) = match &definition.header {
             None => (None, None),
@@ -89,6 +93,7 @@ impl From<&Template> for TemplateView {
             footer: definition.footer.clone(),
             buttons: definition.buttons.iter().map(Into::into).collect(),
             synced_at: template.synced_at,
+            stale: templates::is_stale(template, now),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Webhook endpoints and their deliveries.
 
+use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Enum, Object};
 use secrecy::ExposeSecret;
 use time::OffsetDateTime;
@@ -21,6 +22,8 @@ pub(crate) struct EndpointView {
     kinds: Vec<String>,
     /// Whether it gets any.
     enabled: bool,
+    /// The bot whose endpoint it is: then it gets only what is for that bot, as the bot's own stream does.
+    agent: Option<Uuid>,
     /// Why it was turned off by itself: `gone` (the receiver answered 410) or `failing` (for five days).
     disabled_because: Option<String>,
     /// Events up to this number are in its queue, or behind it.
@@ -48,6 +51,7 @@ impl From<&StoredEndpoint> for EndpointView {
             description: endpoint.description.clone(),
             kinds: endpoint.kinds.clone(),
             enabled: endpoint.enabled,
+            agent: endpoint.agent.map(Uuid::from),
             disabled_because: stored.disabled_because.clone(),
             cursor: stored.cursor,
             failures: stored.failures,
@@ -99,12 +103,14 @@ pub(crate) struct NewEndpoint {
     kinds: Option<Vec<String>>,
     /// Whether it gets any; yes unless said.
     enabled: Option<bool>,
+    /// A bot, to tell only what is for it by its bindings; everything unless said.
+    agent: Option<Uuid>,
 }
 
 impl From<NewEndpoint> for EndpointChange {
     fn from(new: NewEndpoint) -> Self {
-        let NewEndpoint { url, description, kinds, enabled } = new;
-        Self { url: Some(url), description, kinds, enabled }
+        let NewEndpoint { url, description, kinds, enabled, agent } = new;
+        Self { url: Some(url), description, kinds, enabled, agent: agent.map(|bot| Some(bot.into())) }
     }
 }
 
@@ -123,12 +129,19 @@ pub(crate) struct EndpointPatch {
     kinds: Option<Vec<String>>,
     /// Whether it gets any. One that is turned on goes on where it stopped, as far as events are kept.
     enabled: Option<bool>,
+    /// A bot, to tell only what is for it from now on; null to tell everything.
+    agent: MaybeUndefined<Uuid>,
 }
 
 impl From<EndpointPatch> for EndpointChange {
     fn from(patch: EndpointPatch) -> Self {
-        let EndpointPatch { url, description, kinds, enabled } = patch;
-        Self { url, description, kinds, enabled }
+        let EndpointPatch { url, description, kinds, enabled, agent } = patch;
+        let agent = match agent {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(None),
+            MaybeUndefined::Value(bot) => Some(Some(bot.into())),
+        };
+        Self { url, description, kinds, enabled, agent }
     }
 }
 

@@ -214,13 +214,7 @@ async fn a_new_thread(world: &World) -> Result<Scene<'_>, Trouble> {
 async fn she_complains(world: &World, ines: Scene<'_>) -> Result<(), Trouble> {
     heading("Ines calls the offer spam; her provider reports it.");
     ines.does(Act::Block)?;
-    world
-        .until("it is known", || async {
-            let window = ines.get("/window").await?;
-            let permits = window.body.pointer("/human/permits").and_then(Value::as_array).cloned();
-            Ok(permits.is_none_or(|permits| permits.is_empty()).then_some(()))
-        })
-        .await?;
+    ines.until_barred("it is known").await?;
     ines.refuses_text("One more offer!", "nothing leaves that she did not ask for").await?;
     ines.writes("I have a question after all.")?;
     world

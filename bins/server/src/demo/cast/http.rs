@@ -1,13 +1,11 @@
 //! The HTTP channel, with a partner of Viber Business behind it: sessions, and templates to any number.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use time::Duration;
 use transom_desk::channels::{self, NewChannel};
-use transom_sandbox::{NewAccount, NewCustomer};
+use transom_sandbox::{Act, NewAccount, NewCustomer};
 
 use super::{Began, Cast, Role, Then};
 use crate::demo::scene::{Scene, check, heading};
@@ -67,13 +65,9 @@ impl Cast for Http {
             platform: self.platform().to_owned(),
             name: "Acme on Viber Business".to_owned(),
             policy: Some("viber_business".to_owned()),
-            connection: None,
             settings: settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            features: BTreeSet::new(),
-            limits: BTreeMap::new(),
-            quota_group: None,
-            country: None,
             check: true,
+            ..NewChannel::default()
         };
         world.connect_as(new, view.id).await
     }
@@ -115,7 +109,7 @@ impl Cast for Http {
         }
         dora.refuses_text("And a sixth.", "the sixth in a row has to wait for her reply").await?;
         dora.writes("I see.")?;
-        world.until("her reply arrives", || async { Ok((!free_text(&dora).await?.is_empty()).then_some(())) }).await?;
+        dora.until_permitted("her reply arrives").await?;
         dora.sends_text("See you!", "after her reply free text goes out again").await?;
         world.clock.advance(Duration::hours(24));
         dora.window_is("closed", "a day after her first message the session is over").await?;
@@ -125,7 +119,8 @@ impl Cast for Http {
         let arrived = dora.in_ledger("the template arrives", |send| send.text.contains("B-8")).await?;
         check(arrived.kind == "template", "a template goes out", &json!(arrived.text))?;
         dora.writes("Yes, thanks.")?;
-        dora.until_window("she writes, and a session opens", "open").await.map(|_| ())
+        dora.until_window("she writes, and a session opens", "open").await?;
+        nothing_more_is_wanted(world, &dora).await
     }
 }
 
@@ -155,9 +150,25 @@ async fn a_stranger_is_written_to(world: &World) -> Result<Scene<'_>, Trouble> {
     Ok(dora)
 }
 
-/// The permits of a person of the team that take free text.
-async fn free_text(scene: &Scene<'_>) -> Result<Vec<Value>, Trouble> {
-    let window = scene.get("/window").await?;
-    let permits = window.body.pointer("/human/permits").and_then(Value::as_array).cloned().unwrap_or_default();
-    Ok(permits.into_iter().filter(|permit| permit.get("basis") == Some(&json!("free_form"))).collect())
+/// A block and an opt-out, each known to the other side before it is told here, and each taken back.
+async fn nothing_more_is_wanted(world: &World, dora: &Scene<'_>) -> Result<(), Trouble> {
+    heading("Dora blocks the business, and the partner's word of it is late.");
+    let turns = [(Act::Block, Act::Unblock, "SRVC_USER_BLOCKED"), (Act::OptOut, Act::OptIn, "opted out")];
+    for (leaves, comes_back, said) in turns {
+        dora.holds_webhooks(true)?;
+        dora.does(leaves)?;
+        dora.platform_refuses("Anything else?", "failed", &format!("the partner refuses the next message ({said})"))
+            .await?;
+        dora.holds_webhooks(false)?;
+        dora.refuses_text("Hello?", "free text is refused before it leaves").await?;
+        let template = json!({ "type": "reply", "template": pickup("Dora", "B-9") });
+        dora.post("messages", template).await?.expect(409)?;
+        check(true, "and so are templates", &json!(null))?;
+        // What she takes back must not seem as old as the refusal.
+        world.clock.advance(Duration::SECOND);
+        dora.does(comes_back)?;
+        dora.until_permitted("she takes it back").await?;
+        dora.sends_text(&format!("Good to have you back ({said})."), "free text goes out again").await?;
+    }
+    Ok(())
 }

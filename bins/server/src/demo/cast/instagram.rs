@@ -57,14 +57,11 @@ impl Cast for Instagram {
         let new = NewChannel {
             platform: self.platform().to_owned(),
             name: "Acme on Instagram".to_owned(),
-            policy: None,
-            connection: None,
             settings: settings.into_iter().collect::<Result<_, _>>()?,
             features: ["human_agent".to_owned()].into(),
             limits: [].into(),
-            quota_group: None,
-            country: None,
             check: true,
+            ..NewChannel::default()
         };
         world.connect_as(new, view.id).await
     }
@@ -96,6 +93,7 @@ impl Cast for Instagram {
         heading("Noah answers a story.");
         scene.does(Act::Other { kind: "story_reply".to_owned(), data: json!({ "text": "nice!" }) })?;
         scene.until_window("the answer arrives", "open").await?;
-        scene.sends_text("Thank you!", "free text goes out again").await
+        scene.sends_text("Thank you!", "free text goes out again").await?;
+        scene.blocks_unheard("Noah").await
     }
 }

@@ -79,10 +79,10 @@ impl Cast for Line {
         went_by(&haru, "push", "as one of the month's messages")?;
         the_month_is_used_up(world, &haru).await?;
         haru.does(Act::Block)?;
-        world.until("the block arrives", || async { Ok(permits(&haru).await?.is_empty().then_some(())) }).await?;
+        haru.until_barred("the block arrives").await?;
         haru.refuses_text("Are you there?", "Haru blocks the account, and nothing leaves any more").await?;
         haru.does(Act::Unblock)?;
-        world.until("Haru is back", || async { Ok((!permits(&haru).await?.is_empty()).then_some(())) }).await?;
+        haru.until_permitted("Haru is back").await?;
         check(true, "Haru comes back, and may be written to again", &json!(null))
     }
 }
@@ -102,19 +102,13 @@ async fn the_month_is_used_up(world: &World, haru: &Scene<'_>) -> Result<(), Tro
     check(haru.ledger().len() == before, "LINE says so, Transom believes it, and nothing leaves", &json!(null))?;
     haru.refuses_text("And again.", "from now on a push is refused at once").await?;
     haru.writes("12 Rose Lane, please.")?;
-    world.until("the token arrives", || async { Ok((!permits(haru).await?.is_empty()).then_some(())) }).await?;
+    haru.until_permitted("the token arrives").await?;
     haru.sends_text("Done!", "Haru writes, and the answer is free").await?;
     went_by(haru, "reply", "with the new token")?;
     world.clock.advance(Duration::days(31));
     used(0)?;
     haru.sends_text("A new month!", "in the next month there are messages again").await?;
     went_by(haru, "push", "counted")
-}
-
-/// The permits of a person of the team.
-async fn permits(scene: &Scene<'_>) -> Result<Vec<serde_json::Value>, Trouble> {
-    let window = scene.get("/window").await?;
-    Ok(window.body.pointer("/human/permits").and_then(|permits| permits.as_array().cloned()).unwrap_or_default())
 }
 
 fn went_by(scene: &Scene<'_>, method: &str, what: &str) -> Result<(), Trouble> {

@@ -53,14 +53,11 @@ impl Cast for Messenger {
         let new = NewChannel {
             platform: self.platform().to_owned(),
             name: "Acme on Messenger".to_owned(),
-            policy: None,
-            connection: None,
             settings: settings.into_iter().collect::<Result<_, _>>()?,
             features: ["human_agent".to_owned()].into(),
             limits: [].into(),
-            quota_group: None,
-            country: None,
             check: true,
+            ..NewChannel::default()
         };
         world.connect_as(new, view.id).await
     }
@@ -115,7 +112,8 @@ impl Cast for Messenger {
         heading("Sami answers.");
         scene.writes("Yes, please!")?;
         scene.until_window("the answer arrives", "open").await?;
-        scene.sends_text("Reserved for you.", "free text goes out again, as a plain answer").await
+        scene.sends_text("Reserved for you.", "free text goes out again, as a plain answer").await?;
+        scene.blocks_unheard("Sami").await
     }
 }
 

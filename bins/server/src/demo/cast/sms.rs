@@ -87,23 +87,12 @@ impl Cast for Sms {
         check(arrived.text == text, "free text goes out, whenever", &json!(arrived.recipient))?;
         lee.wait_state(sent.text("/id").unwrap_or_default(), &["delivered"]).await?;
         lee.does(Act::OptOut)?;
-        until(world, &lee, "STOP arrives", false).await?;
+        lee.until_barred("STOP arrives").await?;
         lee.refuses_text("Your clock is ready.", "Lee sends STOP, and nothing leaves any more").await?;
         lee.writes("is it ready?")?;
         lee.refuses_text("Your clock is ready.", "another text of Lee's does not change that").await?;
         lee.does(Act::OptIn)?;
-        until(world, &lee, "START arrives", true).await?;
+        lee.until_permitted("START arrives").await?;
         lee.sends_text("Your clock is ready.", "Lee sends START, and is written to again").await
     }
-}
-
-/// Waits until something may be sent, or nothing.
-async fn until(world: &World, scene: &Scene<'_>, what: &str, allowed: bool) -> Result<(), Trouble> {
-    world
-        .until(what, || async {
-            let window = scene.get("/window").await?;
-            let permits = window.body.pointer("/human/permits").and_then(|permits| permits.as_array());
-            Ok((permits.is_some_and(|permits| !permits.is_empty()) == allowed).then_some(()))
-        })
-        .await
 }

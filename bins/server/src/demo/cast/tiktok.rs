@@ -1,11 +1,16 @@
-//! TikTok: ten messages in 48 hours after each message of the customer, then nothing.
+//! TikTok: ten messages in 48 hours after each message of the customer, then nothing; and one to whoever commented.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use secrecy::SecretString;
+use serde_json::{Value, json};
 use time::Duration;
-use transom_sandbox::NewAccount;
+use transom_desk::channels::NewChannel;
+use transom_sandbox::{Act, NewAccount};
 
 use super::{Began, Cast, Role, Then};
-use crate::demo::scene::{Scene, heading};
+use crate::demo::scene::{Scene, check, heading};
 use crate::demo::world::{Account, Trouble, World, text_of};
 
 pub(super) struct TikTok;
@@ -37,9 +42,20 @@ impl Cast for TikTok {
 
     async fn join(&self, world: &World) -> Result<Account, Trouble> {
         let view = world.control().create_account(NewAccount::on("tiktok")).map_err(Trouble::new)?;
-        let setting = |name| Ok((name, text_of(&view.settings, name)?));
-        let settings = [setting("app_id")?, setting("app_secret")?, setting("business_id")?, setting("refresh_token")?];
-        world.connect(self.platform(), "Acme on TikTok", view.id, settings).await
+        let setting = |name: &str| Ok((name.to_owned(), text_of(&view.settings, name)?));
+        let names = ["app_id", "app_secret", "business_id", "refresh_token"];
+        let mut settings = names.map(setting).into_iter().collect::<Result<BTreeMap<_, _>, Trouble>>()?;
+        // Private replies to comments: switched on at TikTok, and permitted here.
+        settings.insert("direct_reply".to_owned(), SecretString::from("enable"));
+        let new = NewChannel {
+            platform: self.platform().to_owned(),
+            name: "Acme on TikTok".to_owned(),
+            settings,
+            features: ["comment_to_message".to_owned()].into(),
+            check: true,
+            ..NewChannel::default()
+        };
+        world.connect_as(new, view.id).await
     }
 
     fn people(&self) -> &'static [Role] {
@@ -67,6 +83,32 @@ impl Cast for TikTok {
         for number in 1..=10 {
             scene.sends_text(&format!("Answer {number}"), &format!("answer {number} goes out")).await?;
         }
-        scene.refuses_text("Answer 11", "the eleventh is refused, and nothing leaves").await.map(|_| ())
+        scene.refuses_text("Answer 11", "the eleventh is refused, and nothing leaves").await?;
+        a_comment_is_answered(world).await
     }
+}
+
+/// One private reply to a comment; more once they write.
+async fn a_comment_is_answered(world: &World) -> Result<(), Trouble> {
+    heading("Jo comments under a video.");
+    let comment = || Act::Other { kind: "comment".to_owned(), data: json!({ "text": "How much is it?" }) };
+    let jo = Role {
+        name: "jo.story",
+        customer: "jo.story",
+        phone: "+821000000109",
+        story: "",
+        began: Began::Did(comment, Duration::ZERO),
+        then: Then::Nothing,
+    };
+    let jo = Scene::set(world, "tiktok", &jo).await?;
+    jo.sends_text("30 euros. We wrote you here.", "one private reply goes out").await?;
+    let sent = jo.in_ledger("the reply arrives", |send| send.kind == "text").await?;
+    let comment = sent.body.pointer("/direct_reply/comment_reply/comment_id").unwrap_or(&Value::Null);
+    check(comment.is_string(), "to the comment: there is no chat yet", comment)?;
+    jo.refuses_text("Shall I keep one?", "a second one is refused, and nothing leaves").await?;
+    heading("Jo writes.");
+    jo.writes("I take the blue one")?;
+    let is_free = |permit: &Value| permit.get("basis") == Some(&json!("free_form"));
+    jo.until_permits("the message arrives", |permits| permits.iter().any(is_free)).await?;
+    jo.sends_text("It is yours.", "free text goes out").await
 }

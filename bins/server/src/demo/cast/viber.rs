@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::json;
 use time::Duration;
 use transom_sandbox::{AccountPatch, Act, NewAccount, NewCustomer};
 
@@ -84,8 +84,14 @@ impl Cast for Viber {
         booked(&vesna, true, "as one of the month's messages")?;
         the_10001st(world, &vesna).await?;
         vesna.does(Act::OptOut)?;
-        world.until("she unsubscribes", || async { Ok(permits(&vesna).await?.is_empty().then_some(())) }).await?;
+        vesna.until_barred("she unsubscribes").await?;
         vesna.refuses_text("Are you there?", "Vesna unsubscribes, and nothing leaves any more").await?;
+        vesna.does(Act::OptIn)?;
+        vesna.until_permitted("she subscribes").await?;
+        vesna.sends_text("Nice to have you back!", "Vesna subscribes, and may be written to").await?;
+        booked(&vesna, true, "as one of the month's messages: that opens no session")?;
+        vesna.does(Act::OptOut)?;
+        vesna.until_barred("she unsubscribes").await?;
         vesna.writes("I am back.")?;
         vesna.until_window("her message opens a session", "open").await?;
         vesna.sends_text("Welcome back!", "whoever writes is a subscriber again").await
@@ -137,12 +143,6 @@ async fn the_10001st(world: &World, vesna: &Scene<'_>) -> Result<(), Trouble> {
     used(0)?;
     vesna.sends_text("A new month!", "in the next month there are messages again").await?;
     booked(vesna, true, "counted")
-}
-
-/// The permits of a person of the team.
-async fn permits(scene: &Scene<'_>) -> Result<Vec<Value>, Trouble> {
-    let window = scene.get("/window").await?;
-    Ok(window.body.pointer("/human/permits").and_then(|permits| permits.as_array().cloned()).unwrap_or_default())
 }
 
 fn booked(scene: &Scene<'_>, counted: bool, what: &str) -> Result<(), Trouble> {

@@ -1,7 +1,5 @@
 //! Web chat: no window; who wrote or is known to the site may be written to, and a visitor who only looks may be invited.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -99,14 +97,9 @@ impl Cast for Webchat {
         let new = NewChannel {
             platform: self.platform().to_owned(),
             name: "Acme's web site".to_owned(),
-            policy: None,
-            connection: None,
             settings: settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            features: BTreeSet::new(),
-            limits: BTreeMap::new(),
-            quota_group: None,
-            country: None,
             check: true,
+            ..NewChannel::default()
         };
         world.connect_as(new, view.id).await
     }
@@ -119,7 +112,8 @@ impl Cast for Webchat {
         let vera = invited(world).await?;
         vera.refuses_text("Hello?", "a second invitation within a day is refused").await?;
         vera.writes("Yes: do you ship to Norway?")?;
-        until(world, &vera, "her message arrives", "free_form").await?;
+        let is_free = |permit: &Value| permit.get("basis") == Some(&json!("free_form"));
+        vera.until_permits("her message arrives", |permits| permits.iter().any(is_free)).await?;
         let sent = vera.post("messages", json!({ "type": "reply", "text": "We do." })).await?.expect(202)?;
         vera.in_ledger("the answer is on her screen", |send| send.text == "We do.").await?;
         let sent = sent.text("/id").unwrap_or_default();
@@ -188,16 +182,4 @@ async fn invited(world: &World) -> Result<Scene<'_>, Trouble> {
     let arrived = vera.in_ledger("the invitation arrives", |send| send.text == text).await?;
     check(arrived.method == "invitation", "she is there, so she can be invited", &json!(arrived.text))?;
     Ok(vera)
-}
-
-/// Waits until a person of the team may send on this basis.
-async fn until(world: &World, scene: &Scene<'_>, what: &str, basis: &str) -> Result<(), Trouble> {
-    world
-        .until(what, || async {
-            let window = scene.get("/window").await?;
-            let permits = window.body.pointer("/human/permits").and_then(Value::as_array);
-            let fits = |permit: &Value| permit.get("basis") == Some(&json!(basis));
-            Ok(permits.is_some_and(|permits| permits.iter().any(fits)).then_some(()))
-        })
-        .await
 }

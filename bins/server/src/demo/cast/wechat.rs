@@ -1,9 +1,7 @@
 //! WeChat: 20 messages in 48 hours after each message of the customer, three for a minute after a tap or a scan, then nothing.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 use time::Duration;
 use transom_desk::channels::{self, NewChannel};
 use transom_sandbox::{AccountPatch, Act, NewAccount};
@@ -70,14 +68,10 @@ impl Cast for WeChat {
         let new = NewChannel {
             platform: self.platform().to_owned(),
             name: "Acme on WeChat".to_owned(),
-            policy: None,
-            connection: None,
             settings: settings.into_iter().map(|(name, value): (&str, _)| (name.to_owned(), value)).collect(),
             features: ["service_account".to_owned()].into(),
-            limits: BTreeMap::new(),
-            quota_group: None,
-            country: None,
             check: true,
+            ..NewChannel::default()
         };
         world.connect_as(new, view.id).await
     }
@@ -105,16 +99,13 @@ impl Cast for WeChat {
             scene.sends_text(&format!("第{number}条"), &format!("message {number} goes out")).await?;
         }
         scene.refuses_text("第21条", "the 21st is refused, and nothing leaves").await?;
-        // WeChat tells whole seconds: what Jun writes must not seem older than what was just sent.
-        world.clock.advance(Duration::seconds(2));
+        a_moment_later(world);
         scene.writes("还有一个问题")?;
         scene.until_window("Jun writes again", "open").await?;
         scene.sends_text("请讲。", "and may be answered again").await?;
         world.clock.advance(Duration::hours(48));
         scene.refuses_text("还在吗?", "two days later free text is refused").await?;
-        let values = json!({ "body": { "thing1": "4711", "phrase2": "已发货" } });
-        let template = json!({ "name": "order_update", "language": "zh_CN", "parameters": values });
-        scene.post("messages", json!({ "type": "reply", "template": template })).await?.expect(202)?;
+        scene.post("messages", notice()).await?.expect(202)?;
         let arrived = scene.in_ledger("a notice reaches Jun", |send| send.kind == "template").await?;
         check(arrived.text.contains("订单:4711"), "an approved notice goes out, to a follower", &json!(arrived.text))?;
 
@@ -126,20 +117,18 @@ impl Cast for WeChat {
             scene.sends_text(&format!("Answer {number}"), &format!("message {number} goes out")).await?;
         }
         let sixth = scene.post("messages", json!({ "type": "reply", "text": "Answer 6" })).await?.expect(202)?;
-        let path = format!("/messages/{}", sixth.text("/id").unwrap_or_default());
-        let not_sent = || async {
-            let message = scene.api.get(&path).await?.expect(200)?;
-            Ok((message.text("/state") == Some("not_sent")).then_some(()))
-        };
-        world.until("WeChat refuses the sixth message", not_sent).await?;
+        scene.ends(&sixth, "not_sent", "WeChat refuses the sixth message: it is not sent, and says so").await?;
         let arrived = scene.ledger().len();
-        check(arrived == 5, "WeChat refuses the sixth: it is not sent, and says so", &json!(arrived))?;
+        check(arrived == 5, "five have arrived", &json!(arrived))?;
         scene.refuses_text("Answer 7", "the refusal is believed: the seventh is not even tried").await?;
-        world.clock.advance(Duration::seconds(2));
+        a_moment_later(world);
         scene.writes("Hello?")?;
         scene.until_window("Kai writes again", "open").await?;
         scene.sends_text("Here I am.", "and may be answered again").await?;
-        self.limit(world, 20)
+        self.limit(world, 20)?;
+        a_tap_a_scan_and_a_follow(world).await?;
+        messages_are_switched_off(world).await?;
+        a_follower_leaves(world).await
     }
 }
 
@@ -151,4 +140,81 @@ impl WeChat {
         let patch = AccountPatch { settings, ..AccountPatch::default() };
         world.control().patch_account(account, patch).map_err(Trouble::new).map(drop)
     }
+}
+
+/// WeChat tells whole seconds: what comes next must not seem older than what was just sent or refused.
+fn a_moment_later(world: &World) {
+    world.clock.advance(Duration::seconds(2));
+}
+
+/// A template message to a follower.
+fn notice() -> Value {
+    let values = json!({ "body": { "thing1": "4711", "phrase2": "已发货" } });
+    json!({ "type": "reply", "template": { "name": "order_update", "language": "zh_CN", "parameters": values } })
+}
+
+/// Three messages for a minute, one count for all three.
+async fn a_tap_a_scan_and_a_follow(world: &World) -> Result<(), Trouble> {
+    heading("An taps the menu on WeChat.");
+    let tap = || Act::Other { kind: "CLICK".to_owned(), data: json!({ "EventKey": "MY_ORDERS" }) };
+    let an = Role {
+        name: "An Story",
+        customer: "an-story",
+        phone: "+8613800000112",
+        story: "",
+        began: Began::Did(tap, Duration::ZERO),
+        then: Then::Nothing,
+    };
+    let an = Scene::set(world, "wechat", &an).await?;
+    for number in 1..=3 {
+        an.sends_text(&format!("Order {number}"), &format!("answer {number} to the tap goes out")).await?;
+    }
+    an.refuses_text("Order 4", "the fourth is refused, and nothing leaves").await?;
+    a_moment_later(world);
+    an.does(Act::Start { payload: Some("4711".to_owned()) })?;
+    an.until_permitted("An scans a code of the shop").await?;
+    an.sends_text("Welcome to the shop!", "a scan may be answered, too").await?;
+    world.clock.advance(Duration::MINUTE);
+    an.refuses_text("Can we help?", "a minute later it may not").await?;
+    an.does(Act::Block)?;
+    a_moment_later(world);
+    an.does(Act::Unblock)?;
+    an.until_permitted("An leaves, and follows again").await?;
+    an.sends_text("Good to see you!", "a follow may be answered").await?;
+    world.clock.advance(Duration::MINUTE);
+    an.refuses_text("Still there?", "for a minute").await.map(|_| ())
+}
+
+/// 48002: WeChat tells nobody before.
+async fn messages_are_switched_off(world: &World) -> Result<(), Trouble> {
+    heading("Hao switches the account's messages off, of which nobody is told.");
+    let hao = Scene::set(world, "wechat", &writer("Hao Story", "hao-story", "+8613800000113")).await?;
+    hao.does(Act::OptOut)?;
+    hao.platform_refuses("在的。", "failed", "WeChat refuses the answer (48002)").await?;
+    hao.refuses_text("您好?", "the refusal is believed: the next is not even tried").await?;
+    a_moment_later(world);
+    hao.does(Act::OptIn)?;
+    hao.writes("现在可以了")?;
+    hao.until_permitted("Hao switches them on, and writes").await?;
+    hao.sends_text("好的。", "and is answered").await
+}
+
+/// 43004: the notice goes to followers, and WeChat may know first who is none.
+async fn a_follower_leaves(world: &World) -> Result<(), Trouble> {
+    heading("Yu leaves the account, and WeChat's word of it is late.");
+    let yu = Scene::set(world, "wechat", &writer("Yu Story", "yu-story", "+8613800000114")).await?;
+    yu.holds_webhooks(true)?;
+    yu.does(Act::Block)?;
+    let before = yu.ledger().len();
+    let sent = yu.post("messages", notice()).await?.expect(202)?;
+    yu.ends(&sent, "failed", "WeChat refuses a notice to whoever does not follow (43004)").await?;
+    check(yu.ledger().len() == before, "nothing reached Yu", &json!(null))?;
+    yu.holds_webhooks(false)?;
+    yu.refuses_text("再见!", "free text is refused").await?;
+    yu.post("messages", notice()).await?.expect(409)?;
+    check(yu.ledger().len() == before, "and so is the next notice, before it leaves", &json!(null))?;
+    a_moment_later(world);
+    yu.does(Act::Unblock)?;
+    yu.until_permitted("Yu follows again").await?;
+    yu.sends_text("欢迎回来!", "and may be answered for a minute").await
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use time::Duration;
 use transom_desk::channels;
-use transom_sandbox::{NewAccount, Progress, ReceiptOrder};
+use transom_sandbox::{Act, CustomerPatch, NewAccount, Progress, ReceiptOrder};
 
 use super::{Began, Cast, Role, Then};
 use crate::demo::scene::{Scene, check, heading, id_of};
@@ -107,7 +107,8 @@ impl Cast for WhatsApp {
         a_template_goes_out_and_reopens(&mara).await?;
         receipts_come_in(&mara).await?;
         she_answers_and_free_text_is_allowed(&mara).await?;
-        after_a_day_the_window_is_shut_again(&mara).await
+        after_a_day_the_window_is_shut_again(&mara).await?;
+        offers_end_where_they_are_not_wanted(world).await
     }
 }
 
@@ -210,4 +211,65 @@ async fn after_a_day_the_window_is_shut_again(mara: &Scene<'_>) -> Result<(), Tr
     mara.world.clock.advance(Duration::hours(24));
     mara.window_is("closed", "the window is closed").await?;
     mara.refuses_text("Did it arrive?", "free text is refused again, and nothing leaves").await.map(|_| ())
+}
+
+/// What promotes goes to whoever did not say no, and as often as Meta thinks good; everything else goes on.
+async fn offers_end_where_they_are_not_wanted(world: &World) -> Result<(), Trouble> {
+    heading("Lea taps \"stop\" under an offer on WhatsApp, and Meta's word of it is late.");
+    let lea = Role {
+        name: "Lea Story",
+        customer: "lea-story",
+        phone: "+4366400000102",
+        story: "",
+        began: Began::Wrote("Do you have it in green?", Duration::hours(30)),
+        then: Then::Nothing,
+    };
+    let lea = Scene::set(world, "whatsapp", &lea).await?;
+    offers(&lea, "an offer goes out").await?;
+    lea.holds_webhooks(true)?;
+    lea.does(Act::OptOut)?;
+    let sent = lea.post("messages", offer()).await?.expect(202)?;
+    lea.wait_state(sent.text("/id").unwrap_or_default(), &["sent"]).await?;
+    lea.holds_webhooks(false)?;
+    lea.ends(&sent, "failed", "Meta takes the next, and then fails it (131050)").await?;
+    let refused = lea.post("messages", offer()).await?.expect(409)?;
+    check(true, "no further offer is even tried", refused.body.get("code").unwrap_or(&Value::Null))?;
+    let news = json!({ "name": "order_update", "language": "en_US", "parameters": { "body": ["Lea", "A-1003"] } });
+    lea.post("messages", json!({ "type": "reply", "template": news })).await?.expect(202)?;
+    lea.in_ledger("the news arrive", |send| send.text.contains("A-1003")).await?;
+    check(true, "news of her order go out all the same", &json!(null))?;
+
+    heading("Lea wants offers again; Meta thinks that she had enough of them.");
+    // Meta tells whole seconds.
+    world.clock.advance(Duration::seconds(2));
+    lea.does(Act::OptIn)?;
+    lea.until_permits("she may be sent offers", |permits| permits.iter().any(is_for_offers)).await?;
+    let capped = |capped| {
+        let patch = CustomerPatch { marketing_capped: Some(capped), ..CustomerPatch::default() };
+        lea.control.patch_customer(lea.customer, patch).map_err(Trouble::new).map(|_| ())
+    };
+    capped(true)?;
+    let sent = lea.post("messages", offer()).await?.expect(202)?;
+    lea.ends(&sent, "failed", "Meta fails the offer (131049)").await?;
+    let refused = lea.post("messages", offer()).await?.expect(409)?;
+    check(true, "for a day no offer is even tried", refused.body.get("code").unwrap_or(&Value::Null))?;
+    capped(false)?;
+    world.clock.advance(Duration::DAY);
+    offers(&lea, "the day after an offer goes out again").await
+}
+
+fn offer() -> Value {
+    json!({ "type": "reply", "template": { "name": "spring_sale", "language": "en_US", "parameters": {} } })
+}
+
+/// An offer is sent, and Meta has nothing against it.
+async fn offers(scene: &Scene<'_>, what: &str) -> Result<(), Trouble> {
+    let sent = scene.post("messages", offer()).await?.expect(202)?;
+    scene.wait_state(sent.text("/id").unwrap_or_default(), &["delivered", "read"]).await?;
+    check(true, what, &json!(null))
+}
+
+/// Whether a template that promotes may be sent by it.
+fn is_for_offers(permit: &Value) -> bool {
+    permit.get("categories").and_then(Value::as_array).is_some_and(|all| all.contains(&json!("marketing")))
 }

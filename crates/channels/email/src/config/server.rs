@@ -9,8 +9,8 @@ use url::Url;
 
 use super::settings::{
     IMAP_AUTH, IMAP_FOLDER, IMAP_HOST, IMAP_MOVE_TO, IMAP_PASSWORD, IMAP_POLL_SECONDS, IMAP_PORT, IMAP_SECURITY,
-    IMAP_USER, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_REFRESH_TOKEN, OAUTH_SCOPE, OAUTH_TOKEN_URL, SMTP_AUTH,
-    SMTP_HOST, SMTP_PASSWORD, SMTP_PORT, SMTP_SECURITY, SMTP_USER,
+    IMAP_SENT_FOLDER, IMAP_USER, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_REFRESH_TOKEN, OAUTH_SCOPE,
+    OAUTH_TOKEN_URL, SMTP_AUTH, SMTP_HOST, SMTP_PASSWORD, SMTP_PORT, SMTP_SECURITY, SMTP_USER,
 };
 use super::value::{number, wrong};
 use crate::address::Mailbox;
@@ -65,6 +65,8 @@ pub(crate) struct Imap {
     pub(crate) server: Server,
     pub(crate) folder: String,
     pub(crate) move_to: Option<String>,
+    /// Where copies of what was sent are put.
+    pub(crate) sent: Option<String>,
     /// Between two looks at a server without IDLE.
     pub(crate) poll: std::time::Duration,
 }
@@ -97,14 +99,17 @@ pub(super) fn imap(settings: &SettingValues, smtp_user: &str, smtp_auth: &str) -
         folder => Ok(folder.map(str::to_owned)),
     };
     let server = Server { host, port, security, user, auth };
-    let move_to = folder(IMAP_MOVE_TO)?;
+    let (move_to, sent) = (folder(IMAP_MOVE_TO)?, folder(IMAP_SENT_FOLDER)?);
     let folder = folder(IMAP_FOLDER)?.unwrap_or_else(|| "INBOX".to_owned());
     if move_to.as_ref() == Some(&folder) {
         return Err(wrong(IMAP_MOVE_TO, "another folder is expected than the one that is fetched"));
     }
+    if sent.as_ref() == Some(&folder) {
+        return Err(wrong(IMAP_SENT_FOLDER, "another folder is expected than the one that is fetched"));
+    }
     // Every 20 to 60 seconds (sheet 4).
     let poll = std::time::Duration::from_secs(number(settings, IMAP_POLL_SECONDS, 1..=300)?.unwrap_or(30));
-    Ok(Some(Imap { server, folder, move_to, poll }))
+    Ok(Some(Imap { server, folder, move_to, sent, poll }))
 }
 
 fn auth(

@@ -16,6 +16,7 @@ pub(super) const IMAP_USER: &str = "imap_user";
 pub(super) const IMAP_PASSWORD: &str = "imap_password";
 pub(super) const IMAP_FOLDER: &str = "imap_folder";
 pub(super) const IMAP_MOVE_TO: &str = "imap_move_to";
+pub(super) const IMAP_SENT_FOLDER: &str = "imap_sent_folder";
 pub(super) const IMAP_POLL_SECONDS: &str = "imap_poll_seconds";
 pub(super) const OAUTH_TOKEN_URL: &str = "oauth_token_url";
 pub(super) const OAUTH_CLIENT_ID: &str = "oauth_client_id";
@@ -95,6 +96,11 @@ pub(crate) const SETTINGS: &[SettingField] = &[
         IMAP_MOVE_TO,
         "IMAP folder for mail that was taken",
         "Mail is moved there once it is stored; left out, it stays and is marked as read.",
+    ),
+    own(
+        IMAP_SENT_FOLDER,
+        "IMAP folder for mail that was sent",
+        "A copy of each mail of ours is put there, marked as read. Leave it out where the server does that itself, as Gmail's does.",
     ),
     field(
         IMAP_POLL_SECONDS,

@@ -159,6 +159,16 @@ impl Connection {
         in_time(self.session.uid_mv(format!("{from}:{to}"), folder)).await
     }
 
+    /// Puts a mail into another folder, as read; the folder is made where it is missing.
+    pub(super) async fn put(&mut self, folder: &str, mail: &[u8]) -> Result<(), SendError> {
+        let flags = Some("(\\Seen)");
+        if in_time(self.session.append(folder, flags, None, mail)).await.is_ok() {
+            return Ok(());
+        }
+        in_time(self.session.create(folder)).await?;
+        in_time(self.session.append(folder, flags, None, mail)).await
+    }
+
     /// Waits for news, by IDLE (RFC 2177). Gives the connection back while it lives.
     pub(super) async fn idle(self, longest: Duration) -> Result<Self, SendError> {
         let Self { session, idles, moves, validity, next_uid } = self;

@@ -104,6 +104,20 @@ impl Fetching {
         Ok(())
     }
 
+    /// Puts a copy of what was sent where the account keeps such. It was sent: what is wrong with the copy changes nothing.
+    pub(crate) async fn keep_copy(&self, mail: &[u8]) {
+        let Some(folder) = self.config.imap.as_ref().and_then(|imap| imap.sent.as_deref()) else { return };
+        let put = async {
+            let mut connection = self.connected().await?;
+            let put = connection.put(folder, mail).await;
+            connection.close().await;
+            put
+        };
+        if let Err(error) = put.await {
+            tracing::warn!(%error, "a copy of a mail that was sent could not be kept");
+        }
+    }
+
     /// Where to begin: what is there already stays there.
     async fn beginning(&self, connection: &mut Connection) -> Result<Cursor, SendError> {
         let uid = match connection.next_uid {

@@ -69,14 +69,16 @@ fn local(address: &str) -> String {
     address.split(['@', '+']).next().unwrap_or_default().to_lowercase()
 }
 
-/// Whether it is a mail of ours that came back: nothing good comes of reading it.
+/// Whether it is a mail of ours that came back: nothing good comes of reading it. Its mark tells, and where somebody on the way
+/// took that off, an id of our making below a sender of ours. The id alone is no proof: programs of people write UUIDs too.
 pub(crate) fn is_our_own(letter: &Letter, account: &str, config: &Config) -> bool {
     let is_ours = |mark: &str| [account, config.mailbox.as_str()].iter().any(|own| mark.eq_ignore_ascii_case(own));
     let marked = letter.all("x-loop").any(|mark| is_ours(mark.trim()));
-    marked || letter.message_id.as_deref().is_some_and(|id| is_our_id(id, config))
+    let by_us = || letter.from.as_ref().is_some_and(|from| config.sender(Some(&from.address)).is_some());
+    marked || letter.message_id.as_deref().is_some_and(|id| is_our_id(id, config)) && by_us()
 }
 
-/// Whether a Message-ID is of our making: a UUID at the domain of one of our senders.
+/// Whether a Message-ID is as we make them: a UUID of version 7 at the domain of one of our senders.
 pub(crate) fn is_our_id(id: &str, config: &Config) -> bool {
     if !message_id::is_message_id(id) {
         return false;
@@ -84,6 +86,6 @@ pub(crate) fn is_our_id(id: &str, config: &Config) -> bool {
     let Some((local, domain)) = id.trim_matches(['<', '>']).rsplit_once('@') else { return false };
     let of_sender =
         |address: &str| address.rsplit_once('@').is_some_and(|(_, known)| known.eq_ignore_ascii_case(domain));
-    uuid::Uuid::try_parse(local).is_ok_and(|id| id.hyphenated().to_string() == local)
+    uuid::Uuid::try_parse(local).is_ok_and(|id| id.get_version_num() == 7 && id.hyphenated().to_string() == local)
         && config.senders.iter().any(|sender| of_sender(&sender.address))
 }

@@ -195,9 +195,14 @@ fn our_own_mail_is_kept_and_does_nothing() {
     for source in [
         mail("X-Loop: Support@shop.test\n", "x"),
         mail("From: support@shop.test\n", "x"),
-        mail("", "x").replace("<m1@example.test>", OURS),
+        mail("From: Shop <Support@shop.test>\nReply-To: desk@example.test\n", "x").replace("<m1@example.test>", OURS),
     ] {
         assert!(matches!(one(&source).item, Item::Unsupported { from_customer: false, .. }), "{source}");
+    }
+    // A colleague's program writes UUIDs at the shop's domain, as Thunderbird does; some write the newer ones.
+    for id in ["<7c9e6679-7425-40de-944b-e07fc1f90ae7@shop.test>", OURS] {
+        let colleague = mail("From: Bob <bob@shop.test>\n", "Where is it?").replace("<m1@example.test>", id);
+        assert_eq!(message_of(&colleague).0.provider_id, id);
     }
     // A form on the shop's page writes for its visitor.
     let form = one(&mail("From: Shop <support@shop.test>\nReply-To: Ann <ann@example.test>\n", "x"));

@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 use transom_channel::conformance::SampleFiles;
 use transom_channel::{
-    AccountInfo, Evidence, Item, MediaError, NextStep, OptOutScope, ReceiptFor, ReceiptState, SendError, Standing,
+    AccountInfo, Evidence, Item, MediaError, NextStep, OptOutScope, Platform as _, ReceiptFor, ReceiptState, SendError,
+    Standing,
 };
 use transom_domain::template::TemplateHeader;
-use transom_domain::{Attachment, Body, Content, MediaKind, TemplateStatus};
+use transom_domain::{Attachment, Body, Content, MediaKind, MediaSource, TemplateStatus};
 use transom_sandbox::{Act, Action, Fault, FaultKind, MediaAct};
 
 use crate::world::{ACCOUNT, PHONE, World, template};
@@ -186,6 +187,22 @@ async fn a_customers_file_can_be_fetched_within_the_limit() {
     let media = channel.media().unwrap();
     assert_eq!(&media.download(&file, 1_000).await.unwrap().bytes[..], b"a picture");
     assert_eq!(media.download(&file, 5).await, Err(MediaError::TooLarge { max: 5 }));
+}
+
+/// The stage allows this machine alone: what else is inside of a network is not fetched, whoever signs the event.
+#[tokio::test]
+async fn a_file_inside_of_our_network_is_not_fetched() {
+    let world = world("in_house").await;
+    let channel = world.channel();
+    for url in ["https://10.0.0.7/", "https://169.254.169.254/latest", "https://[fd00::1]/", "http://192.0.2.1/"] {
+        let source = MediaSource::Platform { id: "f".into(), url: Some(url.into()), sha256: None };
+        let file = Attachment { kind: MediaKind::Image, source, mime: None, file_name: None, size: None };
+        let refused = channel.media().unwrap().download(&file, 1_000).await;
+        assert!(matches!(refused, Err(MediaError::Unavailable(_))), "{url}: {refused:?}");
+    }
+    let inside = world.settings.clone().with("endpoint", "https://10.0.0.7/");
+    let error = transom_http::Http.connect(&inside, &world.ports).unwrap_err();
+    assert!(error.to_string().contains("outside.allow"), "{error}");
 }
 
 #[tokio::test]

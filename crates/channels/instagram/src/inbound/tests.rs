@@ -33,6 +33,7 @@ fn event(fields: &Value) -> Inbound {
 #[case::not_passed_on(json!({"message": {"mid": "m", "is_unsupported": true}}), Some("message"))]
 #[case::story_reply(json!({"message": {"mid": "m", "text": "nice!", "reply_to": {"story": {"id": "18"}}}}), Some("message"))]
 #[case::story_mention(json!({"message": {"mid": "m", "attachments": [{"type": "story_mention", "payload": {"url": "https://a.example"}}]}}), Some("story_mention"))]
+#[case::mention_alone(json!({"message": {"mid": "m", "attachments": {"type": "story_mention", "payload": {"url": "https://a.example"}}}}), Some("story_mention"))]
 #[case::quick_reply(json!({"message": {"mid": "m", "text": "Late", "quick_reply": {"payload": "LATE"}}}), Some("message"))]
 #[case::by_an_ad(json!({"message": {"mid": "m", "text": "Hi", "referral": {"source": "ADS"}}}), Some("message"))]
 #[case::postback(json!({"postback": {"mid": "m", "title": "Agent", "payload": "AGENT"}}), Some("postback"))]

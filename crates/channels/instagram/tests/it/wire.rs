@@ -276,9 +276,15 @@ async fn the_pages_token_is_asked_for_once() {
     assert_eq!(asked(), 1);
     stage.control.fault(ACCOUNT, refused(190)).unwrap();
     let error = channel.send(&stage.part(Content::text("hi"), &Why::default(), 1)).await.unwrap_err();
-    assert!(matches!(error, SendError::AuthFailed { .. }), "{error:?}");
+    assert!(matches!(error, SendError::Temporary { .. }), "{error:?}");
     channel.send(&stage.part(Content::text("hi"), &Why::default(), 1)).await.unwrap();
     assert_eq!(asked(), 2);
+    // The one that was asked for anew is refused, too: that is for a person to mend.
+    for is_last in [false, true] {
+        stage.control.fault(ACCOUNT, refused(190)).unwrap();
+        let error = channel.send(&stage.part(Content::text("hi"), &Why::default(), 1)).await.unwrap_err();
+        assert_eq!(matches!(error, SendError::AuthFailed { .. }), is_last, "{error:?}");
+    }
 }
 
 /// Another app has the thread: a person's message takes it over, and its next attempt goes out.

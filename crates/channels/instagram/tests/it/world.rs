@@ -9,7 +9,7 @@ use time::macros::datetime;
 use transom_channel::{Inbound, SettingValues};
 use transom_domain::{Content, Identity, SettableClock};
 use transom_instagram::Instagram;
-use transom_sandbox::{Action, NewAccount, NewCustomer};
+use transom_sandbox::{Action, Manual, NewAccount, NewCustomer, Receipts};
 use transom_stage::Set;
 use transom_windows::Permit;
 
@@ -51,6 +51,8 @@ impl Stage {
             "page_id": PAGE, "instagram_id": ACCOUNT, "name": "acme", "access_token": TOKEN, "app_secret": SECRET, "verify_token": "verify me",
             "human_agent": true, "pacing": false,
         }));
+        // Those of the sandbox's own would come in between.
+        let account = account.receipts(Receipts::Manual(Manual::Manual));
         let mara = NewCustomer::named("mara", "Mara Klein", "+4915550100001");
         let addresses = [("instagram".to_owned(), IGSID.to_owned())].into();
         let mara = NewCustomer { addresses, username: Some("mara_k".to_owned()), ..mara };

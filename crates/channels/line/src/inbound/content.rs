@@ -23,13 +23,11 @@ fn text(text: String) -> Body {
     Body::Text { text, attachments: Vec::new() }
 }
 
-/// The bytes are at LINE, under the message's id; unless they came from an address elsewhere (6).
+/// The bytes are at LINE, under the message's id; or at an address elsewhere, which is the call's word only (6).
 fn file(message: &InMessage, kind: MediaKind) -> Attachment {
     let elsewhere = message.content_provider.as_ref().filter(|provider| provider.kind == "external");
-    let source = match elsewhere.and_then(|provider| provider.original_content_url.clone()) {
-        Some(url) => MediaSource::Url { url },
-        None => MediaSource::Platform { id: message.id.clone(), url: None, sha256: None },
-    };
+    let url = elsewhere.and_then(|provider| provider.original_content_url.clone());
+    let source = MediaSource::Platform { id: message.id.clone(), url, sha256: None };
     Attachment { kind, source, mime: None, file_name: message.file_name.clone(), size: message.file_size }
 }
 

@@ -59,7 +59,8 @@ fn files_are_named_by_their_message_or_by_an_address_elsewhere() {
     assert_eq!((picture.kind, picture.source, group.as_deref()), (MediaKind::Image, at_line, Some("s1")));
     let provider = json!({"type": "external", "originalContentUrl": "https://cdn.example.com/v.mp4"});
     let (film, _) = file(&json!({"type": "video", "id": "8", "contentProvider": provider}));
-    assert_eq!(film.source, MediaSource::Url { url: "https://cdn.example.com/v.mp4".into() });
+    let elsewhere = Some("https://cdn.example.com/v.mp4".to_owned());
+    assert_eq!(film.source, MediaSource::Platform { id: "8".into(), url: elsewhere, sha256: None });
     let (paper, _) = file(&json!({"type": "file", "id": "9", "fileName": "inv.pdf", "fileSize": 2138}));
     assert_eq!(
         (paper.kind, paper.file_name.as_deref(), paper.size),

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use rstest::rstest;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use transom_channel::conformance::SampleFiles;
-use transom_channel::{AccountEffect, Channel, Inbound, Item, MediaError, NextStep, SendError, Standing};
-use transom_domain::{Attachment, Body, Choice, Choices, Content, MediaKind, MediaSource};
-use transom_sandbox::{AccountPatch, Act, Action, Fault, FaultKind, MediaAct};
+use transom_channel::{AccountEffect, Channel, Inbound, Item, MediaError, NextStep, RawInbound, SendError, Standing};
+use transom_domain::{Attachment, Body, Choice, Choices, Clock as _, Content, MediaKind, MediaSource};
+use transom_sandbox::{AccountPatch, Act, Action, Fault, FaultKind, MediaAct, On};
 
 use crate::world::{AKI, BOT, World};
 
@@ -206,6 +207,97 @@ async fn a_tap_comes_back_with_its_answer() {
     let Item::Message(tap) = &items[0].item else { panic!("{items:?}") };
     assert_eq!(tap.payload.as_deref(), Some("csat:5"));
     assert_eq!(items[0].openings[0].kind, "postback");
+}
+
+/// What the next answer brings: limits that are news, and the cursor to them; an hour goes by, if it must.
+async fn looked(world: &World, cursor: Option<&str>) -> (Vec<Option<u32>>, String) {
+    let channel = world.channel();
+    let hours = async {
+        loop {
+            world.clock.advance(time::Duration::minutes(1));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let (raw, next) = tokio::select! {
+        news = channel.pull().unwrap().next(cursor) => news.unwrap(),
+        () = hours => unreachable!(),
+    };
+    let limit = |item: Inbound| {
+        assert_eq!(item.account, BOT);
+        let Item::AccountNotice(notice) = item.item else { panic!("{:?}", item.item) };
+        let Some(AccountEffect::Limit { quota, limit }) = notice.effect else { panic!("{:?}", notice.effect) };
+        assert_eq!(quota, "monthly_messages");
+        limit
+    };
+    (raw.iter().flat_map(|raw| channel.parse(raw).unwrap()).map(limit).collect(), next)
+}
+
+/// When the answer came to which a cursor leads.
+fn at(cursor: &str) -> i64 {
+    cursor.split_once(' ').unwrap().1.parse().unwrap()
+}
+
+/// line.md 1.3: a plan that changes in mid-month counts within the hour; one that stays is no news.
+#[tokio::test]
+async fn another_plan_is_noticed_within_the_hour() {
+    let world = world().await;
+    settings(&world, json!({"monthly_limit": 200}));
+    let (news, mut cursor) = looked(&world, None).await;
+    assert_eq!(news, [], "the account was connected with it");
+    for (limit, is_news) in [(Some(200), false), (Some(5_000), true), (None, true), (None, false)] {
+        settings(&world, json!({"monthly_limit": limit}));
+        let (news, next) = looked(&world, Some(&cursor)).await;
+        assert_eq!(news, if is_news { vec![limit] } else { vec![] });
+        assert!(at(&next) - at(&cursor) >= 3_600, "it is asked for once an hour");
+        cursor = next;
+    }
+}
+
+/// The account is none the worse for it: it is asked again soon, and nobody is told.
+#[tokio::test]
+async fn a_limit_that_can_not_be_asked_for_is_asked_for_again() {
+    let world = world().await;
+    settings(&world, json!({"monthly_limit": 5_000}));
+    let (_, told) = looked(&world, None).await;
+    let fault = Fault { on: On::Any, ..Fault::once(FaultKind::Status { status: 503 }) };
+    world.control.fault(BOT, fault).unwrap();
+    let (news, next) = looked(&world, Some(&told)).await;
+    assert_eq!((news, &next), (vec![], &told), "as if nobody had asked");
+    assert!(world.clock.now().unix_timestamp() - at(&told) >= 3_900, "patience: an hour, and five minutes more");
+    settings(&world, json!({"monthly_limit": 30_000}));
+    assert_eq!(looked(&world, Some(&told)).await.0, [Some(30_000)]);
+}
+
+/// line.md 6: what is kept elsewhere is fetched there, as any address from outside is, and without LINE's token.
+#[tokio::test]
+async fn a_file_that_is_kept_elsewhere_is_fetched_there() {
+    let world = world().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/v.mp4", listener.local_addr().unwrap());
+    let asked = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            asked.push(stream.read_u8().await.unwrap());
+        }
+        let answer =
+            "HTTP/1.1 200 OK\r\ncontent-type: video/mp4\r\ncontent-length: 6\r\nconnection: close\r\n\r\na film";
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8(asked).unwrap().to_lowercase()
+    });
+    let message = json!({"type": "video", "id": "500000000000000009",
+        "contentProvider": {"type": "external", "originalContentUrl": address}});
+    let event = json!({"type": "message", "mode": "active", "timestamp": 1_767_225_600_123_i64, "webhookEventId": "01E",
+        "source": {"type": "user", "userId": AKI}, "message": message});
+    let call = json!({"destination": BOT, "events": [event]}).to_string();
+    let channel = world.channel();
+    let Item::Message(message) = channel.parse(&RawInbound::new(call, world.now())).unwrap().remove(0).item else {
+        panic!()
+    };
+    let Body::Text { attachments, .. } = message.content.body else { panic!() };
+    let file = channel.media().unwrap().download(&attachments[0], 100_000).await.unwrap();
+    assert_eq!((file.mime.as_str(), &file.bytes[..]), ("video/mp4", &b"a film"[..]));
+    assert!(!asked.await.unwrap().contains("authorization"));
 }
 
 #[tokio::test]

@@ -45,6 +45,24 @@ fn what_opens(#[case] fields: Value, #[case] kind: Option<&str>) {
     assert!(told.openings.len() <= 1);
 }
 
+/// What the platform says anew around an event makes no other of it (messenger.md 4.5).
+#[rstest]
+#[case(json!({"postback": {"title": "Get started", "payload": "GO"}}))]
+#[case(json!({"reaction": {"mid": "m", "action": "react", "emoji": "❤"}}))]
+fn an_event_that_comes_again_in_another_call_has_the_same_key(#[case] fields: Value) {
+    let key = |entry: u64, at: u64, more: Value| {
+        let mut event = json!({"sender": {"id": "600"}, "recipient": {"id": "300"}, "timestamp": at});
+        event.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        read(&json!({"object": "page", "entry": [{"id": "300", "time": entry, "messaging": [event]}]}))[0]
+            .event_key
+            .clone()
+    };
+    let first = key(1_790_000_000_123, 1_790_000_000_100, json!({}));
+    assert_eq!(key(1_790_000_009_999, 1_790_000_000_100, json!({"is_redelivery": true})), first);
+    assert_ne!(key(1_790_000_000_123, 1_790_000_000_101, json!({})), first);
+}
+
 #[test]
 fn the_times_are_milliseconds() {
     assert_eq!(event(&json!({"message": {"mid": "m", "text": "hi"}})).at, datetime!(2026-09-21 14:13:20.1 UTC));

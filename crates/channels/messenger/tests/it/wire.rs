@@ -176,15 +176,13 @@ async fn receipts_are_watermarks_in_milliseconds() {
         stage.control.receipt(PAGE, &order).unwrap();
     }
     let told: Vec<_> = stage.told().split_off(before);
-    let mut receipts: Vec<_> = told
+    let receipts: Vec<_> = told
         .into_iter()
         .filter_map(|told| match told.item {
             Item::Receipt { of, state } => Some((of, state)),
             _ => None,
         })
         .collect();
-    // The sandbox delivers by itself too: what was ordered is last.
-    let receipts = receipts.split_off(receipts.len() - 3);
     let this_one = ReceiptFor::Message { provider_id: sent, correlation: None };
     assert_eq!(
         receipts,
@@ -248,9 +246,15 @@ async fn the_pages_token_is_asked_for_once() {
     assert_eq!(asked(), 1);
     stage.control.fault(PAGE, refused(190)).unwrap();
     let error = channel.send(&stage.part(Content::text("hi"), &Why::default(), 1)).await.unwrap_err();
-    assert!(matches!(error, SendError::AuthFailed { .. }), "{error:?}");
+    assert!(matches!(error, SendError::Temporary { .. }), "{error:?}");
     channel.send(&stage.part(Content::text("hi"), &Why::default(), 1)).await.unwrap();
     assert_eq!(asked(), 2);
+    // The one that was asked for anew is refused, too: that is for a person to mend.
+    for is_last in [false, true] {
+        stage.control.fault(PAGE, refused(190)).unwrap();
+        let error = channel.send(&stage.part(Content::text("hi"), &Why::default(), 1)).await.unwrap_err();
+        assert_eq!(matches!(error, SendError::AuthFailed { .. }), is_last, "{error:?}");
+    }
 }
 
 /// Another app has the thread: a person's message takes it over, and its next attempt goes out.

@@ -9,7 +9,7 @@ use time::macros::datetime;
 use transom_channel::{Inbound, SettingValues};
 use transom_domain::{Content, Identity, SettableClock};
 use transom_messenger::Messenger;
-use transom_sandbox::{Action, NewAccount, NewCustomer};
+use transom_sandbox::{Action, Manual, NewAccount, NewCustomer, Receipts};
 use transom_stage::Set;
 use transom_windows::Permit;
 
@@ -49,6 +49,8 @@ impl Stage {
             "page_id": PAGE, "name": "Acme", "access_token": TOKEN, "app_secret": SECRET, "verify_token": "verify me",
             "human_agent": true, "pacing": false,
         }));
+        // Those of the sandbox's own would come in between.
+        let account = account.receipts(Receipts::Manual(Manual::Manual));
         let mara = NewCustomer::named("mara", "Mara Klein", "+4915550100001");
         let addresses = [("messenger".to_owned(), PSID.to_owned())].into();
         let mara = NewCustomer { addresses, ..mara };

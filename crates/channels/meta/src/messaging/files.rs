@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 use transom_channel::{Capabilities, MediaBytes, MediaError, PlatformReport, Ports, SendError, Unsendable};
 use transom_domain::{Attachment, MediaSource};
 
@@ -51,13 +51,13 @@ impl Files {
         &self,
         graph: &Graph,
         node: &str,
-        files: &[Attachment],
+        (files, accepted): (&[Attachment], OffsetDateTime),
         account: &Capabilities,
         table: impl Fn(&Refusal) -> Option<SendError>,
     ) -> Result<Vec<FileRef>, SendError> {
         let mut references = Vec::with_capacity(files.len());
         for file in files {
-            references.push(self.reference(graph, node, file, account, &table).await?);
+            references.push(self.reference(graph, node, (file, accepted), account, &table).await?);
         }
         Ok(references)
     }
@@ -66,7 +66,7 @@ impl Files {
         &self,
         graph: &Graph,
         node: &str,
-        file: &Attachment,
+        (file, accepted): (&Attachment, OffsetDateTime),
         account: &Capabilities,
         table: impl Fn(&Refusal) -> Option<SendError>,
     ) -> Result<FileRef, SendError> {
@@ -81,7 +81,7 @@ impl Files {
             return Ok(FileRef::Uploaded { attachment_id });
         }
         if self.by_url {
-            let public = self.ports.media.public_url(id).await.map_err(|error| unreadable_file(&error))?;
+            let public = self.ports.media.public_url(id, accepted).await.map_err(|error| unreadable_file(&error))?;
             if let Some(url) = public.filter(|url| url.scheme() == "https") {
                 return Ok(FileRef::Link { url: url.into() });
             }

@@ -53,6 +53,17 @@ impl Happening<'_> {
         own.or(self.entry.at).unwrap_or(self.received_at)
     }
 
+    /// Its own time, as it is written.
+    fn stamp(&self) -> Option<String> {
+        self.event.get("timestamp").and_then(envelope::text)
+    }
+
+    /// A key of what does not change when an event comes again, by whoever sent it.
+    fn key(&self, what: &str, of: &[&str]) -> String {
+        let sender = self.id_of("sender").unwrap_or_default();
+        envelope::key_of(what, [self.entry.id.as_str(), &sender].into_iter().chain(of.iter().copied()))
+    }
+
     /// The person on that side of the event.
     pub fn person(&self, side: &str) -> Option<Person> {
         self.id_of(side).map(|id| self.named(&id))
@@ -132,8 +143,13 @@ impl Happening<'_> {
     fn postback(&self, postback: &Value) -> Inbound {
         let Some(person) = self.person("sender") else { return self.unread("a postback without a sender", true) };
         let made = self.item("postback", Item::Opening { what: String::new() });
-        let key = word(postback, "mid").map_or_else(|| made.event_key.clone(), str::to_owned);
         let (title, payload) = (word(postback, "title"), word(postback, "payload"));
+        // Whatever else it says when it comes again (messenger.md 4.5).
+        let key = match (word(postback, "mid"), self.stamp()) {
+            (Some(mid), _) => mid.to_owned(),
+            (None, Some(stamp)) => self.key("postback", &[&stamp, payload.or(title).unwrap_or_default()]),
+            (None, None) => made.event_key.clone(),
+        };
         let message = InboundMessage {
             payload: payload.map(str::to_owned),
             ..InboundMessage::new(key.clone(), Content::text(title.or(payload).unwrap_or("(a button)")))
@@ -151,17 +167,20 @@ impl Happening<'_> {
         let (Some(to), Some(person)) = (word(reaction, "mid"), self.person("sender")) else {
             return self.unread("a reaction without a message or a sender", false);
         };
-        let taken_back = match word(reaction, "action") {
-            Some("react") => false,
-            Some("unreact") => true,
+        let (action, taken_back) = match word(reaction, "action") {
+            Some(action @ "react") => (action, false),
+            Some(action @ "unreact") => (action, true),
             _ => return self.unread("a reaction of another sort", false),
         };
         let emoji = word(reaction, "emoji").or_else(|| word(reaction, "reaction").map(pictured));
         let emoji = if taken_back { None } else { Some(emoji.unwrap_or("👍").to_owned()) };
+        let made = self.item("reaction", Item::Reaction { to: to.to_owned(), emoji });
+        let key = self.stamp().map(|stamp| self.key("reaction", &[to, action, &stamp]));
         Inbound {
+            event_key: key.unwrap_or_else(|| made.event_key.clone()),
             person: Some(person),
             openings: if taken_back { Vec::new() } else { vec![Opening::of("reaction")] },
-            ..self.item("reaction", Item::Reaction { to: to.to_owned(), emoji })
+            ..made
         }
     }
 

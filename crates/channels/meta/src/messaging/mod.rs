@@ -29,7 +29,7 @@ pub use plan::{check_part, plan};
 pub use refusal::{About, classify, is_thread_control};
 pub use request::{Style, receipt, request};
 pub use right::Right;
-pub use token::NodeToken;
+pub use token::{NodeToken, again_with_another_token};
 pub use wire::{FileRef, Message, Recipient, Request, Sent};
 
 /// What stands before our own reference in `metadata`, so that another program's is not taken for ours.

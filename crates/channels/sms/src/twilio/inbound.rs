@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use transom_channel::{
     Inbound, InboundMessage, Item, Opening, OptOutScope, ParseError, Person, RawInbound, ReceiptFor, ReceiptState,
     Standing,
@@ -15,6 +17,8 @@ use crate::config::Sender;
 use crate::keywords::Keyword;
 use crate::phone;
 
+/// Where the time of a listed message stands among what is journalled with it; webhooks state none.
+pub(super) const SENT: &str = "x-date-sent";
 /// More files than a message can have.
 const MOST_FILES: usize = 20;
 
@@ -168,7 +172,7 @@ impl Reader<'_> {
         self.event(self.sender.as_str(), key, None, Vec::new(), item)
     }
 
-    /// Twilio states no times: things happen when they reach us.
+    /// Webhooks state no times: things happen when they reach us.
     fn event(
         &self,
         account: &str,
@@ -177,7 +181,9 @@ impl Reader<'_> {
         openings: Vec<Opening>,
         item: Item,
     ) -> Inbound {
-        Inbound { account: account.to_owned(), event_key, at: self.raw.received_at, person, openings, item }
+        let sent = self.raw.header(SENT).and_then(|at| OffsetDateTime::parse(at, &Rfc3339).ok());
+        let at = sent.unwrap_or(self.raw.received_at);
+        Inbound { account: account.to_owned(), event_key, at, person, openings, item }
     }
 }
 

@@ -2,13 +2,16 @@
 
 mod error;
 mod inbound;
+mod list;
 mod signature;
 
 use async_trait::async_trait;
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use time::OffsetDateTime;
 use transom_channel::http::{HttpAnswer, HttpClient, Phase, TransportError};
+use transom_channel::outside::OutsideClient;
 use transom_channel::{
     AccountInfo, Answer, Inbound, MediaBytes, MediaError, ParseError, Ports, RawInbound, Receipt, SendError,
     VerifyError, WebhookCall,
@@ -18,7 +21,7 @@ use url::Url;
 
 use self::signature::Proofs;
 use crate::config::{Line, Sender, TwilioConfig, is_api_host};
-use crate::provider::{Outgoing, Provider};
+use crate::provider::{Outgoing, Provider, Sent};
 
 const TWILIO: &str = "https://api.twilio.com";
 /// The query parameter of the status callback that carries our reference.
@@ -27,6 +30,7 @@ const PART: &str = "part";
 /// One sender of a Twilio account. `Debug` shows no secret.
 pub(crate) struct Twilio {
     http: HttpClient,
+    outside: OutsideClient,
     base: String,
     account_sid: String,
     user: String,
@@ -70,6 +74,7 @@ impl Twilio {
         let (user, password) = config.api_key.unwrap_or_else(|| (config.account_sid.clone(), first));
         Self {
             http: ports.http.clone(),
+            outside: ports.outside.clone(),
             base: ports.endpoint("sms", &own),
             user,
             password,
@@ -167,6 +172,14 @@ impl Provider for Twilio {
         }
     }
 
+    async fn received(&self, since: OffsetDateTime, until: OffsetDateTime) -> Result<Vec<RawInbound>, SendError> {
+        list::received(self, since, until).await
+    }
+
+    async fn sent(&self, to: &str, since: OffsetDateTime) -> Result<Vec<Sent>, SendError> {
+        list::sent(self, to, since).await
+    }
+
     async fn download(&self, address: &str, max: u64) -> Result<MediaBytes, MediaError> {
         let most = usize::try_from(max).unwrap_or(usize::MAX);
         let too_large = |error: TransportError| match error.phase {
@@ -181,10 +194,15 @@ impl Provider for Twilio {
             // The storage behind it: our credentials do not go there.
             let base = Url::parse(&address).ok();
             let next = answer.header("location").zip(base).and_then(|(next, base)| base.join(next).ok());
-            let next = next.filter(|next| next.scheme() == "https" || next.as_str().starts_with(&self.base));
             let next = next.ok_or_else(|| MediaError::Unavailable("a redirection to nowhere".to_owned()))?;
-            let request = self.http.request(Method::GET, next.as_str());
-            answer = self.http.execute_up_to(request, most).await.map_err(too_large)?;
+            let stored = if Url::parse(&self.base).is_ok_and(|base| base.origin() == next.origin()) {
+                self.http.execute_up_to(self.http.request(Method::GET, next.as_str()), most).await
+            } else if next.scheme() == "https" {
+                self.outside.get(&next, self.http.total_timeout(), most).await.map_err(Into::into)
+            } else {
+                return Err(MediaError::Unavailable("a redirection to nowhere".to_owned()));
+            };
+            answer = stored.map_err(too_large)?;
         }
         match answer.status {
             200 => {

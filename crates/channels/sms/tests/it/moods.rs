@@ -22,6 +22,74 @@ fn heard(world: &World, channel: &dyn Channel) -> Vec<Inbound> {
     channel.parse(&world.newest()).unwrap()
 }
 
+/// What came while nobody listened is in the provider's list, under the key that its webhook has (sms.md 4).
+#[tokio::test]
+async fn what_no_webhook_brought_is_listed() {
+    let world = world().await;
+    let channel = world.channel();
+    let pull = channel.pull().unwrap();
+    let cursor = pull.beginning(world.now()).unwrap();
+    world.clock.advance(time::Duration::SECOND);
+    world.writes("hello");
+    let mut told = heard(&world, &*channel);
+    let act = MediaAct { media: "image".into(), ..MediaAct::default() };
+    world.control.act(NUMBER, "ann", Act::Media(act)).unwrap();
+    told.extend(heard(&world, &*channel));
+    world.clock.advance(time::Duration::minutes(2));
+    world.writes("too young to be missed");
+
+    let (raw, next) = pull.next(Some(&cursor)).await.unwrap();
+    let listed: Vec<Inbound> = raw.iter().flat_map(|raw| channel.parse(raw).unwrap()).collect();
+    let keys = |items: &[Inbound]| items.iter().map(|item| item.event_key.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&listed), keys(&told));
+    for (listed, told) in listed.iter().zip(&told) {
+        assert_eq!((&listed.item, &listed.account, &listed.person), (&told.item, &told.account, &told.person));
+        assert!((listed.at - told.at).abs() < time::Duration::SECOND, "{} is not {}", listed.at, told.at);
+    }
+    // Another look, later and elsewhere: only what is new.
+    world.clock.advance(time::Duration::minutes(2));
+    let (raw, _) = world.channel().pull().unwrap().next(Some(&next)).await.unwrap();
+    let items: Vec<Inbound> = raw.iter().flat_map(|raw| channel.parse(raw).unwrap()).collect();
+    assert!(
+        matches!(items.as_slice(), [item] if matches!(&item.item, Item::Message(message) if
+        matches!(&message.content.body, Body::Text { text, .. } if text == "too young to be missed"))),
+        "{items:?}"
+    );
+}
+
+/// However long the list is and however long nobody looked: it is read to its end, a day at a time.
+#[tokio::test]
+async fn nothing_on_a_long_list_is_left_out() {
+    let world = world().await;
+    world.patch(json!({"longest_page": 1}));
+    let channel = world.channel();
+    let pull = channel.pull().unwrap();
+    let mut cursor = pull.beginning(world.now()).unwrap();
+    let mut written = Vec::new();
+    for day in 0..3 {
+        for number in 0..60 {
+            world.clock.advance(time::Duration::seconds(2));
+            let text = format!("{number} of day {day}");
+            world.writes(&text);
+            written.push(text);
+        }
+        world.clock.advance(time::Duration::DAY);
+    }
+    let mut listed = Vec::new();
+    // Each piece is given before the next is asked for; the clock stands still, so none of them waits.
+    for _ in 0..4 {
+        let (raw, next) = pull.next(Some(&cursor)).await.unwrap();
+        assert!(raw.len() <= 60, "{} at once", raw.len());
+        for item in raw.iter().flat_map(|raw| channel.parse(raw).unwrap()) {
+            let Item::Message(message) = item.item else { panic!() };
+            let Body::Text { text, .. } = message.content.body else { panic!() };
+            listed.push(text);
+        }
+        cursor = next;
+    }
+    assert_eq!(listed, written);
+}
+
 #[tokio::test]
 async fn stop_closes_and_start_opens() {
     let world = world().await;

@@ -86,6 +86,25 @@ pub(super) fn start_payload(message: &Message) -> Option<String> {
     well_formed.then(|| payload.to_owned())
 }
 
+/// What a customer tells the bot by a command: Telegram itself knows blocks only (1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// No more of anything.
+    Stop,
+    /// Again.
+    Start,
+}
+
+/// The command that a text is, perhaps with the bot's name. What a start link carries is no wish for more.
+pub(crate) fn command(message: &Message) -> Option<Command> {
+    let text = message.text.as_deref()?.trim();
+    match text.split_once('@').map_or(text, |(command, _)| command).to_ascii_lowercase().as_str() {
+        "/stop" => Some(Command::Stop),
+        "/start" => Some(Command::Start),
+        _ => None,
+    }
+}
+
 /// The sender's own number: any card can be sent, and only one's own names oneself (5).
 pub(super) fn own_phone(message: &Message) -> Option<String> {
     let (contact, from) = (message.contact.as_ref()?, message.from.as_ref()?);

@@ -73,7 +73,8 @@ fn a_text_opens_the_chat() {
 #[case("/start two words", None)]
 #[case("please /start k3Jf_9a", None)]
 fn a_deep_link_carries_a_payload(#[case] text: &str, #[case] payload: Option<&str>) {
-    let item = read(&update("message", &message(&json!({"text": text}))));
+    let update = update("message", &message(&json!({"text": text})));
+    let item = parse(BOT, &RawInbound::new(update.to_string(), RECEIVED)).unwrap().remove(0);
     assert_eq!(said(&item).payload.as_deref(), payload);
     assert_eq!(said(&item).content, Content::text(text));
 }
@@ -359,4 +360,31 @@ fn a_torn_emoji_does_not_lose_the_message() {
     let body = update("message", &message(&json!({"text": "TEXT"}))).to_string().replace("TEXT", "smile \\ud83d");
     let items = parse(BOT, &RawInbound::new(body, RECEIVED)).unwrap();
     assert_eq!(said(&items[0]).content, Content::text("smile \u{fffd}"));
+}
+
+#[rstest]
+#[case("/stop", Some(Standing::OptedOut(OptOutScope::All)))]
+#[case(" /STOP@shop_bot ", Some(Standing::OptedOut(OptOutScope::All)))]
+#[case("/start", Some(Standing::OptedIn(OptOutScope::All)))]
+#[case("/start k3Jf_9a", None)]
+#[case("stop", None)]
+#[case("/stop it, please", None)]
+#[case("/stopped", None)]
+fn who_writes_stop_to_the_bot_wants_no_more(#[case] text: &str, #[case] standing: Option<Standing>) {
+    let told = |update: Value| -> Vec<(String, Item)> {
+        let items = parse(BOT, &RawInbound::new(update.to_string(), RECEIVED)).unwrap();
+        items.into_iter().skip(1).map(|item| (item.event_key, item.item)).collect()
+    };
+    let expected = standing.map(|standing| ("message:700100200:41:standing".to_owned(), Item::Standing(standing)));
+    assert_eq!(told(update("message", &message(&json!({"text": text})))), Vec::from_iter(expected));
+    assert!(told(update("business_message", &business(&json!({"text": text})))).is_empty(), "an owner is no bot");
+}
+
+#[rstest]
+#[case(json!({"update_id": 1, "callback_query": {"id": "4382", "from": ann(), "data": "yes"}}), Some("4382"))]
+#[case(json!({"update_id": 1, "callback_query": {"id": "", "from": ann()}}), None)]
+#[case(json!({"update_id": 1, "message": {"text": "callback_query"}}), None)]
+#[case(json!([]), None)]
+fn a_tap_is_known_by_its_id(#[case] update: Value, #[case] id: Option<&str>) {
+    assert_eq!(tap(update.to_string().as_bytes()).as_deref(), id);
 }

@@ -155,8 +155,8 @@ fn texts_are_counted_in_utf16_units(#[case] units: usize, #[case] fits: bool) {
 }
 
 #[rstest]
-#[case(stored(MediaKind::Image, Some("image/jpeg"), Some(10 * MB)), None)]
-#[case(stored(MediaKind::Image, Some("image/jpeg"), Some(10 * MB + 1)), Some("media_too_large"))]
+#[case(stored(MediaKind::Image, Some("image/jpeg"), Some(50 * MB)), None)]
+#[case(stored(MediaKind::Image, Some("image/jpeg"), Some(50 * MB + 1)), Some("media_too_large"))]
 #[case(at("https://a.example/1", stored(MediaKind::Image, None, Some(5 * MB))), None)]
 #[case(at("https://a.example/1", stored(MediaKind::Image, None, Some(5 * MB + 1))), Some("media_too_large"))]
 #[case(stored(MediaKind::Document, Some("x/y"), Some(50 * MB)), None)]

@@ -219,6 +219,26 @@ async fn updates_are_pulled_once_each() {
 }
 
 #[tokio::test]
+async fn a_tap_that_is_pulled_is_answered() {
+    let world = World::new(Duration::from_secs(30)).await;
+    let settings = world.settings.clone().with("updates", "poll");
+    let channel = transom_channel::Platform::connect(&transom_telegram::Telegram, &settings, &world.ports).unwrap();
+    world.ann_writes("hello", None);
+    let buttons = vec![Choice { id: "yes".into(), title: "Yes".into(), description: None, url: None }];
+    let question = Choices { text: "Was it good?".into(), header: None, footer: None, buttons, list: None };
+    let content = Content { body: Body::Choices(question), reply_to: None };
+    let ours = channel.send(&world.part("telegram", ("message", None), content)).await.unwrap().provider_id.unwrap();
+    world.control.act(BOT, "ann", Act::Button { message_id: ours, data: "yes".into(), text: None }).unwrap();
+    let pull = channel.pull().unwrap();
+    let pulled = pull.next(None).await.unwrap();
+    // What was not stored comes again, and is answered again: that is refused, and hurts nobody.
+    assert_eq!(pull.next(None).await.unwrap().0.len(), pulled.0.len());
+    let calls = world.control.calls();
+    let answers = calls.iter().filter(|call| call.path.to_ascii_lowercase().ends_with("/answercallbackquery"));
+    assert_eq!(answers.map(|call| call.status).collect::<Vec<_>>(), [Some(200), Some(400)]);
+}
+
+#[tokio::test]
 async fn a_bot_with_a_webhook_can_not_be_polled() {
     let world = world().await;
     let patch = serde_json::from_value(json!({"webhook_url": "http://127.0.0.1:9/hook"})).unwrap();

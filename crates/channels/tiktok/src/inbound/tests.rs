@@ -89,8 +89,12 @@ fn our_own_echo_says_sent_and_one_from_the_app_is_kept() {
     let out = json!({"timestamp": 1_767_225_720_000_i64, "message_id": "msg+OUT1==", "message_tag": {"source": "API"}, "from": "acme",
         "from_user": {"id": "biz-open-0001"}, "to": "mara_k", "to_user": {"id": "usr-open-0055"}});
     let ours = one("im_send_msg", with(text(), out.clone()));
+    let Item::Echo { message, correlation: None } = &ours.item else { panic!("{:?}", ours.item) };
+    assert_eq!(message.provider_id, "msg+OUT1==");
+    // What it says can't be read: that it was sent can.
+    let strange = one("im_send_msg", with(with(text(), out.clone()), json!({"type": "poll"})));
     let of = ReceiptFor::Message { provider_id: "msg+OUT1==".to_owned(), correlation: None };
-    assert_eq!(ours.item, Item::Receipt { of, state: ReceiptState::Sent });
+    assert_eq!(strange.item, Item::Receipt { of, state: ReceiptState::Sent });
     assert!(ours.openings.is_empty());
     let theirs = one("im_send_msg", with(with(text(), out), json!({"message_tag": {"source": "APP"}})));
     assert!(matches!(theirs.item, Item::Echo { .. }) && theirs.openings.is_empty(), "{:?}", theirs.item);

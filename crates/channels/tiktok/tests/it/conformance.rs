@@ -20,7 +20,7 @@ async fn harness() -> Harness {
     let clock = world.clock.clone();
     Harness {
         platform: Arc::new(TikTok),
-        revoked: world.settings.clone().with("refresh_token", "rft.taken-back").with("business_id", "biz-open-0002"),
+        revoked: world.settings.clone().with("refresh_token", "rft.taken-back"),
         settings: world.settings.clone(),
         ports: world.ports.clone(),
         account: BUSINESS.to_owned(),

@@ -9,5 +9,7 @@
 )]
 
 mod conformance;
+mod fuzz;
 mod sending;
+mod signature;
 mod world;

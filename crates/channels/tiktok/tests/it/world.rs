@@ -40,7 +40,7 @@ impl World {
             .with("refresh_token", "rft.1");
         let addresses = [("user_id", USER), ("conversation_id", CONVERSATION)];
         let set = Set::new(Arc::new(TikTok), NewAccount::on("tiktok").settings(account), mara, &addresses);
-        Self(Stage::set(Set { settings, patience, ..set }).await)
+        Self(Stage::set(Set { settings, patience, features: &["comment_to_message"], ..set }).await)
     }
 
     /// A part for Mara, let through by the policy since she has just written.

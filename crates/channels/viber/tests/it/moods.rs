@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 use transom_channel::conformance::SampleFiles;
 use transom_channel::{
-    Answer, Evidence, Item, MediaError, NextStep, Platform, ReceiptFor, ReceiptState, SendError, Standing, WebhookCall,
+    Answer, Evidence, Item, MediaError, NextStep, Platform, Ports, ReceiptFor, ReceiptState, SendError, SettingValues,
+    Standing, WebhookCall,
 };
 use transom_domain::{Attachment, Body, Content, MediaKind, MediaSource};
 use transom_sandbox::{Act, Fault, FaultKind, MediaAct, Progress, ReceiptOrder};
@@ -141,6 +142,27 @@ fn called(world: &World, body: &str) -> Answer {
     let settings = world.settings.clone().with("welcome_text", "Welcome to the shop!");
     let call = WebhookCall { method: &method, url: &url, headers: &headers, body: &body, received_at };
     Viber.connect(&settings, &world.ports).unwrap().verify(&call).unwrap()
+}
+
+/// A signature that was made elsewhere (viber.md 4.2): the token signs as it is, with its dashes.
+#[test]
+fn the_vector_is_ours() {
+    const BODY: &str = r#"{"event":"message","timestamp":1767225600123,"message_token":5098034272017990001,"sender":{"id":"uQ7vYdExample0001aA=="},"message":{"type":"text","text":"Hello"}}"#;
+    let settings = SettingValues::default()
+        .with("auth_token", "4453b6ac12345678-e02c5f12174805f9-daec9cbb5448c51f")
+        .with("bot_id", "pa:1")
+        .with("sender_name", "Shop");
+    let channel = Viber.connect(&settings, &Ports::system().unwrap()).unwrap();
+    let judged = |proof: &str| {
+        let headers =
+            http::HeaderMap::from_iter([("x-viber-content-signature".parse().unwrap(), proof.parse().unwrap())]);
+        let (method, url) = (http::Method::POST, "https://transom.example/webhooks/1".parse().unwrap());
+        let (body, received_at) = (BODY.into(), time::OffsetDateTime::UNIX_EPOCH);
+        let call = WebhookCall { method: &method, url: &url, headers: &headers, body: &body, received_at };
+        channel.verify(&call).map(|answer| answer.status)
+    };
+    assert_eq!(judged("8dd5bc0bdd3372ba8f89cb815c1960bdb1baaf9e102ed20d109cc4bd94109863"), Ok(200));
+    assert!(judged("9dd5bc0bdd3372ba8f89cb815c1960bdb1baaf9e102ed20d109cc4bd94109863").is_err());
 }
 
 #[tokio::test]

@@ -48,9 +48,10 @@ pub(super) async fn act(
         ClientFrame::Button { message_id, payload, client_id } => {
             pressed(hub, widget, session, (message_id, payload, client_id)).await.map(Some)
         }
-        ClientFrame::Typing { conversation_id, .. } => {
+        ClientFrame::Typing { conversation_id, on, .. } => {
             own(session, &conversation_id)?;
             hub.take(What::Typing, who, 1.0)?;
+            hub.host.typing(&widget.site, &[session.visitor.address()], on).await?;
             Ok(None)
         }
         ClientFrame::Presence { state } => {

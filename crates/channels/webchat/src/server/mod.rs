@@ -7,6 +7,7 @@ mod acts;
 mod conversation;
 mod hub;
 mod pages;
+mod picture;
 mod rates;
 mod receipts;
 mod refusal;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use poem::web::websocket::{CloseCode, Message as WsMessage, WebSocket, WebSocketConfig, WebSocketStream};
 use poem::{FromRequest, IntoResponse, Request, Response};
+use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use super::access::Widget;
@@ -93,7 +94,8 @@ impl Talk {
         let session = session::enter(&self.hub, &self.widget, &hello).await?;
         let seat =
             self.hub.seat(format!("{}/{}", self.widget.site.key, session.mailbox), self.widget.address.clone())?;
-        let mut news = self.widget.site.ports.mailbox.news(&session.mailbox);
+        let mailbox = Arc::clone(&self.widget.site.ports.mailbox);
+        let (mut news, mut whispers) = (mailbox.news(&session.mailbox), mailbox.whispers(&session.mailbox));
         let (welcome, from) = session::welcome(&self.hub, &self.widget, &session, hello.last_seq).await?;
         let resumes = welcome.resume == crate::protocol::Resume::Ok;
         let mut status = welcome.conversations.first().map(|conversation| conversation.status);
@@ -127,6 +129,7 @@ impl Talk {
                     self.pass_on(&session, &mut sent).await?;
                 }
                 Some(()) = news.next() => self.pass_on(&session, &mut sent).await?,
+                Some(whisper) = whispers.next() => self.whisper(whisper).await?,
                 _ = look.tick() => self.look(&session, &mut status).await?,
             }
         }
@@ -227,6 +230,15 @@ impl Talk {
                 // Over the limit of what is read at all, or no WebSocket any more.
                 Some(Err(_)) => return Err(too_big()),
             }
+        }
+    }
+
+    /// Passes on what is told only to who is here now.
+    async fn whisper(&mut self, whisper: Value) -> Result<(), End> {
+        match serde_json::from_value(whisper) {
+            Ok(frame) => self.say(&frame).await,
+            // Of another version.
+            Err(_) => Ok(()),
         }
     }
 

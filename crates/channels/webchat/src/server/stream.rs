@@ -19,7 +19,7 @@ use super::hub::{Hub, Seat};
 use super::receipts::Receipts;
 use super::refusal::Refused;
 use super::session::{self, Session};
-use crate::protocol::{Resume, ServerFrame};
+use crate::protocol::{Resume, ServerFrame, Welcome};
 use crate::visitor::Visitor;
 
 /// How long a ticket is good.
@@ -64,10 +64,8 @@ pub(super) async fn open(hub: Arc<Hub>, widget: Arc<Widget>, request: Request) -
     }
     let (events, waiting) = mpsc::channel(WAITING);
     tokio::spawn(async move {
-        let first = ServerFrame::Welcome(Box::new(welcome));
         tell(&events, Event::Retry { retry: RETRY }).await?;
-        tell(&events, as_event(None, &first)).await?;
-        run(&hub, &widget, &session, &seat, from, &events).await
+        run(&hub, &widget, &session, &seat, (welcome, from), &events).await
     });
     let stream = futures_util::stream::unfold(waiting, |mut waiting| async move {
         waiting.recv().await.map(|event| (event, waiting))
@@ -88,10 +86,13 @@ async fn run(
     widget: &Widget,
     session: &Session,
     seat: &Seat,
-    mut sent: u64,
+    (welcome, mut sent): (Welcome, u64),
     events: &mpsc::Sender<Event>,
 ) -> Option<()> {
-    let mut news = widget.site.ports.mailbox.news(&session.mailbox);
+    let mailbox = &widget.site.ports.mailbox;
+    let (mut news, mut whispers) = (mailbox.news(&session.mailbox), mailbox.whispers(&session.mailbox));
+    // Whoever has heard it misses nothing from then on.
+    tell(events, as_event(None, &ServerFrame::Welcome(Box::new(welcome)))).await?;
     let (stopping, end) = (hub.host.stopping(), Instant::now() + LASTS);
     tokio::pin!(stopping);
     let mut look = tokio::time::interval(Duration::from_secs(5));
@@ -119,6 +120,11 @@ async fn run(
             () = tokio::time::sleep_until(end) => return None,
             () = events.closed() => return None,
             Some(()) = news.next() => {}
+            Some(whisper) = whispers.next() => {
+                if let Ok(frame) = serde_json::from_value(whisper) {
+                    tell(events, as_event(None, &frame)).await?;
+                }
+            }
             _ = look.tick() => {
                 let opens = widget.site.ports.mailbox.key(session.key).await.ok()?;
                 opens.filter(|opens| opens.name == session.mailbox)?;

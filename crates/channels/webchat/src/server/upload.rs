@@ -12,6 +12,7 @@ use transom_channel::{MailboxKey, NewFile};
 use super::access::{Widget, parameter};
 use super::acts;
 use super::hub::Hub;
+use super::picture;
 use super::rates::What;
 use super::refusal::Refused;
 use super::session::{self, Session};
@@ -38,7 +39,8 @@ pub(super) async fn take(hub: Arc<Hub>, widget: Arc<Widget>, mut request: Reques
     }
     #[expect(clippy::cast_precision_loss, reason = "at most 20 MB")]
     hub.take(What::UploadedBytes, &session.mailbox, file.bytes.len() as f64)?;
-    let kept = hub.host.keep(&widget.site, file, &types()).await?;
+    let bytes = picture::stripped(file.bytes).map_err(|_| damaged())?;
+    let kept = hub.host.keep(&widget.site, NewFile { bytes, ..file }, &types()).await?;
     let (upload_id, ports) = (session::random("u_"), &widget.site.ports);
     let opens = MailboxKey { name: place(&session, kept.id), until: ports.clock.now().saturating_add(USABLE) };
     ports.mailbox.put_key(session::hash(&upload_id), &opens).await?;
@@ -104,6 +106,10 @@ fn unreadable(error: &multer::Error) -> Refused {
         multer::Error::StreamSizeExceeded { .. } | multer::Error::FieldSizeExceeded { .. } => too_large(),
         _ => Refused::bad("the form can't be read"),
     }
+}
+
+fn damaged() -> Refused {
+    Refused::bad("the picture is damaged: what it holds can't be told, so it is not taken")
 }
 
 fn too_large() -> Refused {

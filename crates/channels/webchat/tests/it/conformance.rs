@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
 use transom_channel::conformance::{Harness, Proof, Sample, SampleFiles, SignedCall, Webhooks};
-use transom_channel::{Ports, SettingValues};
+use transom_channel::{Ports, SettingValues, Typist};
 use transom_domain::{Address, ChannelAccountId, ContactId, Identity, IdentityId, UuidV7};
 use transom_webchat::WebChat;
 
@@ -56,6 +57,24 @@ async fn harness() -> Harness {
 }
 
 transom_channel::conformance!(harness);
+
+#[tokio::test]
+async fn somebody_who_types_is_whispered_to_the_visitor() {
+    let harness = harness().await;
+    let channel = harness.platform.connect(&harness.settings, &harness.ports).unwrap();
+    let mut whispers = harness.ports.mailbox.whispers("wgt_1/x:cust-42");
+    for (name, is_person, on, kind) in [(Some("Ada"), true, true, "agent"), (None, false, false, "bot")] {
+        channel.typing().unwrap().show(&harness.identity, &Typist { name, is_person, on }).await.unwrap();
+        let from = name.map_or(json!({ "kind": kind }), |name| json!({ "kind": kind, "name": name }));
+        let frame = json!({ "type": "typing", "conversation_id": "c_x:cust-42", "from": from, "on": on });
+        assert_eq!(whispers.next().await, Some(frame));
+    }
+    assert_eq!(
+        harness.ports.mailbox.read_after("wgt_1/x:cust-42", 0, 1).await.unwrap().last_seq,
+        0,
+        "nothing is stored"
+    );
+}
 
 fn signed(body: &[u8], at: OffsetDateTime) -> SignedCall {
     let timestamp = at.unix_timestamp().to_string();

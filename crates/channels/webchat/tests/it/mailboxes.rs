@@ -5,15 +5,26 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
+use serde_json::Value;
 use time::macros::datetime;
+use tokio::sync::broadcast::{Receiver, Sender};
 use transom_channel::conformance::{Accepted, Double, Fault};
 use transom_channel::{MailboxEntry, MailboxError, MailboxEvent, MailboxKey, MailboxPage, MailboxPort};
 
 /// A widget whose connection is gone.
 pub(crate) const GONE: &str = "wgt_gone";
 
-#[derive(Debug, Default)]
-pub(crate) struct Mailboxes(Mutex<Kept>);
+#[derive(Debug)]
+pub(crate) struct Mailboxes {
+    kept: Mutex<Kept>,
+    whispers: Sender<(String, Value)>,
+}
+
+impl Default for Mailboxes {
+    fn default() -> Self {
+        Self { kept: Mutex::default(), whispers: Sender::new(16) }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -26,7 +37,7 @@ struct Kept {
 
 impl Mailboxes {
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.0.lock().unwrap()
+        self.kept.lock().unwrap()
     }
 }
 
@@ -84,6 +95,24 @@ impl MailboxPort for Mailboxes {
 
     fn news(&self, _: &str) -> BoxStream<'static, ()> {
         stream::pending().boxed()
+    }
+
+    async fn whisper(&self, name: &str, data: Value) {
+        let _ = self.whispers.send((name.to_owned(), data));
+    }
+
+    fn whispers(&self, name: &str) -> BoxStream<'static, Value> {
+        let (name, told) = (name.to_owned(), self.whispers.subscribe());
+        let next = |(name, mut told): (String, Receiver<(String, Value)>)| async move {
+            loop {
+                match told.recv().await {
+                    Ok((of, data)) if of == name => return Some((data, (name, told))),
+                    Ok(_) => {}
+                    Err(_) => return None,
+                }
+            }
+        };
+        stream::unfold((name, told), next).boxed()
     }
 
     async fn ack(&self, _: &str, _: u64) -> Result<(), MailboxError> {

@@ -1,10 +1,11 @@
 //! Tokens that are shared, counts that end, files, and what arrives.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use time::Duration as Span;
-use transom_channel::conformance::SampleFiles;
+use transom_channel::conformance::{SampleFiles, Tokens};
 use transom_channel::{Item, MediaError, RawInbound, SendError};
 use transom_domain::{Attachment, Body, Choice, Choices, Clock, Content, MediaKind, MediaSource};
 use transom_sandbox::{AccountPatch, Act, Fault, FaultKind, MediaAct, On};
@@ -49,6 +50,27 @@ async fn a_token_that_was_replaced_is_renewed_and_the_message_can_be_tried_again
     channel.send(&world.part(Content::text("two"))).await.unwrap();
     let texts: Vec<String> = world.control.ledger().into_iter().map(|send| send.text).collect();
     assert_eq!(texts, ["one", "two"]);
+}
+
+/// Several sends fly with one token: whoever hears of its end after another has renewed it says nothing of the new one (2.1).
+#[tokio::test]
+async fn a_refusal_of_the_token_before_is_no_refusal_of_its_successor() {
+    let mut world = World::new(PATIENCE).await;
+    let tokens = Arc::new(Tokens::new(Arc::new(world.clock.clone())));
+    world.ports.tokens = tokens.clone();
+    let channel = world.channel();
+    world.mara_writes("hello");
+    channel.send(&world.part(Content::text("one"))).await.unwrap();
+    let before = tokens.all().await;
+    set(&world, json!({"access_token": "another-one"}));
+    let refused = channel.send(&world.part(Content::text("two"))).await.unwrap_err();
+    assert!(matches!(refused, SendError::Temporary { .. }), "{refused:?}");
+    let renewed = world.calls("stable_token");
+    tokens.look_back(before).await;
+    let late = channel.send(&world.part(Content::text("three"))).await.unwrap_err();
+    assert!(matches!(late, SendError::Temporary { .. }), "{late:?}");
+    assert_eq!(world.calls("stable_token"), renewed, "and nothing is renewed once more");
+    channel.send(&world.part(Content::text("three"))).await.unwrap();
 }
 
 /// "Repeated calls return the same token": one that is refused all the same is replaced by force, once.

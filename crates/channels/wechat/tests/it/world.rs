@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use transom_channel::conformance::SampleFiles;
 use transom_channel::http::HttpClient;
+use transom_channel::outside::{OutsideClient, OutsideRules};
 use transom_channel::{
     Channel, OutboundPart, Platform, Ports, Renew, SettingValues, StoredToken, TokenError, TokenPort, subject_of,
 };
@@ -52,6 +53,7 @@ impl World {
             clock: Arc::new(clock.clone()),
             ids: Arc::new(UuidV7),
             http: HttpClient::with_total_timeout(patience).unwrap(),
+            outside: OutsideClient::new(OutsideRules::default()).unwrap(),
             media: Arc::new(SampleFiles),
             tokens: Arc::new(Tokens { kept: Mutex::default(), clock: clock.clone() }),
             mailbox: Arc::new(transom_channel::NoMailbox),

@@ -1,7 +1,8 @@
 //! Who may be written to: from the raw history, in plain code.
 //!
 //! Written from the providers' documents and the RFCs: there is no window. Who unsubscribed or complained gets answers to
-//! their own mail and nothing else. A provider takes so many recipients in any 24 hours.
+//! their own mail and nothing else. A provider takes so many recipients in any 24 hours, and breaks loops: of more than five
+//! automatic mails to one reader in an hour it takes none (RFC 3834 section 2).
 
 use time::{Duration, OffsetDateTime};
 
@@ -18,6 +19,27 @@ pub(super) fn has_left(chat: &Chat) -> bool {
     let left = chat.latest(|kind| kind == "unsubscribe" || kind == "complaint");
     let back = chat.latest(|kind| kind == "opt_in");
     left.is_some_and(|left| back.is_none_or(|back| back <= left))
+}
+
+/// Automatic mails to one reader in an hour that are taken.
+const AUTOMATIC: usize = 5;
+
+/// Whether one more automatic mail to them would make a loop.
+pub(super) fn is_loop(world: &World, account: &str, customer: &str, now: OffsetDateTime) -> bool {
+    let sends = world.ledger.sends.iter();
+    let lately = sends.filter(|send| {
+        send.account == account && send.customer == customer && now - send.at < Duration::HOUR && {
+            let fields = send.body.get("headers").cloned().unwrap_or_default();
+            is_automatic(&serde_json::from_value::<Vec<(String, String)>>(fields).unwrap_or_default())
+        }
+    });
+    lately.count() >= AUTOMATIC
+}
+
+/// Whether a machine says that it wrote this to one reader; a list's mail answers nobody.
+pub(super) fn is_automatic(fields: &[(String, String)]) -> bool {
+    let field = |name: &str| fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    field("Auto-Submitted").is_some_and(|how| how.trim() != "no") && field("List-Unsubscribe").is_none()
 }
 
 /// Recipients of the last 24 hours.

@@ -92,6 +92,10 @@ pub(super) fn hands_in(world: &mut World, account: &str, route: &Route, call: &C
             return Err(SmtpError::of(550, "5.7.1", "the recipient has unsubscribed"));
         }
     }
+    let loops = |customer: &String| rules::is_loop(world, account, customer, world.now());
+    if rules::is_automatic(&letter.fields) && readers.iter().filter_map(|reader| reader.customer.as_ref()).any(loops) {
+        return Err(SmtpError::of(550, "5.7.1", "too many automatic mails to this reader: a loop"));
+    }
     let queued = format!("{:08X}", world.names.number());
     book(world, account, call, &letter, &readers, settings.daily_limit.is_some());
     let ordered = route.fails_later.as_ref().map(|(code, _)| enhanced(*code));

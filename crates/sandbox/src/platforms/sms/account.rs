@@ -46,6 +46,8 @@ pub struct SmsSettings {
     pub landlines: Vec<String>,
     /// Keeps the rate of calls (20429).
     pub pacing: bool,
+    /// So many messages stand on a page of the list at most.
+    pub longest_page: usize,
 }
 
 impl SmsSettings {
@@ -108,6 +110,7 @@ pub(super) fn open(world: &mut World, name: Option<&str>, given: &Value) -> Resu
         verified_only: None,
         landlines: Vec::new(),
         pacing: true,
+        longest_page: 1_000,
     };
     let mut settings: SmsSettings = merged(&made_up, given)?;
     if !settings.is_service() {

@@ -10,6 +10,7 @@
 mod account;
 mod errors;
 mod inbound;
+mod list;
 mod rules;
 mod segments;
 mod send;
@@ -221,7 +222,7 @@ fn carried_out(
             Ok(Reply::bytes(200, known_type(&file.mime), file.bytes.clone()))
         }
         ("POST", [_, "Messages.json"]) => send::create(world, account, route, call),
-        ("GET", [_, "Messages.json"]) => Ok(send::list(world, account, call)),
+        ("GET", [_, "Messages.json"]) => Ok(list::messages(world, account, call)),
         ("GET", [_account]) => {
             let found = sender(world, account).map_err(|_| TwilioError::of(20_404))?;
             let SmsSettings { account_sid, friendly_name, status, .. } = &found.settings;
@@ -232,6 +233,7 @@ fn carried_out(
             world.files.get(id).filter(|file| file.account == account).ok_or_else(|| TwilioError::of(20_404))?;
             Ok(Reply::text(307, "").with("location", format!("{base_url}/sms/media/{id}")))
         }
+        ("GET", [_, "Messages", message, "Media.json"]) => Ok(list::files(world, account, message)),
         ("DELETE", [_, "Messages", _, "Media", id]) => {
             world.files.remove(id);
             Ok(Reply::text(204, ""))

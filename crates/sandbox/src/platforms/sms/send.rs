@@ -3,6 +3,7 @@
 use std::time::Duration as Pause;
 
 use serde_json::{Value, json};
+use time::format_description::well_known::Rfc2822;
 
 use super::account::{SmsSettings, is_number, sender, sid};
 use super::errors::TwilioError;
@@ -177,7 +178,7 @@ fn view(settings: &SmsSettings, message: &str, order: &Order, status: &str) -> V
 }
 
 /// A send of the past, as the API shows it.
-fn shown(send: &Send) -> Value {
+pub(super) fn shown(settings: &SmsSettings, send: &Send) -> Value {
     let status = match send.receipt {
         Progress::Accepted => "queued",
         Progress::Sent => "sent",
@@ -185,21 +186,19 @@ fn shown(send: &Send) -> Value {
         Progress::Read | Progress::Played => "read",
         Progress::Failed => "undelivered",
     };
-    json!({"sid": send.provider_ids.first(), "status": status, "to": send.recipient, "body": send.text,
-        "direction": "outbound-api", "error_code": send.failed})
+    let at = send.at.format(&Rfc2822).ok();
+    // What waits in the queue has not been sent.
+    let sent = (send.receipt != Progress::Accepted).then_some(&at);
+    let files = send.body.get("MediaUrl").and_then(Value::as_array).map_or(0, Vec::len);
+    json!({"sid": send.provider_ids.first(), "status": status, "from": settings.number, "to": send.recipient,
+        "messaging_service_sid": settings.is_service().then_some(&settings.sender), "body": send.text,
+        "num_media": files.to_string(), "direction": "outbound-api", "error_code": send.failed, "date_created": at,
+        "date_sent": sent})
 }
 
 /// `GET /Messages/{sid}.json`.
 pub(super) fn one(world: &mut World, account: &str, message: &str) -> Result<Reply, TwilioError> {
+    let settings = sender(world, account).map_err(|_| TwilioError::of(20_404))?.settings.clone();
     let send = world.ledger.by_provider_id(account, message).ok_or_else(|| TwilioError::of(20_404))?;
-    Ok(Reply::json(200, &shown(send)))
-}
-
-/// `GET /Messages.json?To=…`.
-pub(super) fn list(world: &World, account: &str, call: &Call) -> Reply {
-    let to = call.query("To");
-    let sends = world.ledger.sends.iter().rev().filter(|send| send.account == account);
-    let messages: Vec<Value> =
-        sends.filter(|send| to.is_none_or(|to| send.recipient == to)).take(50).map(shown).collect();
-    Reply::json(200, &json!({"messages": messages, "page": 0, "page_size": 50}))
+    Ok(Reply::json(200, &shown(&settings, send)))
 }

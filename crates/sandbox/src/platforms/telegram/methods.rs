@@ -69,6 +69,18 @@ pub(super) async fn call(shared: &Shared, account: &str, method: &str, params: &
     }
 }
 
+/// Does what an answer to a webhook asks for; nobody hears what came of it. Only answers to taps are known here.
+pub(super) fn asked_for(world: &mut World, account: &str, answer: &[u8]) {
+    let Some((method, params)) = Params::of_answer(answer) else { return };
+    let done = match method.as_str() {
+        "answercallbackquery" => answer_callback(world, account, &params).err().map(|error| error.description),
+        _ => Some("the sandbox does nothing else that is asked for so".to_owned()),
+    };
+    if let Some(why) = done {
+        tracing::warn!(method, why, "asked for in the answer to a webhook");
+    }
+}
+
 /// Whether a method puts a message into a chat.
 pub(super) fn sends(method: &str) -> bool {
     (method.starts_with("send") && method != "sendchataction") || matches!(method, "copymessage" | "forwardmessage")

@@ -144,6 +144,10 @@ impl Personality for Telegram {
         Err(Problem::invalid("Telegram sends bots no receipts"))
     }
 
+    fn answered(&self, world: &mut World, account: &str, _event: &str, _body: &str, answer: &[u8]) {
+        methods::asked_for(world, account, answer);
+    }
+
     fn would_accept(&self, world: &mut World, key: &ChatKey, ask: &Ask) -> Verdict {
         let now = world.now();
         rules::would_accept(world, key, ask, now)

@@ -43,6 +43,13 @@ impl Params {
         Ok(params)
     }
 
+    /// What an answer to a webhook asks for: the method in lower case, and its parameters.
+    pub(super) fn of_answer(answer: &[u8]) -> Option<(String, Self)> {
+        let mut fields: BTreeMap<String, Value> = serde_json::from_slice(answer).ok()?;
+        let method = fields.remove("method")?.as_str()?.to_ascii_lowercase();
+        Some((method, Self { fields, files: BTreeMap::new() }))
+    }
+
     fn take_pairs(&mut self, pairs: Vec<(String, String)>) {
         self.fields.extend(pairs.into_iter().map(|(name, value)| (name, Value::String(value))));
     }

@@ -29,6 +29,8 @@ pub struct TikTokSettings {
     pub access_token: String,
     /// The present refresh token. An exchange makes the next one, and this one is spent.
     pub refresh_token: String,
+    /// Comments may get a private reply: switched on over the API.
+    pub direct_reply: bool,
     /// Messages of the business after each message of the customer.
     pub reply_limit: u32,
     /// Keeps the rates; the platform states none, so this changes nothing.
@@ -54,6 +56,7 @@ pub(super) fn open(world: &mut World, name: Option<&str>, given: &Value) -> Resu
         app_secret: world.names.token(32),
         access_token: format!("act.{}", world.names.token(40)),
         refresh_token: format!("rft.{}", world.names.token(40)),
+        direct_reply: false,
         reply_limit: 10,
         pacing: true,
     };
@@ -83,6 +86,13 @@ pub(super) fn patch(world: &mut World, account: &str, given: &Value) -> Result<(
         business.settings = changed;
     }
     Ok(())
+}
+
+/// Switches private replies to comments on or off.
+pub(super) fn turn_direct_reply(world: &mut World, account: &str, on: bool) {
+    if let Some(business) = world.shelves.of::<Businesses>().0.get_mut(account) {
+        business.settings.direct_reply = on;
+    }
 }
 
 /// Closes an account.

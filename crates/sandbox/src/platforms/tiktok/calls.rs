@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{account, events, rules};
-use crate::chats::{Author, Button, Entry, Progress};
+use crate::chats::{Author, Button, ChatKey, Entry, Progress};
 use crate::http::{Call, FormField, Reply};
 use crate::ledger::Send;
 use crate::media::{Media, sniffed};
@@ -80,6 +80,9 @@ pub(super) async fn answer(shared: &Shared, account: &str, call: &Call) -> Resul
         (&Method::POST, ["business", "message", "media", "download"]) => {
             download(world, account, &body(call)?, &shared.base_url)
         }
+        (&Method::POST, ["business", "message", "direct_reply", "update"]) => {
+            direct_reply(world, account, &body(call)?)
+        }
         (&Method::POST, ["tt_user", "oauth2", "refresh_token"]) => exchange(world, account, &body(call)?),
         (&Method::GET, ["business", "get"]) => {
             mine(account, call.query("business_id"))?;
@@ -132,6 +135,35 @@ fn exchange(world: &mut World, account: &str, given: &Map<String, Value>) -> Res
     })))
 }
 
+fn direct_reply(world: &mut World, account: &str, given: &Map<String, Value>) -> Result<Reply, Refused> {
+    mine(account, Some(text(given, "business_id")?))?;
+    let on = match (text(given, "direct_reply_type")?, text(given, "operation_status")?) {
+        ("COMMENT_TO_MESSAGE", "ENABLE") => true,
+        ("COMMENT_TO_MESSAGE", "DISABLE") => false,
+        _ => return Err(Refused::parameter("direct_reply_type or operation_status")),
+    };
+    account::turn_direct_reply(world, account, on);
+    Ok(ok(&json!({})))
+}
+
+/// Whose comment a private reply is for: one reply each, where they are switched on.
+fn commented<'g>(world: &mut World, account: &str, given: &'g Value) -> Result<(ChatKey, &'g str), Refused> {
+    let comment = given.pointer("/comment_reply/comment_id").and_then(Value::as_str);
+    let comment = comment.filter(|_| given.get("reply_type").and_then(Value::as_str) == Some("COMMENT_TO_MESSAGE"));
+    let comment = comment.ok_or_else(|| Refused::parameter("direct_reply"))?;
+    let key = events::commented(world, account, comment);
+    let key = key.ok_or_else(|| Refused::new(40_007, "The comment does not exist"))?;
+    let is_on = account::settings(world, account).is_ok_and(|settings| settings.direct_reply);
+    if !is_on || world.ledger.sends.iter().any(|send| send.account == account && send.recipient == comment) {
+        return Err(blocked());
+    }
+    Ok((key, comment))
+}
+
+fn blocked() -> Refused {
+    Refused::new(40_064, "The message is blocked by direct message rules")
+}
+
 fn upload(world: &mut World, account: &str, form: &[FormField]) -> Result<Reply, Refused> {
     let field = |name: &str| form.iter().find(|field| field.name == name);
     let said = |name: &str| field(name).map(|field| String::from_utf8_lossy(&field.bytes).into_owned());
@@ -177,13 +209,15 @@ struct Draft {
 
 fn send(world: &mut World, account: &str, given: &Map<String, Value>) -> Result<Reply, Refused> {
     mine(account, Some(text(given, "business_id")?))?;
-    if text(given, "recipient_type")? != "CONVERSATION" {
-        return Err(Refused::parameter("recipient_type"));
-    }
-    let recipient = text(given, "recipient")?;
-    let key = events::chat_of(world, account, recipient);
-    let key = key.ok_or_else(|| Refused::new(40_007, "The conversation does not exist"))?;
+    let private_reply = given.get("direct_reply");
+    let (key, recipient) = match private_reply {
+        Some(reply) => commented(world, account, reply)?,
+        None => in_a_conversation(world, account, given)?,
+    };
     let draft = draft(world, account, given)?;
+    if private_reply.is_some() && draft.kind != "text" {
+        return Err(Refused::parameter("message_type"));
+    }
     let quoted = given.get("referenced_message_info").and_then(|info| info.get("referenced_message_id"));
     let quoted = quoted.and_then(Value::as_str).map(str::to_owned);
     if let Some(quoted) = &quoted {
@@ -196,8 +230,8 @@ fn send(world: &mut World, account: &str, given: &Map<String, Value>) -> Result<
     }
     let now = world.now();
     let verdict = rules::would_accept(world, &key, &Ask::free_form(), now);
-    if !verdict.allowed || verdict.blocked {
-        return Err(Refused::new(40_064, "The message is blocked by direct message rules"));
+    if (!verdict.allowed && private_reply.is_none()) || verdict.blocked {
+        return Err(blocked());
     }
     let id = events::message_id(world);
     let mut entry = Entry::new(&id, Author::Business, now, draft.kind, &draft.text);
@@ -225,6 +259,19 @@ fn send(world: &mut World, account: &str, given: &Map<String, Value>) -> Result<
     world.accept(&key, booked, vec![entry]);
     events::after_a_send(world, &key, &id);
     Ok(ok(&json!({"message": {"message_id": id}})))
+}
+
+fn in_a_conversation<'g>(
+    world: &World,
+    account: &str,
+    given: &'g Map<String, Value>,
+) -> Result<(ChatKey, &'g str), Refused> {
+    if text(given, "recipient_type")? != "CONVERSATION" {
+        return Err(Refused::parameter("recipient_type"));
+    }
+    let recipient = text(given, "recipient")?;
+    let key = events::chat_of(world, account, recipient);
+    Ok((key.ok_or_else(|| Refused::new(40_007, "The conversation does not exist"))?, recipient))
 }
 
 fn draft(world: &World, account: &str, given: &Map<String, Value>) -> Result<Draft, Refused> {

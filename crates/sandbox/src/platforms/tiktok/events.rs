@@ -14,6 +14,9 @@ use crate::people::Customer;
 use crate::platforms::ReceiptOrder;
 use crate::world::{Receipts, World};
 
+/// The kind of a comment's entry.
+const COMMENT: &str = "comment";
+
 /// The conversation of an account with a customer, as both sides name it.
 fn conversation_id(account: &str, customer: &Customer) -> String {
     format!("cnv+{account}/{}==", customer.address("tiktok"))
@@ -26,6 +29,13 @@ pub(super) fn chat_of(world: &World, account: &str, conversation: &str) -> Optio
         world.customers.get(&key.customer).is_some_and(|customer| conversation_id(account, customer) == conversation)
     };
     known.find(is_it).cloned()
+}
+
+/// The chat of whoever wrote a comment.
+pub(super) fn commented(world: &World, account: &str, comment: &str) -> Option<ChatKey> {
+    let is_it = |entry: &Entry| entry.kind == COMMENT;
+    let mut chats = world.chats.iter().filter(|(key, _)| key.account == account);
+    chats.find(|(_, chat)| chat.entry(comment).is_some_and(is_it)).map(|(key, _)| key.clone())
 }
 
 /// An id for a message. Unique over restarts, since the seed comes from the clock.
@@ -110,6 +120,7 @@ impl Scene<'_> {
                 Ok(self.turns(false))
             }
             Act::Unsupported => Ok(self.says("sticker", json!({}), "(sticker)", None)),
+            Act::Other { kind, data } if kind == "comment" => Ok(self.comments(data)),
             Act::Other { kind, data } => Ok(self.says(kind, data.clone(), &format!("({kind})"), None)),
             _ => Err(Problem::invalid("TikTok tells businesses nothing of this kind")),
         }
@@ -153,6 +164,20 @@ impl Scene<'_> {
         chat.history.push(Happened { at: self.at, kind: "message".to_owned() });
         let delivery = report(self.world, &self.key.account, "im_receive_msg", &content);
         self.acted(true, delivery)
+    }
+
+    /// A comment under a video, which is no direct message.
+    fn comments(self, data: &Value) -> Acted {
+        let id = self.world.names.digits('7', 19);
+        let text = data.get("text").and_then(Value::as_str).unwrap_or("How much?");
+        let entry = Entry::new(&id, Author::Customer, self.at, COMMENT, text);
+        self.world.chat_mut(self.key).entries.push(entry);
+        let content = json!({
+            "timestamp": unix_ms(self.at), "comment_id": id, "video_id": "7000000000000000123",
+            "unique_identifier": self.customer.address("tiktok"), "comment_text": text,
+        });
+        let delivery = report(self.world, &self.key.account, "im_receive_high_intent_comment", &content);
+        Acted { message_id: Some(id), deliveries: delivery.into_iter().collect(), at: self.at }
     }
 
     fn taps(self, message: &str, data: &str, text: Option<&str>) -> Result<Acted, Problem> {

@@ -72,15 +72,11 @@ fn happened(world: &mut World, key: &ChatKey, kind: &str) {
     world.chat_mut(key).history.push(Happened { at, kind: kind.to_owned() });
 }
 
-/// Opens the page and puts a frame into it.
+/// Opens the page and puts a frame into it: a ping, if it is only looked at, whose pong says that the service knows.
 fn does(world: &mut World, key: &ChatKey, kind: &str, frame: Option<Value>) -> Acted {
     happened(world, key, kind);
-    match frame {
-        Some(frame) => send(world, key, Outgoing { frame, files: Vec::new(), client_id: None }),
-        None => {
-            open(world, key);
-        }
-    }
+    let frame = frame.unwrap_or_else(|| json!({ "type": "ping", "t": 0 }));
+    send(world, key, Outgoing { frame, files: Vec::new(), client_id: None });
     nothing_sent(world)
 }
 

@@ -52,11 +52,14 @@ fn standing(chat: Option<&Chat>, now: OffsetDateTime) -> Standing {
     }
 }
 
-/// Their page is open: the last sign of life is younger than a minute, and they did not leave since.
-fn is_present(chat: &Chat, now: OffsetDateTime) -> bool {
-    let last =
-        chat.history.iter().rev().find(|happened| !matches!(happened.kind.as_str(), "identify" | "end" | "email"));
-    last.is_some_and(|last| !matches!(last.kind.as_str(), "leave" | "forget") && now - last.at < PRESENT)
+/// The last sign of life, and whether the page was still open with it.
+fn last_sign(chat: &Chat) -> Option<(OffsetDateTime, bool)> {
+    let mut signs =
+        chat.history.iter().rev().filter(|happened| !matches!(happened.kind.as_str(), "identify" | "end" | "email"));
+    let last = signs.next()?;
+    let is_open = !matches!(last.kind.as_str(), "leave" | "forget");
+    let sign = if last.kind == "leave" { signs.find(|happened| happened.kind != "leave")? } else { last };
+    Some((sign.at, is_open))
 }
 
 /// What the visitor's side would take, by the rules of the fact sheet.
@@ -69,7 +72,9 @@ pub(super) fn would_accept(world: &mut World, key: &ChatKey, ask: &Ask, now: Off
     let invites = ask.kind == AskKind::Tagged && ask.tag.as_deref() == Some(INVITATION);
     let (blocked, opted_out) = (chat.is_some_and(|chat| chat.shut_out), chat.is_some_and(|chat| chat.opted_out));
     let ended = chat.and_then(|chat| chat.latest(|kind| kind == "end"));
-    let present = chat.is_some_and(|chat| is_present(chat, now));
+    // Their page is open: the last sign of life is younger than a minute, and they did not leave since.
+    let sign = chat.and_then(last_sign);
+    let present = sign.is_some_and(|(at, is_open)| is_open && now - at < PRESENT);
     let invited = world.ledger.sends.iter().filter(|send| {
         send.account == key.account
             && send.customer == key.customer
@@ -89,7 +94,10 @@ pub(super) fn would_accept(world: &mut World, key: &ChatKey, ask: &Ask, now: Off
         allowed: because.is_none(),
         because,
         code: because.map(|_| REFUSED),
-        window: Window::unlimited(known),
+        window: match invites {
+            true => Window::rolling(sign.map(|(at, _)| at), PRESENT, now),
+            false => Window::unlimited(known),
+        },
         quota: invites.then_some(QuotaView { limit: 1, used, counts_me: false }),
         blocked,
         opted_out,

@@ -63,21 +63,25 @@ fn quota(world: &mut World, key: &ChatKey, now: OffsetDateTime) -> Option<QuotaV
     Some(QuotaView { limit, used, counts_me: users.contains(key.customer.as_str()) })
 }
 
-/// What window and quota say to a message now.
+/// What window, quota and country say to a message now.
 pub(super) fn would_accept(world: &mut World, key: &ChatKey, ask: &Ask, now: OffsetDateTime) -> Verdict {
     let window = window(world, key, now);
     let quota = if window.is_open() { None } else { quota(world, key, now) };
+    let promotes_in_vain = ask.category.as_deref() == Some("marketing")
+        && world.customers.get(&key.customer).is_some_and(is_in_the_united_states);
     let full = quota.as_ref().is_some_and(|quota| !quota.counts_me && quota.used >= quota.limit);
     let because = match (window.state, ask.kind) {
-        (WindowState::Open | WindowState::None, _) => None,
+        (_, AskKind::Template) if full => Some(Because::Quota),
+        (_, AskKind::Template) if promotes_in_vain => Some(Because::Country),
+        (_, AskKind::Template) | (WindowState::Open | WindowState::None, _) => None,
         // There are no message tags here: one would be free form.
         (WindowState::Closed, AskKind::FreeForm | AskKind::Tagged) => Some(Because::WindowClosed),
         (WindowState::NeverOpened, AskKind::FreeForm | AskKind::Tagged) => Some(Because::NeverOpened),
-        (_, AskKind::Template) => full.then_some(Because::Quota),
     };
     let code = because.map(|because| match because {
         Because::WindowClosed | Because::NeverOpened => 131_047,
         Because::Quota => 131_048,
+        Because::Country => 131_049,
     });
     let (blocked, opted_out) = world.chats.get(key).map_or((false, false), |chat| (chat.blocked, chat.opted_out));
     Verdict { allowed: because.is_none(), because, code, window, quota, blocked, opted_out }
@@ -115,7 +119,8 @@ pub(super) fn refusal(
                 "The portfolio has reached its limit of unique users outside a customer service window in 24 hours";
             return Some(GraphError::new(131_048, details));
         }
-        None => {}
+        // Asked without a category, this is not among the answers: it comes last.
+        Some(Because::Country) | None => {}
     }
     let capped = customer.marketing_capped && !verdict.window.is_open();
     if marketing && (capped || is_in_the_united_states(&customer)) {

@@ -107,7 +107,7 @@ impl Tx {
             Sweep::Journal => {
                 let Some((end, more)) = self.window("journal", after).await? else { return Ok(None) };
                 let mut wipe = Sql::of(self);
-                wipe.with("UPDATE journal SET headers = '{}', summary = NULL, body = ", Vec::<u8>::new())
+                wipe.with("UPDATE journal SET headers = '[]', summary = NULL, body = ", Vec::<u8>::new())
                     .with(", body_hash = ", Vec::<u8>::new())
                     .with(" WHERE workspace_id = $1 AND state <> 'new' AND id > ", after)
                     .with(" AND id <= ", end)

@@ -14,7 +14,7 @@ use crate::{Reader, StorageError};
 /// An earlier message of an account, as an answer to it names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Earlier<'a> {
-    /// By a part of ours.
+    /// By a part of ours, or by the id of its message.
     Part(PartId),
     /// By the platform's id.
     Message(&'a str),
@@ -63,10 +63,12 @@ impl Reader {
     pub(super) fn select_answered(&self, account: ChannelAccountId, named: &[Earlier<'_>]) -> Sql {
         let mut statement = Sql::of(self);
         let account = statement.named(account.uuid());
-        let parts = named.iter().filter_map(|earlier| match earlier {
-            Earlier::Part(part) => Some(part.uuid()),
-            Earlier::Message(_) => None,
-        });
+        let parts = || {
+            named.iter().filter_map(|earlier| match earlier {
+                Earlier::Part(part) => Some(part.uuid()),
+                Earlier::Message(_) => None,
+            })
+        };
         let names = || {
             named.iter().filter_map(|earlier| match earlier {
                 Earlier::Part(_) => None,
@@ -76,7 +78,10 @@ impl Reader {
         statement
             .push("SELECT id AS part, NULL AS name, message_id, conversation_id FROM parts WHERE workspace_id = $1 ")
             .push(&format!("AND account_id = {account} AND id IN "))
-            .list(parts)
+            .list(parts())
+            .push(" UNION ALL SELECT message_id, NULL, message_id, conversation_id FROM parts WHERE workspace_id = $1 ")
+            .push(&format!("AND account_id = {account} AND message_id IN "))
+            .list(parts())
             .push(
                 " UNION ALL SELECT NULL, provider_id, message_id, conversation_id FROM parts WHERE workspace_id = $1 ",
             )

@@ -84,8 +84,9 @@ impl Reader {
 impl Reader {
     /// One statement for the conversations themselves, and one for other threads of the same people, which share the window.
     pub(super) fn touch(&self, touched: &[Touched], now: OffsetDateTime) -> [Sql; 2] {
-        let rows = touched.iter().map(|touched| -> [Value; 9] {
-            let [closes_at, free_form_until, closing_at, policy_version, recompute_at] = touched.window.values();
+        let rows = touched.iter().map(|touched| -> [Value; 10] {
+            let [closes_at, free_form_until, closing_at, policy_version, recompute_at, ends_at] =
+                touched.window.values();
             [
                 touched.conversation.uuid().into(),
                 touched.identity.uuid().into(),
@@ -96,13 +97,17 @@ impl Reader {
                 closing_at,
                 policy_version,
                 recompute_at,
+                ends_at,
             ]
         });
-        let window = WindowColumns::COLUMNS.iter().zip(5..);
-        let window: Vec<String> = window.map(|(column, place)| format!("{column} = new.column{place}")).collect();
-        let window = window.join(", ");
         let (mut themselves, mut others) = (Sql::of(self), Sql::of(self));
-        let now = themselves.named(millis(now));
+        // `$2` in both.
+        let (now, _) = (themselves.named(millis(now)), others.named(millis(now)));
+        let window = WindowColumns::COLUMNS.iter().zip(5..);
+        let window: Vec<String> = window
+            .map(|(column, place)| WindowColumns::assignment(column, &format!("new.column{place}"), &now))
+            .collect();
+        let window = window.join(", ");
         let touch = Touch::assignments(Direction::Inbound, false, "new.column3", "new.column4", &now);
         themselves
             .push(&format!("UPDATE conversations SET {touch}, {window} FROM (VALUES "))
@@ -210,10 +215,10 @@ impl Tx {
     /// # Errors
     /// [`StorageError::Duplicate`] if a person has one of that thread already.
     pub async fn insert_conversations(&self, new: &[NewConversation], now: OffsetDateTime) -> Result<(), StorageError> {
-        let row = |new: &NewConversation| -> [Value; 26] {
+        let row = |new: &NewConversation| -> [Value; 27] {
             let NewConversation { conversation, touch, .. } = new;
             let at = || Value::from(Millis::from(touch.at));
-            let [closes_at, free_form_until, closing_at, policy_version, recompute_at] = new.window.values();
+            let [closes_at, free_form_until, closing_at, policy_version, recompute_at, ends_at] = new.window.values();
             [
                 self.ws().into(),
                 conversation.id.uuid().into(),
@@ -234,6 +239,7 @@ impl Tx {
                 closing_at,
                 policy_version,
                 recompute_at,
+                ends_at,
                 at(),
                 at(),
                 at(),
@@ -247,7 +253,7 @@ impl Tx {
         const INSERT: &str = "INSERT INTO conversations (version, workspace_id, id, identity_id, contact_id, account_id, thread, \
                               status, tab, snoozed_until, agent_id, team_id, episode_id, episodes, status_since, \
                               window_closes_at, free_form_until, closing_at, window_policy_version, window_recompute_at, \
-                              active_at, last_message_at, last_inbound_at, waiting_since, preview, created_at, updated_at) \
+                              window_ends_at, active_at, last_message_at, last_inbound_at, waiting_since, preview, created_at, updated_at) \
                               SELECT 1, new.* FROM (VALUES ";
         for new in runs(new) {
             let mut statement = Sql::new(INSERT);

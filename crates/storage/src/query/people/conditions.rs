@@ -1,7 +1,7 @@
 //! What lists are filtered by: a flat tree of conditions, each of which must hold, or must not.
 
 use time::OffsetDateTime;
-use transom_domain::{AgentId, ChannelAccountId, ContactId, Tab, TeamId};
+use transom_domain::{AgentId, ChannelAccountId, ContactId, CustomFieldId, FieldValue, Tab, TeamId};
 
 use super::lists::WindowState;
 
@@ -44,6 +44,8 @@ pub enum ConversationCondition {
     Account(Vec<ChannelAccountId>),
     /// With one of these tags.
     Tag(Vec<String>),
+    /// Whose customer last gave one of these scores.
+    Score(Vec<u8>),
     /// Whose window is so at the query's `now`.
     Window(WindowState),
     /// Whose window, or free text, ends after the query's `now` and before this.
@@ -69,8 +71,44 @@ pub enum ContactCondition {
     Platform(Vec<String>),
     /// Known over one of these accounts.
     Account(Vec<ChannelAccountId>),
+    /// With such a value in a custom field.
+    Field(CustomFieldId, FieldTest),
     /// Found by one of these.
     Found(Vec<Find>),
+}
+
+/// What a custom field must hold. One that holds nothing passes no test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldTest {
+    /// One of these, exactly; numbers are the same if they are so to 64 bits of floating point.
+    OneOf(Vec<FieldValue>),
+    /// What compares so with this number or day.
+    Compared(Comparison, FieldValue),
+}
+
+/// How a value compares with another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// Less, or earlier.
+    Less,
+    /// Not more, or not later.
+    AtMost,
+    /// More, or later.
+    More,
+    /// Not less, or not earlier.
+    AtLeast,
+}
+
+impl Comparison {
+    /// The sign in a statement and in a search.
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Comparison::Less => "<",
+            Comparison::AtMost => "<=",
+            Comparison::More => ">",
+            Comparison::AtLeast => ">=",
+        }
+    }
 }
 
 /// What to look for, and where.

@@ -5,12 +5,15 @@ use transom_domain::ContactId;
 
 use super::conditions::{ContactCondition, Filter};
 use super::contacts::StoredContact;
-use super::lists::DRIVEN;
 use super::sets::Wish;
 use super::statement::{Sql, on_postgres};
 use super::wanted::ids;
 use crate::query::millis;
 use crate::{Reader, StorageError};
+
+/// A list is made of the members of a set if there are fewer than this: more than of conversations, since to pass one by costs
+/// more, too.
+pub(super) const DRIVEN: i64 = 3_000;
 
 /// Which contacts to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,9 +67,13 @@ impl ContactQuery {
 impl Reader {
     /// Contacts, the newest first.
     pub async fn contacts(&self, query: &ContactQuery) -> Result<Vec<StoredContact>, StorageError> {
-        let mut wishes = self.wishes_of(query).await?;
+        let mut query = query.clone();
+        for filter in &mut query.filters {
+            self.follow_aliases(&mut filter.condition).await?;
+        }
+        let mut wishes = self.wishes_of(&query).await?;
         let driver = self.smallest(&mut wishes, DRIVEN).await?;
-        self.stored_contacts(self.page_of_contacts(query, &wishes, driver)).await
+        self.stored_contacts(self.page_of_contacts(&query, &wishes, driver)).await
     }
 
     pub(super) async fn wishes_of(&self, query: &ContactQuery) -> Result<Vec<Wish>, StorageError> {
@@ -81,7 +88,7 @@ impl Reader {
             match driver.and_then(|driver| Some((wishes.get(driver)?, driver))) {
                 Some((wish, driver)) if on_postgres(self) => {
                     statement.push("SELECT c.* FROM (");
-                    wish.set.members(statement);
+                    wish.set.members(statement, true);
                     statement
                         .push(") AS d CROSS JOIN LATERAL (SELECT c.id, c.created_at FROM contacts c ")
                         .push("WHERE c.workspace_id = $1 AND c.id = d.member");
@@ -90,7 +97,7 @@ impl Reader {
                 }
                 Some((wish, driver)) => {
                     statement.push("SELECT c.id, c.created_at FROM (");
-                    wish.set.members(statement);
+                    wish.set.members(statement, true);
                     statement.push(") AS d CROSS JOIN contacts c WHERE c.workspace_id = $1 AND c.id = d.member");
                     query.narrow(statement, wishes, Some(driver));
                 }

@@ -34,6 +34,10 @@ pub struct StoredConversation {
     pub last_outbound_at: Option<OffsetDateTime>,
     /// Since when the customer waits for a person's answer.
     pub waiting_since: Option<OffsetDateTime>,
+    /// The end of a window before which nobody answered, until the customer writes again.
+    pub missed_at: Option<OffsetDateTime>,
+    /// The last score that the customer gave.
+    pub survey_score: Option<u8>,
     /// The first line of the newest message.
     pub preview: Option<String>,
     /// Its tags, in order.
@@ -63,6 +67,8 @@ impl StoredConversation {
             last_inbound_at: None,
             last_outbound_at: None,
             waiting_since: None,
+            missed_at: None,
+            survey_score: None,
             preview: None,
             tags: Vec::new(),
             version: 1,
@@ -183,11 +189,14 @@ impl TryFrom<Row> for StoredConversation {
                 free_form_until: row.free_form_until.map(Millis::at),
                 policy_version: row.window_policy_version,
                 recompute_at: row.window_recompute_at.map(Millis::at),
+                ends_at: row.window_ends_at.map(Millis::at),
             },
             last_message_at: row.last_message_at.map(Millis::at),
             last_inbound_at: row.last_inbound_at.map(Millis::at),
             last_outbound_at: row.last_outbound_at.map(Millis::at),
             waiting_since: row.waiting_since.map(Millis::at),
+            missed_at: row.missed_at.map(Millis::at),
+            survey_score: row.survey_score.and_then(|score| score.try_into().ok()),
             preview: row.preview,
             tags: from_json(tags, place("tags"))?,
             version: row.version.unsigned_abs(),
@@ -262,23 +271,26 @@ impl Reader {
         self.one_conversation(statement, false).await
     }
 
-    /// Another conversation of the contact, over any account, that is open or snoozed: the newest.
+    /// A conversation of the contact, over any account, that is open or snoozed: the newest but for the one given.
     pub async fn other_active_conversation(
         &self,
         contact: ContactId,
-        except: ConversationId,
+        except: impl Into<Option<ConversationId>>,
     ) -> Result<Option<ConversationId>, StorageError> {
-        let row = self.conn.query_one_raw(self.select_other_active(contact, except).on(&self.conn)).await?;
+        let row = self.conn.query_one_raw(self.select_other_active(contact, except.into()).on(&self.conn)).await?;
         Ok(row.map(|row| row.try_get_by_index::<Uuid>(0)).transpose()?.map(Into::into))
     }
 
-    pub(super) fn select_other_active(&self, contact: ContactId, except: ConversationId) -> Sql {
+    pub(super) fn select_other_active(&self, contact: ContactId, except: Option<ConversationId>) -> Sql {
         let mut statement = Sql::of(self);
         statement
             .push("SELECT id FROM conversations WHERE workspace_id = $1")
             .with(" AND contact_id = ", contact.uuid())
-            .with(" AND tab <> 'closed' AND id <> ", except.uuid())
-            .push(" ORDER BY active_at DESC, id DESC LIMIT 1");
+            .push(" AND tab <> 'closed'");
+        if let Some(except) = except {
+            statement.with(" AND id <> ", except.uuid());
+        }
+        statement.push(" ORDER BY active_at DESC, id DESC LIMIT 1");
         statement
     }
 

@@ -27,33 +27,57 @@ pub struct WindowColumns {
     pub policy_version: String,
     /// When the answer may change by itself.
     pub recompute_at: Option<OffsetDateTime>,
+    /// The next end to come, of free text or of the window. An end that is over stays in its place until it was told.
+    pub ends_at: Option<OffsetDateTime>,
 }
 
 impl WindowColumns {
+    /// Stands for "no end" in columns that are sorted: 2262, the last instant that nanoseconds since 1970 can count.
+    pub const NEVER: OffsetDateTime = time::macros::datetime!(2262-01-01 00:00 UTC);
+
     /// When the next of the two ends: what "closing soonest" sorts by.
     pub(super) fn closing_at(&self) -> Option<OffsetDateTime> {
         [self.closes_at, self.free_form_until].into_iter().flatten().min()
     }
 
     /// Adds `window_closes_at = …, …`.
-    pub(super) fn assign(&self, statement: &mut Sql) {
-        for (at, (column, value)) in Self::COLUMNS.into_iter().zip(self.values()).enumerate() {
-            statement.push(if at == 0 { "" } else { ", " }).push(column).with(" = ", value);
+    pub(super) fn assign(&self, statement: &mut Sql, now: OffsetDateTime) {
+        let now = statement.named(millis(now));
+        let set: Vec<String> = Self::COLUMNS
+            .into_iter()
+            .zip(self.values())
+            .map(|(column, value)| Self::assignment(column, &statement.named(value), &now))
+            .collect();
+        statement.push(&set.join(", "));
+    }
+
+    /// `column = …`, for a value that the statement has already under this name.
+    pub(super) fn assignment(column: &str, value: &str, now: &str) -> String {
+        match column {
+            "window_ends_at" => format!("{column} = CASE WHEN {column} <= {now} THEN {column} ELSE {value} END"),
+            _ => format!("{column} = {value}"),
         }
     }
 
     /// The columns of a conversation that hold it.
-    pub(super) const COLUMNS: [&str; 5] =
-        ["window_closes_at", "free_form_until", "closing_at", "window_policy_version", "window_recompute_at"];
+    pub(super) const COLUMNS: [&str; 6] = [
+        "window_closes_at",
+        "free_form_until",
+        "closing_at",
+        "window_policy_version",
+        "window_recompute_at",
+        "window_ends_at",
+    ];
 
     /// The values of [`COLUMNS`](Self::COLUMNS).
-    pub(super) fn values(&self) -> [Value; 5] {
+    pub(super) fn values(&self) -> [Value; 6] {
         [
             self.closes_at.map(millis_of).into(),
             self.free_form_until.map(millis_of).into(),
             self.closing_at().map(millis_of).into(),
             self.policy_version.as_str().into(),
             self.recompute_at.map(millis_of).into(),
+            self.ends_at.map(millis_of).into(),
         ]
     }
 }
@@ -156,16 +180,21 @@ impl Tx {
     }
 
     /// Stores the window columns on every conversation of the person.
-    pub async fn save_window(&self, identity: IdentityId, window: &WindowColumns) -> Result<(), StorageError> {
+    pub async fn save_window(
+        &self,
+        identity: IdentityId,
+        window: &WindowColumns,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
         let mut statement = Sql::new("");
-        self.update_window(&mut statement, identity.uuid(), window);
+        self.update_window(&mut statement, identity.uuid(), window, now);
         self.conn.execute_raw(statement.on(&self.conn)).await?;
         Ok(())
     }
 
-    fn update_window(&self, statement: &mut Sql, identity: Uuid, window: &WindowColumns) {
+    fn update_window(&self, statement: &mut Sql, identity: Uuid, window: &WindowColumns, now: OffsetDateTime) {
         statement.push("UPDATE conversations SET ");
-        window.assign(statement);
+        window.assign(statement, now);
         statement.with(" WHERE workspace_id = ", self.ws()).with(" AND identity_id = ", identity);
     }
 
@@ -183,10 +212,10 @@ impl Tx {
     ) -> Result<(), StorageError> {
         if !on_postgres(self) {
             self.save_person_facts(identity, facts, now).await?;
-            return self.save_window(identity, window).await;
+            return self.save_window(identity, window, now).await;
         }
         let mut statement = Sql::new("WITH windows AS (");
-        self.update_window(&mut statement, identity.uuid(), window);
+        self.update_window(&mut statement, identity.uuid(), window, now);
         statement.push(") ");
         self.update_facts(&mut statement, identity.uuid(), facts_text(facts)?, now);
         match self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() {

@@ -113,13 +113,13 @@ impl Tx {
             statement.push("UPDATE conversations SET ");
             touch.assign(statement, now);
             statement.push(", ");
-            window.assign(statement);
+            window.assign(statement, now);
             statement.with(" WHERE workspace_id = ", self.ws()).with(" AND id = ", conversation);
         };
         // Other threads of the same person share the window.
         let others = |statement: &mut Sql| {
             statement.push("UPDATE conversations SET ");
-            window.assign(statement);
+            window.assign(statement, now);
             statement
                 .with(" WHERE workspace_id = ", self.ws())
                 .with(" AND identity_id = ", identity)

@@ -116,10 +116,14 @@ impl Tx {
                               SELECT workspace_id, $3, field_id, value, sort_key FROM contact_fields \
                               WHERE workspace_id = $1 AND contact_id = $2 ON CONFLICT DO NOTHING";
         self.run_with(FIELDS, ids).await?;
+        const AGENT: &str = "INSERT INTO dedicated_agents (workspace_id, contact_id, agent_id) SELECT workspace_id, $3, agent_id \
+                             FROM dedicated_agents WHERE workspace_id = $1 AND contact_id = $2 ON CONFLICT DO NOTHING";
+        self.run_with(AGENT, ids).await?;
         for table in ["conversations", "messages"] {
             let text = format!("UPDATE {table} SET contact_id = $3 WHERE workspace_id = $1 AND contact_id = $2");
             self.run_with(&text, ids).await?;
         }
+        self.carry_recipients(other.id, kept.id).await?;
         contacts::Entity::delete_by_id((self.ws(), other.id)).exec(&self.conn).await?;
         self.leave_alias(other.id, kept.id).await?;
         self.rewrite_terms(kept.id).await
@@ -198,6 +202,11 @@ impl Tx {
                             ON CONFLICT DO NOTHING";
         self.run_with(TAGS, [from, to]).await?;
         self.run_with("DELETE FROM conversation_tags WHERE workspace_id = $1 AND conversation_id = $2", [from]).await?;
+        for table in ["missed_windows", "surveys"] {
+            let text =
+                format!("UPDATE {table} SET conversation_id = $3 WHERE workspace_id = $1 AND conversation_id = $2");
+            self.run_with(&text, [from, to]).await?;
+        }
         let episodes = self.join_episodes(kept, gone, now).await?;
         self.run_with(JOIN_ACTIVITY, [from, to]).await?;
         self.save_conversation(&Conversation { episodes, ..standing(kept, gone) }, now).await?;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::{FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use time::OffsetDateTime;
 use transom_domain::{AgentId, ChannelAccountId, ContactId, ConversationId, Tab, TeamId};
 use uuid::Uuid;
@@ -19,8 +19,11 @@ use super::wanted::Wanted;
 use crate::query::millis;
 use crate::{Reader, StorageError};
 
-/// A list is made of the members of a set if there are fewer than this.
-pub(super) const DRIVEN: i64 = 5_000;
+/// A list is made of the members of a set if there are fewer than this: to look each of them up costs more than to pass by
+/// what stands between fifty of them in an index.
+pub(super) const DRIVEN: i64 = 1_300;
+/// What is about to close is put in another order if it is fewer than this; of more, an index in that order meets fifty soon.
+const CLOSING: i64 = 10_000;
 /// How many indexes are merged at most.
 const BRANCHES: usize = 32;
 
@@ -169,9 +172,27 @@ impl Reader {
     pub async fn conversations(&self, query: &ConversationQuery) -> Result<Vec<StoredConversation>, StorageError> {
         let Some(mut wanted) = self.wanted(query).await? else { return Ok(Vec::new()) };
         let driver = self.smallest(&mut wanted.wishes, DRIVEN).await?;
+        wanted.is_closing = driver.is_none() && self.few_are_closing(query, &wanted).await?;
         let statement = self.page_of_conversations(query, &wanted, driver);
         let rows = Row::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
         rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// Whether so few close in time that they are sorted, rather than looked for along an index of another order.
+    async fn few_are_closing(&self, query: &ConversationQuery, wanted: &Wanted) -> Result<bool, StorageError> {
+        // The newest are among those that close: their order meets them at once.
+        let is_far = matches!(query.sort, Sort::Oldest | Sort::LongestWaiting);
+        let Some(before) = wanted.closing_before.filter(|_| is_far) else { return Ok(false) };
+        let mut statement = Sql::of(self);
+        statement
+            .push("SELECT count(*) FROM (SELECT 1 FROM conversations c")
+            .push(&self.along("lists_by_closing"))
+            .with(" WHERE c.workspace_id = $1 AND c.closing_at > ", millis(query.now))
+            .with(" AND c.closing_at < ", millis(before))
+            .with(" LIMIT ", CLOSING)
+            .push(") AS counted");
+        let row = self.conn.query_one_raw(statement.on(&self.conn)).await?;
+        Ok(row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0))? < CLOSING)
     }
 
     /// The page, read from the members of the wish `driver`, or along indexes.
@@ -192,6 +213,17 @@ impl Reader {
                     query.narrow(wanted, Some(driver), statement);
                     query.go_on(statement);
                 });
+            }
+            None if wanted.is_closing => {
+                // Behind `OFFSET 0` PostgreSQL does not see the order, and has no reason to walk along it.
+                let fence = if on_postgres(self) { " OFFSET 0" } else { "" };
+                statement
+                    .push(&format!("SELECT * FROM (SELECT c.id, c.{column} AS place FROM conversations c"))
+                    .push(&self.along("lists_by_closing"))
+                    .push(" WHERE c.workspace_id = $1");
+                query.narrow(wanted, None, &mut statement);
+                query.go_on(&mut statement);
+                statement.push(fence).push(") AS closing");
             }
             None => {
                 for (at, branch) in branches(wanted, query.sort).into_iter().enumerate() {
@@ -228,7 +260,7 @@ impl Reader {
         let look_up = format!("SELECT {columns} FROM conversations c");
         statement.push(if on_postgres(self) { "SELECT c.* FROM (" } else { "SELECT * FROM (" });
         if on_postgres(self) {
-            wish.set.members(statement);
+            wish.set.members(statement, true);
             // `OFFSET 0` keeps each look-up what it is, whatever the planner believes of the number of members.
             statement.push(") AS d CROSS JOIN LATERAL (").push(&look_up);
             statement.push(&format!(" WHERE c.workspace_id = $1 AND c.{column} = d.member"));
@@ -237,7 +269,7 @@ impl Reader {
         } else {
             let index = if is_own { "" } else { " INDEXED BY lists_by_contact" };
             statement.push(&format!("SELECT {columns} FROM ("));
-            wish.set.members(statement);
+            wish.set.members(statement, true);
             // SQLite takes the tables of a CROSS JOIN in their order.
             statement.push(&format!(
                 ") AS d CROSS JOIN conversations c{index} WHERE c.workspace_id = $1 AND c.{column} = d.member"

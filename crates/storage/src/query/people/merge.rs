@@ -16,7 +16,11 @@ use time::OffsetDateTime;
 use transom_domain::{Actor, ContactId, FieldValue, IdentityId, MergeId};
 use uuid::Uuid;
 
-use super::merge_facts::{DISPLAY_NAME, FIELD, Facts, LABEL, PROFILE, Told, field_of, given_back, merged, profile_of};
+use super::contacts::StoredContact;
+use super::merge_facts::{
+    AGENT, DISPLAY_NAME, FIELD, Facts, LABEL, PROFILE, Told, field_of, given_back, merged, profile_of,
+};
+use super::merge_recipients::Carried;
 use super::statement::Sql;
 use crate::entity::{aliases, contact_fields, contact_labels, contact_merges, contacts, identities};
 use crate::instant::Millis;
@@ -46,6 +50,9 @@ struct Record {
     became: Facts,
     /// Ids that meant the other contact already.
     aliases: Vec<Uuid>,
+    /// What became of the other one's places in broadcasts.
+    #[serde(default)]
+    recipients: Vec<Carried>,
 }
 
 /// A merge.
@@ -74,7 +81,7 @@ pub struct StoredMerge {
 /// Something that two contacts said differently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MergeConflict {
-    /// `display_name`, a field of the profile such as `email`, or `field.` and the id of a custom field.
+    /// `display_name`, a field of the profile such as `email`, `field.` and the id of a custom field, or `agent`.
     pub field: String,
     /// What the kept contact says.
     pub kept: String,
@@ -184,6 +191,8 @@ impl Reader {
         for field in fields.filter(contact_fields::Column::ContactId.eq(id)).all(&self.conn).await? {
             facts.insert(format!("{FIELD}{}", field.field_id), plain(field.value));
         }
+        let agent = self.dedicated_agent(id.into()).await?;
+        facts.extend(agent.map(|agent| (AGENT.to_owned(), plain(agent.to_string()))));
         Ok(Side {
             facts,
             profile_at: row.profile_at.clone(),
@@ -238,11 +247,22 @@ impl Tx {
     /// The id under which a contact is known now, locked against a merge until the end of the transaction; `None` if there is
     /// none.
     pub async fn hold_contact(&self, id: ContactId) -> Result<Option<ContactId>, StorageError> {
+        self.held(id, LockType::KeyShare).await
+    }
+
+    /// A contact that is about to be changed, under whatever id: nobody else changes it before the end of the transaction.
+    pub async fn lock_contact(&self, id: ContactId) -> Result<Option<StoredContact>, StorageError> {
+        match self.held(id, LockType::NoKeyUpdate).await? {
+            Some(id) => self.contact(id).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn held(&self, id: ContactId, lock: LockType) -> Result<Option<ContactId>, StorageError> {
         let mut target = id.uuid();
         // It may be merged while we wait for it.
         for _ in 0..ROUNDS {
-            let row =
-                contacts::Entity::find_by_id((self.ws(), target)).lock(LockType::KeyShare).one(&self.conn).await?;
+            let row = contacts::Entity::find_by_id((self.ws(), target)).lock(lock).one(&self.conn).await?;
             if row.is_some() {
                 return Ok(Some(target.into()));
             }
@@ -277,11 +297,12 @@ impl Tx {
             .await?;
         self.write_facts(&kept_row, &one.facts, &became, now).await?;
         self.carry_over(&gone_ids, kept, now).await?;
+        let recipients = self.carry_recipients(gone, kept).await?;
         contacts::Entity::delete_by_id((self.ws(), gone)).exec(&self.conn).await?;
         self.leave_alias(gone, kept).await?;
         self.rewrite_terms(kept).await?;
-        let record =
-            Record { kept: one, gone: other, became, aliases: aliases.into_iter().map(|alias| alias.id).collect() };
+        let aliases = aliases.into_iter().map(|alias| alias.id).collect();
+        let record = Record { kept: one, gone: other, became, aliases, recipients };
         let row = contact_merges::ActiveModel {
             workspace_id: Set(self.ws()),
             id: Set(id.uuid()),
@@ -328,6 +349,7 @@ impl Tx {
         self.insert_side(gone, &record.gone, kept_row.blocked, now).await?;
         let theirs: Vec<Uuid> = record.gone.identities.into_iter().filter(|id| present.contains(id)).collect();
         self.carry_over(&theirs, gone, now).await?;
+        self.part_recipients(gone, kept, record.recipients).await?;
         self.rewrite_terms(kept).await?;
         self.rewrite_terms(gone).await?;
         Ok(true)
@@ -395,12 +417,16 @@ impl Tx {
             if let Some(field) = field_of(name) {
                 self.clear_contact_field(row.id.into(), field.into()).await?;
             }
+            if name == AGENT {
+                self.set_dedicated_agent(row.id.into(), None).await?;
+            }
         }
         let changed = after.iter().filter(|(name, told)| before.get(*name).is_none_or(|known| known.text != told.text));
-        self.put_labels_and_fields(row.id, changed).await
+        self.put_what_hangs_on(row.id, changed).await
     }
 
-    async fn put_labels_and_fields<'f>(
+    /// Labels, fields and the agent of its own.
+    async fn put_what_hangs_on<'f>(
         &self,
         contact: Uuid,
         facts: impl Iterator<Item = (&'f String, &'f Told)> + Send,
@@ -409,6 +435,12 @@ impl Tx {
         for (name, told) in facts {
             if let Some(label) = name.strip_prefix(LABEL) {
                 self.label_contact(contact.into(), label).await?;
+            }
+            if name == AGENT
+                && let Ok(agent) = told.text.parse::<Uuid>()
+                && self.agent(agent.into()).await?.is_some()
+            {
+                self.set_dedicated_agent(contact.into(), Some(agent.into())).await?;
             }
             // Fields are never deleted, and never change their kind.
             let Some(field) = field_of(name) else { continue };
@@ -437,6 +469,6 @@ impl Tx {
             updated_at: now.into(),
         };
         contacts::Entity::insert(row.into_active_model().reset_all()).exec_without_returning(&self.conn).await?;
-        self.put_labels_and_fields(id, side.facts.iter()).await
+        self.put_what_hangs_on(id, side.facts.iter()).await
     }
 }

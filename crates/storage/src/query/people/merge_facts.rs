@@ -10,6 +10,8 @@ pub(super) const DISPLAY_NAME: &str = "display_name";
 pub(super) const PROFILE: &str = "profile.";
 pub(super) const LABEL: &str = "label.";
 pub(super) const FIELD: &str = "field.";
+/// The agent whom the contact belongs to.
+pub(super) const AGENT: &str = "agent";
 
 /// A fact about a contact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,18 +7,19 @@ use sea_orm::{ConnectionTrait, Value};
 use serde_json::json;
 use time::Duration;
 use transom_domain::{
-    Address, Agent, AgentId, ChannelAccount, ChannelAccountId, Connection, ConversationId, Direction, Ids, MessageId,
-    Profile, Role, Tab, Team, TeamId, UuidV7,
+    Address, Agent, AgentId, ChannelAccount, ChannelAccountId, Connection, ConversationId, CustomField, CustomFieldId,
+    Direction, FieldKind, FieldValue, Ids, MessageId, Profile, Role, Tab, Team, TeamId, UuidV7,
 };
 use uuid::Uuid;
 
-use super::search;
+use super::lists::DRIVEN;
 use super::sets::Wish;
 use super::statement::Sql;
 use super::{
-    ContactQuery, ConversationQuery, Earlier, Inbox, PersonSeed, Sort, StatusFilter, Touch, Touched, WindowColumns,
-    WindowState,
+    Comparison, ContactCondition, ContactQuery, ConversationCondition, ConversationQuery, Earlier, FieldTest, Filter,
+    Inbox, Moment, PersonSeed, Sort, StatusFilter, Touch, Touched, WindowColumns, WindowState,
 };
+use super::{contact_lists, search};
 use crate::both_databases;
 use crate::query::millis;
 use crate::test_support::{NOON, TestDatabase};
@@ -37,6 +38,7 @@ struct Crowd {
     account: ChannelAccountId,
     agent: AgentId,
     team: TeamId,
+    field: CustomFieldId,
     conversation: ConversationId,
     message: MessageId,
 }
@@ -47,6 +49,7 @@ async fn crowd(db: &TestDatabase) -> Crowd {
     let scope = db.workspace(&storage, "Acme").await;
     let next = || UuidV7.next();
     let (agent, team, connection) = (AgentId::from(next()), TeamId::from(next()), next());
+    let field = CustomFieldId::from(next());
     let accounts: Vec<Uuid> = (0..3).map(|_| next()).collect();
     let of_accounts = accounts.clone();
     let workspace = scope.workspace();
@@ -59,6 +62,14 @@ async fn crowd(db: &TestDatabase) -> Crowd {
                 tx.put_team(&Team { id: team, name: "Team".into() }, NOON).await?;
                 let connection = Connection { id: connection.into(), platform: "alpha".into(), name: "a".into() };
                 tx.put_connection(&connection, &json!({}), NOON).await?;
+                let score = CustomField {
+                    id: field,
+                    name: "Score".into(),
+                    kind: FieldKind::Number,
+                    options: Vec::new(),
+                    archived: false,
+                };
+                tx.insert_custom_field(&score, NOON).await?;
                 for n in 0..30 {
                     tx.create_tag(&format!("tag-{n}"), NOON).await?;
                 }
@@ -88,7 +99,7 @@ async fn crowd(db: &TestDatabase) -> Crowd {
     let ws = workspace.uuid();
     let mut picked = None;
     for first in (0..SEEDS).step_by(500) {
-        let (mut contacts, mut terms, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut contacts, mut terms, mut labels, mut fields) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut identities, mut addresses) = (Vec::new(), Vec::new());
         let (mut conversations, mut tags, mut messages, mut parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for n in first..first + 500 {
@@ -119,6 +130,14 @@ async fn crowd(db: &TestDatabase) -> Crowd {
                 millis(at),
             ]);
             labels.push(vec![ws.into(), contact.into(), format!("label-{}", n % 30).into()]);
+            let score = FieldValue::Number(n.into());
+            fields.push(vec![
+                ws.into(),
+                contact.into(),
+                field.uuid().into(),
+                score.to_string().into(),
+                score.sort_key().into(),
+            ]);
             identities.push(vec![
                 ws.into(),
                 identity.into(),
@@ -198,7 +217,7 @@ async fn crowd(db: &TestDatabase) -> Crowd {
             ]);
             picked = Some((conversation.into(), message.into()));
         }
-        let tables: [(&str, &str, Vec<Vec<Value>>); 9] = [
+        let tables: [(&str, &str, Vec<Vec<Value>>); 10] = [
             (
                 "contacts",
                 "workspace_id, id, profile, profile_at, profile_until, blocked, version, created_at, updated_at",
@@ -206,6 +225,7 @@ async fn crowd(db: &TestDatabase) -> Crowd {
             ),
             ("contact_terms", "workspace_id, term, contact_id", terms),
             ("contact_labels", "workspace_id, contact_id, label", labels),
+            ("contact_fields", "workspace_id, contact_id, field_id, value, sort_key", fields),
             (
                 "identities",
                 "workspace_id, id, contact_id, account_id, addresses, facts, created_at, updated_at",
@@ -252,7 +272,7 @@ async fn crowd(db: &TestDatabase) -> Crowd {
     assert_eq!(usize::try_from(row.try_get_by_index::<i64>(0).unwrap()).unwrap(), MANY);
     crate::test_support::crowd::analyse(&storage, db.url()).await.unwrap();
     let (conversation, message) = picked.unwrap();
-    Crowd { storage, scope, account: accounts[0].into(), agent, team, conversation, message }
+    Crowd { storage, scope, account: accounts[0].into(), agent, team, field, conversation, message }
 }
 
 /// Copies the seeds: ids get another first byte, names of addresses and messages an end of their own, times are a little older.
@@ -276,7 +296,7 @@ async fn multiply(storage: &Storage, copy: usize, is_postgres: bool) {
     let (other, later, unique, same): (Change<'_>, Change<'_>, Change<'_>, Change<'_>) =
         (&other, &later, &unique, &same);
     // The first column named is the one by which seeds are told from copies.
-    let tables: [(&str, Vec<(&str, Change<'_>)>); 9] = [
+    let tables: [(&str, Vec<(&str, Change<'_>)>); 10] = [
         (
             "contacts",
             vec![
@@ -292,6 +312,7 @@ async fn multiply(storage: &Storage, copy: usize, is_postgres: bool) {
         ),
         ("contact_terms", vec![("contact_id", other), ("term", same)]),
         ("contact_labels", vec![("contact_id", other), ("label", same)]),
+        ("contact_fields", vec![("contact_id", other), ("field_id", same), ("value", same), ("sort_key", same)]),
         (
             "identities",
             vec![
@@ -398,7 +419,9 @@ fn whole_tables(plan: &[String], is_postgres: bool) -> Vec<&String> {
         // Tables that are empty here, or as small as a workspace has accounts, are read as they are.
         true => {
             line.contains("Seq Scan on ")
-                && !["channel_accounts", "erasures"].iter().any(|small| line.contains(&format!("Seq Scan on {small}")))
+                && !["channel_accounts", "erasures", "survey_answers"]
+                    .iter()
+                    .any(|small| line.contains(&format!("Seq Scan on {small}")))
         }
         // What is made on the way, of at most two pages or four numbers, may be read as a whole.
         false => {
@@ -426,9 +449,17 @@ fn whole_tables(plan: &[String], is_postgres: bool) -> Vec<&String> {
     plan.iter().filter(is_whole).collect()
 }
 
+/// Those of a number, and those of a larger one.
+fn scored(crowd: &Crowd) -> [ContactCondition; 2] {
+    let score = |n: u64| FieldValue::Number(n.into());
+    let tests = [FieldTest::OneOf(vec![score(7), score(8)]), FieldTest::Compared(Comparison::More, score(900))];
+    tests.map(|test| ContactCondition::Field(crowd.field, test))
+}
+
 fn queries(crowd: &Crowd) -> Vec<(String, ConversationQuery)> {
     let all = || ConversationQuery::new(NOON);
     let mut queries: Vec<(String, ConversationQuery)> = Vec::new();
+    let scored = scored(crowd).map(|condition| vec![Filter::is(ConversationCondition::Contact(condition))]);
     for sort in [Sort::Newest, Sort::Oldest, Sort::LongestWaiting, Sort::ClosingSoonest] {
         for after in [None, Some((1_795_000_000_000, crowd.conversation))] {
             let filters = [
@@ -455,11 +486,17 @@ fn queries(crowd: &Crowd) -> Vec<(String, ConversationQuery)> {
                 ("window closed", ConversationQuery { window: Some(WindowState::Closed), ..all() }),
                 ("closing", ConversationQuery { closing_before: Some(NOON + Duration::HOUR), ..all() }),
                 ("tag", ConversationQuery { tags: vec!["tag-7".into(), "tag-8".into()], ..all() }),
+                (
+                    "score",
+                    ConversationQuery { filters: vec![Filter::is(ConversationCondition::Score(vec![1, 2]))], ..all() },
+                ),
                 ("rare name", ConversationQuery { q: Some("family12".into()), ..all() }),
                 ("common name", ConversationQuery { q: Some("mar".into()), ..all() }),
                 ("two names", ConversationQuery { q: Some("mara fam".into()), ..all() }),
                 ("number", ConversationQuery { q: Some("000017".into()), ..all() }),
                 ("nobody", ConversationQuery { q: Some("nobody at all".into()), ..all() }),
+                ("score", ConversationQuery { filters: scored[0].clone(), ..all() }),
+                ("scores", ConversationQuery { filters: scored[1].clone(), ..all() }),
                 ("name and tab", ConversationQuery { q: Some("mara".into()), tab: Some(Tab::Open), ..all() }),
             ];
             for (name, query) in filters {
@@ -484,20 +521,33 @@ both_databases! {
         let mut statements: Vec<(String, Sql)> = Vec::new();
         for (name, query) in queries(&crowd) {
             let Some(wanted) = reader.wanted(&query).await.unwrap() else { panic!("{name}: nothing can be so") };
+            let mut weighed = wanted.clone();
+            let chosen = reader.smallest(&mut weighed.wishes, DRIVEN).await.unwrap();
+            statements.push((format!("conversations: {name}, as chosen"), reader.page_of_conversations(&query, &weighed, chosen)));
+            if wanted.closing_before.is_some() {
+                let mut closing = wanted.clone();
+                closing.is_closing = true;
+                statements.push((format!("conversations: {name}, sorted"), reader.page_of_conversations(&query, &closing, None)));
+            }
             for driver in routes(&wanted.wishes) {
                 let page = reader.page_of_conversations(&query, &wanted, driver);
                 statements.push((format!("conversations: {name}, from {driver:?}"), page));
                 if query.sort == Sort::Newest && query.after.is_none() && wanted.tabs.is_none() {
                     let counts = reader.counts_of_conversations(&query, &wanted, driver);
                     statements.push((format!("counts: {name}, from {driver:?}"), counts));
+                    let ids = reader.page_of_ids(&query, &wanted, driver, Some(crowd.conversation), 500);
+                    statements.push((format!("ids: {name}, from {driver:?}"), ids));
                 }
             }
         }
         for after in [None, Some((NOON - Duration::days(3), UuidV7.next().into()))] {
             let all = ContactQuery { after, limit: 50, ..ContactQuery::default() };
             let asked = |q: &str| ContactQuery { q: Some(q.into()), ..all.clone() };
+            let scored = scored(&crowd).map(|condition| vec![Filter::is(condition)]);
             let contacts = [
                 ("all", all.clone()),
+                ("score", ContactQuery { filters: scored[0].clone(), ..all.clone() }),
+                ("scores", ContactQuery { filters: scored[1].clone(), ..all.clone() }),
                 ("label", ContactQuery { label: Some("label-7".into()), ..all.clone() }),
                 ("blocked", ContactQuery { blocked: Some(true), ..all.clone() }),
                 ("not blocked", ContactQuery { blocked: Some(false), ..all.clone() }),
@@ -511,6 +561,9 @@ both_databases! {
             ];
             for (name, query) in contacts {
                 let wishes = reader.wishes_of(&query).await.unwrap();
+                let mut weighed = wishes.clone();
+                let chosen = reader.smallest(&mut weighed, contact_lists::DRIVEN).await.unwrap();
+                statements.push((format!("contacts: {name}, as chosen"), reader.page_of_contacts(&query, &weighed, chosen)));
                 for driver in routes(&wishes) {
                     let page = reader.page_of_contacts(&query, &wishes, driver);
                     statements.push((format!("contacts: {name}, from {driver:?}"), page));
@@ -549,9 +602,14 @@ both_databases! {
             ("customer's last message".to_owned(), reader.select_last_to_answer(crowd.conversation, true).unwrap()),
             ("last message".to_owned(), reader.select_last_to_answer(crowd.conversation, false).unwrap()),
             ("last message of a person".to_owned(), reader.select_last_by_person(crowd.conversation)),
+            ("ends".to_owned(), reader.select_ends_due(Moment::End, (None, NOON), 64)),
+            ("ends to come".to_owned(), reader.select_ends_due(Moment::Notice, (Some(NOON), NOON + Duration::HOUR), 64)),
+            ("ends to remind of".to_owned(), reader.select_ends_due(Moment::Reminder, (Some(NOON), NOON + Duration::HOUR), 64)),
+            ("last word".to_owned(), reader.select_last_word(crowd.conversation)),
+            ("last unanswered".to_owned(), reader.select_unanswered(crowd.conversation, NOON).unwrap()),
             ("snoozes".to_owned(), reader.select_snoozed_due(NOON, 100)),
             ("windows".to_owned(), reader.select_windows_due(NOON, 100)),
-            ("other active".to_owned(), reader.select_other_active(UuidV7.next().into(), crowd.conversation)),
+            ("other active".to_owned(), reader.select_other_active(UuidV7.next().into(), Some(crowd.conversation))),
             ("somebody of a number".to_owned(), reader.select_named(&Address::new("phone", "+49170000017"))),
             ("somebody of an id".to_owned(), reader.select_named(&Address::new("user_id", "user-17"))),
             ("one person".to_owned(), reader.select_known(&one, &one.addresses).unwrap()),

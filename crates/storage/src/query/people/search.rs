@@ -133,11 +133,25 @@ pub(crate) fn terms<'a>(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Alternative {
     /// Has terms that begin with each of these; never empty.
-    Words(Vec<Vec<u8>>),
+    Words(Vec<Beginning>),
     /// Has a term that begins so.
-    Prefix(Vec<u8>),
+    Prefix(Beginning),
     /// Has this very address.
     Address(String),
+}
+
+/// How a term begins.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Beginning {
+    pub(super) term: Vec<u8>,
+    /// Whether few contacts have one: they are read once, where of many each row is asked. Unknown means no.
+    pub(super) is_kept: bool,
+}
+
+impl Beginning {
+    fn of(term: Vec<u8>) -> Self {
+        Self { term, is_kept: false }
+    }
 }
 
 /// All the ways in which a text finds contacts; none for a text without anything to look for.
@@ -145,12 +159,13 @@ pub(super) fn alternatives(find: &Find) -> Vec<Alternative> {
     let text = find.text.trim();
     let is_one_word = !text.contains(char::is_whitespace);
     let names = || {
-        let mut words: Vec<_> = words(text).iter().take(QUERY_WORDS).map(|word| term(NAME, word.chars())).collect();
+        let mut words: Vec<_> =
+            words(text).iter().take(QUERY_WORDS).map(|word| term(NAME, word.chars())).map(Beginning::of).collect();
         words.sort_unstable();
         words.dedup();
         (!words.is_empty()).then_some(Alternative::Words(words))
     };
-    let prefix = |term: Vec<u8>| (term.len() > 1).then_some(Alternative::Prefix(term));
+    let prefix = |term: Vec<u8>| (term.len() > 1).then(|| Alternative::Prefix(Beginning::of(term)));
     let address = || (!text.is_empty()).then(|| Alternative::Address(text.to_owned()));
     let numbers = || {
         let number = find.number.as_deref().map(phone).and_then(prefix);

@@ -1,16 +1,17 @@
-//! Conditions that stand in tables of their own: search terms, labels, tags, blocks, accounts of a contact.
+//! Conditions that stand in tables of their own: search terms, labels, tags, blocks, custom fields, accounts of a contact.
 //!
-//! Each is used in one of two ways. Of few members the list is made: they are read, and what belongs to each is looked up. Of
-//! many it is only asked, row by row of an index that is in the list's order, whether the row belongs. Which of the two is
-//! decided by counting the members, up to a bound, in an index.
+//! Each is used in one of three ways. Of few members the list is made: they are read, and what belongs to each is looked up. Of
+//! more they are read once and kept at hand while an index is walked that has the list's order: whether a row belongs costs next
+//! to nothing. Of many it is looked up, row by row. Which of the three [is decided](super::weights) by counting the members, up to
+//! a bound, in an index.
 
-use sea_orm::{ConnectionTrait, Value};
+use transom_domain::{FieldKind, FieldValue};
 use uuid::Uuid;
 
-use super::conditions::{ContactCondition, Find};
-use super::search::{self, Alternative, after_prefix};
+use super::conditions::{ContactCondition, FieldTest, Find};
+use super::search::{self, Alternative, Beginning, after_prefix};
 use super::statement::Sql;
-use crate::{Reader, StorageError};
+use super::weights::KEPT;
 
 /// Contacts, or conversations, that have something in common.
 #[derive(Debug, Clone)]
@@ -23,8 +24,14 @@ pub(super) enum Set {
     Blocked,
     /// Contacts that are known over one of these accounts.
     Known(Vec<Uuid>),
+    /// Contacts with such a value in a custom field.
+    Filled(Uuid, FieldTest),
     /// Conversations with one of these tags.
     Tagged(Vec<String>),
+    /// Conversations whose customer last gave one of these scores.
+    Scored(Vec<u8>),
+    /// Contacts whose ids are known: a value, and the select around it.
+    These(String, [&'static str; 2]),
 }
 
 /// A set with what the list wants of it.
@@ -33,9 +40,15 @@ pub(super) struct Wish {
     /// Whether to be in it; if not, to be outside.
     pub(super) holds: bool,
     pub(super) set: Set,
+    /// Whether it must hold and its members are few enough to be kept at hand; of a search each [beginning](Beginning) says so for itself.
+    pub(super) is_kept: bool,
 }
 
 impl Wish {
+    pub(super) fn new(holds: bool, set: Set) -> Self {
+        Self { holds, set, is_kept: false }
+    }
+
     /// What a condition asks of contacts; `accounts` stand for its platforms. `None` for ids, which are a column.
     pub(super) fn of(
         holds: bool,
@@ -45,22 +58,31 @@ impl Wish {
         let set = match condition {
             ContactCondition::Id(_) => return None,
             ContactCondition::Label(labels) => Set::Labelled(labels.clone()),
-            ContactCondition::Blocked(blocked) => return Some(Self { holds: holds == *blocked, set: Set::Blocked }),
+            ContactCondition::Blocked(blocked) => return Some(Self::new(holds == *blocked, Set::Blocked)),
             ContactCondition::Platform(platforms) => Set::Known(accounts(platforms)),
             ContactCondition::Account(accounts) => Set::Known(accounts.iter().map(|id| id.uuid()).collect()),
+            ContactCondition::Field(field, test) => Set::Filled(field.uuid(), test.clone()),
             ContactCondition::Found(finds) => Set::Found(finds.iter().flat_map(search::alternatives).collect()),
         };
-        Some(Self { holds, set })
+        Some(Self::new(holds, set))
     }
 
     /// What a text finds; nothing for a blank one.
     pub(super) fn found(text: Option<&str>) -> Option<Self> {
         let text = search::asked(text)?;
-        Some(Self { holds: true, set: Set::Found(search::alternatives(&Find::anything(text))) })
+        Some(Self::new(true, Set::Found(search::alternatives(&Find::anything(text)))))
     }
 
     /// Adds ` AND …`: whether the row of `contact` and `conversation` is as wished.
     pub(super) fn ask(&self, statement: &mut Sql, contact: &str, conversation: &str) {
+        if self.is_kept {
+            let member = if self.set.is_of_conversations() { conversation } else { contact };
+            // Without `IS TRUE` this may be turned into a join that begins with the members.
+            statement.push(" AND (").push(member).push(" IN (");
+            self.set.members(statement, false);
+            statement.push(&format!("{KEPT})) IS TRUE"));
+            return;
+        }
         let outcome = if self.holds { "IS NOT NULL" } else { "IS NULL" };
         // A scalar look-up stays one: an EXISTS may be turned into a join with the whole set.
         match &self.set {
@@ -94,6 +116,14 @@ impl Wish {
                     .list(accounts.iter().copied())
                     .push(&format!(" LIMIT 1) {outcome}"));
             }
+            Set::Filled(field, test) => {
+                statement
+                    .push(" AND (SELECT 1 FROM contact_fields s WHERE s.workspace_id = $1 AND s.contact_id = ")
+                    .push(contact)
+                    .with(" AND s.field_id = ", *field);
+                passes(statement, "s", test);
+                statement.push(&format!(" LIMIT 1) {outcome}"));
+            }
             Set::Tagged(tags) => {
                 statement
                     .push(" AND (SELECT 1 FROM conversation_tags s WHERE s.workspace_id = $1 AND s.conversation_id = ")
@@ -102,6 +132,20 @@ impl Wish {
                     .list(tags.iter().map(String::as_str))
                     .push(&format!(" LIMIT 1) {outcome}"));
             }
+            Set::Scored(scores) => {
+                statement
+                    .push(" AND (SELECT 1 FROM conversations s WHERE s.workspace_id = $1 AND s.id = ")
+                    .push(conversation)
+                    .push(" AND s.survey_score IN ")
+                    .list(scores.iter().map(|score| i64::from(*score)))
+                    .push(&format!(" LIMIT 1) {outcome}"));
+            }
+            // Made to be the members that a list is made of, and not to be asked.
+            Set::These(..) => {
+                statement.push(" AND ").push(contact).push(" IN (");
+                self.set.members(statement, false);
+                statement.push(")");
+            }
         }
     }
 }
@@ -109,14 +153,15 @@ impl Wish {
 impl Set {
     /// Whether its members are conversations, not contacts.
     pub(super) fn is_of_conversations(&self) -> bool {
-        matches!(self, Set::Tagged(_))
+        matches!(self, Set::Tagged(_) | Set::Scored(_))
     }
 
-    /// `SELECT … AS member …`: its members, each once.
-    pub(super) fn members(&self, statement: &mut Sql) {
+    /// `SELECT … AS member …`: its members; if each is wanted `once`, none of them twice.
+    pub(super) fn members(&self, statement: &mut Sql, once: bool) {
+        let select = |single: bool| if once && !single { "SELECT DISTINCT " } else { "SELECT " };
         match self {
             Set::Found(alternatives) => {
-                statement.push("SELECT DISTINCT member FROM (");
+                statement.push(select(false)).push("member FROM (");
                 for (at, alternative) in alternatives.iter().enumerate() {
                     statement.push(if at == 0 { "" } else { " UNION ALL " });
                     members_of_alternative(statement, alternative);
@@ -128,7 +173,8 @@ impl Set {
             }
             Set::Labelled(labels) => {
                 statement
-                    .push("SELECT DISTINCT contact_id AS member FROM contact_labels WHERE workspace_id = $1 AND label IN ")
+                    .push(select(labels.len() < 2))
+                    .push("contact_id AS member FROM contact_labels WHERE workspace_id = $1 AND label IN ")
                     .list(labels.iter().map(String::as_str));
             }
             Set::Blocked => {
@@ -136,91 +182,32 @@ impl Set {
             }
             Set::Known(accounts) => {
                 statement
-                    .push("SELECT DISTINCT contact_id AS member FROM identities WHERE workspace_id = $1 AND account_id IN ")
+                    .push(select(false))
+                    .push("contact_id AS member FROM identities WHERE workspace_id = $1 AND account_id IN ")
                     .list(accounts.iter().copied());
+            }
+            Set::Filled(field, test) => {
+                statement
+                    .push("SELECT contact_id AS member FROM contact_fields WHERE workspace_id = $1 AND field_id = ")
+                    .bind(*field);
+                passes(statement, "contact_fields", test);
             }
             Set::Tagged(tags) => {
                 statement
-                    .push("SELECT DISTINCT conversation_id AS member FROM conversation_tags WHERE workspace_id = $1 AND tag IN ")
+                    .push(select(tags.len() < 2))
+                    .push("conversation_id AS member FROM conversation_tags WHERE workspace_id = $1 AND tag IN ")
                     .list(tags.iter().map(String::as_str));
             }
-        }
-    }
-
-    /// Selects that together count its members, about; each column of the answer is one of them.
-    fn counters(&self) -> Vec<Counter> {
-        let one = |table, column, values| vec![Counter { table, column, values }];
-        let texts = |texts: &[String]| Wanted::Any(texts.iter().map(|text| text.as_str().into()).collect());
-        match self {
-            Set::Found(alternatives) => alternatives.iter().flat_map(counters_of_alternative).collect(),
-            Set::Labelled(labels) => one("contact_labels", "label", texts(labels)),
-            Set::Blocked => one("contacts", "blocked", Wanted::True),
-            Set::Known(accounts) => {
-                one("identities", "account_id", Wanted::Any(accounts.iter().map(|id| (*id).into()).collect()))
+            Set::Scored(scores) => {
+                statement
+                    .push("SELECT id AS member FROM conversations WHERE workspace_id = $1 AND survey_score IS NOT NULL")
+                    .push(" AND survey_score IN ")
+                    .list(scores.iter().map(|score| i64::from(*score)));
             }
-            Set::Tagged(tags) => one("conversation_tags", "tag", texts(tags)),
-        }
-    }
-
-    /// About how many members it has, by the answers to its [`counters`](Self::counters); the rarest word of a name comes first
-    /// from now on.
-    fn weigh(&mut self, counts: &mut impl Iterator<Item = i64>) -> i64 {
-        let mut next = || counts.next().unwrap_or(i64::MAX);
-        let Set::Found(alternatives) = self else { return next() };
-        let mut total = 0_i64;
-        for alternative in alternatives {
-            total = total.saturating_add(match alternative {
-                Alternative::Words(words) => {
-                    let mut counted: Vec<(i64, Vec<u8>)> = words.drain(..).map(|word| (next(), word)).collect();
-                    counted.sort_unstable();
-                    let least = counted.first().map_or(0, |(count, _)| *count);
-                    words.extend(counted.into_iter().map(|(_, word)| word));
-                    least
-                }
-                Alternative::Prefix(_) => next(),
-                Alternative::Address(_) => 1,
-            });
-        }
-        total
-    }
-}
-
-/// Rows of a table to count.
-struct Counter {
-    table: &'static str,
-    column: &'static str,
-    values: Wanted,
-}
-
-enum Wanted {
-    True,
-    Any(Vec<Value>),
-    Prefix(Vec<u8>),
-}
-
-impl Counter {
-    fn select(self, statement: &mut Sql, bound: i64) {
-        let Self { table, column, values } = self;
-        statement.push(&format!("(SELECT count(*) FROM (SELECT 1 FROM {table} WHERE workspace_id = $1 AND {column}"));
-        match values {
-            Wanted::True => &mut *statement,
-            Wanted::Any(values) => statement.push(" IN ").list(values),
-            Wanted::Prefix(prefix) => {
-                let end = after_prefix(&prefix);
-                statement.with(" >= ", prefix).push(&format!(" AND {column}")).with(" < ", end)
+            Set::These(ids, [before, behind]) => {
+                statement.with(before, ids.as_str()).push(behind);
             }
-        };
-        statement.with(" LIMIT ", bound).push(") AS counted)");
-    }
-}
-
-fn counters_of_alternative(alternative: &Alternative) -> Vec<Counter> {
-    let of_prefix =
-        |prefix: &Vec<u8>| Counter { table: "contact_terms", column: "term", values: Wanted::Prefix(prefix.clone()) };
-    match alternative {
-        Alternative::Words(words) => words.iter().map(of_prefix).collect(),
-        Alternative::Prefix(prefix) => vec![of_prefix(prefix)],
-        Alternative::Address(_) => Vec::new(),
+        }
     }
 }
 
@@ -231,9 +218,31 @@ fn in_range(statement: &mut Sql, table: &str, prefix: &[u8]) {
         .with(&format!(" AND {table}.term < "), after_prefix(prefix));
 }
 
-fn has_term(statement: &mut Sql, contact: &str, prefix: &[u8]) {
+/// ` AND sort_key …`: what the value is compared by, and the value itself where that may be the same for several.
+pub(super) fn passes(statement: &mut Sql, table: &str, test: &FieldTest) {
+    match test {
+        FieldTest::OneOf(values) => {
+            statement.push(&format!(" AND {table}.sort_key IN ")).list(values.iter().map(FieldValue::sort_key));
+            let is_cut = |kind| matches!(kind, FieldKind::Text | FieldKind::Choice);
+            if values.iter().any(|value| is_cut(value.kind())) {
+                statement.push(&format!(" AND {table}.value IN ")).list(values.iter().map(ToString::to_string));
+            }
+        }
+        FieldTest::Compared(how, value) => {
+            statement.with(&format!(" AND {table}.sort_key {} ", how.sign()), value.sort_key());
+        }
+    }
+}
+
+fn has_term(statement: &mut Sql, contact: &str, Beginning { term, is_kept }: &Beginning) {
+    if *is_kept {
+        statement.push(&format!("({contact} IN (SELECT s.contact_id FROM contact_terms s WHERE s.workspace_id = $1"));
+        in_range(statement, "s", term);
+        statement.push(&format!("{KEPT})) IS TRUE"));
+        return;
+    }
     statement.push(&format!("(SELECT 1 FROM contact_terms s WHERE s.workspace_id = $1 AND s.contact_id = {contact}"));
-    in_range(statement, "s", prefix);
+    in_range(statement, "s", term);
     statement.push(" LIMIT 1) IS NOT NULL");
 }
 
@@ -248,12 +257,11 @@ fn ask_alternative(statement: &mut Sql, alternative: &Alternative, contact: &str
             statement.push(")");
         }
         Alternative::Prefix(prefix) => has_term(statement, contact, prefix),
-        Alternative::Address(value) => {
-            statement
-                .push("(SELECT 1 FROM identities s JOIN identity_addresses a ON a.workspace_id = $1 AND a.identity_id = s.id ")
-                .push(&format!("WHERE s.workspace_id = $1 AND s.contact_id = {contact}"))
-                .with(" AND a.value = ", value.as_str())
-                .push(" LIMIT 1) IS NOT NULL");
+        // A few at most have one address.
+        Alternative::Address(_) => {
+            statement.push(&format!("({contact} IN ("));
+            members_of_alternative(statement, alternative);
+            statement.push(&format!("{KEPT})) IS TRUE"));
         }
     }
 }
@@ -264,7 +272,7 @@ fn members_of_alternative(statement: &mut Sql, alternative: &Alternative) {
         Alternative::Words(words) => {
             let Some((first, others)) = words.split_first() else { return };
             statement.push(TERMS);
-            in_range(statement, "t", first);
+            in_range(statement, "t", &first.term);
             for other in others {
                 statement.push(" AND ");
                 has_term(statement, "t.contact_id", other);
@@ -272,7 +280,7 @@ fn members_of_alternative(statement: &mut Sql, alternative: &Alternative) {
         }
         Alternative::Prefix(prefix) => {
             statement.push(TERMS);
-            in_range(statement, "t", prefix);
+            in_range(statement, "t", &prefix.term);
         }
         Alternative::Address(value) => {
             statement
@@ -281,32 +289,5 @@ fn members_of_alternative(statement: &mut Sql, alternative: &Alternative) {
                 )
                 .with("AND i.id = a.identity_id WHERE a.workspace_id = $1 AND a.value = ", value.as_str());
         }
-    }
-}
-
-impl Reader {
-    /// The wish from whose members the list is made: the smallest, if it has fewer than `bound`.
-    pub(super) async fn smallest(&self, wishes: &mut [Wish], bound: i64) -> Result<Option<usize>, StorageError> {
-        let counters: Vec<Counter> =
-            wishes.iter().filter(|wish| wish.holds).flat_map(|wish| wish.set.counters()).collect();
-        let mut counts = Vec::with_capacity(counters.len());
-        if !counters.is_empty() {
-            let mut statement = Sql::of(self);
-            for (at, counter) in counters.into_iter().enumerate() {
-                statement.push(if at == 0 { "SELECT " } else { ", " });
-                counter.select(&mut statement, bound);
-                statement.push(&format!(" AS n{at}"));
-                counts.push(0_i64);
-            }
-            let row = self.conn.query_one_raw(statement.on(&self.conn)).await?;
-            for (at, count) in counts.iter_mut().enumerate() {
-                *count = row.as_ref().map_or(Ok(0), |row| row.try_get_by_index(at))?;
-            }
-        }
-        let mut counts = counts.into_iter();
-        let weighed: Vec<i64> =
-            wishes.iter_mut().map(|wish| if wish.holds { wish.set.weigh(&mut counts) } else { i64::MAX }).collect();
-        let least = weighed.into_iter().enumerate().min_by_key(|(_, count)| *count);
-        Ok(least.filter(|(_, count)| *count < bound).map(|(at, _)| at))
     }
 }

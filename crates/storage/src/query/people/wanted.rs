@@ -27,9 +27,11 @@ pub(super) struct Wanted {
     not: Vec<(&'static str, BTreeSet<Uuid>)>,
     assigned: Option<bool>,
     window: Vec<WindowState>,
-    closing_before: Option<OffsetDateTime>,
+    pub(super) closing_before: Option<OffsetDateTime>,
     inbound_before: Option<OffsetDateTime>,
     inbound_after: Option<OffsetDateTime>,
+    /// Whether those that close in time are few, and so are sorted.
+    pub(super) is_closing: bool,
 }
 
 /// Which of an account's are meant by the names of platforms.
@@ -65,7 +67,8 @@ impl Wanted {
             C::Contact(condition) => {
                 self.wishes.extend(Wish::of(*holds, condition, |names| platforms.accounts(names)));
             }
-            C::Tag(tags) => self.wishes.push(Wish { holds: *holds, set: Set::Tagged(tags.clone()) }),
+            C::Tag(tags) => self.wishes.push(Wish::new(*holds, Set::Tagged(tags.clone()))),
+            C::Score(scores) => self.wishes.push(Wish::new(*holds, Set::Scored(scores.clone()))),
             // Two that exclude each other leave nothing.
             C::Unassigned => match self.assigned {
                 Some(assigned) if assigned == *holds => both(&mut self.tabs, []),
@@ -197,7 +200,12 @@ impl Reader {
     /// What the filters want together; `None` if they exclude each other.
     pub(super) async fn wanted(&self, query: &ConversationQuery) -> Result<Option<Wanted>, StorageError> {
         use ConversationCondition as C;
-        let conditions = query.conditions();
+        let mut conditions = query.conditions();
+        for filter in &mut conditions {
+            if let C::Contact(condition) = &mut filter.condition {
+                self.follow_aliases(condition).await?;
+            }
+        }
         let names_platforms = conditions
             .iter()
             .any(|filter| matches!(filter.condition, C::Platform(_) | C::Contact(ContactCondition::Platform(_))));
@@ -208,6 +216,22 @@ impl Reader {
         }
         wanted.wishes.extend(Wish::found(query.q.as_deref()));
         Ok((!wanted.is_impossible()).then_some(wanted))
+    }
+
+    /// An id of a contact that became a part of another one stands for that one.
+    pub(super) async fn follow_aliases(&self, condition: &mut ContactCondition) -> Result<(), StorageError> {
+        let ContactCondition::Id(contacts) = condition else { return Ok(()) };
+        let mut statement = Sql::of(self);
+        statement
+            .push("SELECT id, target_id FROM aliases WHERE workspace_id = $1 AND id IN ")
+            .list(contacts.iter().map(|id| id.uuid()));
+        for row in self.conn.query_all_raw(statement.on(&self.conn)).await? {
+            let (gone, kept): (Uuid, Uuid) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            for contact in contacts.iter_mut().filter(|contact| contact.uuid() == gone) {
+                *contact = kept.into();
+            }
+        }
+        Ok(())
     }
 
     /// Every account with its platform: there are few.

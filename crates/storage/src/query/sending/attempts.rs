@@ -38,6 +38,8 @@ pub struct Attempt {
     pub billing: Option<String>,
 }
 
+/// What a look-up is kept as.
+pub(super) const LOOKED_UP: &str = "looked_up";
 /// See [`Tx::note_unrepeatable`].
 const UNREPEATABLE: &str = "unrepeatable";
 
@@ -46,8 +48,8 @@ const UNREPEATABLE: &str = "unrepeatable";
 pub struct PartEvidence {
     /// The attempt it is about, where that is known.
     pub attempt: Option<u32>,
-    /// `late_answer`, `receipt`, `recovered`, `withheld`, `confirm`, `give_up`, `send_again`, `resend`, `retry`, `cancel` or
-    /// `unrepeatable`.
+    /// `late_answer`, `receipt`, `recovered`, `withheld`, `confirm`, `give_up`, `send_again`, `resend`, `retry`, `cancel`,
+    /// `unrepeatable` or `looked_up`.
     pub kind: String,
     /// What exactly, and by whom.
     pub data: serde_json::Value,
@@ -59,6 +61,16 @@ impl PartEvidence {
     /// Whether it says that an attempt's request must not be repeated.
     pub fn forbids_repeats(&self) -> bool {
         self.kind == UNREPEATABLE
+    }
+
+    /// Whether it says what the platform had when it was asked for the part.
+    pub fn is_look_up(&self) -> bool {
+        self.kind == LOOKED_UP
+    }
+
+    /// Whether the platform was asked for the part and had nothing that could be it.
+    pub fn found_nothing(&self) -> bool {
+        self.is_look_up() && self.data.get("found").is_some_and(|found| found == "nothing")
     }
 }
 

@@ -91,7 +91,7 @@ impl Tx {
         Ok(true)
     }
 
-    async fn lock_unknown(&self, part: PartId) -> Result<Option<Ending>, StorageError> {
+    pub(super) async fn lock_unknown(&self, part: PartId) -> Result<Option<Ending>, StorageError> {
         let lock = format!("{ENDING} AND o.id = $2 AND o.state = 'unknown'{}", locking(&self.conn, "m, o"));
         let values = [self.ws().into(), part.uuid().into()];
         Ok(Ending::find_by_statement(sql(&self.conn, &lock, values)).one(&self.conn).await?)
@@ -180,14 +180,20 @@ impl Tx {
         self.withhold_all(rows, reason, now).await
     }
 
-    /// Withholds everything over an account that has not begun to be sent: the account is given up.
-    pub(in crate::query) async fn cancel_queued_over(
+    /// Withholds up to `limit` parts over an account that have not begun to be sent: the account is given up, and may have any
+    /// number of them.
+    pub async fn cancel_queued_over(
         &self,
         account: ChannelAccountId,
         reason: &serde_json::Value,
+        limit: u32,
         now: OffsetDateTime,
     ) -> Result<Vec<PartId>, StorageError> {
-        let rows = self.lock_waiting("o.account_id = $2", account.uuid()).await?;
+        let theirs = format!(
+            "o.id IN (SELECT w.id FROM outbox AS w WHERE w.workspace_id = $1 AND w.account_id = $2 AND w.state IN ('queued', \
+             'claimed') LIMIT {limit})"
+        );
+        let rows = self.lock_waiting(&theirs, account.uuid()).await?;
         self.withhold_all(rows, reason, now).await
     }
 

@@ -140,6 +140,8 @@ pub struct Claimed {
     pub priority: Priority,
     /// The number that the next attempt gets.
     pub attempt: u32,
+    /// When it was accepted.
+    pub accepted_at: OffsetDateTime,
     /// Since when it may go.
     pub due_at: OffsetDateTime,
     /// Until when it may go.
@@ -240,13 +242,15 @@ impl Tx {
         for (priority, (ready_at, id)) in Priority::ALL.into_iter().zip(look.from) {
             let place = values.len() + 1;
             values.extend([ready_at.into(), id.into()]);
-            // A head has nothing in its way that was accepted before it.
+            // A head has nothing in its way that was accepted before it. What waits for a better hour, as a broadcast by night,
+            // is in nobody's way who goes before it.
             arms.push(format!(
                 "SELECT * FROM (SELECT o.id, o.account_id, o.priority, o.ready_at, {clock} AS clock FROM outbox AS o \
                  WHERE o.workspace_id = $1 AND o.state = 'queued' AND o.priority = {rank} AND o.ready_at <= $2 \
                  AND (o.ready_at, o.id) > (${place}, ${next}){skip} AND NOT EXISTS (SELECT 1 FROM outbox AS e \
                  WHERE e.workspace_id = $1 AND e.conversation_id = o.conversation_id AND (e.seq, e.id) < (o.seq, o.id) \
-                 AND NOT e.aside AND (e.state <> 'unknown' OR e.holds_until > $2)) ORDER BY o.ready_at, o.id LIMIT $3{lock}) AS p{rank}",
+                 AND NOT e.aside AND (e.state <> 'unknown' OR e.holds_until > $2) AND NOT (e.priority > {rank} AND \
+                 e.state = 'queued' AND e.ready_at > $2)) ORDER BY o.ready_at, o.id LIMIT $3{lock}) AS p{rank}",
                 clock = clock(&self.conn),
                 rank = priority.rank(),
                 next = place + 1,
@@ -275,7 +279,7 @@ impl Tx {
             .and(
                 format!(
                     "SELECT o.id, o.message_id, o.conversation_id, o.account_id, c.identity_id, o.priority, o.attempt, \
-                     o.due_at, o.expires_at, p.content, p.cost, c.thread, m.author, m.extra, EXISTS (SELECT 1 FROM \
+                     o.created_at, o.due_at, o.expires_at, p.content, p.cost, c.thread, m.author, m.extra, EXISTS (SELECT 1 FROM \
                      quota_reservations AS r WHERE r.workspace_id = $1 AND r.part_id = o.id AND r.state = 'held') AS holds \
                      FROM outbox AS o JOIN parts AS p ON p.workspace_id = o.workspace_id AND p.id = o.id JOIN messages AS m \
                      ON m.workspace_id = o.workspace_id AND m.id = o.message_id JOIN conversations AS c \
@@ -305,6 +309,7 @@ struct Details {
     identity_id: Uuid,
     priority: i64,
     attempt: i64,
+    created_at: Millis,
     due_at: Millis,
     expires_at: Millis,
     content: serde_json::Value,
@@ -327,6 +332,7 @@ impl TryFrom<Details> for Claimed {
             identity: row.identity_id.into(),
             priority: Priority::of_rank(row.priority),
             attempt: number(row.attempt + 1),
+            accepted_at: row.created_at.at(),
             due_at: row.due_at.at(),
             expires_at: row.expires_at.at(),
             content: from_json(row.content, ("parts", "content", row.id))?,

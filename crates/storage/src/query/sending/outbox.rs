@@ -164,6 +164,8 @@ pub struct OutboxStats {
     pub due: u64,
     /// Since when the oldest of them is due.
     pub oldest_due_at: Option<OffsetDateTime>,
+    /// Parts that a dispatcher has taken and has not settled.
+    pub in_hand: u64,
     /// Parts whose outcome nobody knows.
     pub unknown: u64,
     /// Receipts that came for ids nobody knows.
@@ -202,12 +204,14 @@ impl Reader {
         struct Row {
             due: i64,
             oldest: Option<Millis>,
+            in_hand: i64,
             unknown: i64,
             parked: i64,
         }
         const COUNT: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox WHERE workspace_id = $1 AND state = 'queued' \
                              AND ready_at <= $2 LIMIT 10000) AS d) AS due, (SELECT min(ready_at) FROM outbox \
                              WHERE workspace_id = $1 AND state = 'queued' AND ready_at <= $2) AS oldest, (SELECT count(*) \
+                             FROM outbox WHERE workspace_id = $1 AND state IN ('claimed', 'sending')) AS in_hand, (SELECT count(*) \
                              FROM outbox WHERE workspace_id = $1 AND state = 'unknown') AS unknown, (SELECT count(*) FROM receipts_parked \
                              WHERE workspace_id = $1) AS parked";
         let row =
@@ -215,6 +219,7 @@ impl Reader {
         Ok(row.map_or_else(OutboxStats::default, |row| OutboxStats {
             due: row.due.unsigned_abs(),
             oldest_due_at: row.oldest.map(Into::into),
+            in_hand: row.in_hand.unsigned_abs(),
             unknown: row.unknown.unsigned_abs(),
             parked_receipts: row.parked.unsigned_abs(),
         }))

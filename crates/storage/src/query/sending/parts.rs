@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-use sea_orm::Value;
+use sea_orm::{ConnectionTrait, QueryResult, Value};
 use time::OffsetDateTime;
 use transom_domain::{DeliveryState, MessageId};
 use uuid::Uuid;
 
 use super::batch::{Batch, IdList};
-use crate::query::{millis, unreadable};
+use crate::query::broadcasts::STANDING;
+use crate::query::{millis, sql, unreadable};
 use crate::{Reader, StorageError};
 
 /// What becomes of parts, all of them alike. Of two times the earlier stays; a `None` leaves what is there, but for the reason.
@@ -95,19 +96,49 @@ impl Reader {
             "UPDATE messages SET (state, reason) = (SELECT w.state, w.reason FROM (SELECT p.position, CASE WHEN p.id IN \
              ({parts}) THEN $2 ELSE p.state END AS state, CASE WHEN p.id IN ({parts}) THEN $3 ELSE p.reason END AS reason \
              FROM parts AS p WHERE p.workspace_id = $1 AND p.message_id = messages.id) AS w ORDER BY {severity} DESC, \
-             w.position LIMIT 1) WHERE workspace_id = $1 AND id IN ({messages}) RETURNING id, state",
+             w.position LIMIT 1) WHERE workspace_id = $1 AND id IN ({messages}) RETURNING id, state, extra ->> 'broadcast' IS NOT \
+             NULL AS to_many",
             parts = list.places,
             messages = of.places,
             severity = *SEVERITY
         );
         let fixed: [Value; 3] = [self.ws().into(), change.to.as_str().into(), change.reason.cloned().into()];
         let rows = batch.and(follow, fixed.into_iter().chain(list.values).chain(of.values)).await?;
+        self.recipients_follow(&rows).await?;
         let states = rows.into_iter().map(|row| {
             let id: Uuid = row.try_get("", "id")?;
             let state: Option<String> = row.try_get("", "state")?;
             Ok((id.into(), state_of(("messages", "state", id), state.as_deref().unwrap_or_default())?))
         });
         states.collect()
+    }
+
+    /// Recipients of broadcasts stand as their messages do.
+    async fn recipients_follow(&self, changed: &[QueryResult]) -> Result<(), StorageError> {
+        let mut messages: Vec<Uuid> = Vec::new();
+        for row in changed {
+            if row.try_get::<bool>("", "to_many")? {
+                messages.push(row.try_get("", "id")?);
+            }
+        }
+        self.recipients_stand_as(&messages).await
+    }
+
+    /// The same for these messages.
+    pub(in crate::query) async fn recipients_stand_as(&self, messages: &[Uuid]) -> Result<(), StorageError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let list = IdList::new(2, messages);
+        let stand = format!(
+            "UPDATE broadcast_recipients SET {STANDING} FROM messages AS m WHERE m.workspace_id = $1 AND m.id = \
+             broadcast_recipients.message_id AND broadcast_recipients.workspace_id = $1 AND broadcast_recipients.message_id IN \
+             ({})",
+            list.places
+        );
+        let values = std::iter::once(self.ws().into()).chain(list.values);
+        self.conn.execute_raw(sql(&self.conn, &stand, values)).await?;
+        Ok(())
     }
 }
 

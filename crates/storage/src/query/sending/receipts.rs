@@ -161,9 +161,7 @@ impl Tx {
             met = self.met(account, "p.provider_id = $3", provider_id).await?;
         }
         if receipt.provider_id.is_some() && met.is_empty() {
-            const MARK: &str = "UPDATE outbox SET receipts = true WHERE workspace_id = $1 AND account_id = $2 AND state IN \
-                                ('sending', 'unknown')";
-            self.conn.execute_raw(sql(&self.conn, MARK, [self.ws().into(), account.uuid().into()])).await?;
+            self.mark_in_flight(account).await?;
             met = self.met(account, "p.provider_id = $3", provider_id).await?;
         }
         if receipt.provider_id.is_some() && met.is_empty() {
@@ -321,6 +319,15 @@ impl Tx {
             })
         });
         changed.collect()
+    }
+
+    /// Tells what is on an account's wire that something came which may be its own: the answer's transaction looks for it.
+    /// Whoever calls this looks for the platform's id once more, since it waits for answers that are being stored.
+    pub async fn mark_in_flight(&self, account: ChannelAccountId) -> Result<(), StorageError> {
+        const MARK: &str = "UPDATE outbox SET receipts = true WHERE workspace_id = $1 AND account_id = $2 AND state IN \
+                            ('sending', 'unknown')";
+        self.conn.execute_raw(sql(&self.conn, MARK, [self.ws().into(), account.uuid().into()])).await?;
+        Ok(())
     }
 
     /// Keeps a receipt until the answer comes that it belongs to.

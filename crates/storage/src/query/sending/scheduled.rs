@@ -55,6 +55,13 @@ impl Reader {
         Ok(self.stored_schedules(statement).await?.pop())
     }
 
+    /// When these messages shall leave, as far as they are scheduled; in no order.
+    pub async fn schedules_of(&self, messages: &[MessageId]) -> Result<Vec<StoredSchedule>, StorageError> {
+        let mut statement = self.select_schedules();
+        statement.push(" AND message_id IN ").list(messages.iter().map(|id| id.uuid()));
+        self.stored_schedules(statement).await
+    }
+
     /// Up to `limit` messages that shall leave, the next first; behind `after`, a time and a message, if that is given.
     pub async fn schedules(
         &self,

@@ -7,6 +7,7 @@ use transom_domain::{DeliveryState, PartId};
 use uuid::Uuid;
 
 use super::batch::{Batch, locking};
+use super::echoes::JoinedEcho;
 use super::outbox::{Outcome, Settlement};
 use super::parts::{PartChange, state_of};
 use super::receipts::Changed;
@@ -28,6 +29,8 @@ pub enum Settled {
         message_state: DeliveryState,
         /// Receipts that had come before the answer and count from now on.
         joined: Vec<Changed>,
+        /// The same message, which had come back before the answer and was filed as written elsewhere.
+        echo: Option<JoinedEcho>,
     },
     /// Somebody recovered the part meanwhile; the answer was kept as evidence.
     LeaseLost,
@@ -88,10 +91,10 @@ impl Tx {
             Outcome::NotSent => self.settle_refused(batch, &row, DeliveryState::NotSent, reason, now).await?,
             Outcome::Unknown => self.become_unknown(batch, &row, reason, 0, now).await?,
         };
-        Ok(Settled::Done { message_state, joined: Vec::new() })
+        Ok(Settled::Done { message_state, joined: Vec::new(), echo: None })
     }
 
-    async fn settle_sent(
+    pub(super) async fn settle_sent(
         &self,
         mut batch: Batch<'_>,
         row: &Ending,
@@ -109,7 +112,11 @@ impl Tx {
         if let Some(last) = joined.last() {
             message_state = last.message_state;
         }
-        Ok(Settled::Done { message_state, joined })
+        let echo = match provider_id.filter(|_| row.receipts) {
+            Some(id) => self.join_echo(row.account_id.into(), row.message_id.into(), id).await?,
+            None => None,
+        };
+        Ok(Settled::Done { message_state, joined, echo })
     }
 
     async fn settle_refused(
@@ -139,7 +146,7 @@ impl Tx {
     ) -> Result<DeliveryState, StorageError> {
         // Whoever asks for it gives it as long as it had at first.
         const QUEUE: &str = "UPDATE outbox SET state = 'queued', owner = NULL, lease_until = NULL, holds_until = NULL, ask_at = \
-                             NULL, receipts = false, crashes = 0, due_at = $3, ready_at = $4, asked_by = $5, expires_at = \
+                             NULL, look_at = NULL, receipts = false, crashes = 0, due_at = $3, ready_at = $4, asked_by = $5, expires_at = \
                              CASE WHEN $6 THEN $7 + expires_at - created_at ELSE expires_at END WHERE workspace_id = $1 AND \
                              id = $2";
         let person = asked_by.is_some();
@@ -170,7 +177,7 @@ impl Tx {
         now: OffsetDateTime,
     ) -> Result<DeliveryState, StorageError> {
         const UNKNOWN: &str = "UPDATE outbox SET state = 'unknown', owner = NULL, lease_until = NULL, holds_until = $3, ask_at \
-                               = $4, crashes = crashes + $5 WHERE workspace_id = $1 AND id = $2";
+                               = $4, look_at = $4, crashes = crashes + $5 WHERE workspace_id = $1 AND id = $2";
         let values = [self.ws().into(), row.id.into(), millis(now + HOLD), millis(now + EVIDENCE), crashes.into()];
         batch.add(UNKNOWN, values);
         let (text, values) = self.release_next(row.conversation_id, row.id, now + HOLD);
@@ -200,11 +207,12 @@ impl Tx {
         struct Late {
             state: String,
             attempts: i64,
+            account_id: Uuid,
             message_id: Uuid,
             message_state: Option<String>,
         }
         let lock = format!(
-            "SELECT p.state, p.attempts, p.message_id, m.state AS message_state FROM messages AS m JOIN parts AS p \
+            "SELECT p.state, p.attempts, p.account_id, p.message_id, m.state AS message_state FROM messages AS m JOIN parts AS p \
              ON p.workspace_id = m.workspace_id AND p.message_id = m.id WHERE p.workspace_id = $1 AND p.id = $2{}",
             locking(&self.conn, "m, p")
         );
@@ -218,13 +226,18 @@ impl Tx {
             // A receipt was faster than the answer.
             Outcome::Sent { provider_id, .. } if accepted && late.attempts == i64::from(attempt) => {
                 const NAME: &str = "UPDATE parts SET provider_id = coalesce(provider_id, $3) WHERE workspace_id = $1 AND id = $2 \
-                                    RETURNING id";
+                                    RETURNING provider_id";
                 let mut batch = Batch::on(&self.conn);
                 self.end_attempt(&mut batch, part.uuid(), late.attempts, settlement, now);
-                batch.and(NAME, [self.ws().into(), part.uuid().into(), provider_id.clone().into()]).await?;
+                let rows = batch.and(NAME, [self.ws().into(), part.uuid().into(), provider_id.clone().into()]).await?;
+                let known: Option<String> = rows.first().map(|row| row.try_get_by_index(0)).transpose()?.flatten();
+                let echo = match known.filter(|known| provider_id.as_ref() == Some(known)) {
+                    Some(id) => self.join_echo(late.account_id.into(), late.message_id.into(), &id).await?,
+                    None => None,
+                };
                 let name = late.message_state.unwrap_or_default();
                 let message_state = state_of(("messages", "state", late.message_id), &name)?;
-                Ok(Settled::Done { message_state, joined: Vec::new() })
+                Ok(Settled::Done { message_state, joined: Vec::new(), echo })
             }
             outcome => {
                 let provider_id = match outcome {

@@ -1,0 +1,178 @@
+//! What came in: the journal, and what of it could not be used.
+
+use std::sync::Arc;
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use time::OffsetDateTime;
+use transom_desk::journal::{self, JournalQuery};
+use transom_desk::quarantine::{self, MOST_CALLS};
+use transom_storage::QuarantineQuery;
+use uuid::Uuid;
+
+use super::auth::Signed;
+use super::body::Body;
+use super::contacts::{instant, millis};
+use super::cursor::Place;
+use super::views::quarantine::{
+    CallDetail, DiscardBody, JournalPage, OutcomeName, QuarantineDetail, QuarantinePage, ReplayBody, ReplayedView,
+    StateName,
+};
+use super::{MAX_PAGE, PAGE, Tag, cut};
+use crate::http::problem::{Making, Problem, Reading, Refused};
+use crate::state::State;
+
+pub(crate) struct QuarantineApi(pub(super) Arc<State>);
+
+#[OpenApi(tag = "Tag::Inbound")]
+impl QuarantineApi {
+    /// List the quarantine
+    ///
+    /// What came with a valid signature and could not be used, oldest first.
+    #[oai(path = "/quarantine", method = "get", operation_id = "listQuarantine")]
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the query")]
+    async fn list(
+        &self,
+        signed: Signed,
+        /// Only those in this state; those that are `open` if it is left out.
+        state: Query<Option<StateName>>,
+        /// Only those with this reason, such as `unknown_account`.
+        reason: Query<Option<String>>,
+        /// Only those that came over this connection.
+        connection: Query<Option<Uuid>>,
+        /// Only those found at this instant or later.
+        since: Query<Option<OffsetDateTime>>,
+        /// Only those found before this instant.
+        until: Query<Option<OffsetDateTime>>,
+        /// Where the last page ended.
+        cursor: Query<Option<String>>,
+        /// How many at most.
+        #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
+        limit: Query<u32>,
+    ) -> Result<Json<QuarantinePage>, Refused<Reading>> {
+        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
+        let query = QuarantineQuery {
+            state: state.0.map(Into::into).unwrap_or_default(),
+            reason: reason.0,
+            connection: connection.0.map(Into::into),
+            since: since.0,
+            until: until.0,
+        };
+        let list = format!("quarantine {query:?}");
+        let after = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let after = after.map(|place| place.id.into());
+        let found = quarantine::list(&self.0.desk, signed.caller(), &query, after, u64::from(limit) + 1);
+        let mut rows = found.await?;
+        let last = cut(&mut rows, limit).map(|row| Place { key: 0, id: row.entry.id.uuid() });
+        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
+        Ok(Json(QuarantinePage { items: rows.iter().map(Into::into).collect(), next_cursor }))
+    }
+
+    /// Replay what is in quarantine
+    ///
+    /// The calls of up to 1,000 open entries are applied again, as live ones are; what came of each, its entry shows soon after.
+    /// Nothing happens twice, however often it is replayed.
+    #[oai(path = "/quarantine/replay", method = "post", operation_id = "replayQuarantine")]
+    async fn replay_many(&self, signed: Signed, body: Body<ReplayBody>) -> Result<Json<ReplayedView>, Refused<Making>> {
+        let workspace = signed.caller().scope.workspace();
+        let ReplayBody { reason, connection, since, until, cursor } = body.0;
+        let connection = connection.map(Into::into);
+        let query = QuarantineQuery { reason, connection, since, until, ..QuarantineQuery::default() };
+        let list = format!("quarantine replay {query:?}");
+        let after = cursor.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let after = after.map(|place| place.id.into());
+        let replayed = quarantine::replay_many(&self.0.desk, signed.caller(), query, after, MOST_CALLS).await?;
+        let next = replayed.next.map(|call| Place { key: 0, id: call.uuid() });
+        let next_cursor = next.map(|place| self.0.cursors.seal(workspace, &list, place));
+        Ok(Json(ReplayedView { calls: replayed.calls, next_cursor }))
+    }
+
+    /// Read something in quarantine
+    ///
+    /// With the call it came with, byte for byte.
+    #[oai(path = "/quarantine/:id", method = "get", operation_id = "getQuarantineEntry")]
+    async fn entry(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<QuarantineDetail>, Refused<Reading>> {
+        let found = quarantine::entry(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Json(QuarantineDetail::raw(&found)))
+    }
+
+    /// Replay something in quarantine
+    ///
+    /// Its call is applied again, as a live one is, and the answer shows what came of it. Nothing happens twice, however often it is
+    /// replayed.
+    #[oai(path = "/quarantine/:id/replay", method = "post", operation_id = "replayQuarantineEntry")]
+    async fn replay(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<QuarantineDetail>, Refused<Making>> {
+        let found = quarantine::replay(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Json(QuarantineDetail::of(&found)))
+    }
+
+    /// Discard something in quarantine
+    ///
+    /// It is not needed. Until its call is no longer kept, it can still be replayed.
+    #[oai(path = "/quarantine/:id/discard", method = "post", operation_id = "discardQuarantineEntry")]
+    async fn discard(
+        &self,
+        signed: Signed,
+        id: Path<Uuid>,
+        body: Body<DiscardBody>,
+    ) -> Result<Json<QuarantineDetail>, Refused<Making>> {
+        let found = quarantine::discard(&self.0.desk, signed.caller(), id.0.into(), &body.0.reason).await?;
+        Ok(Json(QuarantineDetail::of(&found)))
+    }
+
+    /// List the journal
+    ///
+    /// Every call with a valid signature and what was fetched, newest first, with what became of it: did this message ever reach us?
+    #[oai(path = "/journal", method = "get", operation_id = "listJournal")]
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the query")]
+    async fn journal(
+        &self,
+        signed: Signed,
+        /// Only calls over the connection of this channel.
+        channel: Query<Option<Uuid>>,
+        /// Only those that stand so.
+        outcome: Query<Option<OutcomeName>>,
+        /// Only those that came at this instant or later.
+        since: Query<Option<OffsetDateTime>>,
+        /// Only those that came before this instant.
+        until: Query<Option<OffsetDateTime>>,
+        /// Only those with this text in their body, such as the platform's id of a message or of a person. Bodies that the platform
+        /// encrypts are not found.
+        text: Query<Option<String>>,
+        /// Where the last page ended.
+        cursor: Query<Option<String>>,
+        /// How many at most.
+        #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
+        limit: Query<u32>,
+    ) -> Result<Json<JournalPage>, Refused<Reading>> {
+        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
+        let query = JournalQuery {
+            channel: channel.0.map(Into::into),
+            state: outcome.0.map(Into::into),
+            since: since.0,
+            until: until.0,
+            text: text.0,
+        };
+        let list = format!("journal {query:?}");
+        let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let before = place.map(|place| Ok::<_, Problem>((instant(place.key)?, place.id.into()))).transpose()?;
+        let page = journal::list(&self.0.desk, signed.caller(), query, before, u64::from(limit)).await?;
+        let next = page.next.map(|(at, id)| Place { key: millis(at), id: id.uuid() });
+        let next_cursor = next.map(|place| self.0.cursors.seal(workspace, &list, place));
+        Ok(Json(JournalPage { items: page.calls.iter().map(Into::into).collect(), next_cursor }))
+    }
+
+    /// Read a call of the journal
+    ///
+    /// As it came, with what of it could not be used.
+    #[oai(path = "/journal/:id", method = "get", operation_id = "getJournalCall")]
+    async fn call(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<CallDetail>, Refused<Reading>> {
+        let (call, entries) = journal::call(&self.0.desk, signed.caller(), id.0.into()).await?;
+        Ok(Json(CallDetail::of(&call, &entries)))
+    }
+}
+
+fn page() -> u32 {
+    PAGE
+}

@@ -1,0 +1,219 @@
+//! How many members a set has, and by that in which of three ways it is used.
+
+use sea_orm::{ConnectionTrait, Value};
+use uuid::Uuid;
+
+use super::conditions::FieldTest;
+use super::search::{Alternative, Beginning, after_prefix};
+use super::sets::{Set, Wish, passes};
+use super::statement::{Sql, on_postgres};
+use crate::{Reader, StorageError};
+
+/// The members of a set are kept at hand if there are fewer than this. Of more, the fiftieth row is so near that to look up each
+/// costs less.
+pub(super) const FEW: i64 = 25_000;
+/// The same for each of several words: the fiftieth row that has them all is far.
+const FEW_OF_WORDS: i64 = 2 * FEW;
+/// Who has several words is read if fewer than this have them all: as members of a list they are there already, so they may be more
+/// than others.
+const READ: i64 = 5_000;
+/// The end of a select of members that are kept: more than [`FEW`], so that it leaves nobody out who came since they were counted;
+/// and a number that the planner sees, so that it knows that they fit into its memory, whatever it believes of the set.
+pub(super) const KEPT: &str = " LIMIT 80000";
+
+impl Reader {
+    /// The wish from whose members the list is made: the smallest, if it has fewer than `bound`. Of the others it is known from
+    /// now on whether their members are kept at hand.
+    pub(super) async fn smallest(&self, wishes: &mut [Wish], bound: i64) -> Result<Option<usize>, StorageError> {
+        // What is small is found for next to nothing; only where nothing is, it is worth the while to count further.
+        let several = |wish: &Wish| wish.holds && wish.set.is_of_several_words();
+        let further = if wishes.iter().any(several) { FEW_OF_WORDS } else { FEW };
+        for counted in std::iter::once(bound).chain((bound < further).then_some(further)) {
+            match self.weigh(wishes, counted).await? {
+                None => return Ok(None),
+                Some((at, weight)) if weight < bound => return Ok(Some(at)),
+                Some(_) => {}
+            }
+        }
+        for (at, wish) in wishes.iter_mut().enumerate().filter(|(_, wish)| wish.holds) {
+            if let Some(set) = self.in_common(&wish.set).await? {
+                wish.set = set;
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The smallest wish, and about how many members it has. Nothing is counted beyond `bound`.
+    async fn weigh(&self, wishes: &mut [Wish], bound: i64) -> Result<Option<(usize, i64)>, StorageError> {
+        let mut counts = self.count(wishes, bound).await?.into_iter();
+        let mut least = None;
+        for (at, wish) in wishes.iter_mut().enumerate().filter(|(_, wish)| wish.holds) {
+            let weight = wish.set.weigh(&mut counts, bound);
+            wish.is_kept = weight < bound && !matches!(wish.set, Set::Found(_));
+            least = least.filter(|(_, known)| *known <= weight).or(Some((at, weight)));
+        }
+        Ok(least)
+    }
+
+    /// The answers to the [`counters`](Set::counters) of what must hold.
+    async fn count(&self, wishes: &[Wish], bound: i64) -> Result<Vec<i64>, StorageError> {
+        let counters: Vec<Counter> =
+            wishes.iter().filter(|wish| wish.holds).flat_map(|wish| wish.set.counters()).collect();
+        let mut counts = vec![0_i64; counters.len()];
+        if counters.is_empty() {
+            return Ok(counts);
+        }
+        let mut statement = Sql::of(self);
+        for (at, counter) in counters.into_iter().enumerate() {
+            statement.push(if at == 0 { "SELECT " } else { ", " });
+            counter.select(&mut statement, bound);
+            statement.push(&format!(" AS n{at}"));
+        }
+        let row = self.conn.query_one_raw(statement.on(&self.conn)).await?;
+        for (at, count) in counts.iter_mut().enumerate() {
+            *count = row.as_ref().map_or(Ok(0), |row| row.try_get_by_index(at))?;
+        }
+        Ok(counts)
+    }
+
+    /// Who has several words that some have each, if few have them all: a first and a family name, neither rare. Without that, an
+    /// index would be walked to its end for the few.
+    async fn in_common(&self, set: &Set) -> Result<Option<Set>, StorageError> {
+        let Set::Found(alternatives) = set else { return Ok(None) };
+        let is_bounded = |alternative: &Alternative| match alternative {
+            Alternative::Words(words) => words.first().is_some_and(|word| word.is_kept),
+            Alternative::Prefix(prefix) => prefix.is_kept,
+            Alternative::Address(_) => true,
+        };
+        let meets = |alternative: &Alternative| match alternative {
+            Alternative::Words(words) => words.iter().filter(|word| word.is_kept).count() > 1,
+            Alternative::Prefix(_) | Alternative::Address(_) => false,
+        };
+        if !alternatives.iter().all(is_bounded) || !alternatives.iter().any(meets) {
+            return Ok(None);
+        }
+        let mut statement = Sql::of(self);
+        set.members(&mut statement, true);
+        statement.with(" LIMIT ", READ);
+        let rows = self.conn.query_all_raw(statement.on(&self.conn)).await?;
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?;
+        let is_few = i64::try_from(ids.len()).is_ok_and(|count| count < READ);
+        Ok(is_few.then(|| these(&ids, on_postgres(self))))
+    }
+}
+
+/// A set of these contacts: one value, however many they are, so that one statement serves them all.
+fn these(ids: &[Uuid], is_postgres: bool) -> Set {
+    let ids: Vec<String> = ids.iter().map(|id| id.simple().to_string()).collect();
+    match is_postgres {
+        true => Set::These(ids.join(","), ["SELECT unnest(string_to_array(", ", ',')::uuid[]) AS member"]),
+        false => {
+            Set::These(format!("[\"{}\"]", ids.join("\",\"")), ["SELECT unhex(value) AS member FROM json_each(", ")"])
+        }
+    }
+}
+
+impl Set {
+    fn is_of_several_words(&self) -> bool {
+        let several = |alternative: &Alternative| matches!(alternative, Alternative::Words(words) if words.len() > 1);
+        matches!(self, Set::Found(alternatives) if alternatives.iter().any(several))
+    }
+
+    /// Selects that together count its members, about; each column of the answer is one of them.
+    fn counters(&self) -> Vec<Counter> {
+        let one = |table, column, values| vec![Counter { table, column, values }];
+        let texts = |texts: &[String]| Wanted::Any(texts.iter().map(|text| text.as_str().into()).collect());
+        match self {
+            Set::Found(alternatives) => alternatives.iter().flat_map(counters_of_alternative).collect(),
+            Set::Labelled(labels) => one("contact_labels", "label", texts(labels)),
+            Set::Blocked => one("contacts", "blocked", Wanted::True),
+            Set::Known(accounts) => {
+                one("identities", "account_id", Wanted::Any(accounts.iter().map(|id| (*id).into()).collect()))
+            }
+            Set::Filled(field, test) => one("contact_fields", "field_id", Wanted::Filled(*field, test.clone())),
+            Set::Tagged(tags) => one("conversation_tags", "tag", texts(tags)),
+            Set::Scored(scores) => one(
+                "conversations",
+                "survey_score",
+                Wanted::Any(scores.iter().map(|score| i64::from(*score).into()).collect()),
+            ),
+            Set::These(..) => Vec::new(),
+        }
+    }
+
+    /// About how many members it has, by the answers to its [`counters`](Self::counters); the rarest word of a name comes first
+    /// from now on.
+    fn weigh(&mut self, counts: &mut impl Iterator<Item = i64>, bound: i64) -> i64 {
+        let mut next = || counts.next().unwrap_or(i64::MAX);
+        let Set::Found(alternatives) = self else { return next() };
+        let mut total = 0_i64;
+        for alternative in alternatives {
+            total = total.saturating_add(match alternative {
+                Alternative::Words(words) => {
+                    let mut counted: Vec<(i64, Beginning)> = words.drain(..).map(|word| (next(), word)).collect();
+                    counted.sort_unstable();
+                    let least = counted.first().map_or(0, |(count, _)| *count);
+                    let kept = |(count, word)| Beginning { is_kept: count < bound, ..word };
+                    words.extend(counted.into_iter().map(kept));
+                    least
+                }
+                Alternative::Prefix(prefix) => {
+                    let count = next();
+                    prefix.is_kept = count < bound;
+                    count
+                }
+                Alternative::Address(_) => 1,
+            });
+        }
+        total
+    }
+}
+
+/// Rows of a table to count.
+struct Counter {
+    table: &'static str,
+    column: &'static str,
+    values: Wanted,
+}
+
+enum Wanted {
+    True,
+    Any(Vec<Value>),
+    Prefix(Vec<u8>),
+    Filled(Uuid, FieldTest),
+}
+
+impl Counter {
+    fn select(self, statement: &mut Sql, bound: i64) {
+        let Self { table, column, values } = self;
+        statement.push(&format!("(SELECT count(*) FROM (SELECT 1 FROM {table} WHERE workspace_id = $1 AND {column}"));
+        match values {
+            Wanted::True => &mut *statement,
+            Wanted::Any(values) => statement.push(" IN ").list(values),
+            Wanted::Prefix(prefix) => {
+                let end = after_prefix(&prefix);
+                statement.with(" >= ", prefix).push(&format!(" AND {column}")).with(" < ", end)
+            }
+            Wanted::Filled(field, test) => {
+                statement.with(" = ", field);
+                passes(statement, table, &test);
+                &mut *statement
+            }
+        };
+        statement.with(" LIMIT ", bound).push(") AS counted)");
+    }
+}
+
+fn counters_of_alternative(alternative: &Alternative) -> Vec<Counter> {
+    let of_prefix = |prefix: &Beginning| Counter {
+        table: "contact_terms",
+        column: "term",
+        values: Wanted::Prefix(prefix.term.clone()),
+    };
+    match alternative {
+        Alternative::Words(words) => words.iter().map(of_prefix).collect(),
+        Alternative::Prefix(prefix) => vec![of_prefix(prefix)],
+        Alternative::Address(_) => Vec::new(),
+    }
+}
