@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::Trouble;
 
 /// The longest that a page takes for anything.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Whether a missing Chromium is an error instead of a skipped test.
 fn is_required() -> bool {
@@ -186,7 +186,7 @@ impl Page {
     /// Waits until an expression is true, and gives what it is.
     ///
     /// # Errors
-    /// [`Trouble`] with what it was last, after twenty seconds.
+    /// [`Trouble`] with what it was last, after a minute.
     pub async fn until(&self, expression: &str) -> Result<Value, Trouble> {
         let (began, mut last) = (Instant::now(), Ok(Value::Null));
         while began.elapsed() < PATIENCE {

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::Trouble;
 
 /// The longest that a server takes to start or stop, and a letter to arrive.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Who may sign in, besides the mailbox of the shop.
 const PASSWORD: &str = "s3cret of the tests";
 

@@ -175,9 +175,12 @@ both_databases! {
         let closed = || FaultKind::Error { code: 131_047, detail: None, asynchronous: false };
         scene.stage.world.control().fault(&scene.account, Fault::times(closed(), 2)).unwrap();
         let id = scene.send("are you there?").await;
-        scene.becomes(&id, "queued").await;
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        assert_eq!(scene.message(&id).await["state"], "queued", "one refusal is not enough");
+        let refused_once = || async {
+            let message = scene.message(&id).await;
+            let tries = message.pointer("/parts/0/attempts").and_then(Value::as_array).map(Vec::len);
+            Ok((message["state"] == "queued" && tries == Some(1)).then_some(()))
+        };
+        scene.stage.world.until("one refusal is not enough", refused_once).await.unwrap();
         scene.stage.world.clock.advance(Duration::seconds(61));
         let message = scene.becomes(&id, "not_sent").await;
         assert!(message.to_string().contains("refused_by_platform"), "the reason is shown: {message}");

@@ -1,7 +1,7 @@
 //! Automatic assignment over real HTTP, on both databases.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 use transom_channel::Ports;
@@ -252,30 +252,31 @@ both_databases! {
         let (storage, policies) = (desk.stage.world.desk().storage().clone(), Policies::builtin().unwrap());
         let registry = transom_server::registry::registry();
         let other = transom_desk::Desk::new(storage, policies, registry, Ports::system().unwrap());
-        let done = AtomicBool::new(false);
+        let (done, acted) = (AtomicBool::new(false), AtomicU32::new(0));
         let second = async {
-            let mut acted = 0;
             while !done.load(Ordering::Relaxed) {
-                acted += follow::follow_all(&other).await.unwrap();
+                acted.fetch_add(follow::follow_all(&other).await.unwrap(), Ordering::Relaxed);
                 tokio::task::yield_now().await;
             }
-            acted
         };
+        // Who comes first looks after them: if that was the same service each time, more newcomers come.
         let first = async {
-            for who in 0..NEWCOMERS {
-                desk.meet(who);
+            for crowd in 1..=20 {
+                let newcomers = (crowd - 1) * NEWCOMERS..crowd * NEWCOMERS;
+                newcomers.clone().for_each(|who| desk.meet(who));
+                newcomers.clone().for_each(|who| desk.writes(who, "hello"));
+                for who in newcomers {
+                    desk.once(who, "it is given to somebody", |now| now["assignee"]["agent"].is_string()).await;
+                }
+                desk.followed().await;
+                if acted.load(Ordering::Relaxed) > 0 {
+                    done.store(true, Ordering::Relaxed);
+                    return crowd * NEWCOMERS;
+                }
             }
-            for who in 0..NEWCOMERS {
-                desk.writes(who, "hello");
-            }
-            for who in 0..NEWCOMERS {
-                desk.once(who, "it is given to somebody", |now| now["assignee"]["agent"].is_string()).await;
-            }
-            desk.followed().await;
-            done.store(true, Ordering::Relaxed);
+            panic!("the other service did nothing");
         };
-        let (acted, ()) = tokio::join!(second, first);
-        assert!(acted > 0, "the other service did nothing: the test shows less than it should");
+        let ((), newcomers) = tokio::join!(second, first);
 
         let reader = desk.stage.world.desk().storage().reader(&desk.stage.world.caller.scope);
         let mut given: BTreeMap<String, usize> = BTreeMap::new();
@@ -284,7 +285,7 @@ both_databases! {
                 *given.entry(event.event.data["assigned_to"]["agent"].to_string()).or_default() += 1;
             }
         }
-        let fair = [&desk.bea.0, &desk.cem.0].map(|agent| (json!(agent).to_string(), NEWCOMERS / 2));
+        let fair = [&desk.bea.0, &desk.cem.0].map(|agent| (json!(agent).to_string(), newcomers / 2));
         assert_eq!(given, BTreeMap::from(fair));
         desk.stage.strike().await;
     }

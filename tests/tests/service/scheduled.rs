@@ -75,7 +75,10 @@ impl Scene {
         self.stage.world.clock.advance(wait);
         let left = |message: &Value| ["sent", "delivered", "read"].iter().any(|state| message["state"] == *state);
         let look = || async { Ok(Some(self.message(id).await).filter(|message| left(message))) };
-        self.stage.world.until("the message leaves", look).await.unwrap()
+        match self.stage.world.until("the message leaves", look).await {
+            Ok(left) => left,
+            Err(trouble) => panic!("{trouble}: {}", self.message(id).await),
+        }
     }
 
     fn arrived(&self) -> Vec<String> {
@@ -140,6 +143,7 @@ both_databases! {
         assert_eq!(scene.message(id).await["permit"]["basis"], "template");
 
         // To a person on a channel where nobody wrote yet: the conversation is there, and opens when it leaves.
+        scene.stage.world.control().create_customer(NewCustomer::named("nora", "Nora Lind", "+46700000007")).unwrap();
         let channel = scene.stage.world.account("sms").unwrap().ours.id;
         let body = json!({ "channel": channel, "to": { "phone": "+46700000007" }, "message": {
             "text": "Hello!", "send_at": scene.after(Duration::HOUR) } });

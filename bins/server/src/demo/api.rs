@@ -1,10 +1,16 @@
 //! The service's HTTP API as any client sees it.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::Value;
 use transom_channel::http::HttpClient;
 
 use super::world::Trouble;
+
+/// The database of a busy machine may take too long, and then nothing was stored: asked again, as every client has to.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A client with one token.
 #[derive(Debug, Clone)]
@@ -111,15 +117,24 @@ impl Api {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>, key: Option<&str>) -> Result<Reply, Trouble> {
-        let mut request = self.http.request(method, &format!("{}/v1{path}", self.base)).bearer_auth(&self.token);
-        if let Some(key) = key {
-            request = request.header("Idempotency-Key", key);
+        let mut left = TRIES;
+        loop {
+            let mut request =
+                self.http.request(method.clone(), &format!("{}/v1{path}", self.base)).bearer_auth(&self.token);
+            if let Some(key) = key {
+                request = request.header("Idempotency-Key", key);
+            }
+            let request = match &body {
+                Some(body) => request.json(body),
+                None => request,
+            };
+            let answer = self.http.execute(request).await.map_err(Trouble::new)?;
+            let reply = Reply { status: answer.status, body: answer.json().unwrap_or(Value::Null) };
+            left -= 1;
+            if left == 0 || reply.text("/code") != Some("storage_timeout") {
+                return Ok(reply);
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        let request = match body {
-            Some(body) => request.json(&body),
-            None => request,
-        };
-        let answer = self.http.execute(request).await.map_err(Trouble::new)?;
-        Ok(Reply { status: answer.status, body: answer.json().unwrap_or(Value::Null) })
     }
 }

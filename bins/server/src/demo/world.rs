@@ -20,7 +20,7 @@ use super::cast::cast;
 use crate::{Server, ServerConfig};
 
 /// The longest that anything in the demo takes to happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Service, sandbox and a workspace with one account a platform.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl World {
     /// Waits until something is so.
     ///
     /// # Errors
-    /// [`Trouble`] with what was waited for, after twenty seconds.
+    /// [`Trouble`] with what was waited for, after a minute.
     pub async fn until<T, F>(&self, what: &str, mut look: impl FnMut() -> F) -> Result<T, Trouble>
     where
         F: Future<Output = Result<Option<T>, Trouble>>,

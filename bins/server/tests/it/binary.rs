@@ -356,18 +356,14 @@ fn the_document_is_printed_and_help_is_given() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_idle_service_is_small_and_starts_fast() {
+fn an_idle_service_is_small() {
     let folder = tempfile::tempdir().unwrap();
     succeeds(transom().args(["migrate", "--data-dir"]).arg(folder.path()));
-    let began = Instant::now();
     let running = Running::start(folder.path(), &[]);
-    let took = began.elapsed();
     let mut status = String::new();
     std::fs::File::open(format!("/proc/{}/status", running.child.id())).unwrap().read_to_string(&mut status).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    eprintln!("start {took:?}, resident {} MiB", kib / 1024);
-    // An unoptimised build under load gets more room than the release figures of docs/benchmarks.md.
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    // An unoptimised build gets more room than the release figure of docs/benchmarks.md.
     assert!(kib < 80 * 1024, "{kib} KiB");
 }

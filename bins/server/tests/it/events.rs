@@ -61,7 +61,7 @@ impl Stream {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), read).await.expect("no event within 20 seconds")
+        tokio::time::timeout(Duration::from_mins(1), read).await.expect("no event within a minute")
     }
 }
 
@@ -170,7 +170,7 @@ async fn streams_are_counted_end_with_their_token_and_with_the_service() {
         .expect(200);
     let mut first = open.remove(0);
     let ended = async { while first.next().await.is_some() {} };
-    tokio::time::timeout(Duration::from_secs(10), ended).await.expect("a revoked token still streams");
+    tokio::time::timeout(Duration::from_mins(1), ended).await.expect("a revoked token still streams");
     drop(open);
 
     let mut last = Stream::open(&bench.admin, "/events", None).await;

@@ -161,7 +161,7 @@ impl Service {
     async fn ready(&self) {
         let began = Instant::now();
         let http = transom_channel::http::HttpClient::new().unwrap();
-        while began.elapsed() < Duration::from_secs(20) {
+        while began.elapsed() < Duration::from_mins(1) {
             let asked =
                 http.execute(http.request(reqwest::Method::GET, &format!("{}/health/ready", self.base()))).await;
             if asked.is_ok_and(|answer| answer.is_success()) {
@@ -220,7 +220,7 @@ impl Service {
     pub async fn stop(mut self) -> Option<i32> {
         Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(40) {
+        while began.elapsed() < Duration::from_mins(1) {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
             }
@@ -307,7 +307,7 @@ pub async fn arrived(service: &Service, account: &Account, token: &str, count: u
             texts.sort();
             return texts;
         }
-        assert!(began.elapsed() < Duration::from_secs(40), "{} of {count} arrived: {texts:?}", texts.len());
+        assert!(began.elapsed() < Duration::from_mins(1), "{} of {count} arrived: {texts:?}", texts.len());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -327,7 +327,7 @@ pub async fn people(service: &Service, sandbox: &Sandbox, account: &Account, tok
         if items.len() >= count {
             return items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect();
         }
-        assert!(began.elapsed() < Duration::from_secs(20), "only {} of {count} arrived: {}", items.len(), reply.body);
+        assert!(began.elapsed() < Duration::from_mins(1), "only {} of {count} arrived: {}", items.len(), reply.body);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -312,7 +312,7 @@ async fn webhooks_are_given_up_in_the_end() {
     let account = control.create_account(account).unwrap();
     control.create_customer(transom_sandbox::NewCustomer::named("mara", "Mara", "+4915550100001")).unwrap();
     control.writes(&account.id, "mara", "anybody?").unwrap();
-    assert!(control.idle(Duration::from_secs(5)).await);
+    assert!(control.idle(Duration::from_mins(1)).await);
     let delivery = control.deliveries().remove(0);
     assert_eq!((delivery.state, delivery.tries.len()), (DeliveryState::GaveUp, 3));
     sandbox.shutdown().await;

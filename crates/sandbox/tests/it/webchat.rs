@@ -59,7 +59,7 @@ impl Site {
 
     /// The next line that a browser opens.
     async fn line(&self) -> Line {
-        let (stream, _) = timeout(Patience::from_secs(10), self.door.accept()).await.expect("a line").unwrap();
+        let (stream, _) = timeout(Patience::from_mins(1), self.door.accept()).await.expect("a line").unwrap();
         let told = Arc::new(Mutex::new((String::new(), Vec::new())));
         let asked = Arc::clone(&told);
         #[expect(clippy::result_large_err, reason = "the library's signature")]
@@ -96,7 +96,7 @@ impl Site {
 impl Line {
     async fn next(&mut self) -> Value {
         loop {
-            let frame = timeout(Patience::from_secs(10), self.stream.next()).await.expect("a frame in time");
+            let frame = timeout(Patience::from_mins(1), self.stream.next()).await.expect("a frame in time");
             match frame.expect("an open line").unwrap() {
                 Message::Text(text) => {
                     let frame: Value = serde_json::from_str(&text).unwrap();

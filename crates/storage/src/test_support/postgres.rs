@@ -213,7 +213,11 @@ fn watch(binaries: &Path, owner: &Owner, folder: &Path) {
         flock --exclusive 9
         if flock --nonblock --exclusive "$2/in-use" true; then
             "$1/pg_ctl" stop --mode=immediate --silent -D "$2/data"
-            rm -rf "$2/data" "$2/port"
+            # To delete hundreds of databases takes minutes: whoever wants a new cluster does not wait for that.
+            mv "$2/data" "$2/gone-$$"
+            rm -f "$2/port"
+            exec 9>&-
+            rm -rf "$2"/gone-*
         else
             exec 9>&-
             exec sh -c "$0" "$0" "$1" "$2"

@@ -33,15 +33,19 @@ struct Plan {
     agent: Option<usize>,
     team: Option<usize>,
     touches: Vec<(i64, u8)>,
-    closes: Option<i64>,
-    free_form: Option<i64>,
+    closes: Option<OffsetDateTime>,
+    free_form: Option<OffsetDateTime>,
     tags: Vec<&'static str>,
 }
 
 fn plans() -> impl Strategy<Value = Plan> {
     let optional = |n: usize| proptest::option::weighted(0.4, 0..n);
     let touches = proptest::collection::vec((-50..50_i64, 0..4_u8), 0..4);
-    let instant = || proptest::option::of(-20..20_i64);
+    // Now and then a window has no end.
+    let instant = || {
+        let end = prop_oneof![6 => (-20..20_i64).prop_map(minutes), 1 => Just(WindowColumns::NEVER)];
+        proptest::option::of(end)
+    };
     let tags = subsequence(TAGS.to_vec(), 0..3);
     (0..NAMES.len(), any::<bool>(), 0..3_u8, optional(2), optional(2), touches, instant(), instant(), tags).prop_map(
         |(name, second_account, status, agent, team, touches, closes, free_form, tags)| Plan {
@@ -80,9 +84,11 @@ async fn crowd(db: &TestDatabase, runner: &mut TestRunner, count: usize) -> Crow
             1 => stored.snooze(minutes(500), NOON).map(|_| ()).unwrap(),
             _ => {}
         }
+        let ends = [plan.closes, plan.free_form].into_iter().flatten();
         let window = WindowColumns {
-            closes_at: plan.closes.map(minutes),
-            free_form_until: plan.free_form.map(minutes),
+            closes_at: plan.closes,
+            free_form_until: plan.free_form,
+            ends_at: ends.filter(|end| NOW < *end && *end < WindowColumns::NEVER).min(),
             ..WindowColumns::default()
         };
         let identity = met.identity.id;

@@ -491,7 +491,7 @@ both_databases! {
         for writing in writing {
             writing.await.unwrap();
         }
-        let seen = tokio::time::timeout(StdDuration::from_secs(30), follower).await.unwrap().unwrap();
+        let seen = tokio::time::timeout(StdDuration::from_mins(1), follower).await.unwrap().unwrap();
         let seqs: Vec<u64> = seen.iter().map(|event| event.seq).collect();
         assert_eq!(seqs, (1..=WRITERS * EACH * 3 / 4).collect::<Vec<_>>());
         let mut kinds: Vec<_> = seen.iter().map(|event| &event.event.kind).collect();

@@ -22,7 +22,7 @@ use transom_tests::Api;
 pub(crate) const ORIGIN: &str = "https://shop.example";
 pub(crate) const SECRET: &str = "idsecret-of-the-shop";
 pub(crate) const EVENT_SECRET: &str = "an-event-secret-of-the-shop";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Site {
     pub(crate) server: Server,

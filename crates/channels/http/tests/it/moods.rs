@@ -134,7 +134,7 @@ async fn receipts_carry_our_own_id() {
     world.control.fault(ACCOUNT, Fault::once(asynchronous)).unwrap();
     let failing = world.text("lost");
     world.channel().send(&failing).await.unwrap();
-    assert!(world.control.idle(Duration::from_secs(5)).await);
+    assert!(world.control.idle(Duration::from_mins(1)).await);
     let states: Vec<_> = world
         .heard()
         .into_iter()

@@ -47,7 +47,7 @@ impl Bench {
     }
 
     pub(crate) async fn settled(&self) {
-        assert!(self.control.idle(Duration::from_secs(5)).await, "webhooks still on their way");
+        assert!(self.control.idle(Duration::from_mins(1)).await, "webhooks still on their way");
     }
 
     /// The webhook bodies that arrived since the last look.
@@ -83,7 +83,7 @@ fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
-        .timeout(Duration::from_secs(10))
+        .timeout(Duration::from_mins(1))
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .unwrap()

@@ -17,6 +17,11 @@ CREATE INDEX conversations_to_tell ON conversations (workspace_id, window_ends_a
 CREATE INDEX conversations_to_remind ON conversations (workspace_id, window_ends_at)
     WHERE window_ends_at IS NOT NULL AND status = 'open' AND waiting_since IS NULL
     AND (reminded_for IS NULL OR reminded_for <> window_ends_at);
+-- What is open, or ended and was not told yet, in the order of age: a window that ends has an end to come, one that does not is closed
+-- in the far future.
+CREATE INDEX lists_by_open ON conversations (workspace_id, active_at, id, tab, account_id, agent_id, team_id, contact_id,
+    last_inbound_at, window_closes_at, free_form_until, closing_at)
+    WHERE window_ends_at IS NOT NULL OR window_closes_at >= 9214646400000 OR free_form_until >= 9214646400000;
 CREATE INDEX conversations_by_score ON conversations (workspace_id, survey_score, id) WHERE survey_score IS NOT NULL;
 
 -- Windows that ended while the customer waited for an answer: one row for each message that was left so. status, agent_id, team_id:

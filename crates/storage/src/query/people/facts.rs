@@ -35,6 +35,11 @@ impl WindowColumns {
     /// Stands for "no end" in columns that are sorted: 2262, the last instant that nanoseconds since 1970 can count.
     pub const NEVER: OffsetDateTime = time::macros::datetime!(2262-01-01 00:00 UTC);
 
+    /// True of every window that is open, and of those whose end was not told yet: what `lists_by_open` holds, in its own words, so that
+    /// both databases see that it has them all.
+    pub(super) const MAYBE_OPEN: &str = " AND (c.window_ends_at IS NOT NULL OR c.window_closes_at >= 9214646400000 OR \
+                                         c.free_form_until >= 9214646400000)";
+
     /// When the next of the two ends: what "closing soonest" sorts by.
     pub(super) fn closing_at(&self) -> Option<OffsetDateTime> {
         [self.closes_at, self.free_form_until].into_iter().flatten().min()

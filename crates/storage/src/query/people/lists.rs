@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::conditions::{ConversationCondition, Filter};
 use super::conversations::{Row, StoredConversation, tab_name};
+use super::facts::WindowColumns;
 use super::sets::Wish;
 use super::statement::{Sql, on_postgres};
 use super::wanted::Wanted;
@@ -165,6 +166,14 @@ impl ConversationQuery {
 struct Branch {
     index: &'static str,
     given: Vec<(&'static str, Value)>,
+    /// What its rows have in common besides.
+    all: &'static str,
+}
+
+impl Branch {
+    const fn of(index: &'static str, given: Vec<(&'static str, Value)>) -> Self {
+        Self { index, given, all: "" }
+    }
 }
 
 impl Reader {
@@ -232,6 +241,7 @@ impl Reader {
                         .push(&format!("SELECT * FROM (SELECT c.id, c.{column} AS place FROM conversations c"))
                         .push(&self.along(branch.index))
                         .push(" WHERE c.workspace_id = $1");
+                    statement.push(branch.all);
                     for (column, value) in branch.given {
                         statement.with(&format!(" AND c.{column} = "), value);
                     }
@@ -313,19 +323,19 @@ impl ConversationQuery {
 /// The indexes whose rows, merged, are the list in its order. Whatever else is wanted is asked row by row.
 fn branches(wanted: &Wanted, sort: Sort) -> Vec<Branch> {
     match sort {
-        Sort::LongestWaiting => return vec![Branch { index: "lists_by_waiting", given: Vec::new() }],
-        Sort::ClosingSoonest => return vec![Branch { index: "lists_by_closing", given: Vec::new() }],
+        Sort::LongestWaiting => return vec![Branch::of("lists_by_waiting", Vec::new())],
+        Sort::ClosingSoonest => return vec![Branch::of("lists_by_closing", Vec::new())],
         Sort::Newest | Sort::Oldest => {}
     }
     let tabs = wanted.tabs.clone().unwrap_or_else(|| Tab::ALL.into_iter().collect());
     let each = |index, column: &'static str, values: &BTreeSet<Uuid>, tabs: &BTreeSet<Tab>| -> Vec<Branch> {
         let of_tab = |value: Uuid, tab: &Tab| vec![(column, value.into()), ("tab", tab_name(*tab).into())];
         let all = values.iter().flat_map(|value| tabs.iter().map(move |tab| of_tab(*value, tab)));
-        all.map(|given| Branch { index, given }).collect()
+        all.map(|given| Branch::of(index, given)).collect()
     };
     if let Some(contacts) = wanted.contacts.as_ref().filter(|contacts| contacts.len() <= BRANCHES) {
         let given = contacts.iter().map(|contact| vec![("contact_id", Value::from(*contact))]);
-        return given.map(|given| Branch { index: "lists_by_contact", given }).collect();
+        return given.map(|given| Branch::of("lists_by_contact", given)).collect();
     }
     let columns = [
         ("conversations_by_agent", "agent_id", &wanted.agents),
@@ -333,15 +343,17 @@ fn branches(wanted: &Wanted, sort: Sort) -> Vec<Branch> {
         ("lists_by_account", "account_id", &wanted.accounts),
     ];
     for (index, column, values) in columns {
-        if let Some(values) = values.as_ref().filter(|values| values.len() * tabs.len() <= BRANCHES) {
+        // Of an account most windows are closed: what is open is found sooner among all that are.
+        let is_passed_by = index == "lists_by_account" && wanted.wants_open();
+        if let Some(values) = values.as_ref().filter(|values| !is_passed_by && values.len() * tabs.len() <= BRANCHES) {
             return each(index, column, values, &tabs);
         }
     }
+    if wanted.wants_open() {
+        return vec![Branch { all: WindowColumns::MAYBE_OPEN, ..Branch::of("lists_by_open", Vec::new()) }];
+    }
     match &wanted.tabs {
-        Some(tabs) => tabs
-            .iter()
-            .map(|tab| Branch { index: "lists_by_tab", given: vec![("tab", tab_name(*tab).into())] })
-            .collect(),
-        None => vec![Branch { index: "lists_by_time", given: Vec::new() }],
+        Some(tabs) => tabs.iter().map(|tab| Branch::of("lists_by_tab", vec![("tab", tab_name(*tab).into())])).collect(),
+        None => vec![Branch::of("lists_by_time", Vec::new())],
     }
 }

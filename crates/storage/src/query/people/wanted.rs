@@ -100,6 +100,11 @@ impl Wanted {
         }
     }
 
+    /// Whether only open windows are wanted.
+    pub(super) fn wants_open(&self) -> bool {
+        self.window.contains(&WindowState::Open)
+    }
+
     /// Whether filters exclude each other.
     fn is_impossible(&self) -> bool {
         let columns = [&self.contacts, &self.agents, &self.teams, &self.accounts];
