@@ -357,7 +357,7 @@ both_databases! {
         sessions("sliding");
         later().await;
         for message in answered("initiated").await {
-            assert_eq!(message["parts"][0]["attempts"][0]["billing"], "in session");
+            assert_eq!(message["parts"][0]["attempts"][0]["billing"], "in session", "{message}");
         }
         assert_eq!(left().await, Some(json!(40)), "none of the month's was used");
 
@@ -367,7 +367,7 @@ both_databases! {
         all_write().await;
         later().await;
         for message in answered("session").await {
-            assert_eq!(message["parts"][0]["attempts"][0]["billing"], "out of session, free");
+            assert_eq!(message["parts"][0]["attempts"][0]["billing"], "out of session, free", "{message}");
         }
         assert_eq!(left().await, Some(json!(32)), "each was one of the month's");
         let seen = stage.platform_says(&account.at_sandbox, &names[0], &transom_sandbox::Ask::default()).unwrap();
