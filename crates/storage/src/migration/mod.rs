@@ -3,6 +3,9 @@
 //! The tables are written once, in PostgreSQL's words (`tables/*.sql`); for SQLite the five type names are translated.
 //! Changes are additive one release ahead: old and new replicas run together (reliability rules, section 19).
 
+#[cfg(test)]
+mod upgrades;
+
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, Statement};
 

@@ -11,6 +11,11 @@ ALTER TABLE conversations ADD COLUMN survey_score bigint;
 -- Windows that were open when this ran: they end after everything that was stored before. The far future is no end.
 UPDATE conversations SET window_ends_at = closing_at
     WHERE closing_at > (SELECT max(active_at) FROM conversations) AND closing_at < 9214646400000;
+-- Of some, one end was over already, and the other not.
+UPDATE conversations SET window_ends_at = window_closes_at WHERE window_ends_at IS NULL
+    AND window_closes_at > (SELECT max(active_at) FROM conversations) AND window_closes_at < 9214646400000;
+UPDATE conversations SET window_ends_at = free_form_until WHERE window_ends_at IS NULL
+    AND free_form_until > (SELECT max(active_at) FROM conversations) AND free_form_until < 9214646400000;
 CREATE INDEX conversations_to_close ON conversations (workspace_id, window_ends_at) WHERE window_ends_at IS NOT NULL;
 CREATE INDEX conversations_to_tell ON conversations (workspace_id, window_ends_at)
     WHERE window_ends_at IS NOT NULL AND (closing_told_for IS NULL OR closing_told_for <> window_ends_at);
