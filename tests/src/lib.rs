@@ -148,24 +148,6 @@ impl Stage {
     }
 }
 
-/// An answer that is no request to come again: of many at once a busy machine stores some only at a later try, as every client of
-/// the API has to expect.
-///
-/// # Errors
-/// [`Trouble`] when there is no answer, or only such requests, ten times.
-pub async fn patiently<F>(mut ask: impl FnMut() -> F) -> Result<Reply, Trouble>
-where
-    F: Future<Output = Result<Reply, Trouble>>,
-{
-    for _ in 0..10 {
-        let reply = ask().await?;
-        if reply.body.get("retryable") != Some(&Value::Bool(true)) {
-            return Ok(reply);
-        }
-    }
-    Err(Trouble("the service asked ten times to come again".to_owned()))
-}
-
 /// A plain client, for answers that are no JSON.
 #[expect(clippy::disallowed_methods, reason = "it looks from outside, as a browser does")]
 pub fn http() -> reqwest::Client {

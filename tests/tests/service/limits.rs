@@ -8,7 +8,7 @@ use transom_sandbox::{AccountPatch, Fault, FaultKind, On};
 use transom_server::demo::cast::{Began, Role, Then};
 use transom_server::demo::scene::Scene;
 use transom_storage::both_databases;
-use transom_tests::{Stage, Trouble, patiently};
+use transom_tests::{Stage, Trouble};
 
 /// Somebody who wrote a minute ago.
 const fn writer(name: &'static str, customer: &'static str, phone: &'static str) -> Role {
@@ -74,7 +74,7 @@ both_databases! {
         let sends = (0..200).map(|number| {
             let body = json!({ "type": "reply", "text": format!("Answer {number}") });
             let scene = &scene;
-            async move { patiently(|| scene.post("messages", body.clone())).await.unwrap() }
+            async move { scene.post("messages", body).await.unwrap() }
         });
         let replies = join_all(sends).await;
         let (taken, refused): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 202);

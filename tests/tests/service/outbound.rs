@@ -6,7 +6,7 @@ use transom_domain::SettableClock;
 use transom_sandbox::NewCustomer;
 use transom_storage::both_databases;
 use transom_storage::test_support::TestDatabase;
-use transom_tests::{Reply, Stage, patiently};
+use transom_tests::{Reply, Stage};
 
 pub(crate) const NORA: &str = "+46700000007";
 
@@ -32,7 +32,7 @@ impl Desk {
     }
 
     async fn reached(&self, key: &str, body: &Value) -> Value {
-        let reply = patiently(|| self.stage.api.post_once("/outbound", key, body.clone())).await;
+        let reply = self.stage.api.post_once("/outbound", key, body.clone()).await;
         reply.and_then(|reply| reply.expect(202)).unwrap().body
     }
 

@@ -103,7 +103,8 @@ both_databases! {
             let page = stage.api.get(&format!("{path}/recipients")).await?.expect(200)?.body;
             let Some(message) = page["items"][0]["message"].as_str() else { return Ok(None) };
             let now = stage.api.get(&format!("/messages/{message}")).await?.expect(200)?.body;
-            Ok((now["state"] == "queued" && now["parts"][0]["tries"] == 1).then(|| message.to_owned()))
+            // Until it has a verdict it is under way, and its next try would be counted from the clock as it is put then.
+            Ok((now["parts"][0]["attempts"][0]["verdict"] == "retry").then(|| message.to_owned()))
         });
         let message = message.await.unwrap();
         control.refuse_connections(false).await;

@@ -8,7 +8,7 @@ use transom_channel::http::HttpClient;
 
 use super::world::Trouble;
 
-/// The database of a busy machine may take too long, and then nothing was stored: asked again, as every client has to.
+/// What says "not now" is asked again, as every client has to: the database of a busy machine may take too long.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -131,7 +131,8 @@ impl Api {
             let answer = self.http.execute(request).await.map_err(Trouble::new)?;
             let reply = Reply { status: answer.status, body: answer.json().unwrap_or(Value::Null) };
             left -= 1;
-            if left == 0 || reply.text("/code") != Some("storage_timeout") {
+            let is_busy = reply.status == 503 && reply.body.get("retryable") == Some(&Value::Bool(true));
+            if left == 0 || !is_busy {
                 return Ok(reply);
             }
             tokio::time::sleep(PAUSE).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use time::Duration;
-use transom_sandbox::{AccountView, Act};
+use transom_sandbox::{AccountView, Act, Action};
 
 use crate::common::{Bench, answer};
 
@@ -120,6 +120,24 @@ async fn who_leaves_or_switches_messages_off_is_not_reached() {
         assert_eq!(shop.sends("welcome").await, 0);
     }
     assert_eq!(shop.sends("welcome").await, 45_047);
+}
+
+#[tokio::test]
+async fn what_is_told_late_of_a_time_before_they_left_brings_nobody_back() {
+    let shop = Shop::with(json!({})).await;
+    let control = &shop.bench.control;
+    control.writes(&shop.account.id, "mara", "hello").unwrap();
+    let before = control.now();
+    shop.passes(Duration::HOUR);
+    shop.acts(Act::Block);
+    shop.passes(Duration::MINUTE);
+    let scan = || Act::Start { payload: Some("4711".into()) };
+    control.act(&shop.account.id, "mara", Action::from(scan()).at(before)).unwrap();
+    control.act(&shop.account.id, "mara", Action::from(Act::Text { text: "hello?".into() }).at(before)).unwrap();
+    assert_eq!(shop.sends("hi").await, 45_015);
+    assert!(control.act(&shop.account.id, "mara", Act::Text { text: "hello?".into() }).is_err(), "they are gone");
+    shop.acts(scan());
+    assert_eq!(shop.sends("welcome back").await, 0);
 }
 
 #[tokio::test]

@@ -83,7 +83,9 @@ pub(super) fn act(world: &mut World, key: &ChatKey, action: &Action) -> Result<A
     }
     // Whole seconds are all that an event carries.
     let at = action.at.unwrap_or_else(|| world.now()).replace_nanosecond(0).unwrap_or_else(|_| world.now());
-    let blocked = world.chat_mut(key).blocked;
+    // Whoever left was a follower until then: what they did before, and is told late, neither fails nor brings them back.
+    let chat = world.chat_mut(key);
+    let blocked = chat.blocked && chat.latest(|kind| kind == "unsubscribe").is_none_or(|left| left <= at);
     let gone = customer.unreachable_on.contains("wechat");
     let comes_back = matches!(action.act, Act::Unblock | Act::Start { .. });
     let says_nothing = matches!(action.act, Act::Block | Act::OptIn | Act::OptOut | Act::Deactivate);
