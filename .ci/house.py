@@ -58,11 +58,24 @@ def banned():
 
 
 def code_lines(path):
-    """(number, line) of the lines that are code, without the tests at the end of a file."""
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        if line.strip() == "#[cfg(test)]":
-            return
-        if not line.lstrip().startswith(("//", "#!")):
+    """(number, line) of a file's lines that are code and no test."""
+    return code(path.read_text().splitlines())
+
+
+def code(lines):
+    """(number, line) of those that are code, without what stands under `#[cfg(test)]`: the one item that follows."""
+    tested = None  # The indent of an item that is for tests, and whether its block has begun.
+    for number, line in enumerate(lines, 1):
+        text, indent = line.strip(), len(line) - len(line.lstrip())
+        if tested is not None:
+            depth, begun = tested
+            begun = begun or (not text.startswith(("#", "//")) and "{" in text)
+            # As rustfmt lays it out: an item ends in its last line by `;`, or by the brace below its beginning.
+            ends = text.endswith(("}", "};")) and indent == depth if begun else text.endswith(";")
+            tested = None if ends else (depth, begun)
+        elif text == "#[cfg(test)]":
+            tested = (indent, False)
+        elif not text.startswith(("//", "#!")):
             yield number, line
 
 
@@ -108,16 +121,37 @@ def naming_is_seen():
             broken.append(f".ci/house.py: a platform's name is {'not ' if expected else ''}seen in {text!r}")
 
 
+def tests_are_skipped():
+    """The check checked: of each text these lines are code."""
+    for text, expected in [
+        ("#[cfg(test)]\nmod tests;\nfn a() {}", [3]),
+        ("fn a() {}\n#[cfg(test)]\nmod tests {\n    fn b() {}\n}\nfn c() {}", [1, 6]),
+        ("#[cfg(test)]\n#[path = \"{x}.rs\"]\nmod x;\nmod y;", [4]),
+        ("#[cfg(test)]\n/// Of a {kind}.\npub(crate) mod x;\nmod y;", [4]),
+        ("#[cfg(test)]\nuse a::{b, c};\nuse d;", [3]),
+        ("#[cfg(test)]\nuse a::{\n    b,\n};\nuse d;", [5]),
+        ("#[cfg(test)]\nconst A: &str =\n    \"a\";\nconst B: u8 = 1;", [4]),
+        ("impl A {\n    #[cfg(test)]\n    fn a(\n        b: u8,\n    ) -> u8 {\n        b\n    }\n\n    fn c() {}\n}", [1, 8, 9, 10]),
+        ("#[cfg(test)]\nfn a() {}\nfn b() {}", [3]),
+        ("#[cfg(test)]\nmod a;\n#[cfg(test)]\nmod b {\n}\n// words\nmod c;", [7]),
+    ]:
+        if [number for number, _ in code(text.splitlines())] != expected:
+            broken.append(f".ci/house.py: not lines {expected} are seen as code in {text!r}")
+
+
 def platform_names():
     """No platform's name outside its rooms; a `match` on one least of all."""
     rooms = ("demo/", "registry.rs")
-    for folder in ("crates/domain", "crates/windows", "crates/channel", "crates/storage", "crates/desk", "bins/server"):
+    crates = ("domain", "windows", "channel", "storage", "desk", "sandbox", "stage")
+    for folder in (*(f"crates/{name}" for name in crates), "bins/server"):
         for path in sorted((ROOT / folder / "src").rglob("*.rs")):
             inside = str(path.relative_to(ROOT / folder / "src"))
             if inside.startswith(rooms) or inside.startswith("conformance"):
                 continue
             if folder == "crates/windows" and inside == "policies.rs":
                 continue  # the list of built-in policy files
+            if folder == "crates/sandbox" and inside.startswith("platforms/"):
+                continue  # the far sides
             for number, line in naming(code_lines(path)):
                 broken.append(f"{path.relative_to(ROOT)}:{number} names a platform: {line.strip()}")
 
@@ -135,7 +169,7 @@ def leftovers():
                 broken.append(f"{name}:{number}: {line.strip()[:120]}")
 
 
-for check in (directions, banned, naming_is_seen, platform_names, leftovers):
+for check in (directions, banned, naming_is_seen, tests_are_skipped, platform_names, leftovers):
     check()
 for line in broken:
     print(line)

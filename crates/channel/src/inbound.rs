@@ -279,6 +279,14 @@ pub enum AccountEffect {
         /// The new limit.
         limit: Option<u32>,
     },
+    /// By the platform's own count so much of a quota is used, by whomever. Of a quota that is counted by the calendar, in the month or
+    /// on the day of the notice; what we counted ourselves is never made less by it.
+    Used {
+        /// The quota's name in the policy.
+        quota: String,
+        /// How much is used.
+        used: u32,
+    },
     /// A permission that the platform's user gave or took: names one of the policy's features.
     Feature {
         /// The feature.

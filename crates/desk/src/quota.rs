@@ -1,5 +1,6 @@
 //! From a permit to the rows of the quota ledger that it takes from.
 
+use transom_domain::ChannelAccount;
 use transom_storage::{Counting, QuotaScope, Reservation};
 use transom_windows::{Counts, Per, Permit, Scope, Spend};
 
@@ -27,15 +28,17 @@ pub(crate) fn taken(situation: &Situation, spends: &[Spend], cost: u32) -> Vec<R
     spends.iter().map(reservation).collect()
 }
 
-/// Whose row it is. An account without a group is a group of its own.
+/// Whose row it is.
 pub(crate) fn scope_of(situation: &Situation, scope: Scope) -> QuotaScope {
-    match scope {
-        Scope::Identity => QuotaScope::Identity(situation.identity.id),
-        Scope::Account => QuotaScope::Account(situation.account.id),
-        Scope::Group => match &situation.account.quota_group {
-            Some(group) => QuotaScope::Group(group.clone()),
-            None => QuotaScope::Account(situation.account.id),
-        },
+    shared_by(&situation.account, scope).unwrap_or(QuotaScope::Identity(situation.identity.id))
+}
+
+/// The same for what several people share; `None` if each has their own. An account without a group is a group of its own.
+pub(crate) fn shared_by(account: &ChannelAccount, scope: Scope) -> Option<QuotaScope> {
+    match (scope, &account.quota_group) {
+        (Scope::Identity, _) => None,
+        (Scope::Group, Some(group)) => Some(QuotaScope::Group(group.clone())),
+        (Scope::Account | Scope::Group, _) => Some(QuotaScope::Account(account.id)),
     }
 }
 

@@ -1,6 +1,5 @@
 //! PostgreSQL: one pool, READ COMMITTED, transactions that run again after a conflict.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -12,8 +11,7 @@ use crate::StorageError;
 use crate::journalling::Journalling;
 use crate::query::number_events;
 use crate::retry::Tries;
-use crate::tx::{self, Trouble, Tx};
-use crate::vault::Vault;
+use crate::tx::{self, Shared, Trouble, Tx};
 
 /// So many events get their numbers in one transaction. What adds more meanwhile, such as a job over a whole workspace, keeps
 /// neither it open nor other workspaces waiting.
@@ -55,7 +53,7 @@ impl Postgres {
     }
 
     /// Runs a closure until it meets no other transaction.
-    pub(crate) async fn transact<T, E, F>(&self, workspace: WorkspaceId, vault: &Arc<Vault>, mut f: F) -> Result<T, E>
+    pub(crate) async fn transact<T, E, F>(&self, workspace: WorkspaceId, shared: &Shared, mut f: F) -> Result<T, E>
     where
         E: From<StorageError>,
         F: for<'a> FnMut(&'a Tx) -> BoxFuture<'a, Result<T, E>> + Send,
@@ -63,7 +61,7 @@ impl Postgres {
         let mut tries = Tries::new("conflict");
         loop {
             let transaction = self.pool.begin().await.map_err(StorageError::from)?;
-            let tx = Tx::new(transaction, workspace, Arc::clone(vault));
+            let tx = Tx::new(transaction, workspace, shared.clone());
             let result = tx::run(&tx, &mut f).await;
             let emitted = tx.has_emitted();
             let (transaction, trouble) = tx.into_parts();

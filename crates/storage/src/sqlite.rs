@@ -8,7 +8,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,8 +24,7 @@ use transom_domain::WorkspaceId;
 use crate::StorageError;
 use crate::query::{CallRow, insert_calls, number_events, run_of};
 use crate::retry;
-use crate::tx::{self, Trouble, Tx};
-use crate::vault::Vault;
+use crate::tx::{self, Shared, Trouble, Tx};
 
 /// A group takes no further job after this many or this long.
 const GROUP_JOBS: usize = 100;
@@ -95,7 +93,7 @@ impl Sqlite {
     pub(crate) async fn open(
         path: &Path,
         readers: u32,
-        vault: Arc<Vault>,
+        shared: Shared,
         hints: broadcast::Sender<WorkspaceId>,
         fatal: watch::Sender<Option<String>>,
     ) -> Result<Self, StorageError> {
@@ -106,7 +104,7 @@ impl Sqlite {
         let db = connect(path, 1, true).await?;
         let readers = connect(path, readers.max(1), false).await?;
         let (work, queue) = mpsc::channel(QUEUE);
-        tokio::spawn(Writer { db, path: path.to_path_buf(), vault, hints, fatal }.run(queue));
+        tokio::spawn(Writer { db, path: path.to_path_buf(), shared, hints, fatal }.run(queue));
         Ok(Self { readers, work })
     }
 
@@ -272,7 +270,7 @@ where
 struct Writer {
     db: DatabaseConnection,
     path: PathBuf,
-    vault: Arc<Vault>,
+    shared: Shared,
     hints: broadcast::Sender<WorkspaceId>,
     fatal: watch::Sender<Option<String>>,
 }
@@ -445,7 +443,7 @@ impl Writer {
         group: &mut Group,
     ) -> Result<Option<DatabaseTransaction>, StorageError> {
         let workspace = job.workspace();
-        let tx = Tx::new(transaction, workspace, Arc::clone(&self.vault));
+        let tx = Tx::new(transaction, workspace, self.shared.clone());
         let in_time = tokio::time::timeout(JOB_TIME, job.run(&tx)).await;
         if in_time.is_err() {
             job.fail(StorageError::Timeout);

@@ -19,10 +19,11 @@ use crate::instant::Millis;
 use crate::migration::{self, Migrator};
 use crate::postgres::Postgres;
 use crate::query::CallRow;
+use crate::query::Remembered;
 use crate::retry;
 use crate::signals::{Signal, Signals};
 use crate::sqlite::Sqlite;
-use crate::tx::{Conn, Reader, Tx};
+use crate::tx::{Conn, Reader, Shared, Tx};
 use crate::vault::Vault;
 use crate::{KeysStatus, StorageConfig, StorageError, WorkspaceScope};
 
@@ -35,7 +36,7 @@ pub struct Storage {
 #[derive(Debug)]
 struct Inner {
     engine: Engine,
-    vault: Arc<Vault>,
+    shared: Shared,
     hints: broadcast::Sender<transom_domain::WorkspaceId>,
     signals: Signals,
     fatal: watch::Sender<Option<String>>,
@@ -63,11 +64,11 @@ impl Storage {
             Location::Postgres(_) => None,
         };
         let url = config.url.clone();
-        let vault = Arc::new(Vault::new(config.keys));
+        let shared = Shared { vault: Arc::new(Vault::new(config.keys)), remembered: Remembered::default() };
         let engine = match sqlite_path {
             Some(path) if config.read_only => Engine::Sqlite(Sqlite::open_read_only(&path, readers).await?),
             Some(path) => {
-                Engine::Sqlite(Sqlite::open(&path, readers, Arc::clone(&vault), hints.clone(), fatal.clone()).await?)
+                Engine::Sqlite(Sqlite::open(&path, readers, shared.clone(), hints.clone(), fatal.clone()).await?)
             }
             None => Engine::Postgres(Postgres::open(&url, readers + writers, config.read_only, hints.clone()).await?),
         };
@@ -75,8 +76,8 @@ impl Storage {
             Engine::Postgres(postgres) if !config.read_only => Signals::over(postgres.pool.clone(), url),
             Engine::Postgres(_) | Engine::Sqlite(_) => Signals::here(),
         };
-        let storage = Self { inner: Arc::new(Inner { engine, vault, hints, signals, fatal }) };
-        match storage.inner.vault.check_existing(storage.db()).await {
+        let storage = Self { inner: Arc::new(Inner { engine, shared, hints, signals, fatal }) };
+        match storage.inner.shared.vault.check_existing(storage.db()).await {
             // A database that was never migrated has nothing to check.
             Ok(()) | Err(StorageError::Schema(_)) => Ok(storage),
             Err(error) => Err(error),
@@ -85,7 +86,7 @@ impl Storage {
 
     /// Makes the schema current. Replicas that start together wait for each other.
     pub async fn migrate(&self) -> Result<(), StorageError> {
-        let vault = Arc::clone(&self.inner.vault);
+        let vault = Arc::clone(&self.inner.shared.vault);
         match &self.inner.engine {
             Engine::Sqlite(sqlite) => {
                 // Another that opens the same file may migrate it for longer than the busy timeout.
@@ -160,7 +161,7 @@ impl Storage {
     {
         match &self.inner.engine {
             Engine::Sqlite(sqlite) => sqlite.transact(scope.workspace(), f).await,
-            Engine::Postgres(postgres) => postgres.transact(scope.workspace(), &self.inner.vault, f).await,
+            Engine::Postgres(postgres) => postgres.transact(scope.workspace(), &self.inner.shared, f).await,
         }
     }
 
@@ -177,11 +178,7 @@ impl Storage {
 
     /// Reads of one workspace, outside a transaction: every query sees what was committed before it.
     pub fn reader(&self, scope: &WorkspaceScope) -> Reader {
-        Reader {
-            conn: Conn::pool(self.db().clone()),
-            workspace: scope.workspace(),
-            vault: Arc::clone(&self.inner.vault),
-        }
+        Reader::new(Conn::pool(self.db().clone()), scope.workspace(), self.inner.shared.clone())
     }
 
     /// One statement that writes and is committed when this returns: no round trips for BEGIN and COMMIT on PostgreSQL, no
@@ -274,7 +271,7 @@ impl Storage {
 
     /// Seals every data key by the present master key, while the service runs.
     pub async fn rewrap_data_keys(&self) -> Result<u64, StorageError> {
-        let vault = Arc::clone(&self.inner.vault);
+        let vault = Arc::clone(&self.inner.shared.vault);
         match &self.inner.engine {
             Engine::Sqlite(sqlite) => {
                 sqlite.with_writer(move |db| Box::pin(async move { vault.rewrap(&db).await })).await
@@ -285,7 +282,7 @@ impl Storage {
 
     /// Whether an earlier master key is still needed.
     pub async fn keys_status(&self) -> Result<KeysStatus, StorageError> {
-        self.inner.vault.status(self.db()).await
+        self.inner.shared.vault.status(self.db()).await
     }
 }
 

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::StorageError;
 use crate::audit::Written;
+use crate::query::Remembered;
 use crate::vault::Vault;
 
 /// Reads of one workspace, inside or outside a transaction. Its methods stand beside their tables, in `query/`.
@@ -26,9 +27,22 @@ pub struct Reader {
     pub(crate) conn: Conn,
     pub(crate) workspace: WorkspaceId,
     pub(crate) vault: Arc<Vault>,
+    pub(crate) remembered: Remembered,
+}
+
+/// What all readers of a database have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) remembered: Remembered,
 }
 
 impl Reader {
+    pub(crate) fn new(conn: Conn, workspace: WorkspaceId, shared: Shared) -> Self {
+        let Shared { vault, remembered } = shared;
+        Self { conn, workspace, vault, remembered }
+    }
+
     /// The workspace id as a column value: the first condition of every query.
     pub(crate) fn ws(&self) -> Uuid {
         self.workspace.uuid()
@@ -58,8 +72,8 @@ impl Deref for Tx {
 }
 
 impl Tx {
-    pub(crate) fn new(conn: DatabaseTransaction, workspace: WorkspaceId, vault: Arc<Vault>) -> Self {
-        Self { reader: Reader { conn: Conn::in_tx(conn, Arc::default()), workspace, vault }, emitted: Arc::default() }
+    pub(crate) fn new(conn: DatabaseTransaction, workspace: WorkspaceId, shared: Shared) -> Self {
+        Self { reader: Reader::new(Conn::in_tx(conn, Arc::default()), workspace, shared), emitted: Arc::default() }
     }
 
     pub(crate) fn mark_emitted(&self) {
@@ -91,6 +105,7 @@ impl Tx {
                 conn: Conn::in_tx(inner, Arc::clone(&self.conn.written)),
                 workspace: self.workspace,
                 vault: Arc::clone(&self.vault),
+                remembered: self.remembered.clone(),
             },
             emitted: Arc::clone(&self.emitted),
         };

@@ -124,3 +124,24 @@ both_databases! {
         stage.strike().await;
     }
 }
+
+both_databases! {
+    /// line.md 1.3: others use the month's messages too, and LINE tells nobody. It is asked, and what it would refuse does not leave.
+    async fn what_others_used_of_the_month_is_counted_within_the_hour(db: TestDatabase) {
+        let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+        let world = &stage.world;
+        let scene = Scene::set(world, "line", &writer("Aoi Tan", "aoi", "+81900000201")).await.unwrap();
+        let settings = Some(json!({ "used_elsewhere": 200 }));
+        let patch = AccountPatch { settings, ..AccountPatch::default() };
+        world.control().patch_account(&world.account("line").unwrap().at_sandbox, patch).unwrap();
+        assert!(!scene.permits().await.unwrap().is_empty());
+        let barred = || async {
+            world.clock.advance(Duration::minutes(1));
+            Ok(scene.permits().await?.is_empty().then_some(()))
+        };
+        world.until("LINE's count is known", barred).await.unwrap();
+        scene.refuses_text("One too many", "is refused before it leaves").await.unwrap();
+        assert_eq!(scene.ledger().len(), 0);
+        stage.strike().await;
+    }
+}

@@ -281,7 +281,7 @@ both_databases! {
         assert_eq!(names(api, path, "", &format!("&tab=assigned&inbound_before={}", encoded(&soon))).await, ["Ole Hansen"]);
         assert_eq!(names(api, path, "", &format!("&inbound_after={}", encoded(&soon))).await, Vec::<String>::new());
         let counted = api.get("/conversations?counts=true&q=klein+tab%3Aopen").await.unwrap().expect(200).unwrap().body;
-        assert_eq!(counted["counts"], json!({ "open": 1, "assigned": 0, "snoozed": 0, "closed": 1 }));
+        assert_eq!(counted["counts"], json!({ "open": 1, "assigned": 0, "snoozed": 0, "closed": 1, "all": 2 }));
         // The same text elsewhere: a bulk change, an export, an audience.
         let query = search::conversation_query(desk, caller, "klein -status:closed", stage.world.now()).await.unwrap();
         assert_eq!(desk.storage().reader(&caller.scope).conversations(&query).await.unwrap().len(), 1);

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::auth::Signed;
 use super::cursor::Place;
 use super::views::audit::{AuditHeadView, AuditPage};
-use super::{MAX_PAGE, PAGE, Tag, cut};
+use super::{PAGE, Tag};
 use crate::http::problem::{Listing, Reading, Refused};
 use crate::state::State;
 
@@ -45,7 +45,6 @@ impl AuditApi {
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
     ) -> Result<Json<AuditPage>, Refused<Reading>> {
-        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
         let query = AuditQuery {
             actor: actor.0.map(Into::into),
             action: action.0,
@@ -53,12 +52,11 @@ impl AuditApi {
             since: since.0,
             until: until.0,
         };
-        let list = format!("audit {query:?}");
-        let before = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let list = self.0.list(signed.caller(), format!("audit {query:?}"), limit.0);
+        let before = list.from(cursor.0)?;
         let before = before.map(|place| place.key.unsigned_abs());
-        let mut rows = audit::list(&self.0.desk, signed.caller(), &query, before, u64::from(limit) + 1).await?;
-        let last = cut(&mut rows, limit).map(|row| Place { key: row.seq.cast_signed(), id: row.id.uuid() });
-        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
+        let mut rows = audit::list(&self.0.desk, signed.caller(), &query, before, list.rows().into()).await?;
+        let next_cursor = list.cut(&mut rows, |row| Place { key: row.seq.cast_signed(), id: row.id.uuid() });
         Ok(Json(AuditPage { items: rows.iter().map(Into::into).collect(), next_cursor }))
     }
 

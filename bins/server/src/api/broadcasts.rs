@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::auth::Signed;
 use super::body::Body;
-use super::contacts::{instant, millis};
+use super::contacts::millis;
 use super::cursor::Place;
 use super::idempotency::{Idempotent, answered};
 use super::version::{Accepted, IfMatch, Made, Versioned};
@@ -19,8 +19,8 @@ use super::views::broadcast::{
     BroadcastDetailView, BroadcastPage, BroadcastPatch, BroadcastView, NewBroadcastBody, RecipientPage,
     RecipientStateWord, RehearsalView,
 };
-use super::{MAX_PAGE, PAGE, Tag, cut};
-use crate::http::problem::{Changing, Listing, Making, Problem, Reading, Refused};
+use super::{PAGE, Tag};
+use crate::http::problem::{Changing, Listing, Making, Reading, Refused};
 use crate::state::State;
 
 pub(crate) struct BroadcastsApi(pub(super) Arc<State>);
@@ -40,12 +40,10 @@ impl BroadcastsApi {
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
     ) -> Result<Json<BroadcastPage>, Refused<Listing>> {
-        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
-        let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, "broadcasts", &cursor)).transpose()?;
-        let after = place.map(|place| Ok::<_, Problem>((instant(place.key)?, place.id.into()))).transpose()?;
-        let mut rows = broadcast::list(&self.0.desk, signed.caller(), after, limit + 1).await?;
-        let last = cut(&mut rows, limit).map(|row| Place { key: millis(row.created_at), id: row.id.uuid() });
-        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, "broadcasts", place));
+        let list = self.0.list(signed.caller(), "broadcasts", limit.0);
+        let after = list.from_time(cursor.0)?;
+        let mut rows = broadcast::list(&self.0.desk, signed.caller(), after, list.rows()).await?;
+        let next_cursor = list.cut(&mut rows, |row| Place { key: millis(row.created_at), id: row.id.uuid() });
         Ok(Json(BroadcastPage { items: rows.iter().map(Into::into).collect(), next_cursor }))
     }
 
@@ -181,15 +179,13 @@ impl BroadcastsApi {
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
     ) -> Result<Json<RecipientPage>, Refused<Reading>> {
-        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
         let state = state.0.map(RecipientStateWord::as_str);
-        let list = format!("recipients {} {state:?}", id.0);
-        let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let list = self.0.list(signed.caller(), format!("recipients {} {state:?}", id.0), limit.0);
+        let place = list.from(cursor.0)?;
         let after = place.map(|place| place.id.into());
         let (desk, caller) = (&self.0.desk, signed.caller());
-        let mut rows = broadcast::recipients(desk, caller, id.0.into(), state, after, limit + 1).await?;
-        let last = cut(&mut rows, limit).map(|row| Place { key: 0, id: row.contact.uuid() });
-        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
+        let mut rows = broadcast::recipients(desk, caller, id.0.into(), state, after, list.rows()).await?;
+        let next_cursor = list.cut(&mut rows, |row| Place { key: 0, id: row.contact.uuid() });
         Ok(Json(RecipientPage { items: rows.iter().map(Into::into).collect(), next_cursor }))
     }
 }

@@ -24,7 +24,7 @@ use super::views::conversation::ReachabilityView;
 use super::views::job::JobView;
 use super::views::message::{NewContactMessageBody, SentView};
 use super::views::preview::PreviewView;
-use super::{MAX_PAGE, PAGE, Tag, cut, in_q};
+use super::{PAGE, Tag, in_q};
 use crate::http::problem::{Asking, Changing, Listing, Making, Problem, Reading, Refused};
 use crate::state::State;
 
@@ -56,21 +56,18 @@ impl ContactsApi {
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
     ) -> Result<Json<ContactPage>, Refused<Listing>> {
-        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
-        let list = format!("contacts {:?}", (&q.0, &label.0, &blocked.0));
-        let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let list = self.0.list(signed.caller(), format!("contacts {:?}", (&q.0, &label.0, &blocked.0)), limit.0);
         let text = q.0.as_deref().unwrap_or_default();
         let query = ContactQuery {
             label: label.0,
             blocked: blocked.0,
-            after: place.map(|place| Ok::<_, Problem>((instant(place.key)?, place.id.into()))).transpose()?,
-            limit: limit + 1,
+            after: list.from_time(cursor.0)?,
+            limit: list.rows(),
             ..search::contact_query(&self.0.desk, signed.caller(), text).await.map_err(in_q)?
         };
         let mut rows = queries::contacts(&self.0.desk, signed.caller(), &query).await?;
-        let last =
-            cut(&mut rows, limit).map(|row| Place { key: millis(row.contact.created_at), id: row.contact.id.uuid() });
-        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
+        let next_cursor =
+            list.cut(&mut rows, |row| Place { key: millis(row.contact.created_at), id: row.contact.id.uuid() });
         Ok(Json(ContactPage { items: rows.iter().map(Into::into).collect(), next_cursor }))
     }
 

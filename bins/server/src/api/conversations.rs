@@ -24,7 +24,7 @@ use super::views::conversation::{
     ConversationPage, ConversationView, EpisodeView, NewAssigneeBody, NewStatusBody, StatusWord, TabWord, TimelineView,
     WindowViewBody,
 };
-use super::{MAX_PAGE, PAGE, Tag, cut, in_q};
+use super::{PAGE, Tag, in_q};
 use crate::http::problem::{Changing, Making, Problem, Reading, Refused};
 use crate::state::State;
 
@@ -159,12 +159,12 @@ impl ConversationsApi {
         limit: Query<u32>,
     ) -> Result<Json<ConversationPage>, Refused<Reading>> {
         let (desk, caller) = (&self.0.desk, signed.caller());
-        let (workspace, limit, now) = (caller.scope.workspace(), limit.0.min(MAX_PAGE), desk.now());
+        let now = desk.now();
         let filters = (&inbox.0, &tab.0, &status.0, &platform.0, &channel.0, &contact.0, &assignee.0, &team.0);
         let more = (&conversation_tag.0, &window.0, &closing_within.0, &q.0, &sort.0, &caller.agent.id);
         let more = (more, &label.0, &inbound_before.0, &inbound_after.0, &score.0);
-        let list = format!("conversations {filters:?} {more:?}");
-        let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let list = self.0.list(signed.caller(), format!("conversations {filters:?} {more:?}"), limit.0);
+        let place = list.from(cursor.0)?;
         let sort = Sort::from(sort.0);
         let mut query =
             search::conversation_query(desk, caller, q.0.as_deref().unwrap_or_default(), now).await.map_err(in_q)?;
@@ -198,14 +198,13 @@ impl ConversationsApi {
             tags: conversation_tag.0,
             sort,
             after: place.map(|place| (place.key, place.id.into())),
-            limit: limit + 1,
+            limit: list.rows(),
             ..query
         };
         let counts = if counts.0 { Some(queries::tab_counts(desk, caller, &query).await?.into()) } else { None };
         let mut rows = queries::conversations(desk, caller, &query).await?;
-        let last = cut(&mut rows, limit)
-            .map(|row| Place { key: row.stored.sort_key(sort), id: row.stored.conversation.id.uuid() });
-        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
+        let next_cursor =
+            list.cut(&mut rows, |row| Place { key: row.stored.sort_key(sort), id: row.stored.conversation.id.uuid() });
         Ok(Json(ConversationPage { items: rows.iter().map(Into::into).collect(), next_cursor, counts }))
     }
 

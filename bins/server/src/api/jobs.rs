@@ -13,7 +13,7 @@ use super::cursor::Place;
 use super::idempotency::{Idempotent, answered};
 use super::version::Accepted;
 use super::views::job::{JobItemPage, JobPage, JobView};
-use super::{MAX_PAGE, PAGE, Tag, cut};
+use super::{PAGE, Tag};
 use crate::http::problem::{Listing, Making, Reading, Refused};
 use crate::state::State;
 
@@ -34,12 +34,11 @@ impl JobsApi {
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
     ) -> Result<Json<JobPage>, Refused<Listing>> {
-        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
-        let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, "jobs", &cursor)).transpose()?;
+        let list = self.0.list(signed.caller(), "jobs", limit.0);
+        let place = list.from(cursor.0)?;
         let before = place.map(|place| place.id.into());
-        let mut found = jobs::list(&self.0.desk, signed.caller(), before, u64::from(limit) + 1).await?;
-        let last = cut(&mut found, limit).map(|job| Place { key: 0, id: job.id.uuid() });
-        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, "jobs", place));
+        let mut found = jobs::list(&self.0.desk, signed.caller(), before, list.rows().into()).await?;
+        let next_cursor = list.cut(&mut found, |job| Place { key: 0, id: job.id.uuid() });
         Ok(Json(JobPage { items: found.iter().map(Into::into).collect(), next_cursor }))
     }
 
@@ -64,14 +63,12 @@ impl JobsApi {
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
     ) -> Result<Json<JobItemPage>, Refused<Reading>> {
-        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
-        let list = format!("job results {}", id.0);
-        let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let list = self.0.list(signed.caller(), format!("job results {}", id.0), limit.0);
+        let place = list.from(cursor.0)?;
         let after = place.map(|place| place.key.unsigned_abs());
-        let found = jobs::results(&self.0.desk, signed.caller(), id.0.into(), after, u64::from(limit) + 1);
+        let found = jobs::results(&self.0.desk, signed.caller(), id.0.into(), after, list.rows().into());
         let mut found = found.await?;
-        let last = cut(&mut found, limit).map(|item| Place { key: item.position.cast_signed(), id: id.0 });
-        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
+        let next_cursor = list.cut(&mut found, |item| Place { key: item.position.cast_signed(), id: id.0 });
         Ok(Json(JobItemPage { items: found.iter().map(Into::into).collect(), next_cursor }))
     }
 

@@ -16,7 +16,7 @@ use super::cursor::Place;
 use super::version::{Gone, Versioned};
 use super::views::contact::ContactView;
 use super::views::conversation::ConversationView;
-use super::{MAX_PAGE, PAGE, Tag, cut};
+use super::{PAGE, Tag};
 use crate::http::problem::{Listing, Making, Reading, Refused};
 use crate::state::State;
 
@@ -84,14 +84,12 @@ impl LabelsApi {
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
     ) -> Result<Json<LabelPage>, Refused<Listing>> {
-        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
         let prefix = q.0.unwrap_or_default();
-        let list = format!("labels {prefix:?}");
-        let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let list = self.0.list(signed.caller(), format!("labels {prefix:?}"), limit.0);
+        let place = list.from(cursor.0)?;
         let after = place.map(|place| place.id.into());
-        let mut rows = labels::list(&self.0.desk, signed.caller(), &prefix, after, limit + 1, counts.0).await?;
-        let last = cut(&mut rows, limit).map(|row| Place { key: 0, id: row.label.id.uuid() });
-        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
+        let mut rows = labels::list(&self.0.desk, signed.caller(), &prefix, after, list.rows(), counts.0).await?;
+        let next_cursor = list.cut(&mut rows, |row| Place { key: 0, id: row.label.id.uuid() });
         Ok(Json(LabelPage { items: rows.iter().map(Into::into).collect(), next_cursor }))
     }
 

@@ -36,6 +36,7 @@ mod jobs;
 mod labels;
 mod messages;
 mod outbound;
+mod paging;
 mod people;
 mod privacy;
 mod quarantine;
@@ -307,14 +308,4 @@ fn in_q(error: transom_desk::DeskError) -> crate::http::problem::Problem {
     let is_of_search = error.code() == "search_invalid";
     let problem = crate::http::problem::Problem::from(error);
     if is_of_search { problem.at("q") } else { problem }
-}
-
-/// Takes the extra row away that says whether there is a next page, and gives the last row that is shown.
-fn cut<T>(rows: &mut Vec<T>, limit: u32) -> Option<&T> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    if rows.len() <= limit {
-        return None;
-    }
-    rows.truncate(limit);
-    rows.last()
 }

@@ -13,14 +13,14 @@ use uuid::Uuid;
 
 use super::auth::Signed;
 use super::body::Body;
-use super::contacts::{instant, millis};
+use super::contacts::millis;
 use super::cursor::Place;
 use super::idempotency::{Idempotent, answered};
 use super::version::Made;
 use super::views::file;
 use super::views::merge::{ConsentBody, ConsentsView, MergeBody, MergeList, MergeView, SuggestionList, SuggestionView};
 use super::views::message::MessagePage;
-use super::{MAX_PAGE, PAGE, Tag, cut};
+use super::{PAGE, Tag};
 use crate::http::problem::{Making, Problem, Reading, Refused};
 use crate::state::State;
 
@@ -43,13 +43,10 @@ impl PeopleApi {
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
     ) -> Result<Json<MessagePage>, Refused<Reading>> {
-        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
-        let list = format!("history {}", id.0);
-        let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
-        let before = place.map(|place| Ok::<_, Problem>((instant(place.key)?, place.id.into()))).transpose()?;
-        let mut rows = queries::history(&self.0.desk, signed.caller(), id.0.into(), before, limit + 1).await?;
-        let last = cut(&mut rows, limit).map(|row| Place { key: millis(row.message.at), id: row.message.id.uuid() });
-        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
+        let list = self.0.list(signed.caller(), format!("history {}", id.0), limit.0);
+        let before = list.from_time(cursor.0)?;
+        let mut rows = queries::history(&self.0.desk, signed.caller(), id.0.into(), before, list.rows()).await?;
+        let next_cursor = list.cut(&mut rows, |row| Place { key: millis(row.message.at), id: row.message.id.uuid() });
         Ok(Json(MessagePage { items: file::messages(&self.0, signed.caller(), &rows).await?, next_cursor }))
     }
 

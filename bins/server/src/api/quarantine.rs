@@ -13,14 +13,14 @@ use uuid::Uuid;
 
 use super::auth::Signed;
 use super::body::Body;
-use super::contacts::{instant, millis};
+use super::contacts::millis;
 use super::cursor::Place;
 use super::views::quarantine::{
     CallDetail, DiscardBody, JournalPage, OutcomeName, QuarantineDetail, QuarantinePage, ReplayBody, ReplayedView,
     StateName,
 };
-use super::{MAX_PAGE, PAGE, Tag, cut};
-use crate::http::problem::{Making, Problem, Reading, Refused};
+use super::{MAX_PAGE, PAGE, Tag};
+use crate::http::problem::{Making, Reading, Refused};
 use crate::state::State;
 
 pub(crate) struct QuarantineApi(pub(super) Arc<State>);
@@ -51,7 +51,6 @@ impl QuarantineApi {
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
     ) -> Result<Json<QuarantinePage>, Refused<Reading>> {
-        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
         let query = QuarantineQuery {
             state: state.0.map(Into::into).unwrap_or_default(),
             reason: reason.0,
@@ -59,13 +58,12 @@ impl QuarantineApi {
             since: since.0,
             until: until.0,
         };
-        let list = format!("quarantine {query:?}");
-        let after = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let list = self.0.list(signed.caller(), format!("quarantine {query:?}"), limit.0);
+        let after = list.from(cursor.0)?;
         let after = after.map(|place| place.id.into());
-        let found = quarantine::list(&self.0.desk, signed.caller(), &query, after, u64::from(limit) + 1);
+        let found = quarantine::list(&self.0.desk, signed.caller(), &query, after, list.rows().into());
         let mut rows = found.await?;
-        let last = cut(&mut rows, limit).map(|row| Place { key: 0, id: row.entry.id.uuid() });
-        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
+        let next_cursor = list.cut(&mut rows, |row| Place { key: 0, id: row.entry.id.uuid() });
         Ok(Json(QuarantinePage { items: rows.iter().map(Into::into).collect(), next_cursor }))
     }
 
@@ -75,16 +73,15 @@ impl QuarantineApi {
     /// Nothing happens twice, however often it is replayed.
     #[oai(path = "/quarantine/replay", method = "post", operation_id = "replayQuarantine")]
     async fn replay_many(&self, signed: Signed, body: Body<ReplayBody>) -> Result<Json<ReplayedView>, Refused<Making>> {
-        let workspace = signed.caller().scope.workspace();
         let ReplayBody { reason, connection, since, until, cursor } = body.0;
         let connection = connection.map(Into::into);
         let query = QuarantineQuery { reason, connection, since, until, ..QuarantineQuery::default() };
-        let list = format!("quarantine replay {query:?}");
-        let after = cursor.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let list = self.0.list(signed.caller(), format!("quarantine replay {query:?}"), MAX_PAGE);
+        let after = list.from(cursor)?;
         let after = after.map(|place| place.id.into());
         let replayed = quarantine::replay_many(&self.0.desk, signed.caller(), query, after, MOST_CALLS).await?;
         let next = replayed.next.map(|call| Place { key: 0, id: call.uuid() });
-        let next_cursor = next.map(|place| self.0.cursors.seal(workspace, &list, place));
+        let next_cursor = next.map(|place| list.cursor(place));
         Ok(Json(ReplayedView { calls: replayed.calls, next_cursor }))
     }
 
@@ -146,7 +143,6 @@ impl QuarantineApi {
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
     ) -> Result<Json<JournalPage>, Refused<Reading>> {
-        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
         let query = JournalQuery {
             channel: channel.0.map(Into::into),
             state: outcome.0.map(Into::into),
@@ -154,12 +150,11 @@ impl QuarantineApi {
             until: until.0,
             text: text.0,
         };
-        let list = format!("journal {query:?}");
-        let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
-        let before = place.map(|place| Ok::<_, Problem>((instant(place.key)?, place.id.into()))).transpose()?;
-        let page = journal::list(&self.0.desk, signed.caller(), query, before, u64::from(limit)).await?;
+        let list = self.0.list(signed.caller(), format!("journal {query:?}"), limit.0);
+        let before = list.from_time(cursor.0)?;
+        let page = journal::list(&self.0.desk, signed.caller(), query, before, list.shown().into()).await?;
         let next = page.next.map(|(at, id)| Place { key: millis(at), id: id.uuid() });
-        let next_cursor = next.map(|place| self.0.cursors.seal(workspace, &list, place));
+        let next_cursor = next.map(|place| list.cursor(place));
         Ok(Json(JournalPage { items: page.calls.iter().map(Into::into).collect(), next_cursor }))
     }
 

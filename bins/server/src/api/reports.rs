@@ -12,13 +12,13 @@ use transom_desk::export::{self, Format};
 use transom_desk::reports::{self, Grouping};
 
 use super::auth::Signed;
-use super::contacts::{instant, millis};
+use super::contacts::millis;
 use super::conversations::utc;
 use super::cursor::Place;
 use super::views::report::MissedReport;
 use super::views::table::TableBody;
-use super::{MAX_PAGE, PAGE, Tag, cut};
-use crate::http::problem::{Problem, Refused};
+use super::{PAGE, Tag};
+use crate::http::problem::Refused;
 use crate::state::State;
 
 pub(crate) struct ReportsApi(pub(super) Arc<State>);
@@ -125,9 +125,8 @@ impl ReportsApi {
         limit: Query<u32>,
     ) -> Result<ReportAnswer, Refused<Reporting>> {
         let (desk, caller) = (&self.0.desk, signed.caller());
-        let (workspace, limit) = (caller.scope.workspace(), limit.0.min(MAX_PAGE));
-        let list = format!("missed windows {:?} {:?}", from.0, to.0);
-        let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let list = self.0.list(signed.caller(), format!("missed windows {:?} {:?}", from.0, to.0), limit.0);
+        let after = list.from_time(cursor.0)?;
         let span = reports::span(from.0.map(utc), to.0.map(utc), desk.now())?;
         if format.0.map_or(wants_csv.0, |format| format == FormatWord::Csv) {
             let format = Format::Csv { bom: false };
@@ -140,11 +139,9 @@ impl ReportsApi {
             GroupWord::Channel => Grouping::Channel,
         };
         let groups = reports::missed_groups(desk, caller, span, grouping).await?;
-        let after = place.map(|place| Ok::<_, Problem>((instant(place.key)?, place.id.into()))).transpose()?;
-        let mut rows = reports::missed_windows(desk, caller, span, after, limit + 1).await?;
-        let last =
-            cut(&mut rows, limit).map(|row| Place { key: millis(row.missed.ended_at), id: row.missed.message.uuid() });
-        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
+        let mut rows = reports::missed_windows(desk, caller, span, after, list.rows()).await?;
+        let next_cursor =
+            list.cut(&mut rows, |row| Place { key: millis(row.missed.ended_at), id: row.missed.message.uuid() });
         Ok(ReportAnswer::Page(Json(MissedReport::new(span, &groups, &rows, next_cursor))))
     }
 }

@@ -16,7 +16,7 @@ use super::body::Body;
 use super::cursor::Place;
 use super::idempotency::{Idempotent, answered};
 use super::version::{Gone, IfMatch, Made, Versioned};
-use super::{MAX_PAGE, PAGE, Tag, cut};
+use super::{PAGE, Tag};
 use crate::http::problem::{Changing, Listing, Making, Reading, Refused};
 use crate::state::State;
 
@@ -162,14 +162,12 @@ impl SavedRepliesApi {
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
     ) -> Result<Json<ReplyPage>, Refused<Listing>> {
-        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
         let prefix = q.0.unwrap_or_default();
-        let list = format!("saved-replies {prefix:?}");
-        let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let list = self.0.list(signed.caller(), format!("saved-replies {prefix:?}"), limit.0);
+        let place = list.from(cursor.0)?;
         let after = place.map(|place| place.id.into());
-        let mut rows = saved_replies::list(&self.0.desk, signed.caller(), &prefix, after, limit + 1).await?;
-        let last = cut(&mut rows, limit).map(|row| Place { key: 0, id: row.reply.id.uuid() });
-        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
+        let mut rows = saved_replies::list(&self.0.desk, signed.caller(), &prefix, after, list.rows()).await?;
+        let next_cursor = list.cut(&mut rows, |row| Place { key: 0, id: row.reply.id.uuid() });
         Ok(Json(ReplyPage { items: rows.iter().map(Into::into).collect(), next_cursor }))
     }
 

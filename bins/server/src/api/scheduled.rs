@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 use super::auth::Signed;
 use super::body::Body;
-use super::contacts::{instant, millis};
+use super::contacts::millis;
 use super::cursor::Place;
 use super::views::file;
 use super::views::message::{MessagePage, MessageView, ScheduleChangeBody};
-use super::{MAX_PAGE, PAGE, Tag, cut};
-use crate::http::problem::{Changing, Listing, Making, Problem, Refused};
+use super::{PAGE, Tag};
+use crate::http::problem::{Changing, Listing, Making, Refused};
 use crate::state::State;
 
 pub(crate) struct ScheduledApi(pub(super) Arc<State>);
@@ -36,12 +36,10 @@ impl ScheduledApi {
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
     ) -> Result<Json<MessagePage>, Refused<Listing>> {
-        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
-        let place = cursor.0.map(|cursor| self.0.cursors.open(workspace, "scheduled", &cursor)).transpose()?;
-        let after = place.map(|place| Ok::<_, Problem>((instant(place.key)?, place.id.into()))).transpose()?;
-        let mut rows = schedule::scheduled(&self.0.desk, signed.caller(), after, limit + 1).await?;
-        let last = cut(&mut rows, limit).map(|(at, row)| Place { key: millis(*at), id: row.message.id.uuid() });
-        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, "scheduled", place));
+        let list = self.0.list(signed.caller(), "scheduled", limit.0);
+        let after = list.from_time(cursor.0)?;
+        let mut rows = schedule::scheduled(&self.0.desk, signed.caller(), after, list.rows()).await?;
+        let next_cursor = list.cut(&mut rows, |(at, row)| Place { key: millis(*at), id: row.message.id.uuid() });
         let rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
         Ok(Json(MessagePage { items: file::messages(&self.0, signed.caller(), &rows).await?, next_cursor }))
     }

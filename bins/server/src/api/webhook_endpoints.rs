@@ -19,7 +19,7 @@ use super::views::webhook::{
     DeliveryPage, DeliveryStateWord, EndpointList, EndpointOnce, EndpointPatch, EndpointView, NewEndpoint, ReplayBody,
     ReplayedView, WebhookAttemptView,
 };
-use super::{MAX_PAGE, PAGE, Tag, cut};
+use super::{PAGE, Tag};
 use crate::http::problem::{Listing, Making, Problem, Reading, Refused};
 use crate::state::State;
 
@@ -134,16 +134,14 @@ impl WebhookEndpointsApi {
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
     ) -> Result<Json<DeliveryPage>, Refused<Reading>> {
-        let (workspace, limit) = (signed.caller().scope.workspace(), limit.0.min(MAX_PAGE));
-        let list = format!("deliveries {} {:?}", id.0, state.0);
-        let before = cursor.0.map(|cursor| self.0.cursors.open(workspace, &list, &cursor)).transpose()?;
+        let list = self.0.list(signed.caller(), format!("deliveries {} {:?}", id.0, state.0), limit.0);
+        let before = list.from(cursor.0)?;
         let before = before.map(|place| place.key.unsigned_abs());
         let (endpoint, state) = (EndpointId::from(id.0), state.0.map(Into::into));
-        let limit_and_one = u64::from(limit) + 1;
         let mut rows =
-            webhooks_out::deliveries(&self.0.desk, signed.caller(), endpoint, state, before, limit_and_one).await?;
-        let last = cut(&mut rows, limit).map(|row| Place { key: row.delivery.seq.cast_signed(), id: Uuid::nil() });
-        let next_cursor = last.map(|place| self.0.cursors.seal(workspace, &list, place));
+            webhooks_out::deliveries(&self.0.desk, signed.caller(), endpoint, state, before, list.rows().into())
+                .await?;
+        let next_cursor = list.cut(&mut rows, |row| Place { key: row.delivery.seq.cast_signed(), id: Uuid::nil() });
         Ok(Json(DeliveryPage { items: rows.iter().map(Into::into).collect(), next_cursor }))
     }
 

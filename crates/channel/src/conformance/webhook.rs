@@ -183,6 +183,9 @@ pub async fn names_are_the_policys(harness: &Harness) -> Verdict {
             let Item::AccountNotice(notice) = item.item else { continue };
             let known = match &notice.effect {
                 Some(AccountEffect::Limit { quota, .. }) => policy.quota(quota).is_some(),
+                Some(AccountEffect::Used { quota, .. }) => {
+                    policy.quota(quota).is_some_and(|quota| quota.period_at(item.at).is_some())
+                }
                 Some(AccountEffect::Feature { name, .. }) => {
                     policy.features().iter().any(|feature| feature.name() == name)
                 }

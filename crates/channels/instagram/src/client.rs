@@ -113,11 +113,11 @@ impl Client {
         // Another app has the thread: a person's message takes it over, so that the next attempt goes through. A bot does not
         // take threads from anybody.
         let is_persons = part.permit().sender() == Sender::Human && part.attempt() <= 1;
-        let is_known = matches!(right.recipient, Recipient::Id(_));
+        let is_known = matches!(right.recipient(), Recipient::Id(_));
         if is_known && is_persons && messaging::is_thread_control(refusal) {
             let path = format!("{}/take_thread_control", self.config.account.node);
             let asked: Result<serde_json::Value, GraphFailure> =
-                graph.post(&path, &Thread { recipient: right.recipient }).await;
+                graph.post(&path, &Thread { recipient: right.recipient() }).await;
             if asked.is_err() {
                 tracing::warn!("another app has the thread and keeps it");
             }
@@ -155,7 +155,7 @@ impl Channel for Client {
         let request = outbound::request(part, right, references, self.config.metadata)
             .map_err(|error| error::unsendable(&error))?;
         self.check_permit(part)?;
-        let is_action = request.sender_action.is_some();
+        let is_action = request.is_action();
         match graph.post::<Sent>(&format!("{}/messages", account.node), &request).await {
             Ok(sent) => {
                 if let Voice::Page(token) = &self.voice {

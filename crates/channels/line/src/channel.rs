@@ -19,6 +19,7 @@ use crate::capabilities::{MAX_DOWNLOAD, USER_ID, capabilities};
 use crate::client::Api;
 use crate::config::{Config, is_user_id};
 use crate::error::{self, MONTHLY_MESSAGES, REPLY_TOKEN_USES, invalid, own_report};
+use crate::month::Month;
 use crate::wire::{BotInfo, Consumption, Message, Push, Quota, Reply, UserProfile};
 use crate::{inbound, outbound};
 
@@ -77,20 +78,24 @@ impl Line {
     /// "You have reached your monthly limit" is also said while a large delivery holds messages back (line.md 1.3).
     async fn used_up(&self, refused: SendError) -> SendError {
         let SendError::QuotaReached { quota: Some(quota), report } = refused else { return refused };
-        if quota != MONTHLY_MESSAGES || self.month_is_over().await.unwrap_or(false) {
+        if quota != MONTHLY_MESSAGES || self.month().await.is_ok_and(Month::is_over) {
             return SendError::QuotaReached { quota: Some(quota), report };
         }
         error::held_back(report)
     }
 
-    async fn month_is_over(&self) -> Result<bool, SendError> {
-        let Some(limit) = self.monthly_limit().await? else { return Ok(false) };
-        let used: Consumption = self.api.read("/v2/bot/message/quota/consumption").await?;
-        Ok(used.total_usage >= u64::from(limit))
+    /// The month as LINE counts it. What was used of no limit is not asked for.
+    pub(crate) async fn month(&self) -> Result<Month, SendError> {
+        let limit = self.monthly_limit().await?;
+        let used = match limit {
+            Some(_) => self.api.read::<Consumption>("/v2/bot/message/quota/consumption").await?.total_usage,
+            None => 0,
+        };
+        Ok(Month { limit, used: u32::try_from(used).unwrap_or(u32::MAX) })
     }
 
     /// The messages of a month; `None` for no limit.
-    pub(crate) async fn monthly_limit(&self) -> Result<Option<u32>, SendError> {
+    async fn monthly_limit(&self) -> Result<Option<u32>, SendError> {
         let quota: Quota = self.api.read("/v2/bot/message/quota").await?;
         let limit = quota.value.filter(|_| quota.kind == "limited");
         Ok(limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)))

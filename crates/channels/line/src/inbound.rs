@@ -16,7 +16,7 @@ use transom_domain::{Address, Content};
 use self::content::read_body;
 use crate::capabilities::USER_ID;
 use crate::error::MONTHLY_MESSAGES;
-use crate::month::MONTHLY_LIMIT;
+use crate::month::{MONTHLY_LIMIT, MONTHLY_USAGE, Month};
 use crate::wire::{Event, InMessage, Postback};
 
 /// A reply token comes to life again with a redelivery, until this long after the event (line.md 1.1).
@@ -150,10 +150,19 @@ impl<'r> Reader<'r> {
                 let limit = AccountEffect::Limit { quota: MONTHLY_MESSAGES.to_owned(), limit: event.limit };
                 ("the account's plan has another monthly limit", Some(limit))
             }
+            MONTHLY_USAGE => {
+                let month = Month { limit: event.limit, used: event.used.unwrap_or_default() };
+                let used = AccountEffect::Used { quota: MONTHLY_MESSAGES.to_owned(), used: month.used };
+                return Some(self.notice(event, month.to_string(), Some(used)));
+            }
             _ => return None,
         };
-        let notice = AccountNotice { what: event.kind.clone(), text: text.to_owned(), effect };
-        Some(self.event(self.key.clone(), self.at, None, Vec::new(), Item::AccountNotice(notice)))
+        Some(self.notice(event, text.to_owned(), effect))
+    }
+
+    fn notice(&self, event: &Event, text: String, effect: Option<AccountEffect>) -> Inbound {
+        let notice = AccountNotice { what: event.kind.clone(), text, effect };
+        self.event(self.key.clone(), self.at, None, Vec::new(), Item::AccountNotice(notice))
     }
 
     /// Kept, and shown to nobody unless it came from a customer.

@@ -178,8 +178,9 @@ pub(crate) struct Event {
     pub(crate) unsend: Option<Unsend>,
     pub(crate) follow: Option<Follow>,
     pub(crate) postback: Option<Postback>,
-    /// Of an event that this crate makes: see `month`.
+    /// Of events that this crate makes, as the next: see `month`.
     pub(crate) limit: Option<u32>,
+    pub(crate) used: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]

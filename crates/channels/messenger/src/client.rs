@@ -75,9 +75,9 @@ impl Client {
     /// Another app has the thread: a person's message takes it over, so that the next attempt goes through. A bot does not
     /// take threads from anybody.
     async fn take_thread(&self, graph: &Graph, page: &str, right: Right<'_>) {
-        let Recipient::Id(_) = right.recipient else { return };
+        let Recipient::Id(_) = right.recipient() else { return };
         let asked: Result<serde_json::Value, GraphFailure> =
-            graph.post(&format!("{page}/take_thread_control"), &Thread { recipient: right.recipient }).await;
+            graph.post(&format!("{page}/take_thread_control"), &Thread { recipient: right.recipient() }).await;
         if asked.is_err() {
             tracing::warn!("another app has the thread and keeps it");
         }
@@ -113,7 +113,7 @@ impl Channel for Client {
             self.files.references(&graph, page, (files, part.accepted()), &self.capabilities, table).await?;
         let request = outbound::request(part, right, references).map_err(|error| error::unsendable(&error))?;
         self.check_permit(part)?;
-        let is_action = request.sender_action.is_some();
+        let is_action = request.is_action();
         match graph.post::<Sent>(&format!("{page}/messages"), &request).await {
             Ok(sent) => {
                 self.token.accepted();

@@ -37,13 +37,5 @@ pub(crate) fn request<'m>(
         metadata: Some(messaging::metadata(&part.correlation())),
         ..Message::default()
     };
-    Ok(Request {
-        recipient: right.recipient,
-        messaging_type: Some(right.messaging_type),
-        tag: None,
-        message: Some(message),
-        reply_to: None,
-        sender_action: None,
-        payload: None,
-    })
+    Ok(Request::saying(right, message))
 }

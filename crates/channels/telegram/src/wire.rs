@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// Every answer. (Making requests)
+/// Every answer (telegram.md 2).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Answer {
     pub(crate) ok: bool,
@@ -14,13 +14,14 @@ pub(crate) struct Answer {
     pub(crate) parameters: Option<ResponseParameters>,
 }
 
+/// What an answer says besides: how long to wait, where a group went (telegram.md 2, 3).
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct ResponseParameters {
     pub(crate) migrate_to_chat_id: Option<i64>,
     pub(crate) retry_after: Option<u64>,
 }
 
-/// The id of a business connection: it names an account, so an empty one is none.
+/// The id of a business connection: it names an account, so an empty one is none (telegram.md 1, 4).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct ConnectionId(String);
@@ -39,6 +40,7 @@ impl TryFrom<String> for ConnectionId {
     }
 }
 
+/// Somebody (telegram.md 4, 5).
 #[derive(Debug, Deserialize)]
 pub(crate) struct User {
     pub(crate) id: i64,
@@ -49,6 +51,7 @@ pub(crate) struct User {
     pub(crate) language_code: Option<String>,
 }
 
+/// Where a message stands (telegram.md 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Chat {
     pub(crate) id: i64,
@@ -58,7 +61,7 @@ pub(crate) struct Chat {
     pub(crate) names: Names,
 }
 
-/// What users and private chats are called.
+/// What users and private chats are called (telegram.md 4, 5).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Names {
     pub(crate) first_name: Option<String>,
@@ -72,6 +75,7 @@ impl Chat {
     }
 }
 
+/// A message, of whomever (telegram.md 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Message {
     pub(crate) message_id: i64,
@@ -100,13 +104,14 @@ pub(crate) struct Message {
     pub(crate) rest: Map<String, Value>,
 }
 
-/// A message that another one quotes.
+/// A message that another one quotes (telegram.md 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Quoted {
     pub(crate) message_id: i64,
     pub(crate) chat: Option<Chat>,
 }
 
+/// One size of a photo; the last is the largest (telegram.md 4, 6).
 #[derive(Debug, Deserialize)]
 pub(crate) struct PhotoSize {
     pub(crate) file_id: String,
@@ -117,6 +122,7 @@ pub(crate) struct PhotoSize {
     pub(crate) file_size: Option<u64>,
 }
 
+/// A file but for its bytes, which `getFile` leads to (telegram.md 4, 6).
 #[derive(Debug, Deserialize)]
 pub(crate) struct File {
     pub(crate) file_id: String,
@@ -125,6 +131,7 @@ pub(crate) struct File {
     pub(crate) file_size: Option<u64>,
 }
 
+/// A sticker, which may be of several formats (telegram.md 4, 6).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Sticker {
     pub(crate) file_id: String,
@@ -135,12 +142,14 @@ pub(crate) struct Sticker {
     pub(crate) file_size: Option<u64>,
 }
 
+/// A place (telegram.md 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Location {
     pub(crate) latitude: f64,
     pub(crate) longitude: f64,
 }
 
+/// A place with a name and an address (telegram.md 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Venue {
     pub(crate) location: Location,
@@ -148,6 +157,7 @@ pub(crate) struct Venue {
     pub(crate) address: String,
 }
 
+/// A contact card; of the writer's own if `user_id` says so (telegram.md 4, 5).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Contact {
     pub(crate) phone_number: String,
@@ -156,6 +166,7 @@ pub(crate) struct Contact {
     pub(crate) user_id: Option<i64>,
 }
 
+/// A tap on a button (telegram.md 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct CallbackQuery {
     pub(crate) id: String,
@@ -164,18 +175,19 @@ pub(crate) struct CallbackQuery {
     pub(crate) data: Option<String>,
 }
 
-/// An update, as far as it is of a tap.
+/// An update, as far as it is of a tap (telegram.md 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct TapUpdate {
     pub(crate) callback_query: Option<TapId>,
 }
 
+/// The id by which a tap is answered (telegram.md 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct TapId {
     pub(crate) id: String,
 }
 
-/// The message whose button was tapped; an old one comes with its id and chat only.
+/// The message whose button was tapped; an old one comes with its id and chat only (telegram.md 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Tapped {
     pub(crate) message_id: i64,
@@ -184,18 +196,21 @@ pub(crate) struct Tapped {
     pub(crate) reply_markup: Option<Keyboard>,
 }
 
+/// The buttons under a message (telegram.md 2).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Keyboard {
     #[serde(default)]
     pub(crate) inline_keyboard: Vec<Vec<Button>>,
 }
 
+/// One of them (telegram.md 2).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Button {
     pub(crate) text: String,
     pub(crate) callback_data: Option<String>,
 }
 
+/// Somebody's Telegram Business account lets the bot act, or no longer (telegram.md 1, 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct BusinessConnection {
     pub(crate) id: ConnectionId,
@@ -207,6 +222,7 @@ pub(crate) struct BusinessConnection {
     pub(crate) can_reply: Option<bool>,
 }
 
+/// What the bot may do there (telegram.md 1, 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct BusinessBotRights {
     #[serde(default)]
@@ -221,6 +237,7 @@ impl BusinessConnection {
     }
 }
 
+/// Messages that were taken back in such an account (telegram.md 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct DeletedBusinessMessages {
     pub(crate) business_connection_id: ConnectionId,
@@ -228,6 +245,7 @@ pub(crate) struct DeletedBusinessMessages {
     pub(crate) message_ids: Vec<i64>,
 }
 
+/// Reactions to a message, as they stand now (telegram.md 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct MessageReaction {
     pub(crate) chat: Chat,
@@ -238,11 +256,13 @@ pub(crate) struct MessageReaction {
     pub(crate) new_reaction: Vec<ReactionType>,
 }
 
+/// One of them; only emoji are read (telegram.md 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct ReactionType {
     pub(crate) emoji: Option<String>,
 }
 
+/// Somebody blocked the bot, or came back (telegram.md 1, 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct ChatMemberUpdated {
     pub(crate) chat: Chat,
@@ -251,11 +271,13 @@ pub(crate) struct ChatMemberUpdated {
     pub(crate) new_chat_member: ChatMember,
 }
 
+/// What the bot is to them now (telegram.md 1, 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct ChatMember {
     pub(crate) status: String,
 }
 
+/// Somebody asks to join a chat: the bot may write to them for five minutes (telegram.md 1, 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct ChatJoinRequest {
     pub(crate) from: User,
@@ -263,14 +285,14 @@ pub(crate) struct ChatJoinRequest {
     pub(crate) date: i64,
 }
 
-/// The answer of `getFile`.
+/// The answer of `getFile` (telegram.md 6).
 #[derive(Debug, Deserialize)]
 pub(crate) struct FilePath {
     pub(crate) file_size: Option<u64>,
     pub(crate) file_path: Option<String>,
 }
 
-/// One element of `getUpdates`, kept as it came.
+/// One element of `getUpdates`, kept as it came (telegram.md 4).
 #[derive(Debug, Deserialize)]
 pub(crate) struct UpdateId {
     pub(crate) update_id: i64,

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// `POST /{phone_number_id}/messages`.
+/// `POST /{phone_number_id}/messages` (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 pub(crate) struct Request<'m> {
     pub(crate) messaging_product: &'static str,
@@ -20,7 +20,7 @@ pub(crate) struct Request<'m> {
     pub(crate) message: Message<'m>,
 }
 
-/// Whom to.
+/// Whom to (whatsapp.md 2, 5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Addressee {
@@ -30,13 +30,13 @@ pub(crate) enum Addressee {
     Recipient(String),
 }
 
-/// The message that is quoted.
+/// The message that is quoted (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 pub(crate) struct Quoted<'m> {
     pub(crate) message_id: &'m str,
 }
 
-/// What is sent, by its type.
+/// What is sent, by its type (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Message<'m> {
@@ -53,12 +53,14 @@ pub(crate) enum Message<'m> {
     Template { template: Template<'m> },
 }
 
+/// Words (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 pub(crate) struct Text<'m> {
     pub(crate) preview_url: bool,
     pub(crate) body: &'m str,
 }
 
+/// A file, with what may stand beside it (whatsapp.md 2, 6).
 #[derive(Debug, Serialize)]
 pub(crate) struct File<'m> {
     #[serde(flatten)]
@@ -71,7 +73,7 @@ pub(crate) struct File<'m> {
     pub(crate) voice: Option<bool>,
 }
 
-/// Where the platform finds a file.
+/// Where the platform finds a file (whatsapp.md 2, 6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FileRef {
@@ -81,6 +83,7 @@ pub(crate) enum FileRef {
     Id(String),
 }
 
+/// A place (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 pub(crate) struct Place<'m> {
     pub(crate) latitude: f64,
@@ -91,6 +94,7 @@ pub(crate) struct Place<'m> {
     pub(crate) address: Option<&'m str>,
 }
 
+/// A contact card. The sheet says that one may go, and not how it looks (whatsapp.md 1.1).
 #[derive(Debug, Serialize)]
 pub(crate) struct Card<'m> {
     pub(crate) name: CardName<'m>,
@@ -100,23 +104,26 @@ pub(crate) struct Card<'m> {
     pub(crate) emails: Vec<CardEmail<'m>>,
 }
 
-/// One more name than the formatted one must be there.
+/// One more name than the formatted one must be there (whatsapp.md 1.1).
 #[derive(Debug, Serialize)]
 pub(crate) struct CardName<'m> {
     pub(crate) formatted_name: &'m str,
     pub(crate) first_name: &'m str,
 }
 
+/// A phone number of a card (whatsapp.md 1.1).
 #[derive(Debug, Serialize)]
 pub(crate) struct CardPhone<'m> {
     pub(crate) phone: &'m str,
 }
 
+/// An email address of a card (whatsapp.md 1.1).
 #[derive(Debug, Serialize)]
 pub(crate) struct CardEmail<'m> {
     pub(crate) email: &'m str,
 }
 
+/// A reaction to a message (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 pub(crate) struct Reaction<'m> {
     pub(crate) message_id: &'m str,
@@ -124,6 +131,7 @@ pub(crate) struct Reaction<'m> {
     pub(crate) emoji: &'m str,
 }
 
+/// Words with buttons, a list or a link under them (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 pub(crate) struct Interactive<'m> {
     #[serde(rename = "type")]
@@ -136,6 +144,7 @@ pub(crate) struct Interactive<'m> {
     pub(crate) action: Action<'m>,
 }
 
+/// What stands above them (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 pub(crate) struct TextHeader<'m> {
     #[serde(rename = "type")]
@@ -143,11 +152,13 @@ pub(crate) struct TextHeader<'m> {
     pub(crate) text: &'m str,
 }
 
+/// Words of an interactive message (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 pub(crate) struct Line<'m> {
     pub(crate) text: &'m str,
 }
 
+/// What can be chosen (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Action<'m> {
@@ -156,6 +167,7 @@ pub(crate) enum Action<'m> {
     Link { name: &'static str, parameters: LinkButton<'m> },
 }
 
+/// A button that answers (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 pub(crate) struct Button<'m> {
     #[serde(rename = "type")]
@@ -163,6 +175,7 @@ pub(crate) struct Button<'m> {
     pub(crate) reply: Answer<'m>,
 }
 
+/// What comes back of a button or a row (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 pub(crate) struct Answer<'m> {
     pub(crate) id: &'m str,
@@ -171,6 +184,7 @@ pub(crate) struct Answer<'m> {
     pub(crate) description: Option<&'m str>,
 }
 
+/// Rows of a list under a title (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 pub(crate) struct Section<'m> {
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -178,12 +192,14 @@ pub(crate) struct Section<'m> {
     pub(crate) rows: Vec<Answer<'m>>,
 }
 
+/// The button that opens an address, `cta_url` (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 pub(crate) struct LinkButton<'m> {
     pub(crate) display_text: &'m str,
     pub(crate) url: &'m str,
 }
 
+/// An approved template with what its variables say (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 pub(crate) struct Template<'m> {
     pub(crate) name: &'m str,
@@ -192,11 +208,13 @@ pub(crate) struct Template<'m> {
     pub(crate) components: Vec<Component<'m>>,
 }
 
+/// A template's language (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 pub(crate) struct Language<'m> {
     pub(crate) code: &'m str,
 }
 
+/// A part of a template that has variables (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Component<'m> {
@@ -205,6 +223,7 @@ pub(crate) enum Component<'m> {
     Button { sub_type: &'static str, index: String, parameters: Vec<Parameter<'m>> },
 }
 
+/// What a variable says (whatsapp.md 2).
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Parameter<'m> {
@@ -233,7 +252,7 @@ pub(crate) enum Parameter<'m> {
     },
 }
 
-/// The answer of `POST /{phone_number_id}/messages`: accepted, not delivered.
+/// The answer of `POST /{phone_number_id}/messages`: accepted, not delivered (whatsapp.md 2).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Sent {
     #[serde(default)]
@@ -241,12 +260,14 @@ pub(crate) struct Sent {
     pub(crate) messages: Vec<SentMessage>,
 }
 
+/// Whom it was accepted for: their id may differ from the number that was written to (whatsapp.md 2, 5).
 #[derive(Debug, Deserialize)]
 pub(crate) struct SentTo {
     pub(crate) wa_id: Option<String>,
     pub(crate) user_id: Option<String>,
 }
 
+/// What was accepted (whatsapp.md 2).
 #[derive(Debug, Deserialize)]
 pub(crate) struct SentMessage {
     pub(crate) id: String,
@@ -254,13 +275,13 @@ pub(crate) struct SentMessage {
     pub(crate) message_status: Option<String>,
 }
 
-/// The answer of `POST /{phone_number_id}/media`.
+/// The answer of `POST /{phone_number_id}/media` (whatsapp.md 6).
 #[derive(Debug, Deserialize)]
 pub(crate) struct Uploaded {
     pub(crate) id: String,
 }
 
-/// The answer of `GET /{media_id}`.
+/// The answer of `GET /{media_id}` (whatsapp.md 6).
 #[derive(Debug, Deserialize)]
 pub(crate) struct MediaNode {
     /// Lives five minutes, and wants the token too.
@@ -270,7 +291,7 @@ pub(crate) struct MediaNode {
     pub(crate) file_size: Option<Value>,
 }
 
-/// The answer of `GET /{phone_number_id}`.
+/// The answer of `GET /{phone_number_id}` (whatsapp.md 1.5).
 #[derive(Debug, Deserialize)]
 pub(crate) struct PhoneNode {
     pub(crate) id: Option<String>,

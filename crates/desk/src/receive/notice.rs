@@ -5,6 +5,7 @@ use transom_channel::{AccountEffect, AccountNotice, TemplateNotice};
 
 use super::item::Case;
 use crate::DeskError;
+use crate::quota::shared_by;
 
 /// Something about the account: its limits, its features, whether it may send.
 pub(super) async fn about_account(case: &Case<'_>, notice: &AccountNotice) -> Result<(), DeskError> {
@@ -17,6 +18,14 @@ pub(super) async fn about_account(case: &Case<'_>, notice: &AccountNotice) -> Re
         Some(AccountEffect::Restored) => account.suspended = None,
         Some(AccountEffect::Limit { quota, limit }) => {
             account.limits.insert(quota.clone(), *limit);
+        }
+        Some(AccountEffect::Used { quota, used }) => {
+            let quota = case.policy.quota(quota);
+            let row = quota
+                .and_then(|quota| Some((shared_by(&account, quota.scope())?, quota.name(), quota.period_at(case.at)?)));
+            if let Some((scope, quota, period)) = row {
+                case.tx.raise_used(&scope, quota, &period, *used, case.now).await?;
+            }
         }
         Some(AccountEffect::Feature { name, granted: true }) => {
             account.features.insert(name.clone());

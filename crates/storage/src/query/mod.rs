@@ -44,6 +44,7 @@ pub(crate) use journal::{CallRow, insert_calls};
 pub use journal_search::{CallLine, CallPage, CallPlace, CallQuery, CallState};
 pub use leases::Lease;
 pub use mailboxes::{Mailbox, NewMail, StoredMail};
+pub(crate) use people::Remembered;
 pub(crate) use people::statement::{Sql, run_of};
 #[allow(unused_imports, unreachable_pub, reason = "filled by its own files")]
 pub use people::*;

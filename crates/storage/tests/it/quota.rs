@@ -477,6 +477,28 @@ both_databases! {
         assert!(take(3, since(talk, NOON + seconds(7), 50), NOON + seconds(8)).await, "the customer wrote again");
     }
 
+    async fn what_the_platform_counts_is_never_less_than_what_we_know(db: TestDatabase) {
+        let desk = Desk::open(&db).await;
+        let talk = desk.talk().await;
+        let wanted = [monthly(&desk, 50)];
+        let raise = async |used| {
+            let row = wanted[0].clone();
+            in_tx!(desk, [row], tx => tx.raise_used(&row.scope, &row.quota, &row.period, used, NOON).await).unwrap();
+        };
+        let full = Err(QuotaFull { quota: wanted[0].quota.clone() });
+        raise(47).await;
+        assert_eq!(desk.spend(talk, &wanted, NOON).await, Ok(()));
+        raise(40).await;
+        assert_eq!(desk.spend(talk, &wanted, NOON).await, Ok(()), "48 were used");
+        raise(49).await;
+        assert_eq!(desk.spend(talk, &wanted, NOON).await, Ok(()), "49 were used: the platform counts ours as well");
+        assert_eq!(desk.spend(talk, &wanted, NOON).await, full);
+        raise(60).await;
+        assert_eq!(desk.spend(talk, &wanted, NOON).await, full);
+        let next = [Reservation { period: "2026-12".into(), ..monthly(&desk, 50) }];
+        assert_eq!(desk.spend(talk, &next, NOON).await, Ok(()));
+    }
+
     async fn a_limit_is_learnt_from_two_people(db: TestDatabase) {
         let desk = Desk::open(&db).await;
         let account = desk.account.id;

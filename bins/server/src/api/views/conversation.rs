@@ -292,12 +292,16 @@ pub(crate) struct TabCountsView {
     assigned: u32,
     snoozed: u32,
     closed: u32,
+    /// All of them together.
+    all: u32,
 }
 
 impl From<TabCounts> for TabCountsView {
     fn from(counts: TabCounts) -> Self {
         let TabCounts { open, assigned, snoozed, closed } = counts;
-        Self { open, assigned, snoozed, closed }
+        // A sum with a tab in it that was not counted to its end is above 10,000 as well.
+        let all = [open, assigned, snoozed, closed].into_iter().fold(0, u32::saturating_add).min(TabCounts::MANY);
+        Self { open, assigned, snoozed, closed, all }
     }
 }
 

@@ -6,7 +6,9 @@ use rstest::rstest;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use transom_channel::conformance::SampleFiles;
-use transom_channel::{AccountEffect, Channel, Inbound, Item, MediaError, NextStep, RawInbound, SendError, Standing};
+use transom_channel::{
+    AccountEffect, AccountNotice, Channel, Inbound, Item, MediaError, NextStep, RawInbound, SendError, Standing,
+};
 use transom_domain::{Attachment, Body, Choice, Choices, Clock as _, Content, MediaKind, MediaSource};
 use transom_sandbox::{AccountPatch, Act, Action, Fault, FaultKind, MediaAct, On};
 
@@ -209,8 +211,8 @@ async fn a_tap_comes_back_with_its_answer() {
     assert_eq!(items[0].openings[0].kind, "postback");
 }
 
-/// What the next answer brings: limits that are news, and the cursor to them; an hour goes by, if it must.
-async fn looked(world: &World, cursor: Option<&str>) -> (Vec<Option<u32>>, String) {
+/// What the next answer brings: what is news, and the cursor to it; an hour goes by, if it must.
+async fn pulled(world: &World, cursor: Option<&str>) -> (Vec<AccountNotice>, String) {
     let channel = world.channel();
     let hours = async {
         loop {
@@ -222,19 +224,72 @@ async fn looked(world: &World, cursor: Option<&str>) -> (Vec<Option<u32>>, Strin
         news = channel.pull().unwrap().next(cursor) => news.unwrap(),
         () = hours => unreachable!(),
     };
-    let limit = |item: Inbound| {
+    let notice = |item: Inbound| {
         assert_eq!(item.account, BOT);
         let Item::AccountNotice(notice) = item.item else { panic!("{:?}", item.item) };
+        notice
+    };
+    (raw.iter().flat_map(|raw| channel.parse(raw).unwrap()).map(notice).collect(), next)
+}
+
+/// The same, where nothing but limits may be news.
+async fn looked(world: &World, cursor: Option<&str>) -> (Vec<Option<u32>>, String) {
+    let (news, next) = pulled(world, cursor).await;
+    let limit = |notice: AccountNotice| {
         let Some(AccountEffect::Limit { quota, limit }) = notice.effect else { panic!("{:?}", notice.effect) };
         assert_eq!(quota, "monthly_messages");
         limit
     };
-    (raw.iter().flat_map(|raw| channel.parse(raw).unwrap()).map(limit).collect(), next)
+    (news.into_iter().map(limit).collect(), next)
 }
 
 /// When the answer came to which a cursor leads.
 fn at(cursor: &str) -> i64 {
-    cursor.split_once(' ').unwrap().1.parse().unwrap()
+    cursor.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// line.md 1.3: what LINE counts is told once at the beginning, and once when nothing is left, whoever used it up.
+#[tokio::test]
+async fn what_others_used_of_the_month_is_told() {
+    let world = world().await;
+    let mut cursor = None;
+    let others = [
+        (150, Some("LINE counts 150 of the month's 200 messages as used")),
+        (160, None),
+        (200, Some("the month's 200 messages are used up by LINE's count")),
+        (201, None),
+        (0, None),
+        (200, Some("the month's 200 messages are used up by LINE's count")),
+    ];
+    for (used, expected) in others {
+        settings(&world, json!({"monthly_limit": 200, "used_elsewhere": used}));
+        let (news, next) = pulled(&world, cursor.as_deref()).await;
+        let told: Vec<_> = news.iter().map(|notice| (notice.what.as_str(), notice.text.as_str())).collect();
+        assert_eq!(told, expected.map(|text| ("monthly_usage", text)).into_iter().collect::<Vec<_>>(), "{used}");
+        let effect = AccountEffect::Used { quota: "monthly_messages".to_owned(), used };
+        assert!(news.iter().all(|notice| notice.effect.as_ref() == Some(&effect)), "{news:?}");
+        cursor = Some(next);
+    }
+    // Where there is no limit nothing is used up; a smaller plan than what was used is news, and so is that nothing is left.
+    settings(&world, json!({"monthly_limit": null, "used_elsewhere": 7}));
+    let (news, next) = pulled(&world, None).await;
+    assert_eq!(news, []);
+    settings(&world, json!({"monthly_limit": 5}));
+    let (news, _) = pulled(&world, Some(&next)).await;
+    let kinds: Vec<&str> = news.iter().map(|notice| notice.what.as_str()).collect();
+    assert_eq!(kinds, ["monthly_limit", "monthly_usage"]);
+}
+
+/// A cursor of a version that did not ask what is used is no beginning.
+#[tokio::test]
+async fn a_cursor_of_an_earlier_version_is_read() {
+    let world = world().await;
+    settings(&world, json!({"monthly_limit": 200, "used_elsewhere": 150}));
+    let earlier = format!("200 {}", world.clock.now().unix_timestamp());
+    assert_eq!(looked(&world, Some(&earlier)).await.0, []);
+    settings(&world, json!({"monthly_limit": 150}));
+    let (news, _) = pulled(&world, Some(&earlier)).await;
+    assert_eq!(news.len(), 2, "{news:?}");
 }
 
 /// line.md 1.3: a plan that changes in mid-month counts within the hour; one that stays is no news.

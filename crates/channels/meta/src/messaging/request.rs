@@ -36,15 +36,8 @@ pub fn request<'m>(
             reason: "quotes and reactions go only within 24 hours of the customer's last message".to_owned(),
         });
     }
-    let request = Request {
-        recipient: right.recipient,
-        messaging_type: Some(right.messaging_type),
-        tag: right.tag,
-        message: None,
-        reply_to: content.reply_to.as_deref().map(|mid| Quoted { mid }),
-        sender_action: None,
-        payload: None,
-    };
+    let reply_to = content.reply_to.as_deref().map(|mid| Quoted { mid });
+    let request = Request { reply_to, ..Request::by(right) };
     let message = match &content.body {
         Body::Reaction(reaction) => {
             let action = if reaction.emoji.is_some() { "react" } else { "unreact" };

@@ -3,29 +3,56 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// `POST /{page or account}/messages`.
+use super::Right;
+
+/// `POST /{page or account}/messages`. Whom to and by what right stand in it as a [`Right`] says, and nothing else can.
 #[derive(Debug, Serialize)]
 pub struct Request<'m> {
     /// Whom to.
-    pub recipient: Recipient<'m>,
+    pub(super) recipient: Recipient<'m>,
     /// By what right; sender actions have none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub messaging_type: Option<&'static str>,
+    pub(super) messaging_type: Option<&'static str>,
     /// The message tag, with `MESSAGE_TAG`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tag: Option<&'m str>,
+    pub(super) tag: Option<&'m str>,
     /// What is said.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<Message<'m>>,
+    pub(super) message: Option<Message<'m>>,
     /// What is quoted: beside the message, not in it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reply_to: Option<Quoted<'m>>,
+    pub(super) reply_to: Option<Quoted<'m>>,
     /// `react` or `unreact`, in the place of a message.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sender_action: Option<&'static str>,
+    pub(super) sender_action: Option<&'static str>,
     /// What a sender action is about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub payload: Option<Reacted<'m>>,
+    pub(super) payload: Option<Reacted<'m>>,
+}
+
+impl<'m> Request<'m> {
+    /// A message that leaves by that right.
+    pub fn saying(right: Right<'m>, message: Message<'m>) -> Self {
+        Self { message: Some(message), ..Self::by(right) }
+    }
+
+    /// Whether it is a sender action: it makes no message.
+    pub fn is_action(&self) -> bool {
+        self.sender_action.is_some()
+    }
+
+    /// What says nothing yet.
+    pub(super) fn by(right: Right<'m>) -> Self {
+        Self {
+            recipient: right.recipient(),
+            messaging_type: Some(right.messaging_type()),
+            tag: right.tag(),
+            message: None,
+            reply_to: None,
+            sender_action: None,
+            payload: None,
+        }
+    }
 }
 
 /// Whom to.
@@ -42,19 +69,19 @@ pub enum Recipient<'m> {
 
 /// The message that is quoted.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Quoted<'m> {
+pub(super) struct Quoted<'m> {
     /// Its id.
-    pub mid: &'m str,
+    pub(super) mid: &'m str,
 }
 
 /// What a reaction is to.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Reacted<'m> {
+pub(super) struct Reacted<'m> {
     /// The message.
-    pub message_id: &'m str,
+    pub(super) message_id: &'m str,
     /// The emoji; none takes it back.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reaction: Option<&'m str>,
+    pub(super) reaction: Option<&'m str>,
 }
 
 /// What is said: words, a file, several pictures, buttons or a template.

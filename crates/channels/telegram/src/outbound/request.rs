@@ -6,14 +6,14 @@ use transom_domain::{Attachment, AttachmentId, Body, Choice, ContactCard, Conten
 
 use super::{message_id, vcard};
 
-/// To whom, and in whose name.
+/// To whom, and in whose name (telegram.md 1, 2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Destination {
     pub(crate) chat_id: i64,
     pub(crate) business_connection: Option<String>,
 }
 
-/// One call of the Bot API.
+/// One call of the Bot API (telegram.md 2).
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Request {
     pub(crate) method: &'static str,
@@ -21,7 +21,7 @@ pub(crate) struct Request {
     pub(crate) upload: Option<Upload>,
 }
 
-/// A stored file that goes along.
+/// A stored file that goes along (telegram.md 2, 6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Upload {
     /// The field that it is the value of.
@@ -32,7 +32,7 @@ pub(crate) struct Upload {
     pub(crate) file_name: Option<String>,
 }
 
-/// The request for a part; `None` for content that is no part of a plan.
+/// The request for a part (telegram.md 2); `None` for content that is no part of a plan.
 pub(crate) fn request(to: &Destination, content: &Content) -> Option<Request> {
     let (method, content_fields, upload) = match &content.body {
         Body::Text { text, attachments } => match attachments.as_slice() {
@@ -71,7 +71,7 @@ pub(crate) fn request(to: &Destination, content: &Content) -> Option<Request> {
     Some(Request { method, fields, upload })
 }
 
-/// A target that is gone must not stop the message.
+/// A target that is gone must not stop the message (telegram.md 2, `reply_parameters`).
 fn quote(to: &Destination, (chat, message): (i64, i64)) -> Value {
     let mut quote = json!({"message_id": message, "allow_sending_without_reply": true});
     // Another chat can be quoted from, but not in an owner's name.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Hello;
 
-/// What a visitor's side says.
+/// What a visitor's side says (webchat.md 4).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientFrame {
@@ -79,7 +79,7 @@ pub enum ClientFrame {
     },
 }
 
-/// A message that a visitor writes.
+/// A message that a visitor writes (webchat.md 4).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct NewMessage {
     /// A UUID of the visitor's side: the same id is the same message.
@@ -98,7 +98,7 @@ pub struct NewMessage {
     pub reply_to: Option<String>,
 }
 
-/// How much a visitor is there.
+/// How much a visitor is there (webchat.md 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PresenceState {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-/// A message as its visitor sees it.
+/// A message as its visitor sees it (webchat.md 4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Its id.
@@ -39,7 +39,7 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// How words are to be read.
+/// How words are to be read (webchat.md 4).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
@@ -48,7 +48,7 @@ pub enum Format {
     Plain,
 }
 
-/// Whose a message is.
+/// Whose a message is (webchat.md 4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct From {
     /// What they are.
@@ -61,7 +61,7 @@ pub struct From {
     pub avatar: Option<String>,
 }
 
-/// What a writer is.
+/// What a writer is (webchat.md 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FromKind {
@@ -75,7 +75,7 @@ pub enum FromKind {
     Visitor,
 }
 
-/// A file of a message.
+/// A file of a message (webchat.md 4, 7).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
     /// Its id, where it is kept here.
@@ -97,7 +97,7 @@ pub struct File {
     pub url: Option<String>,
 }
 
-/// A button of a message.
+/// A button of a message (webchat.md 4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Button {
     /// What it says.

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::{ConversationStatus, From, Message, Welcome};
 
-/// What the service says.
+/// What the service says (webchat.md 4).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerFrame {
@@ -155,7 +155,7 @@ impl ServerFrame {
     }
 }
 
-/// What became of messages of the visitor's.
+/// What became of messages of the visitor's (webchat.md 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Seen {
@@ -165,7 +165,7 @@ pub enum Seen {
     Read,
 }
 
-/// Something was refused.
+/// Something was refused (webchat.md 4, 5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorFrame {
     /// Stable, as in the table of errors.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-/// The first frame of a socket, and the body of a new session.
+/// The first frame of a socket, and the body of a new session (webchat.md 4).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Hello {
@@ -25,7 +25,7 @@ pub struct Hello {
     pub page: Option<Page>,
 }
 
-/// Who a visitor claims to be.
+/// Who a visitor claims to be (webchat.md 3).
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ClaimedIdentity {
@@ -43,7 +43,7 @@ impl std::fmt::Debug for ClaimedIdentity {
     }
 }
 
-/// What a visitor says of themselves.
+/// What a visitor says of themselves (webchat.md 3).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClaimedProfile {
@@ -61,7 +61,7 @@ pub struct ClaimedProfile {
     pub language: Option<String>,
 }
 
-/// The page that a visitor has open.
+/// The page that a visitor has open (webchat.md 3).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Page {
@@ -73,7 +73,7 @@ pub struct Page {
     pub referrer: Option<String>,
 }
 
-/// The answer to `hello`.
+/// The answer to `hello` (webchat.md 4).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Welcome {
     /// Who the visitor is here.
@@ -96,7 +96,7 @@ pub struct Welcome {
     pub settings: WelcomeSettings,
 }
 
-/// Whether a visitor's side goes on where it was.
+/// Whether a visitor's side goes on where it was (webchat.md 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resume {
@@ -106,7 +106,7 @@ pub enum Resume {
     Reset,
 }
 
-/// A conversation as its visitor sees it.
+/// A conversation as its visitor sees it (webchat.md 4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConversationView {
     /// Its id.
@@ -115,7 +115,7 @@ pub struct ConversationView {
     pub status: ConversationStatus,
 }
 
-/// How a conversation stands.
+/// How a conversation stands (webchat.md 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConversationStatus {
@@ -127,7 +127,7 @@ pub enum ConversationStatus {
     Closed,
 }
 
-/// What the widget goes by.
+/// What the widget goes by (webchat.md 4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WelcomeSettings {
     /// Nobody answers now.

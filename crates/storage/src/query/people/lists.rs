@@ -174,6 +174,11 @@ impl Branch {
     const fn of(index: &'static str, given: Vec<(&'static str, Value)>) -> Self {
         Self { index, given, all: "" }
     }
+
+    /// Of those rows that may be open: what the index holds.
+    fn maybe_open(self) -> Self {
+        Self { all: WindowColumns::MAYBE_OPEN, ..self }
+    }
 }
 
 impl Reader {
@@ -196,7 +201,9 @@ impl Reader {
         statement
             .push("SELECT count(*) FROM (SELECT 1 FROM conversations c")
             .push(&self.along("lists_by_closing"))
-            .with(" WHERE c.workspace_id = $1 AND c.closing_at > ", millis(query.now))
+            .push(" WHERE c.workspace_id = $1")
+            .push(WindowColumns::MAYBE_OPEN)
+            .with(" AND c.closing_at > ", millis(query.now))
             .with(" AND c.closing_at < ", millis(before))
             .with(" LIMIT ", CLOSING)
             .push(") AS counted");
@@ -229,7 +236,8 @@ impl Reader {
                 statement
                     .push(&format!("SELECT * FROM (SELECT c.id, c.{column} AS place FROM conversations c"))
                     .push(&self.along("lists_by_closing"))
-                    .push(" WHERE c.workspace_id = $1");
+                    .push(" WHERE c.workspace_id = $1")
+                    .push(WindowColumns::MAYBE_OPEN);
                 query.narrow(wanted, None, &mut statement);
                 query.go_on(&mut statement);
                 statement.push(fence).push(") AS closing");
@@ -322,38 +330,49 @@ impl ConversationQuery {
 
 /// The indexes whose rows, merged, are the list in its order. Whatever else is wanted is asked row by row.
 fn branches(wanted: &Wanted, sort: Sort) -> Vec<Branch> {
-    match sort {
-        Sort::LongestWaiting => return vec![Branch::of("lists_by_waiting", Vec::new())],
-        Sort::ClosingSoonest => return vec![Branch::of("lists_by_closing", Vec::new())],
-        Sort::Newest | Sort::Oldest => {}
-    }
-    let tabs = wanted.tabs.clone().unwrap_or_else(|| Tab::ALL.into_iter().collect());
-    let each = |index, column: &'static str, values: &BTreeSet<Uuid>, tabs: &BTreeSet<Tab>| -> Vec<Branch> {
+    let tabs = wanted.tabs();
+    let each = |index, column: &'static str, values: &BTreeSet<Uuid>| -> Vec<Branch> {
         let of_tab = |value: Uuid, tab: &Tab| vec![(column, value.into()), ("tab", tab_name(*tab).into())];
         let all = values.iter().flat_map(|value| tabs.iter().map(move |tab| of_tab(*value, tab)));
         all.map(|given| Branch::of(index, given)).collect()
     };
+    let in_tab = |index, tab: &Tab| Branch::of(index, vec![("tab", tab_name(*tab).into())]);
     if let Some(contacts) = wanted.contacts.as_ref().filter(|contacts| contacts.len() <= BRANCHES) {
         let given = contacts.iter().map(|contact| vec![("contact_id", Value::from(*contact))]);
         return given.map(|given| Branch::of("lists_by_contact", given)).collect();
     }
-    let columns = [
-        ("conversations_by_agent", "agent_id", &wanted.agents),
-        ("conversations_by_team", "team_id", &wanted.teams),
-        ("lists_by_account", "account_id", &wanted.accounts),
-    ];
-    for (index, column, values) in columns {
-        // Of an account most windows are closed: what is open is found sooner among all that are.
-        let is_passed_by = index == "lists_by_account" && wanted.wants_open();
-        if let Some(values) = values.as_ref().filter(|values| !is_passed_by && values.len() * tabs.len() <= BRANCHES) {
-            return each(index, column, values, &tabs);
+    let few = |values: &&BTreeSet<Uuid>| values.len() * tabs.len() <= BRANCHES;
+    let agents = wanted.agents.as_ref().filter(few);
+    // Of several tabs the rows of all are merged, and in one of them the first that belongs may be far.
+    let tab = tabs.first().filter(|_| tabs.len() == 1);
+    match (sort, agents, tab) {
+        (Sort::LongestWaiting, Some(agents), _) => return each("lists_by_agent_waiting", "agent_id", agents),
+        (Sort::LongestWaiting, None, _) if wanted.wants_open() => {
+            return vec![Branch::of("lists_by_open_waiting", Vec::new()).maybe_open()];
         }
+        (Sort::LongestWaiting, None, Some(tab)) => return vec![in_tab("lists_by_tab_waiting", tab)],
+        (Sort::LongestWaiting, None, None) => return vec![Branch::of("lists_by_waiting", Vec::new())],
+        (Sort::ClosingSoonest, Some(agents), _) => {
+            let all = each("lists_by_agent_closing", "agent_id", agents);
+            return all.into_iter().map(Branch::maybe_open).collect();
+        }
+        (Sort::ClosingSoonest, None, Some(tab)) => return vec![in_tab("lists_by_tab_closing", tab).maybe_open()],
+        (Sort::ClosingSoonest, None, None) => return vec![Branch::of("lists_by_closing", Vec::new()).maybe_open()],
+        (Sort::Newest | Sort::Oldest, Some(agents), _) => return each("conversations_by_agent", "agent_id", agents),
+        (Sort::Newest | Sort::Oldest, None, _) => {}
     }
+    if let Some(teams) = wanted.teams.as_ref().filter(few) {
+        return each("conversations_by_team", "team_id", teams);
+    }
+    // Of an account most windows are closed: what is open is found sooner among all that are.
     if wanted.wants_open() {
-        return vec![Branch { all: WindowColumns::MAYBE_OPEN, ..Branch::of("lists_by_open", Vec::new()) }];
+        return vec![Branch::of("lists_by_open", Vec::new()).maybe_open()];
+    }
+    if let Some(accounts) = wanted.accounts.as_ref().filter(few) {
+        return each("lists_by_account", "account_id", accounts);
     }
     match &wanted.tabs {
-        Some(tabs) => tabs.iter().map(|tab| Branch::of("lists_by_tab", vec![("tab", tab_name(*tab).into())])).collect(),
+        Some(tabs) => tabs.iter().map(|tab| in_tab("lists_by_tab", tab)).collect(),
         None => vec![Branch::of("lists_by_time", Vec::new())],
     }
 }

@@ -100,6 +100,11 @@ impl Wanted {
         }
     }
 
+    /// The tabs that are wanted: all of them, if none is named.
+    pub(super) fn tabs(&self) -> BTreeSet<Tab> {
+        self.tabs.clone().unwrap_or_else(|| Tab::ALL.into_iter().collect())
+    }
+
     /// Whether only open windows are wanted.
     pub(super) fn wants_open(&self) -> bool {
         self.window.contains(&WindowState::Open)

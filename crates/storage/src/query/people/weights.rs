@@ -17,9 +17,10 @@ const FEW_OF_WORDS: i64 = 2 * FEW;
 /// Who has several words is read if fewer than this have them all: as members of a list they are there already, so they may be more
 /// than others.
 const READ: i64 = 5_000;
-/// The end of a select of members that are kept: more than [`FEW`], so that it leaves nobody out who came since they were counted;
-/// and a number that the planner sees, so that it knows that they fit into its memory, whatever it believes of the set.
-pub(super) const KEPT: &str = " LIMIT 80000";
+/// The end of a select of members that are kept: far more than [`FEW_OF_WORDS`], so that it leaves nobody out who came since they were
+/// counted; and a number that the planner sees, so that it knows that they fit into its memory, whatever it believes of the set: 40
+/// bytes each, and 4 MiB unless told otherwise.
+pub(super) const KEPT: &str = " LIMIT 100000";
 
 impl Reader {
     /// The wish from whose members the list is made: the smallest, if it has fewer than `bound`. Of the others it is known from
@@ -60,21 +61,26 @@ impl Reader {
     async fn count(&self, wishes: &[Wish], bound: i64) -> Result<Vec<i64>, StorageError> {
         let counters: Vec<Counter> =
             wishes.iter().filter(|wish| wish.holds).flat_map(|wish| wish.set.counters()).collect();
-        let mut counts = vec![0_i64; counters.len()];
-        if counters.is_empty() {
-            return Ok(counts);
+        let known = |counter: &Counter| self.remembered.count(self.workspace, counter, bound);
+        let mut counts: Vec<Option<i64>> = counters.iter().map(known).collect();
+        let unknown: Vec<usize> = (0..counts.len()).filter(|at| counts.get(*at) == Some(&None)).collect();
+        if !unknown.is_empty() {
+            let mut statement = Sql::of(self);
+            for (nth, counter) in unknown.iter().filter_map(|at| counters.get(*at)).enumerate() {
+                statement.push(if nth == 0 { "SELECT " } else { ", " });
+                counter.select(&mut statement, bound);
+                statement.push(&format!(" AS n{nth}"));
+            }
+            let row = self.conn.query_one_raw(statement.on(&self.conn)).await?;
+            for (nth, at) in unknown.into_iter().enumerate() {
+                let count = row.as_ref().map_or(Ok(0), |row| row.try_get_by_index(nth))?;
+                if let (Some(place), Some(counter)) = (counts.get_mut(at), counters.get(at)) {
+                    self.remembered.learn(self.workspace, counter, count, bound);
+                    *place = Some(count);
+                }
+            }
         }
-        let mut statement = Sql::of(self);
-        for (at, counter) in counters.into_iter().enumerate() {
-            statement.push(if at == 0 { "SELECT " } else { ", " });
-            counter.select(&mut statement, bound);
-            statement.push(&format!(" AS n{at}"));
-        }
-        let row = self.conn.query_one_raw(statement.on(&self.conn)).await?;
-        for (at, count) in counts.iter_mut().enumerate() {
-            *count = row.as_ref().map_or(Ok(0), |row| row.try_get_by_index(at))?;
-        }
-        Ok(counts)
+        Ok(counts.into_iter().flatten().collect())
     }
 
     /// Who has several words that some have each, if few have them all: a first and a family name, neither rare. Without that, an
@@ -93,10 +99,14 @@ impl Reader {
         if !alternatives.iter().all(is_bounded) || !alternatives.iter().any(meets) {
             return Ok(None);
         }
+        if self.remembered.count(self.workspace, set, READ).is_some_and(|count| count >= READ) {
+            return Ok(None);
+        }
         let mut statement = Sql::of(self);
         set.members(&mut statement, true);
         statement.with(" LIMIT ", READ);
         let rows = self.conn.query_all_raw(statement.on(&self.conn)).await?;
+        self.remembered.learn(self.workspace, set, i64::try_from(rows.len()).unwrap_or(READ), READ);
         let ids: Vec<Uuid> = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?;
         let is_few = i64::try_from(ids.len()).is_ok_and(|count| count < READ);
         Ok(is_few.then(|| these(&ids, on_postgres(self))))
@@ -171,12 +181,14 @@ impl Set {
 }
 
 /// Rows of a table to count.
-struct Counter {
+#[derive(Debug)]
+pub(super) struct Counter {
     table: &'static str,
     column: &'static str,
     values: Wanted,
 }
 
+#[derive(Debug)]
 enum Wanted {
     True,
     Any(Vec<Value>),
@@ -185,19 +197,19 @@ enum Wanted {
 }
 
 impl Counter {
-    fn select(self, statement: &mut Sql, bound: i64) {
+    fn select(&self, statement: &mut Sql, bound: i64) {
         let Self { table, column, values } = self;
         statement.push(&format!("(SELECT count(*) FROM (SELECT 1 FROM {table} WHERE workspace_id = $1 AND {column}"));
         match values {
             Wanted::True => &mut *statement,
-            Wanted::Any(values) => statement.push(" IN ").list(values),
+            Wanted::Any(values) => statement.push(" IN ").list(values.iter().cloned()),
             Wanted::Prefix(prefix) => {
-                let end = after_prefix(&prefix);
-                statement.with(" >= ", prefix).push(&format!(" AND {column}")).with(" < ", end)
+                let end = after_prefix(prefix);
+                statement.with(" >= ", prefix.clone()).push(&format!(" AND {column}")).with(" < ", end)
             }
             Wanted::Filled(field, test) => {
-                statement.with(" = ", field);
-                passes(statement, table, &test);
+                statement.with(" = ", *field);
+                passes(statement, table, test);
                 &mut *statement
             }
         };

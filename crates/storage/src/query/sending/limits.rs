@@ -69,6 +69,25 @@ impl Tx {
         Ok(())
     }
 
+    /// The platform says how much of a quota is used in this period of the calendar, by us and by others: less than that is never
+    /// reported or reserved against.
+    pub async fn raise_used(
+        &self,
+        scope: &QuotaScope,
+        quota: &str,
+        period: &str,
+        used: u32,
+        now: OffsetDateTime,
+    ) -> Result<(), StorageError> {
+        const RAISE: &str = "INSERT INTO quotas (workspace_id, scope, scope_id, name, period, used, held, updated_at) VALUES ($1, $2, \
+                             $3, $4, $5, $6, 0, $7) ON CONFLICT (workspace_id, scope, scope_id, name, period) DO UPDATE SET used = \
+                             excluded.used, updated_at = excluded.updated_at WHERE quotas.used < excluded.used";
+        let key = Key::new(scope, quota, period);
+        let values = key.values(self.ws()).into_iter().chain([i64::from(used).into(), millis(now)]);
+        self.conn.execute_raw(sql(&self.conn, RAISE, values)).await?;
+        Ok(())
+    }
+
     /// Notes that the platform refused a message to this person at this count, where the policy says that the limit may be
     /// that; whether two people were refused there by now: then the account's limit is known.
     pub async fn note_limit_evidence(
