@@ -50,6 +50,34 @@ both_databases! {
 }
 
 both_databases! {
+    /// where the setting keeps who had it they still have it when it is closed; whoever reopens it takes the agent's
+    /// place, and the team stays.
+    async fn closing_may_keep_who_had_it(db: TestDatabase) {
+        let (stage, path, _) = ann(db).await;
+        stage.api.patch("/settings", json!({ "on_close": "keep" })).await.unwrap().expect(200).unwrap();
+        let (bea, bea_api) = stage.agent("Bea", Role::Agent).await.unwrap();
+        let (cem, cem_api) = stage.agent("Cem", Role::Agent).await.unwrap();
+        let team = json!({ "name": "North", "members": [bea] });
+        let team = stage.api.post("/teams", team).await.unwrap().expect(201).unwrap().body["id"].clone();
+        let both = json!({ "agent": bea, "team": team });
+        stage.api.post(&format!("{path}/assignee"), both.clone()).await.unwrap().expect(200).unwrap();
+
+        bea_api.post(&format!("{path}/status"), json!({ "status": "closed" })).await.unwrap().expect(200).unwrap();
+        let now = get(&bea_api, &path).await;
+        assert_eq!((&now["status"], &now["tab"], &now["assignee"]), (&json!("closed"), &json!("closed"), &both));
+        let mine = get(&bea_api, "/conversations?inbox=mine&status=closed").await;
+        assert_eq!(mine["items"].as_array().unwrap().len(), 1, "it is still hers: {mine}");
+
+        let reply = json!({ "type": "reply", "text": "One more thing" });
+        cem_api.post(&format!("{path}/messages"), reply).await.unwrap().expect(202).unwrap();
+        let now = get(&bea_api, &path).await;
+        assert_eq!((&now["status"], &now["tab"]), (&json!("open"), &json!("assigned")));
+        assert_eq!(now["assignee"], json!({ "agent": cem, "team": team }), "{now}");
+        stage.strike().await;
+    }
+}
+
+both_databases! {
     /// to an agent, to a team, to both, to nobody; whoever has it finds it in their inbox.
     async fn a_conversation_is_assigned_by_hand(db: TestDatabase) {
         let (stage, path, _) = ann(db).await;

@@ -1,14 +1,16 @@
 //! The work of the desk: open, assign, snooze, close, notes; over real HTTP, on both databases.
 
 use futures_util::future::join_all;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
+use sha2::Sha256;
 use time::Duration;
 use time::format_description::well_known::Rfc3339;
 use transom_domain::{ConversationId, Role, SettableClock};
 use transom_sandbox::NewCustomer;
 use transom_storage::both_databases;
 use transom_storage::test_support::TestDatabase;
-use transom_tests::{Api, Stage};
+use transom_tests::{Api, Stage, Trouble};
 
 const NAME: &str = "Mara Klein";
 
@@ -260,6 +262,92 @@ both_databases! {
         let messages = get(&stage.api, &format!("/conversations/{id}/messages?limit=100")).await;
         let inbound = messages["items"].as_array().unwrap().iter().filter(|m| m["direction"] == "inbound").count();
         assert_eq!(inbound, 50);
+        stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// The same over the platform's own calls, made at the same moment, half of them to another replica where there may be one.
+    async fn fifty_webhooks_at_once_make_one_conversation(db: TestDatabase) {
+        const CALLS: usize = 50;
+        let is_shared = db.is_postgres();
+        let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+        let replica = if is_shared { Some(stage.world.replica().await.unwrap()) } else { None };
+        let account = stage.world.control().account(&stage.world.account("whatsapp").unwrap().at_sandbox).unwrap();
+        let ours = stage.world.server.base_url();
+        let here = account.webhook_url.unwrap();
+        let there = replica.as_ref().map_or_else(|| here.clone(), |replica| here.replacen(ours, replica.base_url(), 1));
+        let secret = account.settings["app_secret"].as_str().unwrap();
+        let written = stage.world.now().unix_timestamp().to_string();
+        let calls = (0..CALLS).map(|n| {
+            let body = json!({ "object": "whatsapp_business_account", "entry": [{ "id": "1", "changes": [{ "field": "messages",
+                "value": { "messaging_product": "whatsapp",
+                    "metadata": { "display_phone_number": "1", "phone_number_id": account.settings["phone_number_id"] },
+                    "contacts": [{ "profile": { "name": "New Person" }, "wa_id": "4915550100077" }],
+                    "messages": [{ "from": "4915550100077", "id": format!("wamid.new{n}"), "timestamp": written,
+                        "type": "text", "text": { "body": format!("message {n}") } }] } }] }] });
+            let body = body.to_string();
+            let proof = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap().chain_update(&body).finalize();
+            let proof = format!("sha256={}", hex::encode(proof.into_bytes()));
+            ([&here, &there][n % 2].clone(), body, proof)
+        });
+        let calls: Vec<(String, String, String)> = calls.collect();
+        let http = transom_tests::http();
+        let (http, world) = (&http, &stage.world);
+        join_all(calls.iter().map(async |(url, body, proof)| {
+            let call = || async {
+                let call = http.post(url).header("content-type", "application/json").header("x-hub-signature-256", proof);
+                let answer = call.body(body.clone()).send().await.map_err(Trouble::new)?.status().as_u16();
+                // What is told "not now" comes again, as from the platform.
+                Ok((answer != 503).then_some(answer))
+            };
+            assert_eq!(world.until("the call is answered", call).await.unwrap(), 200);
+        }))
+        .await;
+        stage.quiet().await.unwrap();
+        let conversations = get(&stage.api, "/conversations?limit=100").await["items"].clone();
+        let contacts = get(&stage.api, "/contacts?limit=100").await["items"].clone();
+        assert_eq!((conversations.as_array().unwrap().len(), contacts.as_array().unwrap().len()), (1, 1), "{conversations}");
+        assert_eq!((&conversations[0]["contact"], &contacts[0]["name"]), (&contacts[0]["id"], &json!("New Person")));
+        let path = format!("/conversations/{}", conversations[0]["id"].as_str().unwrap());
+        let messages = get(&stage.api, &format!("{path}/messages?limit=100")).await;
+        let inbound = messages["items"].as_array().unwrap().iter().filter(|item| item["direction"] == "inbound");
+        let mut texts: Vec<&str> = inbound.map(|item| item["content"]["text"].as_str().unwrap()).collect();
+        texts.sort_unstable();
+        let mut expected: Vec<String> = (0..CALLS).map(|n| format!("message {n}")).collect();
+        expected.sort_unstable();
+        assert_eq!(texts, expected, "each once");
+        assert_eq!(get(&stage.api, &format!("{path}/episodes")).await["items"].as_array().unwrap().len(), 1);
+        if let Some(replica) = replica {
+            replica.stop().await;
+        }
+        stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// whoever writes into what is snoozed and nobody's wakes it, and has it.
+    async fn a_snoozed_conversation_wakes_for_its_sender(db: TestDatabase) {
+        let (stage, _, id) = begun(db).await;
+        let path = format!("/conversations/{id}");
+        let (cem, api) = stage.agent("Cem", Role::Agent).await.unwrap();
+        let until = (stage.world.now() + Duration::DAY).format(&Rfc3339).unwrap();
+        let snooze = json!({ "status": "snoozed", "until": until });
+        let now = stage.api.post(&format!("{path}/status"), snooze).await.unwrap().expect(200).unwrap().body;
+        assert_eq!((&now["status"], &now["assignee"]), (&json!("snoozed"), &json!({})));
+
+        let note = json!({ "type": "note", "text": "on Monday" });
+        api.post(&format!("{path}/messages"), note).await.unwrap().expect(202).unwrap();
+        let now = get(&api, &path).await;
+        assert_eq!((&now["status"], &now["assignee"]), (&json!("snoozed"), &json!({})), "a note wakes nothing");
+
+        let reply = json!({ "type": "reply", "text": "It is here already" });
+        let sent = api.post(&format!("{path}/messages"), reply).await.unwrap().expect(202).unwrap();
+        let now = get(&api, &path).await;
+        assert_eq!((&now["status"], &now["tab"], &now["assignee"]), (&json!("open"), &json!("assigned"), &json!({ "agent": cem })));
+        assert!(now["snoozed_until"].is_null(), "{now}");
+        stage.settled(sent.text("/id").unwrap()).await.unwrap();
+        assert_eq!(stage.world.control().ledger().iter().filter(|send| send.text == "It is here already").count(), 1);
         stage.strike().await;
     }
 }

@@ -1,9 +1,9 @@
-//! Who wants no more mail gets answers and nothing else: over real HTTP, against the sandbox's mail provider, on both
-//! databases.
+//! Letters to one and to further readers, and who wants no more mail gets answers and nothing else: over real
+//! HTTP, against the sandbox's mail provider, on both databases.
 
 use serde_json::{Value, json};
 use transom_desk::unsubscribe;
-use transom_domain::{ContactId, ConversationId, SettableClock};
+use transom_domain::{ContactId, ConversationId, Role, SettableClock};
 use transom_sandbox::{Act, NewCustomer};
 use transom_storage::both_databases;
 use transom_storage::test_support::TestDatabase;
@@ -111,6 +111,75 @@ both_databases! {
         assert_eq!(said, [(&json!("marketing"), &json!("opted_out"), &json!("platform"))], "said twice it is the same");
         assert_eq!(desk.new_thread().await.as_deref(), Some("answers_only"));
         assert_eq!(desk.answer().await, None);
+        desk.stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// a new thread needs a subject; who sends is chosen, who else reads is said, and nobody sees the hidden ones but
+    /// our own people; an answer keeps the subject.
+    async fn a_thread_has_a_subject_a_sender_and_hidden_readers(db: TestDatabase) {
+        let desk = Desk::open(db).await;
+        let (stage, control) = (&desk.stage, desk.stage.world.control());
+        let account = stage.world.account("email").unwrap().clone();
+        for (id, name, phone) in [("kim", "Kim Berg", "+4915550100002"), ("lena", "Lena Roth", "+4915550100003")] {
+            control.create_customer(NewCustomer::named(id, name, phone)).unwrap();
+        }
+        let (kim, lena, mara) = ("kim@example.test", "lena@example.test", "mara@example.test");
+        let (bea, api) = stage.agent("Bea", Role::Agent).await.unwrap();
+        let get = async |path: &str| api.get(path).await.unwrap().expect(200).unwrap().body;
+        let senders = get(&format!("/channels/{}/senders", account.ours.id)).await;
+        let senders = senders["items"].as_array().unwrap().clone();
+        let sender = senders.iter().find(|sender| sender["default"] == false).unwrap()["address"].as_str().unwrap();
+
+        let path = format!("/contacts/{}/messages", desk.contact);
+        let write = async |message: &Value| {
+            api.post(&path, json!({ "channel": account.ours.id, "message": message })).await.unwrap()
+        };
+        let mut letter = json!({ "text": "It is ready.", "from": sender, "cc": [kim], "bcc": [lena] });
+        let refused = write(&letter).await;
+        assert_eq!((refused.status, refused.text("/code"), desk.letters()), (422, Some("subject_required"), 0));
+        letter["subject"] = json!("Your offer");
+        let sent = write(&letter).await.expect(202).unwrap();
+        stage.settled(sent.text("/id").unwrap()).await.unwrap();
+        let conversation = format!("/conversations/{}", sent.text("/conversation").unwrap());
+        assert_ne!(sent.text("/conversation").unwrap(), desk.conversation.to_string(), "a thread of its own");
+
+        let ledger = control.ledger();
+        let reached: Vec<(&str, &str)> = ledger.iter().map(|send| (send.customer.as_str(), send.recipient.as_str())).collect();
+        let hers = format!("{mara}, {kim}");
+        assert_eq!(reached, [("mara", hers.as_str()), ("lena", lena)], "one envelope for who may know of each other");
+        for send in &ledger {
+            assert_eq!((&send.body["subject"], &send.body["cc"]), (&json!("Your offer"), &json!([kim])), "{}", send.body);
+            let from = send.body["from"][0].as_str().unwrap();
+            assert!(from.ends_with(&format!("<{sender}>")), "{from}");
+            // Her own envelope has to name her; what she and the others read does not.
+            let mut shown = send.body.clone();
+            if send.customer == "lena" {
+                shown.as_object_mut().unwrap().remove("envelope");
+            }
+            assert!(!shown.to_string().to_lowercase().contains("lena"), "{shown}");
+        }
+
+        let history = get(&format!("/contacts/{}/history", desk.contact)).await;
+        let ours = history["items"].as_array().unwrap().iter().find(|item| item["content"]["text"] == "It is ready.").unwrap();
+        assert_eq!((&ours["content"]["bcc"], &ours["content"]["cc"]), (&json!([lena]), &json!([kim])), "{ours}");
+        assert_eq!((&ours["content"]["from"], &ours["author"]["agent"]), (&json!(sender), &json!(bea)), "{ours}");
+
+        // She answers into the thread, and is answered there: the subject stays, and so does who writes.
+        control.act(&account.at_sandbox, "mara", Act::Text { text: "What does it cost?".into() }).unwrap();
+        stage.quiet().await.unwrap();
+        let answers = get(&format!("{conversation}/messages")).await;
+        assert!(answers["items"].as_array().unwrap().iter().any(|item| item["content"]["text"] == "What does it cost?"), "{answers}");
+        let answer = json!({ "type": "reply", "text": "Nothing." });
+        let sent = api.post(&format!("{conversation}/messages"), answer).await.unwrap().expect(202).unwrap();
+        let message = stage.settled(sent.text("/id").unwrap()).await.unwrap();
+        assert_eq!(message["content"]["subject"], "Re: Your offer", "{message}");
+        let ledger = control.ledger();
+        let answer = ledger.last().unwrap();
+        assert_eq!((answer.customer.as_str(), &answer.body["subject"]), ("mara", &json!("Re: Your offer")));
+        assert!(answer.body["from"][0].as_str().unwrap().contains(sender), "{}", answer.body);
+        assert!(!answer.body.to_string().to_lowercase().contains("lena"), "{}", answer.body);
         desk.stage.strike().await;
     }
 }

@@ -91,6 +91,48 @@ both_databases! {
 }
 
 both_databases! {
+    /// what was accepted and then withheld gives its share of the count back: the whole count is sent in the end.
+    async fn what_is_withheld_gives_its_share_of_the_count_back(db: TestDatabase) {
+        const COUNT: usize = 20;
+        let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+        let (world, control) = (&stage.world, stage.world.control());
+        let scene = Scene::set(world, "wechat", &writer("An Li", "an", "+8613800000201")).await.unwrap();
+        for number in 1..COUNT {
+            scene.sends_text(&format!("Answer {number}"), "goes out").await.unwrap();
+        }
+        stage.quiet().await.unwrap();
+
+        control.refuse_connections(true).await;
+        let last = scene.post("messages", json!({ "type": "reply", "text": "withheld" })).await.unwrap().expect(202).unwrap();
+        let path = format!("/messages/{}", last.text("/id").unwrap());
+        let tried = || async {
+            let message = stage.api.get(&path).await?.expect(200)?.body;
+            Ok((message.pointer("/parts/0/attempts/0/verdict") == Some(&json!("retry"))).then_some(()))
+        };
+        world.until("nobody was there", tried).await.unwrap();
+        let full = scene.refuses_text("one too many", "what waits has its share").await.unwrap();
+        assert!(["quota_used", "not_permitted"].contains(&full.text("/code").unwrap()), "{}", full.body);
+
+        let contact = scene.get("").await.unwrap().text("/contact").unwrap().to_owned();
+        let set = async |what: &str| {
+            stage.api.post(&format!("/contacts/{contact}/{what}"), json!({})).await.unwrap().expect(200).unwrap();
+        };
+        set("block").await;
+        control.refuse_connections(false).await;
+        world.clock.advance(Duration::MINUTE);
+        scene.wait_state(last.text("/id").unwrap(), &["not_sent"]).await.unwrap();
+        set("unblock").await;
+
+        scene.sends_text("Answer 20", "takes the share that came back").await.unwrap();
+        scene.refuses_text("Answer 21", "and there was one").await.unwrap();
+        stage.quiet().await.unwrap();
+        let texts: Vec<String> = scene.ledger().into_iter().map(|send| send.text).collect();
+        assert_eq!(texts, (1..=COUNT).map(|number| format!("Answer {number}")).collect::<Vec<_>>());
+        stage.strike().await;
+    }
+}
+
+both_databases! {
     /// line.md 1.3: LINE tells nobody of a larger plan; it is asked, and its answer is in force. A limit that can't be asked for
     /// takes nothing from the account.
     async fn a_larger_plan_is_noticed_within_the_hour(db: TestDatabase) {

@@ -174,3 +174,52 @@ both_databases! {
         }
     }
 }
+
+both_databases! {
+    /// Automation keeps quiet as well, by the customer's own clock: a case that is closed at ten in the evening in Tokyo, which is
+    /// the afternoon of the workspace, is asked about at eight, once.
+    async fn a_survey_waits_for_the_morning(db: TestDatabase) {
+        // 22:00 in Tokyo, 14:00 in Berlin.
+        let stage = Stage::set(db, SettableClock::frozen(datetime!(2026-11-20 13:00 UTC))).await.unwrap();
+        let (account, control) = (stage.world.account("whatsapp").unwrap().clone(), stage.world.control());
+        let settings = json!({ "quiet_hours": { "from": "21:00", "to": "08:00" }, "time_zone": "Europe/Berlin",
+            "survey_question": "How was it?", "survey_on_close": true });
+        stage.api.patch("/settings", settings).await.unwrap().expect(200).unwrap();
+        control.create_customer(NewCustomer::named("taro", "Taro", "+4915550600002")).unwrap();
+        control.writes(&account.at_sandbox, "taro", "thank you").unwrap();
+        let (contact, conversation) = stage.world.conversation_with("whatsapp", "Taro").await.unwrap();
+        stage.quiet().await.unwrap();
+        let zone = json!({ "time_zone": "Asia/Tokyo" });
+        stage.api.patch(&format!("/contacts/{contact}"), zone).await.unwrap().expect(200).unwrap();
+        let path = format!("/conversations/{conversation}");
+        post(&stage, &format!("{path}/status"), json!({ "status": "closed" }), 200).await;
+
+        // It is written down, and does not leave.
+        let asked = || async {
+            let now = stage.api.get(&path).await?.expect(200)?.body;
+            Ok(now["survey"]["message"].as_str().map(str::to_owned))
+        };
+        let message = stage.world.until("the survey is written", asked).await.unwrap();
+        let state = async || {
+            let now = stage.api.get(&format!("/messages/{message}")).await.unwrap().expect(200).unwrap().body;
+            now["state"].as_str().unwrap().to_owned()
+        };
+        for late in [datetime!(2026-11-20 13:00 UTC), datetime!(2026-11-20 22:59 UTC)] {
+            stage.world.clock.advance(late - stage.world.now());
+            transom_desk::moments::look(stage.world.desk()).await.unwrap();
+            stage.quiet().await.unwrap();
+            assert_eq!((state().await.as_str(), control.ledger().len()), ("queued", 0), "at {late}");
+        }
+        stage.world.clock.advance(Duration::MINUTE);
+        let gone = || async { Ok((!control.ledger().is_empty()).then_some(())) };
+        stage.world.until("it is morning", gone).await.unwrap();
+        stage.settled(&message).await.unwrap();
+        transom_desk::moments::look(stage.world.desk()).await.unwrap();
+        stage.quiet().await.unwrap();
+        let ledger = control.ledger();
+        let texts: Vec<(&str, &str)> = ledger.iter().map(|send| (send.customer.as_str(), send.text.as_str())).collect();
+        assert_eq!(texts, [("taro", "How was it?")], "once");
+        assert_eq!(stage.api.get(&path).await.unwrap().body["status"], "closed");
+        stage.strike().await;
+    }
+}

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 use transom_desk::search;
-use transom_domain::SettableClock;
+use transom_domain::{Role, SettableClock};
 use transom_sandbox::NewCustomer;
 use transom_storage::both_databases;
 use transom_tests::{Api, Stage};
@@ -313,6 +313,70 @@ both_databases! {
         let soonest = "&sort=closing_soonest";
         assert_eq!(names(api, "/conversations", "closing_within:25h", soonest).await, ["Mara", "Ann"]);
         assert_eq!(names(api, "/conversations", "closing_within:1410m", soonest).await, ["Mara"]);
+        stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// each inbox combines with each status, a search spans several, and each hit says in which one it is.
+    async fn what_is_snoozed_is_found_and_says_so(db: TestDatabase) {
+        let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+        let (bea, bea_api) = stage.agent("Bea", Role::Agent).await.unwrap();
+        let team = json!({ "name": "North", "members": [bea] });
+        let team = stage.api.post("/teams", team).await.unwrap().expect(201).unwrap().body["id"].clone();
+        let until = (stage.world.now() + Duration::DAY).format(&Rfc3339).unwrap();
+        let (closed, snoozed) = (json!({ "status": "closed" }), json!({ "status": "snoozed", "until": until }));
+        for (id, name, phone, to, status) in [
+            ("ann", "Ann Klein", "+4915550100001", json!({ "agent": bea }), None),
+            ("ben", "Ben Klein", "+4915550100002", json!({ "team": team }), Some(&closed)),
+            ("cleo", "Cleo Klein", "+4915550100003", json!({ "agent": bea, "team": team }), Some(&snoozed)),
+            ("dora", "Dora Klein", "+4915550100004", json!({}), Some(&snoozed)),
+            ("emil", "Emil Roth", "+4915550100005", json!({ "team": team }), None),
+        ] {
+            hears(&stage, "telegram", NewCustomer::named(id, name, phone)).await;
+            let (_, conversation) = stage.world.conversation_with("telegram", name).await.unwrap();
+            let path = format!("/conversations/{conversation}");
+            if to != json!({}) {
+                stage.api.post(&format!("{path}/assignee"), to).await.unwrap().expect(200).unwrap();
+            }
+            if let Some(status) = status {
+                stage.api.post(&format!("{path}/status"), status.clone()).await.unwrap().expect(200).unwrap();
+            }
+        }
+        let hits = async |query: String| {
+            let page = bea_api.get(&format!("/conversations?{query}")).await.unwrap().expect(200).unwrap().body;
+            let word = |item: &Value, field: &str| item[field].as_str().unwrap().to_owned();
+            let mut hits: Vec<(String, String)> =
+                page["items"].as_array().unwrap().iter().map(|item| (word(item, "contact_name"), word(item, "status"))).collect();
+            hits.sort();
+            hits
+        };
+        let (ann, ben, cleo) = (("Ann Klein", "open"), ("Ben Klein", "closed"), ("Cleo Klein", "snoozed"));
+        let (dora, emil) = (("Dora Klein", "snoozed"), ("Emil Roth", "open"));
+        for (parameters, q, expected) in [
+            ("status=snoozed", "", &[cleo, dora][..]),
+            ("", "status:snoozed", &[cleo, dora]),
+            ("tab=snoozed", "", &[cleo, dora]),
+            ("", "tab:snoozed", &[cleo, dora]),
+            ("", "-status:snoozed", &[ann, ben, emil]),
+            ("", "status:closed,snoozed klein", &[ben, cleo, dora]),
+            ("", "status:closed,snoozed roth", &[]),
+            ("", "klein", &[ann, ben, cleo, dora]),
+            ("", "inbox:team", &[ben, cleo, emil]),
+            ("inbox=team", "status:snoozed", &[cleo]),
+            ("inbox=team&status=closed", "", &[ben]),
+            ("inbox=team&status=open", "", &[emil]),
+            ("inbox=mine", "", &[ann, cleo]),
+            ("inbox=mine&status=snoozed", "", &[cleo]),
+            ("inbox=unassigned&status=snoozed", "", &[dora]),
+            ("inbox=all&status=snoozed", "cleo", &[cleo]),
+        ] {
+            let found = hits(format!("{parameters}&q={}", encoded(q))).await;
+            let found: Vec<(&str, &str)> = found.iter().map(|(name, status)| (name.as_str(), status.as_str())).collect();
+            assert_eq!(found, expected, "{parameters} {q}");
+        }
+        let counted = bea_api.get("/conversations?counts=true").await.unwrap().expect(200).unwrap().body;
+        assert_eq!(counted["counts"], json!({ "open": 0, "assigned": 2, "snoozed": 2, "closed": 1 }));
         stage.strike().await;
     }
 }

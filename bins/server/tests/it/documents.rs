@@ -177,6 +177,32 @@ fn the_page_of_settings_lists_every_key() {
     is_up_to_date("settings.md", &page);
 }
 
+/// A file of tests, or a folder of files; some folders keep theirs one deeper, in one program.
+fn texts(folder: &str, file: &str) -> Option<Vec<String>> {
+    let candidates = ["", "it", "service"].map(|inside| root().join(folder).join(inside).join(file));
+    candidates.iter().find_map(|path| match std::fs::read_to_string(path.with_extension("rs")) {
+        Ok(text) => Some(vec![text]),
+        Err(_) => path.is_dir().then(|| sources(path)),
+    })
+}
+
+/// The tests of a file that run on SQLite and on PostgreSQL.
+fn on_both_databases(text: &str) -> Vec<&str> {
+    let mut inside = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        match line {
+            "both_databases! {" => inside = true,
+            "}" => inside = false,
+            _ => {
+                let name = line.strip_prefix("    async fn ").and_then(|rest| rest.split_once('('));
+                found.extend(name.filter(|_| inside).map(|(name, _)| name));
+            }
+        }
+    }
+    found
+}
+
 /// Every requirement has its tests, and every test that is named exists.
 #[test]
 fn the_page_of_coverage_names_tests_that_exist() {
@@ -209,13 +235,7 @@ fn the_page_of_coverage_names_tests_that_exist() {
         let Some((place, rest)) = word.split_once('/') else { continue };
         let Some(folder) = places.get(place) else { continue };
         let (file, test) = rest.split_once("::").map_or((rest, None), |(file, test)| (file, Some(test)));
-        // A file, or a folder of files; some folders keep theirs one deeper, in one program.
-        let candidates = ["", "it", "service"].map(|inside| root().join(folder).join(inside).join(file));
-        let found = candidates.iter().find_map(|path| match std::fs::read_to_string(path.with_extension("rs")) {
-            Ok(text) => Some(vec![text]),
-            Err(_) => path.is_dir().then(|| sources(path)),
-        });
-        let texts = found.unwrap_or_else(|| panic!("`{word}` names no file"));
+        let texts = texts(folder, file).unwrap_or_else(|| panic!("`{word}` names no file"));
         if let Some(test) = test {
             assert!(texts.iter().any(|text| text.contains(&format!("fn {test}("))), "`{word}`: there is no such test");
         }
@@ -227,4 +247,39 @@ fn the_page_of_coverage_names_tests_that_exist() {
     for number in numbers.into_iter().flatten() {
         assert!(page.contains(&format!("R-{number}")), "R-{number} is left out");
     }
+}
+
+/// What a team does through the API is shown through the API, and on both databases.
+#[test]
+fn what_the_desk_must_do_is_shown_over_http_on_both_databases() {
+    // These go in behind the API: they show steps that nobody can hold up from outside.
+    const BEHIND_THE_API: [&str; 3] = ["mail", "poison", "receive"];
+    // Shown otherwise, for a reason: a policy is a file that the program reads when it starts, before it opens a database, so that
+    // `server/rehearse` and `it/binary` start programs.
+    const OTHERWISE: [u16; 1] = [501];
+    let page = std::fs::read_to_string(root().join("docs/coverage.md")).unwrap();
+    let mut shown: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
+    for line in page.lines() {
+        let Some((about, by)) = line.strip_prefix("| ").and_then(|row| row.split_once(" | ")) else { continue };
+        let numbers = about.split("R-").skip(1).filter_map(|rest| rest.get(..3)?.parse().ok());
+        let tests: Vec<&str> =
+            by.split('`').skip(1).step_by(2).filter(|word| word.starts_with("e2e/") && word.contains("::")).collect();
+        for number in numbers {
+            shown.entry(number).or_default().extend(&tests);
+        }
+    }
+    let is_over_http_on_both = |word: &&str| {
+        let (file, test) = word.trim_start_matches("e2e/").split_once("::").unwrap();
+        let texts = texts("tests/tests", file).unwrap_or_default();
+        !BEHIND_THE_API.contains(&file) && texts.iter().any(|text| on_both_databases(text).contains(&test))
+    };
+    let numbers = [101..=105, 111..=117, 209..=210, 301..=313, 401..=408, 501..=509, 512..=523, 525..=528];
+    for number in numbers.into_iter().flatten() {
+        let is_shown = shown.get(&number).is_some_and(|tests| tests.iter().any(is_over_http_on_both));
+        assert_eq!(is_shown, !OTHERWISE.contains(&number), "R-{number} is shown by {:?}", shown.get(&number));
+    }
+    // The check itself would notice.
+    let wanting =
+        ["e2e/email::a_letter_arrives_by_tls", "e2e/mail::a_new_letter_begins_a_thread", "e2e/search::nothing_at_all"];
+    assert!(!wanting.iter().any(is_over_http_on_both));
 }

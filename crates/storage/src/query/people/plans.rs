@@ -456,6 +456,25 @@ fn scored(crowd: &Crowd) -> [ContactCondition; 2] {
     tests.map(|test| ContactCondition::Field(crowd.field, test))
 }
 
+/// One filter at a time, and what it leaves over. Those with a time have no opposite.
+fn narrowed(crowd: &Crowd) -> Vec<(String, Filter<ConversationCondition>)> {
+    use ConversationCondition::{Agent, Contact, InboundAfter, InboundBefore, Platform, Tag};
+    let times = [
+        ("inbound before", InboundBefore(NOON - Duration::days(2))),
+        ("inbound after", InboundAfter(NOON - Duration::HOUR)),
+    ];
+    let others = [
+        ("agent", Agent(vec![crowd.agent])),
+        ("of a platform", Platform(vec!["beta".into()])),
+        ("tagged", Tag(vec!["tag-7".into()])),
+        ("contact's label", Contact(ContactCondition::Label(vec!["label-7".into()]))),
+        ("contact blocked", Contact(ContactCondition::Blocked(true))),
+    ];
+    let (times, others) = (times.into_iter(), others.into_iter());
+    let opposites = others.clone().map(|(name, condition)| (format!("not {name}"), Filter::is_not(condition)));
+    times.chain(others).map(|(name, condition)| (name.to_owned(), Filter::is(condition))).chain(opposites).collect()
+}
+
 fn queries(crowd: &Crowd) -> Vec<(String, ConversationQuery)> {
     let all = || ConversationQuery::new(NOON);
     let mut queries: Vec<(String, ConversationQuery)> = Vec::new();
@@ -499,7 +518,9 @@ fn queries(crowd: &Crowd) -> Vec<(String, ConversationQuery)> {
                 ("scores", ConversationQuery { filters: scored[1].clone(), ..all() }),
                 ("name and tab", ConversationQuery { q: Some("mara".into()), tab: Some(Tab::Open), ..all() }),
             ];
-            for (name, query) in filters {
+            let narrowed = narrowed(crowd).into_iter();
+            let narrowed = narrowed.map(|(name, filter)| (name, ConversationQuery { filters: vec![filter], ..all() }));
+            for (name, query) in filters.map(|(name, query)| (name.to_owned(), query)).into_iter().chain(narrowed) {
                 let page = if after.is_some() { "a later page" } else { "the first page" };
                 queries.push((format!("{name}, {sort:?}, {page}"), ConversationQuery { sort, after, ..query }));
             }
@@ -543,6 +564,7 @@ both_databases! {
         for after in [None, Some((NOON - Duration::days(3), UuidV7.next().into()))] {
             let all = ContactQuery { after, limit: 50, ..ContactQuery::default() };
             let asked = |q: &str| ContactQuery { q: Some(q.into()), ..all.clone() };
+            let with = |condition| ContactQuery { filters: vec![Filter::is(condition)], ..all.clone() };
             let scored = scored(&crowd).map(|condition| vec![Filter::is(condition)]);
             let contacts = [
                 ("all", all.clone()),
@@ -551,6 +573,8 @@ both_databases! {
                 ("label", ContactQuery { label: Some("label-7".into()), ..all.clone() }),
                 ("blocked", ContactQuery { blocked: Some(true), ..all.clone() }),
                 ("not blocked", ContactQuery { blocked: Some(false), ..all.clone() }),
+                ("platform", with(ContactCondition::Platform(vec!["beta".into()]))),
+                ("account", with(ContactCondition::Account(vec![crowd.account]))),
                 ("rare name", asked("family12")),
                 ("common name", asked("m")),
                 ("two names", asked("mara fam")),
