@@ -180,6 +180,7 @@ async fn crowd(db: &TestDatabase) -> Crowd {
                 is_open.then(|| crate::instant::Millis::from(at + Duration::days(7))).into(),
                 millis(at),
                 millis(at),
+                millis(at),
                 (tab == "open").then(|| crate::instant::Millis::from(at)).into(),
                 "hello".into(),
                 1_i64.into(),
@@ -238,7 +239,7 @@ async fn crowd(db: &TestDatabase) -> Crowd {
                 "conversations",
                 "workspace_id, id, identity_id, contact_id, account_id, thread, status, tab, snoozed_until, agent_id, team_id, \
               episode_id, episodes, status_since, window_closes_at, closing_at, window_policy_version, window_recompute_at, active_at, \
-              last_message_at, waiting_since, preview, version, created_at, updated_at",
+              last_message_at, last_inbound_at, waiting_since, preview, version, created_at, updated_at",
                 conversations,
             ),
             ("conversation_tags", "workspace_id, conversation_id, tag, added_at", tags),
@@ -360,6 +361,7 @@ async fn multiply(storage: &Storage, copy: usize, is_postgres: bool) {
                 ("window_recompute_at", same),
                 ("active_at", later),
                 ("last_message_at", later),
+                ("last_inbound_at", later),
                 ("waiting_since", same),
                 ("preview", same),
                 ("version", same),
