@@ -35,11 +35,12 @@ impl Stream {
     async fn next(&mut self) -> Told {
         loop {
             while let Some((event, rest)) = self.text.split_once("\n\n") {
+                let (event, rest) = (event.to_owned(), rest.to_owned());
                 let field = |name: &str| {
                     event.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
                 };
                 let told = field("id:").zip(field("data:"));
-                self.text = rest.to_owned();
+                self.text = rest;
                 // What has no number is a sign of life.
                 if let Some((id, data)) = told {
                     return (id.parse().unwrap(), serde_json::from_str(&data).unwrap());

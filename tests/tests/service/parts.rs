@@ -87,7 +87,7 @@ impl Scene {
         control.ledger()[since..].iter().map(one).collect()
     }
 
-    async fn delivered(&self, provider_id: &Value) {
+    fn delivered(&self, provider_id: &Value) {
         let order = ReceiptOrder::new(provider_id.as_str().unwrap(), Progress::Delivered);
         self.stage.world.control().receipt(&self.account, &order).unwrap();
     }
@@ -127,7 +127,7 @@ both_databases! {
         for part in [2, 0, 1] {
             let now = scene.stage.api.get(&path).await.unwrap().expect(200).unwrap().body;
             assert_eq!(now["state"], "sent", "{now}");
-            scene.delivered(&again[part]).await;
+            scene.delivered(&again[part]);
             let so = || async {
                 let now = scene.stage.api.get(&path).await?.expect(200)?.body;
                 Ok((now["parts"][part]["state"] == "delivered").then_some(()))
