@@ -199,12 +199,14 @@ pub async fn message(
 ) -> Result<(StoredMessage, Vec<Vec<Attempt>>), DeskError> {
     authorise(caller, Action::ReadConversations)?;
     let reader = desk.reader(&caller.scope);
-    let stored = reader.message(id).await?.ok_or(DeskError::NotFound { what: "message" })?;
+    let unknown = DeskError::NotFound { what: "message" };
+    let Some(named) = reader.message(id).await? else { return Err(unknown) };
     let mut attempts = Vec::new();
-    for part in &stored.parts {
+    for part in &named.parts {
         attempts.push(reader.attempts(part.part.id).await?);
     }
-    Ok((stored, attempts))
+    // Read last: whoever sees what an attempt came to, sees the message as it is since then.
+    Ok((reader.message(id).await?.ok_or(unknown)?, attempts))
 }
 
 /// The tags of the workspace.

@@ -17,7 +17,7 @@ use super::sets::Wish;
 use super::statement::Sql;
 use super::{
     Comparison, ContactCondition, ContactQuery, ConversationCondition, ConversationQuery, Earlier, FieldTest, Filter,
-    Inbox, Moment, PersonSeed, Sort, StatusFilter, Touch, Touched, WindowColumns, WindowState,
+    Inbox, Moment, PersonSeed, Sort, StatusFilter, TabCounts, Touch, Touched, WindowColumns, WindowState,
 };
 use super::{contact_lists, search};
 use crate::both_databases;
@@ -553,6 +553,8 @@ both_databases! {
     async fn no_statement_reads_a_whole_table(db: TestDatabase) {
         let crowd = crowd(&db).await;
         let (reader, is_postgres) = (crowd.storage.reader(&crowd.scope), db.is_postgres());
+        let counts = reader.tab_counts(&ConversationQuery::new(NOON)).await.unwrap();
+        assert_eq!(counts.closed, TabCounts::MANY, "nothing is counted beyond 10,000: {counts:?}");
         let mut statements: Vec<(String, Sql)> = Vec::new();
         for (name, query) in queries(&crowd) {
             let Some(wanted) = reader.wanted(&query).await.unwrap() else { panic!("{name}: nothing can be so") };
