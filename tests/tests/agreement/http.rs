@@ -1,10 +1,20 @@
+use rand::RngExt as _;
+use rand::rngs::StdRng;
 use serde_json::json;
+use transom_sandbox::Act;
 use transom_storage::both_databases;
 
-use crate::{Part, USUAL, play, writes};
+use crate::{Part, USUAL, play, writes_or_turns};
 
-const PART_OF_BOTH: Part =
-    Part { platform: "http", categories: &["utility", "marketing"], acts: writes, refuses: true, ..USUAL };
+const PART_OF_BOTH: Part = Part {
+    platform: "http",
+    categories: &["utility", "marketing"],
+    acts: writes_or_leaves,
+    occurs: &["text", "block", "unblock", "opt_out", "opt_in", "refused to who blocks"],
+    refuses: true,
+    wants_nothing: true,
+    ..USUAL
+};
 
 /// The account follows `viber_business`.
 static PART: Part =
@@ -16,6 +26,15 @@ static IN_HOUSE: Part = Part {
     instead: Some(("http", || json!({ "rules": "in_house" }))),
     ..PART_OF_BOTH
 };
+
+/// Some block, and some say that they want nothing for a while.
+fn writes_or_leaves(random: &mut StdRng, who: &str) -> Act {
+    match random.random_range(0..8) {
+        0 => Act::OptOut,
+        1 | 2 => Act::OptIn,
+        _ => writes_or_turns(random, who),
+    }
+}
 
 both_databases! {
     async fn in_house(db: TestDatabase) {

@@ -21,6 +21,7 @@ mod http;
 mod instagram;
 mod line;
 mod messenger;
+mod part;
 mod sms;
 mod telegram;
 mod tiktok;
@@ -43,6 +44,9 @@ use transom_sandbox::{AccountPatch, Act, Action, Ask, NewCustomer, Problem, Prob
 use transom_storage::test_support::TestDatabase;
 use transom_tests::{Stage, instant};
 
+pub(crate) use part::{Block, NEW_THREAD, PRIVATE_REPLY, Part, USUAL, hello, other, writes, writes_or_turns};
+use part::{name_of, template};
+
 /// Begins before a leap day, so that some runs cross it.
 const BEGIN: OffsetDateTime = datetime!(2028-02-27 09:00 UTC);
 const CUSTOMERS: [&str; 5] = ["ada", "bob", "cleo", "dan", "eve"];
@@ -59,91 +63,6 @@ fn seed() -> u64 {
         Ok(number) => number.parse().expect("TRANSOM_AGREEMENT_SEED is a number or `random`"),
         Err(_) => 20_260_301,
     }
-}
-
-/// A platform's part: what is set small on both sides, and what happens.
-struct Part {
-    platform: &'static str,
-    /// A quota of the policy, the sandbox's setting for it, and how many; few enough that it is met often.
-    limits: &'static [(&'static str, &'static str, u32)],
-    /// The categories of templates.
-    categories: &'static [&'static str],
-    /// What a customer does first.
-    begins: fn(who: &str) -> Act,
-    /// What a customer does.
-    acts: fn(&mut StdRng, who: &str) -> Act,
-    /// What must occur in every run, as it is counted: acts by their name, and what came of them.
-    occurs: &'static [&'static str],
-    /// How Transom hears of a customer's block.
-    block: Block,
-    /// Whether the platform ever refuses somebody who wrote.
-    refuses: bool,
-    /// The policy and the sandbox's settings, where they are not the demo's.
-    instead: Option<Instead>,
-    /// The business connection through which everything goes.
-    via: Option<&'static str>,
-    /// The tag under which a message goes to whoever may be sent no free text.
-    tag: Option<&'static str>,
-    /// How near to the end of a window nothing is compared.
-    margin: Duration,
-}
-
-/// What a platform makes of a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Block {
-    /// It tells the business, who then sends nothing.
-    Told,
-    /// It tells nobody, and refuses what is sent: the first refusal tells, and the customer's next message.
-    FoundOut,
-    /// It tells nobody, takes what is sent and delivers nothing.
-    Hidden,
-}
-
-/// A policy, and the settings by which the sandbox goes with it.
-type Instead = (&'static str, fn() -> Value);
-
-/// A platform as the demo has it, where nothing is refused.
-const USUAL: Part = Part {
-    platform: "",
-    limits: &[],
-    categories: &[],
-    begins: hello,
-    acts: writes,
-    occurs: &["text"],
-    block: Block::Told,
-    refuses: false,
-    instead: None,
-    via: None,
-    tag: None,
-    margin: MARGIN,
-};
-
-/// What stands in [`Part::categories`] for a letter that begins a thread.
-const NEW_THREAD: &str = "new thread";
-
-/// The customer writes.
-fn writes(_: &mut StdRng, who: &str) -> Act {
-    hello(who)
-}
-
-fn hello(who: &str) -> Act {
-    Act::Text { text: format!("hello from {who}") }
-}
-
-/// Every fourth act turns away or comes back, on platforms where customers do that without a word.
-fn writes_or_turns(random: &mut StdRng, who: &str) -> Act {
-    match random.random_range(0..8) {
-        0 => Act::Block,
-        1 | 2 => Act::Unblock,
-        _ => hello(who),
-    }
-}
-
-/// The name by which an act is counted.
-fn name_of(act: &Act) -> String {
-    let act = serde_json::to_value(act).unwrap();
-    let word = |name: &str| act[name].as_str().unwrap_or_default().to_owned();
-    if word("type") == "other" { word("kind") } else { word("type") }
 }
 
 struct Run {
@@ -194,6 +113,10 @@ async fn prepare(stage: &mut Stage, part: &Part) -> String {
         limits.insert((*quota).to_owned(), Some(*limit));
     }
     let mut patch = ChannelPatch { limits: Some(limits), ..ChannelPatch::default() };
+    if !part.features.is_empty() {
+        let all = account.ours.features.iter().cloned().chain(part.features.iter().map(|one| (*one).to_owned()));
+        patch.features = Some(all.collect());
+    }
     if let Some((policy, instead)) = part.instead {
         patch.policy = Some(policy.to_owned());
         settings.as_object_mut().unwrap().extend(instead().as_object().unwrap().clone());
@@ -281,7 +204,9 @@ impl Run {
             self.stage.world.clock.advance(Duration::SECOND);
         }
         // A block that nobody tells is found out while the window is open: they go with a last word.
-        if matches!(act, Act::Block) && self.part.block == Block::FoundOut && self.play(who, hello(who).into()).is_ok()
+        if matches!(act, Act::Block)
+            && self.part.block.found_out().is_some()
+            && self.play(who, hello(who).into()).is_ok()
         {
             self.found_out.remove(who);
             self.count("text");
@@ -309,7 +234,7 @@ impl Run {
         if turns {
             self.stage.world.clock.advance(Duration::SECOND);
         }
-        (name == "visit" && self.part.tag.is_some()) || (name == "block" && self.part.block == Block::FoundOut)
+        name == "visit" || (name == "block" && self.part.block.found_out().is_some())
     }
 
     /// Minutes, hours, or exactly to an edge of the customer's window.
@@ -380,22 +305,26 @@ impl Run {
         let reply = self.stage.api.post(&path, body).await.unwrap();
         // A block stands beside what window and count say, and so does who wants nothing that promotes.
         let blocked = platform["blocked"] == true;
-        let unwanted = platform["opted_out"] == true && category == Some("marketing");
+        let promotes = category == Some("marketing");
+        let unwanted = platform["opted_out"] == true && (promotes || self.part.wants_nothing);
         let in_time = platform["allowed"] == true && !unwanted;
         let allowed = in_time && (!blocked || self.part.block == Block::Hidden);
         let known = self.found_out.get(who).copied();
         let about = format!("step {step}: {who} {category:?} at {now}, the platform says {platform}");
         match reply.status {
             202 => {
+                if in_time && blocked && self.part.block == Block::FoundShut {
+                    tiktok::is_looked_at_again(&self.stage, reply.text("/id").unwrap()).await;
+                }
                 let message = self.stage.settled(reply.text("/id").unwrap()).await.unwrap();
                 let state = message["state"].as_str().unwrap_or_default();
-                if in_time && blocked && self.part.block == Block::FoundOut {
+                if let (true, true, Some(end)) = (in_time, blocked, self.part.block.found_out()) {
                     assert!(
                         !matches!(known, Some(Some(_))),
                         "{about}: that was found out, and is forgotten; {message}"
                     );
-                    assert_eq!(state, "failed", "{about}; {message}");
-                    self.found_out.insert(who, Some(now));
+                    assert_eq!(state, end, "{about}; {message}");
+                    self.found_out.insert(who, Some(self.stage.world.now()));
                     return self.count("block found out");
                 }
                 let fits = if blocked { state == "sent" } else { ["sent", "delivered", "read"].contains(&state) };
@@ -404,10 +333,11 @@ impl Run {
                 if blocked {
                     self.count("let through to who blocks");
                 }
-                if tagged {
+                if tagged && self.part.platform == "webchat" {
                     webchat::is_seen(&self.stage, who, &text).await;
                     self.count("invited");
                 }
+                self.count(&format!("by {}", reply.text("/permit/grant").unwrap_or_default()));
                 self.count("let through");
             }
             // Nobody tells that somebody is back who says nothing.
@@ -428,16 +358,4 @@ impl Run {
     fn count(&mut self, what: &str) {
         *self.counts.entry(what.to_owned()).or_default() += 1;
     }
-}
-
-fn template(platform: &str, category: &str) -> Value {
-    let template = match (platform, category) {
-        ("wechat", _) => {
-            let values = json!({ "body": { "thing1": "A-1001", "phrase2": "已发货" } });
-            json!({ "name": "order_update", "language": "zh_CN", "parameters": values })
-        }
-        (_, "marketing") => json!({ "name": "spring_sale", "language": "en_US" }),
-        _ => json!({ "name": "order_update", "language": "en_US", "parameters": { "body": ["Mara", "A-1001"] } }),
-    };
-    json!({ "type": "reply", "template": template })
 }

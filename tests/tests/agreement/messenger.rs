@@ -4,22 +4,22 @@ use serde_json::json;
 use transom_sandbox::Act;
 use transom_storage::both_databases;
 
-use crate::{Block, Part, USUAL, play, writes};
+use crate::{Block, PRIVATE_REPLY, Part, USUAL, other, play, writes};
 
 static PART: Part = Part {
     platform: "messenger",
     categories: &["utility"],
     acts,
-    occurs: &["text", "block", "unblock", "block found out"],
+    occurs: &["text", "block", "unblock", "block found out", "comment", "visitor_post", "by private_reply"],
     block: Block::FoundOut,
     refuses: true,
+    tag: Some(PRIVATE_REPLY),
     ..USUAL
 };
 
 /// Mostly what opens nothing, or the seven days of a person's answer would hardly ever end.
 fn acts(random: &mut StdRng, who: &str) -> Act {
-    let other = |kind: &str, data| Act::Other { kind: kind.to_owned(), data };
-    match random.random_range(0..26) {
+    match random.random_range(0..30) {
         0..3 => writes(random, who),
         3 => Act::Start { payload: None },
         4 => other("referral", json!({ "ref": "qr7", "source": "SHORTLINK", "type": "OPEN_THREAD" })),
@@ -29,6 +29,8 @@ fn acts(random: &mut StdRng, who: &str) -> Act {
         12..15 => Act::Echo { text: "a colleague in the Page's inbox".to_owned() },
         15..20 => Act::Read,
         20..23 => Act::Block,
+        23..25 => other("comment", json!({ "text": "price?" })),
+        25..27 => other("visitor_post", json!({ "text": "Nice shop" })),
         _ => Act::Unblock,
     }
 }

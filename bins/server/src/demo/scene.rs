@@ -4,7 +4,7 @@ use anstream::println;
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 use transom_domain::ConversationId;
-use transom_sandbox::{Act, Action, Control, ReleaseOrder, Send, WebhookOrder};
+use transom_sandbox::{AccountPatch, Act, Action, Control, ReleaseOrder, Send, WebhookOrder};
 
 use super::api::{Api, Reply};
 use super::cast::Role;
@@ -122,6 +122,15 @@ impl<'w> Scene<'w> {
         let sent = self.post("messages", json!({ "type": "reply", "text": text })).await?.expect(202)?;
         self.ends(&sent, state, what).await?;
         check(self.ledger().len() == before, "nothing reached the customer", &Value::Null)
+    }
+
+    /// The platform changes the account's settings, of which it tells nobody.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the sandbox refuses.
+    pub fn account_is(&self, settings: Value) -> Result<(), Trouble> {
+        let patch = AccountPatch { settings: Some(settings), ..AccountPatch::default() };
+        self.control.patch_account(&self.at_sandbox, patch).map_err(Trouble::new).map(drop)
     }
 
     /// The customer blocks the business where nobody is told of it, and comes back.

@@ -19,6 +19,8 @@ pub struct Seeded {
     pub customer: &'static str,
     /// Where they write.
     pub platform: &'static str,
+    /// The name of our account there.
+    pub channel: String,
     /// What makes them interesting.
     pub story: &'static str,
     /// The contact.
@@ -38,6 +40,7 @@ pub async fn seed(world: &World) -> Result<Vec<Seeded>, Trouble> {
         for role in part.people() {
             seeded.push(enter(world, part.platform(), role).await?);
         }
+        seeded.extend(part.others(world).await?);
     }
     Ok(seeded)
 }
@@ -60,7 +63,8 @@ pub async fn enter(world: &World, platform: &'static str, role: &Role) -> Result
         then(world, platform, role, conversation).await?;
     }
     let Role { name, customer, story, .. } = *role;
-    Ok(Seeded { name, customer, platform, story, contact, conversation })
+    let channel = world.account(platform)?.ours.name.clone();
+    Ok(Seeded { name, customer, platform, channel, story, contact, conversation })
 }
 
 async fn began(
@@ -132,6 +136,7 @@ async fn then(world: &World, platform: &str, role: &Role, conversation: Conversa
             return world.until("nothing may be sent", || is_refused(world, conversation)).await;
         }
         Then::Answered(text, act) => return answered(world, platform, role, conversation, (text, act)).await,
+        Then::Exhausted(times) => return exhausted(world, role, conversation, times).await,
         Then::Did(act) => {
             let account = world.account(platform)?;
             world.control().act(&account.at_sandbox, role.customer, act()).map_err(Trouble::new)?;
@@ -163,6 +168,22 @@ async fn answered(
         Ok((delivered && reader.oldest_unapplied().await.map_err(Trouble::new)?.is_none()).then_some(()))
     };
     world.until("what they did is known", is_applied).await
+}
+
+/// Agents answer until what may be sent is used up.
+async fn exhausted(world: &World, role: &Role, conversation: ConversationId, times: u32) -> Result<(), Trouble> {
+    let (api, control) = (world.api()?, world.control());
+    let path = format!("/conversations/{conversation}/messages");
+    for number in 1..=times {
+        let text = format!("Answer {number}");
+        api.post(&path, json!({ "type": "reply", "text": text })).await?.expect(202)?;
+        let has_it = || async {
+            let is_it = |send: &transom_sandbox::Send| send.customer == role.customer && send.text == text;
+            Ok(control.ledger().iter().any(is_it).then_some(()))
+        };
+        world.until("the answer arrives", has_it).await?;
+    }
+    Ok(())
 }
 
 async fn is_refused(world: &World, conversation: ConversationId) -> Result<Option<()>, Trouble> {

@@ -30,7 +30,7 @@ pub async fn of(world: &World, people: &[Seeded], colour: bool) -> Result<Table,
         };
         table.add_row([
             Cell::new(person.name).add_attribute(Attribute::Bold),
-            Cell::new(&world.account(person.platform)?.ours.name),
+            Cell::new(&person.channel),
             Cell::new(person.story),
             Cell::new(what).fg(tint),
             Cell::new(until),

@@ -18,6 +18,7 @@ mod moods;
 mod page;
 mod sms;
 mod telegram;
+mod tiktok;
 mod viber;
 mod webchat;
 mod wechat;

@@ -8,7 +8,7 @@ use transom_domain::ConversationId;
 use transom_sandbox::{Act, NewAccount, NewCustomer, Send};
 
 use super::{Began, Cast, Role, Then};
-use crate::demo::scene::{Scene, check, heading};
+use crate::demo::scene::{Scene, check, heading, id_of};
 use crate::demo::world::{Account, Trouble, World, text_of};
 
 pub(super) struct Email;
@@ -110,7 +110,9 @@ impl Cast for Email {
         hugo_is_answered(world).await?;
         let ines = a_new_thread(world).await?;
         she_complains(world, ines).await?;
-        a_letter_comes_back(world).await
+        olof_unsubscribes(world).await?;
+        a_letter_comes_back(world).await?;
+        the_day_is_used_up(world).await
     }
 }
 
@@ -221,6 +223,86 @@ async fn she_complains(world: &World, ines: Scene<'_>) -> Result<(), Trouble> {
         .until("her mail arrives", || async { latest(&ines, "inbound", "I have a question after all.").await })
         .await?;
     ines.sends_text("What is it?", "a later mail of hers is answered").await
+}
+
+/// Who unsubscribes gets no more news, and an answer if he asks.
+async fn olof_unsubscribes(world: &World) -> Result<(), Trouble> {
+    heading("Olof agreed to get news by mail.");
+    let olof = writer("Olof Story", "olof-story", "+46700000106", "Where is my clock?");
+    let olof = Scene::set(world, "email", &olof).await?;
+    let shown = olof.get("").await?;
+    let contact = shown.body.get("contact").and_then(id_of).unwrap_or_default();
+    olof.api.put(&format!("/contacts/{contact}/labels/clocks"), None::<Value>).await?.expect(200)?;
+    let consents = format!("/contacts/{contact}/consents");
+    let agreed = || {
+        let channel = world.account("email")?.ours.id;
+        Ok(json!({ "channel": channel, "scope": "marketing", "state": "opted_in", "source": "form" }))
+    };
+    olof.api.put(&consents, Some(agreed()?)).await?.expect(200)?;
+    news(&olof, "The cuckoos are back.").await?.is("sent", "a letter to many reaches him")?;
+    olof.does(Act::OptOut)?;
+    world
+        .until("his word is known", || async {
+            let now = olof.api.get(&consents).await?.expect(200)?;
+            Ok(now.body.to_string().contains("opted_out").then_some(()))
+        })
+        .await?;
+    check(true, "he writes to where the letter says how to get no more", &Value::Null)?;
+    let before = olof.ledger().len();
+    news(&olof, "More cuckoos.").await?.is("not_sent", "the next letter leaves him out")?;
+    check(olof.ledger().len() == before, "and nothing reaches him", &Value::Null)?;
+    let refused = olof.api.put(&consents, Some(agreed()?)).await?.expect(409)?;
+    let code = refused.body.get("code").unwrap_or(&Value::Null);
+    check(true, "nobody of the team can take that back for him", code)?;
+    olof.sends_text("Your clock is ready.", "what he asked is answered all the same").await
+}
+
+/// What came of a letter to many.
+struct News(Value);
+
+impl News {
+    fn is(&self, state: &str, what: &str) -> Result<(), Trouble> {
+        check(self.0.get("state") == Some(&json!(state)), what, &self.0.get("reason").cloned().unwrap_or_default())
+    }
+}
+
+/// A letter to whoever likes clocks.
+async fn news(to: &Scene<'_>, text: &str) -> Result<News, Trouble> {
+    let body = json!({ "name": text, "channel": to.world.account("email")?.ours.id,
+        "audience": { "filter": "label:clocks" }, "content": { "subject": "News", "text": text } });
+    let made = to.api.post("/broadcasts", body).await?.expect(201)?;
+    let path = format!("/broadcasts/{}", made.text("/id").unwrap_or_default());
+    to.api.post_once(&format!("{path}/start"), &path, json!({})).await?.expect(202)?;
+    let outcome = to.world.until("the letter is sent, or not", || async {
+        let page = to.api.get(&format!("{path}/recipients")).await?.expect(200)?;
+        let first = page.body.pointer("/items/0").cloned().unwrap_or_default();
+        let is_over =
+            matches!(first.get("state").and_then(Value::as_str), Some("sent" | "delivered" | "not_sent" | "failed"));
+        Ok(is_over.then_some(first))
+    });
+    outcome.await.map(News)
+}
+
+/// Somebody who wrote just now.
+const fn writer(name: &'static str, customer: &'static str, phone: &'static str, text: &'static str) -> Role {
+    Role { name, customer, phone, story: "", began: Began::Wrote(text, Duration::ZERO), then: Then::Nothing }
+}
+
+/// What the provider takes in 24 hours is used up, and it tells by refusing (550 5.4.5).
+async fn the_day_is_used_up(world: &World) -> Result<(), Trouble> {
+    heading("The provider takes only two recipients a day from this mailbox; nobody told us.");
+    // Whoever was written to before counts no more.
+    world.clock.advance(Duration::DAY);
+    let ulf = writer("Ulf Story", "ulf-story", "+46700000107", "When are you open?");
+    let ulf = Scene::set(world, "email", &ulf).await?;
+    ulf.account_is(json!({ "daily_limit": 2 }))?;
+    ulf.sends_text("From nine to five.", "the first goes out").await?;
+    ulf.sends_text("On Fridays until six.", "and so does the second").await?;
+    ulf.platform_refuses("And not on Sundays.", "not_sent", "the provider refuses the third").await?;
+    ulf.refuses_text("Nor on Mondays.", "the refusal is believed: the fourth is not even tried").await?;
+    world.clock.advance(Duration::DAY);
+    ulf.sends_text("We are open again.", "the day after mail goes out again").await?;
+    ulf.account_is(json!({ "daily_limit": null }))
 }
 
 /// A mailbox that does not exist is written to once.

@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use time::Duration;
 use transom_sandbox::Act;
 
+use super::seed::Seeded;
 use super::world::{Account, Trouble, World};
 
 /// A platform's part of the demo.
@@ -41,6 +42,14 @@ pub trait Cast: Send + Sync {
 
     /// People in the states that tell something about this platform.
     fn people(&self) -> &'static [Role];
+
+    /// People who need more than an account and a role.
+    ///
+    /// # Errors
+    /// [`Trouble`] says what did not happen.
+    async fn others(&self, _world: &World) -> Result<Vec<Seeded>, Trouble> {
+        Ok(Vec::new())
+    }
 
     /// The scene on this platform, asserted on the API's answers and the sandbox's ledger.
     ///
@@ -115,4 +124,6 @@ pub enum Then {
     Answered(&'static str, fn() -> Act),
     /// They did something more.
     Did(fn() -> Act),
+    /// Agents answered so many times, which is all that may be sent.
+    Exhausted(u32),
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde_json::json;
-use time::Duration;
+use time::{Duration, Time};
 use transom::sms::Segments;
 use transom_desk::channels::{ChannelPatch, change};
 use transom_sandbox::{Act, NewAccount};
@@ -93,6 +93,23 @@ impl Cast for Sms {
         lee.refuses_text("Your clock is ready.", "another text of Lee's does not change that").await?;
         lee.does(Act::OptIn)?;
         lee.until_permitted("START arrives").await?;
-        lee.sends_text("Your clock is ready.", "Lee sends START, and is written to again").await
+        lee.sends_text("Your clock is ready.", "Lee sends START, and is written to again").await?;
+        the_day_is_used_up(world, &lee).await
     }
+}
+
+/// 63038: what the provider takes in a day (UTC) is used up, and it tells by refusing.
+async fn the_day_is_used_up(world: &World, lee: &Scene<'_>) -> Result<(), Trouble> {
+    heading("The provider takes only two segments a day from this account; nobody told us.");
+    // An hour into the next day: all of this is to happen within one.
+    let now = world.now();
+    world.clock.advance(Duration::hours(25) - (now - now.replace_time(Time::MIDNIGHT)));
+    lee.account_is(json!({ "daily_limit": 2 }))?;
+    lee.sends_text("We are open until five.", "the first goes out").await?;
+    lee.sends_text("On Fridays until six.", "and so does the second").await?;
+    lee.platform_refuses("And not on Sundays.", "not_sent", "Twilio refuses the third (63038)").await?;
+    lee.refuses_text("Nor on Mondays.", "the refusal is believed: the fourth is not even tried").await?;
+    world.clock.advance(Duration::DAY);
+    lee.sends_text("We are open again.", "the day after texts go out again").await?;
+    lee.account_is(json!({ "daily_limit": null }))
 }

@@ -15,7 +15,7 @@ use crate::demo::world::{Account, Trouble, World, text_of};
 
 pub(super) struct TikTok;
 
-const PEOPLE: [Role; 2] = [
+const PEOPLE: [Role; 4] = [
     Role {
         name: "kim_p",
         customer: "kim_p",
@@ -32,7 +32,30 @@ const PEOPLE: [Role; 2] = [
         began: Began::Wrote("Thanks!", Duration::days(3)),
         then: Then::Closed,
     },
+    Role {
+        name: "mia.w",
+        customer: "mia.w",
+        phone: "+5511900000010",
+        story: "wrote 20 minutes ago, and was answered ten times",
+        began: Began::Wrote("Which sizes do you have?", Duration::minutes(20)),
+        then: Then::Exhausted(REPLIES),
+    },
+    Role {
+        name: "noa_22",
+        customer: "noa_22",
+        phone: "+821000000011",
+        story: "only commented: one private reply",
+        began: Began::Did(comment, Duration::HOUR),
+        then: Then::Nothing,
+    },
 ];
+
+/// What goes out after each message of the customer.
+const REPLIES: u32 = 10;
+
+fn comment() -> Act {
+    Act::Other { kind: "comment".to_owned(), data: json!({ "text": "How much is it?" }) }
+}
 
 #[async_trait]
 impl Cast for TikTok {
@@ -80,18 +103,52 @@ impl Cast for TikTok {
         heading("Kim writes again, and the team answers ten times.");
         scene.writes("Keep one in blue please")?;
         scene.until_window("the message arrives", "open").await?;
-        for number in 1..=10 {
+        for number in 1..=REPLIES {
             scene.sends_text(&format!("Answer {number}"), &format!("answer {number} goes out")).await?;
         }
         scene.refuses_text("Answer 11", "the eleventh is refused, and nothing leaves").await?;
+        a_block_is_found_out(world).await?;
         a_comment_is_answered(world).await
     }
+}
+
+/// 40064: TikTok tells nobody of blocks, and says the same of them as of a closed window.
+async fn a_block_is_found_out(world: &World) -> Result<(), Trouble> {
+    heading("Ray writes on TikTok, and blocks the account, of which nobody is told.");
+    let ray = Role {
+        name: "ray.story",
+        customer: "ray.story",
+        phone: "+821000000110",
+        story: "",
+        began: Began::Wrote("Do you ship to Busan?", Duration::MINUTE),
+        then: Then::Nothing,
+    };
+    let ray = Scene::set(world, "tiktok", &ray).await?;
+    ray.does(Act::Block)?;
+    let before = ray.ledger().len();
+    let sent = ray.post("messages", json!({ "type": "reply", "text": "We do." })).await?.expect(202)?;
+    let path = format!("/messages/{}", sent.text("/id").unwrap_or_default());
+    world
+        .until("TikTok refuses the answer (40064)", || async {
+            let tried = ray.api.get(&path).await?.expect(200)?;
+            Ok(tried.text("/parts/0/attempts/0/ended_at").map(drop))
+        })
+        .await?;
+    check(true, "TikTok refuses the answer as if the window were closed (40064)", &Value::Null)?;
+    // Once it is asked again, in case TikTok was only late.
+    world.clock.advance(Duration::minutes(2));
+    ray.ends(&sent, "not_sent", "a minute later it still does: the answer is not sent").await?;
+    check(ray.ledger().len() == before, "nothing reached Ray", &Value::Null)?;
+    ray.refuses_text("Within a week.", "the refusal is believed: the next is not even tried").await?;
+    ray.does(Act::Unblock)?;
+    ray.writes("How long does it take?")?;
+    ray.until_window("Ray takes it back, and writes", "open").await?;
+    ray.sends_text("A week.", "and is answered").await
 }
 
 /// One private reply to a comment; more once they write.
 async fn a_comment_is_answered(world: &World) -> Result<(), Trouble> {
     heading("Jo comments under a video.");
-    let comment = || Act::Other { kind: "comment".to_owned(), data: json!({ "text": "How much is it?" }) };
     let jo = Role {
         name: "jo.story",
         customer: "jo.story",

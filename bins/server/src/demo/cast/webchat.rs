@@ -5,10 +5,10 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use time::Duration;
 use transom_desk::channels::NewChannel;
-use transom_sandbox::{Act, NewAccount, NewCustomer};
+use transom_sandbox::{Act, Ask, NewAccount, NewCustomer};
 
 use super::{Began, Cast, Role, Then};
-use crate::demo::scene::{Scene, check, heading};
+use crate::demo::scene::{Scene, check, heading, id_of};
 use crate::demo::world::{Account, Trouble, World, text_of};
 
 pub(super) struct Webchat;
@@ -155,8 +155,35 @@ impl Cast for Webchat {
             })
             .await?;
         check(true, "she ends the chat, and is not invited any more", &Value::Null)?;
-        vera.sends_text("Your parcel left today.", "what is about her order still reaches her").await
+        vera.sends_text("Your parcel left today.", "what is about her order still reaches her").await?;
+        a_visitor_is_blocked(&vera).await
     }
+}
+
+/// Nothing either way, until the block is taken back.
+async fn a_visitor_is_blocked(vera: &Scene<'_>) -> Result<(), Trouble> {
+    heading("An agent blocks Vera.");
+    let shown = vera.get("").await?;
+    let contact = shown.body.get("contact").and_then(id_of).unwrap_or_default().to_owned();
+    vera.api.post(&format!("/contacts/{contact}/block"), json!({})).await?.expect(200)?;
+    vera.until_barred("the block is known").await?;
+    vera.refuses_text("Anything else?", "nothing may be sent to her, and nothing leaves").await?;
+    let is_out = || vera.control.would_accept(&vera.at_sandbox, vera.customer, &Ask::free_form());
+    let sent_away = || async { Ok(is_out().map_err(Trouble::new)?.blocked.then_some(())) };
+    vera.world.until("her page is sent away", sent_away).await?;
+    check(true, "her page is sent away", &Value::Null)?;
+    vera.writes("Hello? Anybody?")?;
+    vera.world
+        .until("she is sent away again", || async {
+            Ok(vera.control.idle(std::time::Duration::ZERO).await.then_some(()))
+        })
+        .await?;
+    let heard = vera.get("/messages").await?.body.to_string().contains("Hello? Anybody?");
+    check(!heard, "what she writes is not let in", &Value::Null)?;
+    vera.api.post(&format!("/contacts/{contact}/unblock"), json!({})).await?.expect(200)?;
+    vera.writes("Can you hear me now?")?;
+    vera.until_permitted("the block is taken back").await?;
+    vera.sends_text("We can.", "she writes, and is answered").await
 }
 
 /// She is a contact as long as her page is open, and one message may go to her.

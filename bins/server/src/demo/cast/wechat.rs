@@ -15,7 +15,7 @@ pub(super) struct WeChat;
 /// What the account's webhooks are encrypted with.
 const KEY: &str = "onlyTheDemoKnowsThis4711onlyTheDemoKnowsThi";
 
-const PEOPLE: [Role; 3] = [
+const PEOPLE: [Role; 4] = [
     Role {
         name: "Bao Chen",
         customer: "bao",
@@ -40,7 +40,18 @@ const PEOPLE: [Role; 3] = [
         began: Began::Wrote("不用了", Duration::HOUR),
         then: Then::Refuses(|| Act::Block),
     },
+    Role {
+        name: "Tao Sun",
+        customer: "tao",
+        phone: "+8613800000013",
+        story: "wrote 2 hours ago, and was answered twenty times",
+        began: Began::Wrote("有什么颜色?", Duration::hours(2)),
+        then: Then::Exhausted(REPLIES),
+    },
 ];
+
+/// What goes out after each message of the customer.
+const REPLIES: u32 = 20;
 
 /// Somebody who writes now, for the scene.
 const fn writer(name: &'static str, customer: &'static str, phone: &'static str) -> Role {
@@ -95,7 +106,7 @@ impl Cast for WeChat {
         let jun = writer("Jun Story", "jun-story", "+8613800000110");
         let scene = Scene::set(world, self.platform(), &jun).await?;
         scene.window_is("open", "the window is open for two days").await?;
-        for number in 1..=20 {
+        for number in 1..=REPLIES {
             scene.sends_text(&format!("第{number}条"), &format!("message {number} goes out")).await?;
         }
         scene.refuses_text("第21条", "the 21st is refused, and nothing leaves").await?;
@@ -125,7 +136,7 @@ impl Cast for WeChat {
         scene.writes("Hello?")?;
         scene.until_window("Kai writes again", "open").await?;
         scene.sends_text("Here I am.", "and may be answered again").await?;
-        self.limit(world, 20)?;
+        self.limit(world, REPLIES)?;
         a_tap_a_scan_and_a_follow(world).await?;
         messages_are_switched_off(world).await?;
         a_follower_leaves(world).await

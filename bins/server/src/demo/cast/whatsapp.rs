@@ -108,6 +108,8 @@ impl Cast for WhatsApp {
         receipts_come_in(&mara).await?;
         she_answers_and_free_text_is_allowed(&mara).await?;
         after_a_day_the_window_is_shut_again(&mara).await?;
+        a_block_shows_as_one_tick(world).await?;
+        strangers_are_counted(world).await?;
         offers_end_where_they_are_not_wanted(world).await
     }
 }
@@ -211,6 +213,67 @@ async fn after_a_day_the_window_is_shut_again(mara: &Scene<'_>) -> Result<(), Tr
     mara.world.clock.advance(Duration::hours(24));
     mara.window_is("closed", "the window is closed").await?;
     mara.refuses_text("Did it arrive?", "free text is refused again, and nothing leaves").await.map(|_| ())
+}
+
+/// Meta tells nobody of a block: it takes what is sent, and does not deliver it.
+async fn a_block_shows_as_one_tick(world: &World) -> Result<(), Trouble> {
+    heading("Tom blocks the number on WhatsApp, of which nobody is told.");
+    let tom = writer("Tom Story", "tom-story", "+4915550100103", Duration::HOUR);
+    let tom = Scene::set(world, "whatsapp", &tom).await?;
+    tom.does(Act::Block)?;
+    let sent = tom.post("messages", json!({ "type": "reply", "text": "We close at six." })).await?.expect(202)?;
+    tom.in_ledger("the answer is taken", |send| send.text == "We close at six.").await?;
+    let is_quiet = || async { Ok(tom.control.idle(std::time::Duration::ZERO).await.then_some(())) };
+    world.until("Meta has no more to tell", is_quiet).await?;
+    tom.ends(&sent, "sent", "Meta takes the answer, and tells of no delivery: one tick").await?;
+    tom.window_is("open", "that proves nothing, and he may still be written to").await?;
+    tom.does(Act::Unblock)?;
+    tom.writes("Until when did you say?")?;
+    let again = tom.post("messages", json!({ "type": "reply", "text": "Until six." })).await?.expect(202)?;
+    tom.wait_state(again.text("/id").unwrap_or_default(), &["delivered", "read"]).await?;
+    check(true, "he takes it back, and what is sent arrives", &json!(null))
+}
+
+/// 131048: so many people may be written to in 24 hours outside of a window.
+async fn strangers_are_counted(world: &World) -> Result<(), Trouble> {
+    heading("Meta lets this portfolio write to one person a day outside of a window; nobody told us.");
+    // Whoever was written to before counts no more.
+    world.clock.advance(Duration::DAY);
+    let ula = writer("Ula Story", "ula-story", "+4915550100104", Duration::hours(30));
+    let vito = writer("Vito Story", "vito-story", "+4915550100105", Duration::hours(30));
+    let (ula, vito) = (Scene::set(world, "whatsapp", &ula).await?, Scene::set(world, "whatsapp", &vito).await?);
+    ula.account_is(json!({ "messaging_limit": 1 }))?;
+    has_news(&ula, "A-1004", "a template goes to the first").await?;
+    let before = vito.ledger().len();
+    let refused = vito.post("messages", news("A-1005")).await?.expect(202)?;
+    vito.ends(&refused, "not_sent", "Meta refuses the one to the second (131048)").await?;
+    let refused = vito.post("messages", news("A-1005")).await?.expect(409)?;
+    let code = refused.body.get("code").unwrap_or(&Value::Null);
+    check(vito.ledger().len() == before, "the refusal is believed: the next is not even tried", code)?;
+    vito.writes("Is there any news?")?;
+    vito.until_window("Vito writes", "open").await?;
+    vito.sends_text("It left today.", "whoever writes is answered all the same").await?;
+    world.clock.advance(Duration::hours(25));
+    has_news(&vito, "A-1005", "the day after the template goes out").await?;
+    ula.account_is(json!({ "messaging_limit": null }))
+}
+
+/// Somebody who wrote so long ago.
+const fn writer(name: &'static str, customer: &'static str, phone: &'static str, ago: Duration) -> Role {
+    let began = Began::Wrote("When do you close?", ago);
+    Role { name, customer, phone, story: "", began, then: Then::Nothing }
+}
+
+fn news(order: &str) -> Value {
+    let parameters = json!({ "body": ["dear customer", order] });
+    json!({ "type": "reply", "template": { "name": "order_update", "language": "en_US", "parameters": parameters } })
+}
+
+/// News of an order are sent, and arrive.
+async fn has_news(scene: &Scene<'_>, order: &str, what: &str) -> Result<(), Trouble> {
+    scene.post("messages", news(order)).await?.expect(202)?;
+    let arrived = scene.in_ledger("the news arrive", |send| send.text.contains(order)).await?;
+    check(arrived.kind == "template", what, &json!(arrived.text))
 }
 
 /// What promotes goes to whoever did not say no, and as often as Meta thinks good; everything else goes on.

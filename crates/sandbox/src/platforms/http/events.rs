@@ -57,6 +57,19 @@ pub(super) fn act(world: &mut World, key: &ChatKey, action: &Action) -> Result<A
     if customer.unreachable_on.contains("http") {
         return Err(Problem::conflict(format!("customer `{}` is not there any more", customer.id)));
     }
+    let speaks = matches!(
+        action.act,
+        Act::Text { .. }
+            | Act::Media(_)
+            | Act::Location { .. }
+            | Act::Contact { .. }
+            | Act::Button { .. }
+            | Act::Choice { .. }
+            | Act::Unsupported
+    );
+    if speaks && world.chat_mut(key).blocked {
+        return Err(Problem::conflict(format!("customer `{}` blocks this account", customer.id)));
+    }
     let at = action.at.unwrap_or_else(|| world.now());
     let mut scene = Scene { world, key, customer, at, reply_to: action.reply_to.clone() };
     match &action.act {

@@ -9,12 +9,13 @@ use crate::chats::ChatKey;
 use crate::ledger::{Window, WindowState};
 use crate::platforms::pages::Claim;
 use crate::platforms::pages::errors::GraphError;
-use crate::platforms::pages::page::{self, Comments};
+use crate::platforms::pages::page::{self, Comments, PRIVATE_REPLY};
 use crate::platforms::{Ask, AskKind, Because, Verdict};
 use crate::world::World;
 
 const DAY: Duration = Duration::hours(24);
 const WEEK: Duration = Duration::days(7);
+const NO_COMMENT: &str = "The comment is invalid for a private reply";
 
 /// Stories and quick replies arrive as messages too.
 fn opens(kind: &str) -> bool {
@@ -67,7 +68,7 @@ fn private_reply(world: &mut World, key: &ChatKey, reference: &str, now: OffsetD
     let comment = comments.get(&(key.account.clone(), reference.to_owned()));
     match comment {
         Some(comment) if !comment.answered && now < comment.at + WEEK => Ok(()),
-        _ => Err(GraphError::sub(100, 2_534_025, "The comment is invalid for a private reply")),
+        _ => Err(GraphError::sub(100, 2_534_025, NO_COMMENT)),
     }
 }
 
@@ -80,6 +81,11 @@ pub(super) fn would_accept(world: &mut World, key: &ChatKey, ask: &Ask, now: Off
         (AskKind::FreeForm, _) => {
             let shown = if granted && persons.closes_at > standard.closes_at { persons } else { standard };
             let refused = (!shown.is_open()).then(closed);
+            (shown, refused)
+        }
+        (AskKind::Tagged, Some(PRIVATE_REPLY)) => {
+            let shown = Window::rolling(page::waiting_comment(world, key), WEEK, now);
+            let refused = (!shown.is_open()).then(|| GraphError::sub(100, 2_534_025, NO_COMMENT));
             (shown, refused)
         }
         (AskKind::Tagged, tag) => (persons, under_tag(world, key, tag.unwrap_or_default(), now).err()),

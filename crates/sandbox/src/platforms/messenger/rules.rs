@@ -11,7 +11,7 @@ use crate::chats::ChatKey;
 use crate::ledger::{Window, WindowState};
 use crate::platforms::pages::Claim;
 use crate::platforms::pages::errors::GraphError;
-use crate::platforms::pages::page::{self, Comments};
+use crate::platforms::pages::page::{self, Comments, PRIVATE_REPLY};
 use crate::platforms::{Ask, AskKind, Because, Verdict};
 use crate::world::World;
 
@@ -113,6 +113,9 @@ pub(super) fn would_accept(world: &mut World, key: &ChatKey, ask: &Ask, now: Off
     let has_tag = page::settings(world, &key.account).is_ok_and(|settings| settings.human_agent);
     let standard = window(world, key, None, now);
     let shown = match ask.kind {
+        AskKind::Tagged if ask.tag.as_deref() == Some(PRIVATE_REPLY) => {
+            Window::rolling(page::waiting_comment(world, key), WEEK, now)
+        }
         AskKind::Tagged => window(world, key, ask.tag.as_deref(), now),
         AskKind::FreeForm if has_tag => widest(standard, window(world, key, Some("HUMAN_AGENT"), now)),
         AskKind::FreeForm | AskKind::Template => standard,
@@ -120,6 +123,7 @@ pub(super) fn would_accept(world: &mut World, key: &ChatKey, ask: &Ask, now: Off
     let refused = match ask.kind {
         AskKind::FreeForm if shown.is_open() => None,
         AskKind::FreeForm => Some(closed()),
+        AskKind::Tagged if ask.tag.as_deref() == Some(PRIVATE_REPLY) => (!shown.is_open()).then(closed),
         AskKind::Tagged => under_tag(world, key, ask.tag.as_deref().unwrap_or_default(), now).err(),
         AskKind::Template => match ask.category.as_deref() {
             Some("utility") => known(world, key).err(),

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::Side;
 use crate::Problem;
+use crate::chats::ChatKey;
 use crate::pacing::Bucket;
 use crate::platforms::kit::merged;
 use crate::world::World;
@@ -83,6 +84,16 @@ pub(in crate::platforms) struct Comment {
 /// All comments, by account and id.
 #[derive(Debug, Default)]
 pub(in crate::platforms) struct Comments(pub(in crate::platforms) BTreeMap<(String, String), Comment>);
+
+/// The tag of an answer to a comment, as it is asked for here; Meta has no word for it.
+pub(in crate::platforms) const PRIVATE_REPLY: &str = "private_reply";
+
+/// When the newest comment or post was written that had no answer in private.
+pub(in crate::platforms) fn waiting_comment(world: &mut World, key: &ChatKey) -> Option<OffsetDateTime> {
+    let comments = world.shelves.of::<Comments>().0.iter();
+    let theirs = comments.filter(|((account, _), one)| *account == key.account && one.customer == key.customer);
+    theirs.filter(|(_, one)| !one.answered).map(|(_, one)| one.at).max()
+}
 
 pub(in crate::platforms) fn settings(world: &mut World, account: &str) -> Result<PageSettings, Problem> {
     let page = world.shelves.of::<Pages>().0.get(account);

@@ -13,6 +13,16 @@ use crate::world::World;
 /// Access tokens live a day.
 pub(super) const TOKEN_LIFE: Duration = Duration::seconds(86_400);
 
+/// Which of the sources is right about the count of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reading {
+    /// It holds after each message of the customer.
+    A,
+    /// It holds until the customer has answered the business.
+    B,
+}
+
 /// The settings of a business account. What is left out when it is made is made up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +43,8 @@ pub struct TikTokSettings {
     pub direct_reply: bool,
     /// Messages of the business after each message of the customer.
     pub reply_limit: u32,
+    /// Whether that goes on once both have written.
+    pub reading: Reading,
     /// Keeps the rates; the platform states none, so this changes nothing.
     pub pacing: bool,
 }
@@ -58,6 +70,7 @@ pub(super) fn open(world: &mut World, name: Option<&str>, given: &Value) -> Resu
         refresh_token: format!("rft.{}", world.names.token(40)),
         direct_reply: false,
         reply_limit: 10,
+        reading: Reading::A,
         pacing: true,
     };
     let settings: TikTokSettings = merged(&made_up, given)?;

@@ -154,7 +154,7 @@ fn commented<'g>(world: &mut World, account: &str, given: &'g Value) -> Result<(
     let key = events::commented(world, account, comment);
     let key = key.ok_or_else(|| Refused::new(40_007, "The comment does not exist"))?;
     let is_on = account::settings(world, account).is_ok_and(|settings| settings.direct_reply);
-    if !is_on || world.ledger.sends.iter().any(|send| send.account == account && send.recipient == comment) {
+    if !is_on || rules::is_answered(world, account, comment) {
         return Err(blocked());
     }
     Ok((key, comment))

@@ -15,7 +15,7 @@ use crate::platforms::ReceiptOrder;
 use crate::world::{Receipts, World};
 
 /// The kind of a comment's entry.
-const COMMENT: &str = "comment";
+pub(super) const COMMENT: &str = "comment";
 
 /// The conversation of an account with a customer, as both sides name it.
 fn conversation_id(account: &str, customer: &Customer) -> String {

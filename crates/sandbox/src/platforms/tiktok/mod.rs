@@ -2,6 +2,8 @@
 //!
 //! An account is a business account, its id the `business_id`, its settings [`TikTokSettings`].
 //!
+//! Acts of its own, as `other`: `comment` (`{"text"}`).
+//!
 //! | verb | does |
 //! | --- | --- |
 //! | `event` | sends any event: `{"event": "im_…", "content": {…}}` |
@@ -11,7 +13,7 @@ mod calls;
 mod events;
 mod rules;
 
-pub use self::account::TikTokSettings;
+pub use self::account::{Reading, TikTokSettings};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};

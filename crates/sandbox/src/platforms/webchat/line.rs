@@ -307,6 +307,7 @@ async fn hear(shared: &Shared, key: &ChatKey, frame: &Value) {
 
 fn is_welcome(world: &mut World, key: &ChatKey, frame: &Value) {
     lives(world, key);
+    world.chat_mut(key).shut_out = false;
     let word = |name: &str| frame.get(name).and_then(Value::as_str).map(str::to_owned);
     let Some(browser) = browser(world, &key.account, &key.customer) else { return };
     browser.token = word("token").or(browser.token.take());
