@@ -376,7 +376,7 @@ both_databases! {
             assert_eq!(found, expected, "{parameters} {q}");
         }
         let counted = bea_api.get("/conversations?counts=true").await.unwrap().expect(200).unwrap().body;
-        assert_eq!(counted["counts"], json!({ "open": 0, "assigned": 2, "snoozed": 2, "closed": 1 }));
+        assert_eq!(counted["counts"], json!({ "open": 0, "assigned": 2, "snoozed": 2, "closed": 1, "all": 5 }));
         stage.strike().await;
     }
 }
