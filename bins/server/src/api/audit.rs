@@ -53,7 +53,7 @@ impl AuditApi {
             until: until.0,
         };
         let list = self.0.list(signed.caller(), format!("audit {query:?}"), limit.0);
-        let before = list.from(cursor.0)?;
+        let before = list.after(cursor.0)?;
         let before = before.map(|place| place.key.unsigned_abs());
         let mut rows = audit::list(&self.0.desk, signed.caller(), &query, before, list.rows().into()).await?;
         let next_cursor = list.cut(&mut rows, |row| Place { key: row.seq.cast_signed(), id: row.id.uuid() });

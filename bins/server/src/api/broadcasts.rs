@@ -41,7 +41,7 @@ impl BroadcastsApi {
         limit: Query<u32>,
     ) -> Result<Json<BroadcastPage>, Refused<Listing>> {
         let list = self.0.list(signed.caller(), "broadcasts", limit.0);
-        let after = list.from_time(cursor.0)?;
+        let after = list.after_time(cursor.0)?;
         let mut rows = broadcast::list(&self.0.desk, signed.caller(), after, list.rows()).await?;
         let next_cursor = list.cut(&mut rows, |row| Place { key: millis(row.created_at), id: row.id.uuid() });
         Ok(Json(BroadcastPage { items: rows.iter().map(Into::into).collect(), next_cursor }))
@@ -181,7 +181,7 @@ impl BroadcastsApi {
     ) -> Result<Json<RecipientPage>, Refused<Reading>> {
         let state = state.0.map(RecipientStateWord::as_str);
         let list = self.0.list(signed.caller(), format!("recipients {} {state:?}", id.0), limit.0);
-        let place = list.from(cursor.0)?;
+        let place = list.after(cursor.0)?;
         let after = place.map(|place| place.id.into());
         let (desk, caller) = (&self.0.desk, signed.caller());
         let mut rows = broadcast::recipients(desk, caller, id.0.into(), state, after, list.rows()).await?;

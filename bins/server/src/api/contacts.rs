@@ -61,7 +61,7 @@ impl ContactsApi {
         let query = ContactQuery {
             label: label.0,
             blocked: blocked.0,
-            after: list.from_time(cursor.0)?,
+            after: list.after_time(cursor.0)?,
             limit: list.rows(),
             ..search::contact_query(&self.0.desk, signed.caller(), text).await.map_err(in_q)?
         };

@@ -164,7 +164,7 @@ impl ConversationsApi {
         let more = (&conversation_tag.0, &window.0, &closing_within.0, &q.0, &sort.0, &caller.agent.id);
         let more = (more, &label.0, &inbound_before.0, &inbound_after.0, &score.0);
         let list = self.0.list(signed.caller(), format!("conversations {filters:?} {more:?}"), limit.0);
-        let place = list.from(cursor.0)?;
+        let place = list.after(cursor.0)?;
         let sort = Sort::from(sort.0);
         let mut query =
             search::conversation_query(desk, caller, q.0.as_deref().unwrap_or_default(), now).await.map_err(in_q)?;

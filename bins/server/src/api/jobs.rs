@@ -35,7 +35,7 @@ impl JobsApi {
         limit: Query<u32>,
     ) -> Result<Json<JobPage>, Refused<Listing>> {
         let list = self.0.list(signed.caller(), "jobs", limit.0);
-        let place = list.from(cursor.0)?;
+        let place = list.after(cursor.0)?;
         let before = place.map(|place| place.id.into());
         let mut found = jobs::list(&self.0.desk, signed.caller(), before, list.rows().into()).await?;
         let next_cursor = list.cut(&mut found, |job| Place { key: 0, id: job.id.uuid() });
@@ -64,7 +64,7 @@ impl JobsApi {
         limit: Query<u32>,
     ) -> Result<Json<JobItemPage>, Refused<Reading>> {
         let list = self.0.list(signed.caller(), format!("job results {}", id.0), limit.0);
-        let place = list.from(cursor.0)?;
+        let place = list.after(cursor.0)?;
         let after = place.map(|place| place.key.unsigned_abs());
         let found = jobs::results(&self.0.desk, signed.caller(), id.0.into(), after, list.rows().into());
         let mut found = found.await?;

@@ -86,7 +86,7 @@ impl LabelsApi {
     ) -> Result<Json<LabelPage>, Refused<Listing>> {
         let prefix = q.0.unwrap_or_default();
         let list = self.0.list(signed.caller(), format!("labels {prefix:?}"), limit.0);
-        let place = list.from(cursor.0)?;
+        let place = list.after(cursor.0)?;
         let after = place.map(|place| place.id.into());
         let mut rows = labels::list(&self.0.desk, signed.caller(), &prefix, after, list.rows(), counts.0).await?;
         let next_cursor = list.cut(&mut rows, |row| Place { key: 0, id: row.label.id.uuid() });

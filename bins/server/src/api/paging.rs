@@ -36,19 +36,19 @@ impl List<'_> {
     ///
     /// # Errors
     /// `cursor_invalid` for a cursor that this list never gave.
-    pub(super) fn from(&self, cursor: Option<String>) -> Result<Option<Place>, Problem> {
+    pub(super) fn after(&self, cursor: Option<String>) -> Result<Option<Place>, Problem> {
         cursor.map(|cursor| self.cursors.open(self.workspace, &self.name, &cursor)).transpose()
     }
 
     /// The same for a list in the order of time.
     ///
     /// # Errors
-    /// As [`from`](Self::from).
-    pub(super) fn from_time<I: From<Uuid>>(
+    /// As [`after`](Self::after).
+    pub(super) fn after_time<I: From<Uuid>>(
         &self,
         cursor: Option<String>,
     ) -> Result<Option<(OffsetDateTime, I)>, Problem> {
-        self.from(cursor)?.map(|place| Ok((instant(place.key)?, place.id.into()))).transpose()
+        self.after(cursor)?.map(|place| Ok((instant(place.key)?, place.id.into()))).transpose()
     }
 
     /// How many rows a page shows.

@@ -44,7 +44,7 @@ impl PeopleApi {
         limit: Query<u32>,
     ) -> Result<Json<MessagePage>, Refused<Reading>> {
         let list = self.0.list(signed.caller(), format!("history {}", id.0), limit.0);
-        let before = list.from_time(cursor.0)?;
+        let before = list.after_time(cursor.0)?;
         let mut rows = queries::history(&self.0.desk, signed.caller(), id.0.into(), before, list.rows()).await?;
         let next_cursor = list.cut(&mut rows, |row| Place { key: millis(row.message.at), id: row.message.id.uuid() });
         Ok(Json(MessagePage { items: file::messages(&self.0, signed.caller(), &rows).await?, next_cursor }))

@@ -59,7 +59,7 @@ impl QuarantineApi {
             until: until.0,
         };
         let list = self.0.list(signed.caller(), format!("quarantine {query:?}"), limit.0);
-        let after = list.from(cursor.0)?;
+        let after = list.after(cursor.0)?;
         let after = after.map(|place| place.id.into());
         let found = quarantine::list(&self.0.desk, signed.caller(), &query, after, list.rows().into());
         let mut rows = found.await?;
@@ -77,7 +77,7 @@ impl QuarantineApi {
         let connection = connection.map(Into::into);
         let query = QuarantineQuery { reason, connection, since, until, ..QuarantineQuery::default() };
         let list = self.0.list(signed.caller(), format!("quarantine replay {query:?}"), MAX_PAGE);
-        let after = list.from(cursor)?;
+        let after = list.after(cursor)?;
         let after = after.map(|place| place.id.into());
         let replayed = quarantine::replay_many(&self.0.desk, signed.caller(), query, after, MOST_CALLS).await?;
         let next = replayed.next.map(|call| Place { key: 0, id: call.uuid() });
@@ -151,7 +151,7 @@ impl QuarantineApi {
             text: text.0,
         };
         let list = self.0.list(signed.caller(), format!("journal {query:?}"), limit.0);
-        let before = list.from_time(cursor.0)?;
+        let before = list.after_time(cursor.0)?;
         let page = journal::list(&self.0.desk, signed.caller(), query, before, list.shown().into()).await?;
         let next = page.next.map(|(at, id)| Place { key: millis(at), id: id.uuid() });
         let next_cursor = next.map(|place| list.cursor(place));

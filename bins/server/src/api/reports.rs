@@ -126,7 +126,7 @@ impl ReportsApi {
     ) -> Result<ReportAnswer, Refused<Reporting>> {
         let (desk, caller) = (&self.0.desk, signed.caller());
         let list = self.0.list(signed.caller(), format!("missed windows {:?} {:?}", from.0, to.0), limit.0);
-        let after = list.from_time(cursor.0)?;
+        let after = list.after_time(cursor.0)?;
         let span = reports::span(from.0.map(utc), to.0.map(utc), desk.now())?;
         if format.0.map_or(wants_csv.0, |format| format == FormatWord::Csv) {
             let format = Format::Csv { bom: false };

@@ -164,7 +164,7 @@ impl SavedRepliesApi {
     ) -> Result<Json<ReplyPage>, Refused<Listing>> {
         let prefix = q.0.unwrap_or_default();
         let list = self.0.list(signed.caller(), format!("saved-replies {prefix:?}"), limit.0);
-        let place = list.from(cursor.0)?;
+        let place = list.after(cursor.0)?;
         let after = place.map(|place| place.id.into());
         let mut rows = saved_replies::list(&self.0.desk, signed.caller(), &prefix, after, list.rows()).await?;
         let next_cursor = list.cut(&mut rows, |row| Place { key: 0, id: row.reply.id.uuid() });

@@ -37,7 +37,7 @@ impl ScheduledApi {
         limit: Query<u32>,
     ) -> Result<Json<MessagePage>, Refused<Listing>> {
         let list = self.0.list(signed.caller(), "scheduled", limit.0);
-        let after = list.from_time(cursor.0)?;
+        let after = list.after_time(cursor.0)?;
         let mut rows = schedule::scheduled(&self.0.desk, signed.caller(), after, list.rows()).await?;
         let next_cursor = list.cut(&mut rows, |(at, row)| Place { key: millis(*at), id: row.message.id.uuid() });
         let rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();

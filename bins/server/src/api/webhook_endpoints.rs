@@ -135,7 +135,7 @@ impl WebhookEndpointsApi {
         limit: Query<u32>,
     ) -> Result<Json<DeliveryPage>, Refused<Reading>> {
         let list = self.0.list(signed.caller(), format!("deliveries {} {:?}", id.0, state.0), limit.0);
-        let before = list.from(cursor.0)?;
+        let before = list.after(cursor.0)?;
         let before = before.map(|place| place.key.unsigned_abs());
         let (endpoint, state) = (EndpointId::from(id.0), state.0.map(Into::into));
         let mut rows =
