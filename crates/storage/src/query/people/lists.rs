@@ -236,8 +236,7 @@ impl Reader {
                 statement
                     .push(&format!("SELECT * FROM (SELECT c.id, c.{column} AS place FROM conversations c"))
                     .push(&self.along("lists_by_closing"))
-                    .push(" WHERE c.workspace_id = $1")
-                    .push(WindowColumns::MAYBE_OPEN);
+                    .push(" WHERE c.workspace_id = $1");
                 query.narrow(wanted, None, &mut statement);
                 query.go_on(&mut statement);
                 statement.push(fence).push(") AS closing");

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::conditions::{ContactCondition, ConversationCondition, Filter};
 use super::conversations::tab_name;
+use super::facts::WindowColumns;
 use super::lists::{ConversationQuery, Inbox, WindowState};
 use super::sets::{Set, Wish};
 use super::statement::Sql;
@@ -154,6 +155,8 @@ impl Wanted {
             };
         }
         if let Some(before) = self.closing_before {
+            // What still closes is open: so the index of just those can be seen to have it.
+            statement.push(WindowColumns::MAYBE_OPEN);
             statement.with(" AND c.closing_at > ", millis(now)).with(" AND c.closing_at < ", millis(before));
         }
         if let Some(before) = self.inbound_before {
