@@ -65,11 +65,12 @@ impl Scene {
     async fn stand(&self, path: &str, states: [&str; 3]) -> Value {
         let look = || async {
             let message = self.stage.api.get(path).await?.expect(200)?.body;
-            Ok((of_each(&message, "state") == states.map(|state| json!(state))).then_some(message))
+            Ok((of_each(&message, "state") == states.map(|state| json!(state))).then_some(()))
         };
-        let message = self.stage.world.until(&format!("the parts are {states:?}"), look).await.unwrap();
+        self.stage.world.until(&format!("the parts are {states:?}"), look).await.unwrap();
         self.stage.quiet().await.unwrap();
-        message
+        // A message and its parts are read one after the other: they are of one moment only when nothing happens any more.
+        self.stage.api.get(path).await.unwrap().expect(200).unwrap().body
     }
 
     async fn settle(&self, path: &str, choice: &str) -> u16 {
