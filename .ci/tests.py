@@ -1,4 +1,4 @@
-"""The README's test command, to its end. A test or two that failed beside two thousand others are run once more by themselves: if they
+"""The README's test command, to its end. A test or two that failed beside thousands of others are run once more by themselves: if they
 hold, they are named as unsteady and the step is green (docs/decisions/073). Whatever fails again, or is more, is red."""
 
 import re

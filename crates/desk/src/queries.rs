@@ -199,14 +199,11 @@ pub async fn message(
 ) -> Result<(StoredMessage, Vec<Vec<Attempt>>), DeskError> {
     authorise(caller, Action::ReadConversations)?;
     let reader = desk.reader(&caller.scope);
-    let unknown = DeskError::NotFound { what: "message" };
-    let Some(named) = reader.message(id).await? else { return Err(unknown) };
-    let mut attempts = Vec::new();
-    for part in &named.parts {
-        attempts.push(reader.attempts(part.part.id).await?);
-    }
+    let mut attempts = reader.attempts_of(id).await?;
     // Read last: whoever sees what an attempt came to, sees the message as it is since then.
-    Ok((reader.message(id).await?.ok_or(unknown)?, attempts))
+    let stored = reader.message(id).await?.ok_or(DeskError::NotFound { what: "message" })?;
+    let of_each = stored.parts.iter().map(|part| attempts.remove(&part.part.id).unwrap_or_default()).collect();
+    Ok((stored, of_each))
 }
 
 /// The tags of the workspace.

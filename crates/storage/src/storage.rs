@@ -178,7 +178,7 @@ impl Storage {
 
     /// Reads of one workspace, outside a transaction: every query sees what was committed before it.
     pub fn reader(&self, scope: &WorkspaceScope) -> Reader {
-        Reader::new(Conn::pool(self.db().clone()), scope.workspace(), self.inner.shared.clone())
+        Reader { conn: Conn::pool(self.db().clone()), workspace: scope.workspace(), shared: self.inner.shared.clone() }
     }
 
     /// One statement that writes and is committed when this returns: no round trips for BEGIN and COMMIT on PostgreSQL, no

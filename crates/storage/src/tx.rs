@@ -26,8 +26,7 @@ use crate::vault::Vault;
 pub struct Reader {
     pub(crate) conn: Conn,
     pub(crate) workspace: WorkspaceId,
-    pub(crate) vault: Arc<Vault>,
-    pub(crate) remembered: Remembered,
+    pub(crate) shared: Shared,
 }
 
 /// What all readers of a database have in common.
@@ -38,11 +37,6 @@ pub(crate) struct Shared {
 }
 
 impl Reader {
-    pub(crate) fn new(conn: Conn, workspace: WorkspaceId, shared: Shared) -> Self {
-        let Shared { vault, remembered } = shared;
-        Self { conn, workspace, vault, remembered }
-    }
-
     /// The workspace id as a column value: the first condition of every query.
     pub(crate) fn ws(&self) -> Uuid {
         self.workspace.uuid()
@@ -73,7 +67,7 @@ impl Deref for Tx {
 
 impl Tx {
     pub(crate) fn new(conn: DatabaseTransaction, workspace: WorkspaceId, shared: Shared) -> Self {
-        Self { reader: Reader::new(Conn::in_tx(conn, Arc::default()), workspace, shared), emitted: Arc::default() }
+        Self { reader: Reader { conn: Conn::in_tx(conn, Arc::default()), workspace, shared }, emitted: Arc::default() }
     }
 
     pub(crate) fn mark_emitted(&self) {
@@ -104,8 +98,7 @@ impl Tx {
             reader: Reader {
                 conn: Conn::in_tx(inner, Arc::clone(&self.conn.written)),
                 workspace: self.workspace,
-                vault: Arc::clone(&self.vault),
-                remembered: self.remembered.clone(),
+                shared: self.shared.clone(),
             },
             emitted: Arc::clone(&self.emitted),
         };

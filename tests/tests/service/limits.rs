@@ -5,15 +5,14 @@ use serde_json::json;
 use time::Duration;
 use transom_domain::SettableClock;
 use transom_sandbox::{AccountPatch, Fault, FaultKind, On};
-use transom_server::demo::cast::{Began, Role, Then};
+use transom_server::demo::cast::Role;
 use transom_server::demo::scene::Scene;
 use transom_storage::both_databases;
 use transom_tests::{Stage, Trouble};
 
 /// Somebody who wrote a minute ago.
 const fn writer(name: &'static str, customer: &'static str, phone: &'static str) -> Role {
-    let began = Began::Wrote("你好", Duration::MINUTE);
-    Role { name, customer, phone, story: "", began, then: Then::Nothing }
+    Role::wrote(name, customer, phone, "你好", Duration::MINUTE)
 }
 
 /// Five go out, and the platform refuses the sixth.

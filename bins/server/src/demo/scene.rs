@@ -133,6 +133,21 @@ impl<'w> Scene<'w> {
         self.control.patch_account(&self.at_sandbox, patch).map_err(Trouble::new).map(drop)
     }
 
+    /// Two a day are what the platform takes from the account: it refuses the third, which is believed until the next day.
+    ///
+    /// # Errors
+    /// [`Trouble`] when it is otherwise.
+    pub async fn may_have_two_a_day(&self, refused: &str) -> Result<(), Trouble> {
+        self.account_is(json!({ "daily_limit": 2 }))?;
+        self.sends_text("We are open until five.", "the first goes out").await?;
+        self.sends_text("On Fridays until six.", "and so does the second").await?;
+        self.platform_refuses("And not on Sundays.", "not_sent", refused).await?;
+        self.refuses_text("Nor on Mondays.", "the refusal is believed: the fourth is not even tried").await?;
+        self.world.clock.advance(time::Duration::DAY);
+        self.sends_text("We are open again.", "the day after it goes out again").await?;
+        self.account_is(json!({ "daily_limit": null }))
+    }
+
     /// The customer blocks the business where nobody is told of it, and comes back.
     ///
     /// # Errors

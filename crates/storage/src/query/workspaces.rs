@@ -126,7 +126,7 @@ impl Tx {
         workspaces::Entity::insert(row).exec_without_returning(&self.conn).await?;
         let numberer = event_numberers::ActiveModel { workspace_id: Set(self.ws()), last_seq: Set(0) };
         event_numberers::Entity::insert(numberer).exec_without_returning(&self.conn).await?;
-        self.vault.new_data_key(&self.conn, self.workspace, now).await
+        self.shared.vault.new_data_key(&self.conn, self.workspace, now).await
     }
 
     /// Stores the settings, if their version is still `expected` (`None`: whatever it is); the new version, or `None` if it

@@ -196,7 +196,7 @@ impl Tx {
             .one(&self.conn)
             .await?
             .ok_or(VaultError::NoDataKey)?;
-        let key = self.vault.data_key(&self.conn, self.workspace, newest.id).await?;
+        let key = self.shared.vault.data_key(&self.conn, self.workspace, newest.id).await?;
         Ok(key.seal(Place { workspace: self.ws(), table, column, row }, secret.expose_secret().as_bytes())?)
     }
 }
@@ -211,7 +211,7 @@ impl Reader {
         sealed: &[u8],
     ) -> Result<SecretString, StorageError> {
         let id = i64::from_be_bytes(cipher::key_id(sealed)?);
-        let key = self.vault.data_key(&self.conn, self.workspace, id).await?;
+        let key = self.shared.vault.data_key(&self.conn, self.workspace, id).await?;
         let opened: SecretBox<Vec<u8>> = key.open(Place { workspace: self.ws(), table, column, row }, sealed)?;
         let text = std::str::from_utf8(opened.expose_secret()).map_err(|_| VaultError::Malformed)?;
         Ok(SecretString::from(text))

@@ -228,7 +228,7 @@ async fn she_complains(world: &World, ines: Scene<'_>) -> Result<(), Trouble> {
 /// Who unsubscribes gets no more news, and an answer if he asks.
 async fn olof_unsubscribes(world: &World) -> Result<(), Trouble> {
     heading("Olof agreed to get news by mail.");
-    let olof = writer("Olof Story", "olof-story", "+46700000106", "Where is my clock?");
+    let olof = Role::wrote("Olof Story", "olof-story", "+46700000106", "Where is my clock?", Duration::ZERO);
     let olof = Scene::set(world, "email", &olof).await?;
     let shown = olof.get("").await?;
     let contact = shown.body.get("contact").and_then(id_of).unwrap_or_default();
@@ -283,39 +283,20 @@ async fn news(to: &Scene<'_>, text: &str) -> Result<News, Trouble> {
     outcome.await.map(News)
 }
 
-/// Somebody who wrote just now.
-const fn writer(name: &'static str, customer: &'static str, phone: &'static str, text: &'static str) -> Role {
-    Role { name, customer, phone, story: "", began: Began::Wrote(text, Duration::ZERO), then: Then::Nothing }
-}
-
 /// What the provider takes in 24 hours is used up, and it tells by refusing (550 5.4.5).
 async fn the_day_is_used_up(world: &World) -> Result<(), Trouble> {
     heading("The provider takes only two recipients a day from this mailbox; nobody told us.");
     // Whoever was written to before counts no more.
     world.clock.advance(Duration::DAY);
-    let ulf = writer("Ulf Story", "ulf-story", "+46700000107", "When are you open?");
+    let ulf = Role::wrote("Ulf Story", "ulf-story", "+46700000107", "When are you open?", Duration::ZERO);
     let ulf = Scene::set(world, "email", &ulf).await?;
-    ulf.account_is(json!({ "daily_limit": 2 }))?;
-    ulf.sends_text("From nine to five.", "the first goes out").await?;
-    ulf.sends_text("On Fridays until six.", "and so does the second").await?;
-    ulf.platform_refuses("And not on Sundays.", "not_sent", "the provider refuses the third").await?;
-    ulf.refuses_text("Nor on Mondays.", "the refusal is believed: the fourth is not even tried").await?;
-    world.clock.advance(Duration::DAY);
-    ulf.sends_text("We are open again.", "the day after mail goes out again").await?;
-    ulf.account_is(json!({ "daily_limit": null }))
+    ulf.may_have_two_a_day("the provider refuses the third").await
 }
 
 /// A mailbox that does not exist is written to once.
 async fn a_letter_comes_back(world: &World) -> Result<(), Trouble> {
     heading("Tage asks something, and closes his mailbox.");
-    let tage = Role {
-        name: "Tage Story",
-        customer: "tage-story",
-        phone: "+46700000105",
-        story: "",
-        began: Began::Wrote("Do you repair clocks?", Duration::ZERO),
-        then: Then::Nothing,
-    };
+    let tage = Role::wrote("Tage Story", "tage-story", "+46700000105", "Do you repair clocks?", Duration::ZERO);
     let tage = Scene::set(world, "email", &tage).await?;
     tage.does(Act::Deactivate)?;
     let sent = tage.post("messages", json!({ "type": "reply", "text": "We do." })).await?.expect(202)?;

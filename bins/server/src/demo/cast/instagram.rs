@@ -72,14 +72,7 @@ impl Cast for Instagram {
 
     async fn play(&self, world: &World) -> Result<(), Trouble> {
         heading("On Instagram, Noah wrote two days ago.");
-        let noah = Role {
-            name: "Noah Story",
-            customer: "noah-story",
-            phone: "+4790000112",
-            story: "",
-            began: Began::Wrote("Do you ship to Norway?", Duration::days(2)),
-            then: Then::Nothing,
-        };
+        let noah = Role::wrote("Noah Story", "noah-story", "+4790000112", "Do you ship to Norway?", Duration::days(2));
         let scene = Scene::set(world, self.platform(), &noah).await?;
         scene.sends_text("We do, in three days.", "a person's answer goes out").await?;
         let sent = scene.in_ledger("the answer arrives", |send| send.kind == "text").await?;

@@ -63,14 +63,8 @@ impl Cast for Line {
 
     async fn play(&self, world: &World) -> Result<(), Trouble> {
         heading("On LINE, Haru wrote just now.");
-        let haru = Role {
-            name: "Haru Story",
-            customer: "haru-story",
-            phone: "+819000000101",
-            story: "",
-            began: Began::Wrote("Can I change the address?", Duration::ZERO),
-            then: Then::Nothing,
-        };
+        let haru =
+            Role::wrote("Haru Story", "haru-story", "+819000000101", "Can I change the address?", Duration::ZERO);
         let haru = Scene::set(world, self.platform(), &haru).await?;
         haru.sends_text("Of course. Where to?", "the answer goes out").await?;
         went_by(&haru, "reply", "with the token of Haru's message, which costs nothing")?;

@@ -79,14 +79,8 @@ impl Cast for Messenger {
 
     async fn play(&self, world: &World) -> Result<(), Trouble> {
         heading("On Messenger, Sami wrote three days ago.");
-        let sami = Role {
-            name: "Sami Story",
-            customer: "sami-story",
-            phone: "+358400000109",
-            story: "",
-            began: Began::Wrote("Is the blue one in stock?", Duration::days(3)),
-            then: Then::Nothing,
-        };
+        let sami =
+            Role::wrote("Sami Story", "sami-story", "+358400000109", "Is the blue one in stock?", Duration::days(3));
         let scene = Scene::set(world, self.platform(), &sami).await?;
         let window = scene.get("/window").await?;
         let closed = window.text("/automation/window/state") == Some("closed");

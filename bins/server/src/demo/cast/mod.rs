@@ -96,6 +96,19 @@ pub struct Role {
     pub then: Then,
 }
 
+impl Role {
+    /// Somebody of a scene, who wrote so long ago and whom the table does not show.
+    pub const fn wrote(
+        name: &'static str,
+        customer: &'static str,
+        phone: &'static str,
+        text: &'static str,
+        ago: Duration,
+    ) -> Self {
+        Self { name, customer, phone, story: "", began: Began::Wrote(text, ago), then: Then::Nothing }
+    }
+}
+
 /// What somebody did first.
 #[derive(Debug, Clone, Copy)]
 pub enum Began {

@@ -69,14 +69,7 @@ impl Cast for Sms {
 
     async fn play(&self, world: &World) -> Result<(), Trouble> {
         heading("Lee asked something by text message, and a month went by.");
-        let lee = Role {
-            name: "Lee Story",
-            customer: "lee-story",
-            phone: "+14155550101",
-            story: "",
-            began: Began::Wrote("Do you repair clocks?", Duration::ZERO),
-            then: Then::Nothing,
-        };
+        let lee = Role::wrote("Lee Story", "lee-story", "+14155550101", "Do you repair clocks?", Duration::ZERO);
         let lee = Scene::set(world, self.platform(), &lee).await?;
         world.clock.advance(Duration::days(30));
         let text = "We do – bring it in and we will have a look at it. The workshop is open from nine to five.";
@@ -104,12 +97,5 @@ async fn the_day_is_used_up(world: &World, lee: &Scene<'_>) -> Result<(), Troubl
     // An hour into the next day: all of this is to happen within one.
     let now = world.now();
     world.clock.advance(Duration::hours(25) - (now - now.replace_time(Time::MIDNIGHT)));
-    lee.account_is(json!({ "daily_limit": 2 }))?;
-    lee.sends_text("We are open until five.", "the first goes out").await?;
-    lee.sends_text("On Fridays until six.", "and so does the second").await?;
-    lee.platform_refuses("And not on Sundays.", "not_sent", "Twilio refuses the third (63038)").await?;
-    lee.refuses_text("Nor on Mondays.", "the refusal is believed: the fourth is not even tried").await?;
-    world.clock.advance(Duration::DAY);
-    lee.sends_text("We are open again.", "the day after texts go out again").await?;
-    lee.account_is(json!({ "daily_limit": null }))
+    lee.may_have_two_a_day("Twilio refuses the third (63038)").await
 }

@@ -72,14 +72,7 @@ impl Cast for Telegram {
 
     async fn play(&self, world: &World) -> Result<(), Trouble> {
         heading("On Telegram, Ann started the bot 90 days ago.");
-        let ann = Role {
-            name: "Ann Story",
-            customer: "ann-story",
-            phone: "+442000000105",
-            story: "",
-            began: Began::Wrote("/start", Duration::days(90)),
-            then: Then::Nothing,
-        };
+        let ann = Role::wrote("Ann Story", "ann-story", "+442000000105", "/start", Duration::days(90));
         let scene = Scene::set(world, self.platform(), &ann).await?;
         scene.sends_text("Your parcel left today.", "free text goes out, as ever").await?;
 

@@ -87,14 +87,8 @@ impl Cast for TikTok {
 
     async fn play(&self, world: &World) -> Result<(), Trouble> {
         heading("On TikTok, Kim wrote 47 hours ago.");
-        let kim = Role {
-            name: "kim.story",
-            customer: "kim.story",
-            phone: "+821000000108",
-            story: "",
-            began: Began::Wrote("Is this still available?", Duration::hours(47)),
-            then: Then::Nothing,
-        };
+        let kim =
+            Role::wrote("kim.story", "kim.story", "+821000000108", "Is this still available?", Duration::hours(47));
         let scene = Scene::set(world, self.platform(), &kim).await?;
         scene.window_is("open", "the window is open for another hour").await?;
         scene.sends_text("Yes, in all sizes.", "free text goes out").await?;
@@ -115,14 +109,7 @@ impl Cast for TikTok {
 /// 40064: TikTok tells nobody of blocks, and says the same of them as of a closed window.
 async fn a_block_is_found_out(world: &World) -> Result<(), Trouble> {
     heading("Ray writes on TikTok, and blocks the account, of which nobody is told.");
-    let ray = Role {
-        name: "ray.story",
-        customer: "ray.story",
-        phone: "+821000000110",
-        story: "",
-        began: Began::Wrote("Do you ship to Busan?", Duration::MINUTE),
-        then: Then::Nothing,
-    };
+    let ray = Role::wrote("ray.story", "ray.story", "+821000000110", "Do you ship to Busan?", Duration::MINUTE);
     let ray = Scene::set(world, "tiktok", &ray).await?;
     ray.does(Act::Block)?;
     let before = ray.ledger().len();

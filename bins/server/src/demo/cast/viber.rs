@@ -67,14 +67,8 @@ impl Cast for Viber {
     async fn play(&self, world: &World) -> Result<(), Trouble> {
         a_chat_is_opened(world).await?;
         heading("On Viber, Vesna wrote 2 hours ago.");
-        let vesna = Role {
-            name: "Vesna Story",
-            customer: "vesna-story",
-            phone: "+385910000101",
-            story: "",
-            began: Began::Wrote("Where is my parcel?", Duration::hours(2)),
-            then: Then::Nothing,
-        };
+        let vesna =
+            Role::wrote("Vesna Story", "vesna-story", "+385910000101", "Where is my parcel?", Duration::hours(2));
         let vesna = Scene::set(world, self.platform(), &vesna).await?;
         vesna.sends_text("On its way!", "in the session free text goes out").await?;
         booked(&vesna, false, "and costs nothing")?;

@@ -55,8 +55,7 @@ const REPLIES: u32 = 20;
 
 /// Somebody who writes now, for the scene.
 const fn writer(name: &'static str, customer: &'static str, phone: &'static str) -> Role {
-    let began = Began::Wrote("你好, 有人吗?", Duration::MINUTE);
-    Role { name, customer, phone, story: "", began, then: Then::Nothing }
+    Role::wrote(name, customer, phone, "你好, 有人吗?", Duration::MINUTE)
 }
 
 #[async_trait]

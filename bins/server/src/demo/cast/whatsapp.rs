@@ -218,7 +218,7 @@ async fn after_a_day_the_window_is_shut_again(mara: &Scene<'_>) -> Result<(), Tr
 /// Meta tells nobody of a block: it takes what is sent, and does not deliver it.
 async fn a_block_shows_as_one_tick(world: &World) -> Result<(), Trouble> {
     heading("Tom blocks the number on WhatsApp, of which nobody is told.");
-    let tom = writer("Tom Story", "tom-story", "+4915550100103", Duration::HOUR);
+    let tom = Role::wrote("Tom Story", "tom-story", "+4915550100103", "When do you close?", Duration::HOUR);
     let tom = Scene::set(world, "whatsapp", &tom).await?;
     tom.does(Act::Block)?;
     let sent = tom.post("messages", json!({ "type": "reply", "text": "We close at six." })).await?.expect(202)?;
@@ -239,8 +239,8 @@ async fn strangers_are_counted(world: &World) -> Result<(), Trouble> {
     heading("Meta lets this portfolio write to one person a day outside of a window; nobody told us.");
     // Whoever was written to before counts no more.
     world.clock.advance(Duration::DAY);
-    let ula = writer("Ula Story", "ula-story", "+4915550100104", Duration::hours(30));
-    let vito = writer("Vito Story", "vito-story", "+4915550100105", Duration::hours(30));
+    let ula = Role::wrote("Ula Story", "ula-story", "+4915550100104", "When do you close?", Duration::hours(30));
+    let vito = Role::wrote("Vito Story", "vito-story", "+4915550100105", "When do you close?", Duration::hours(30));
     let (ula, vito) = (Scene::set(world, "whatsapp", &ula).await?, Scene::set(world, "whatsapp", &vito).await?);
     ula.account_is(json!({ "messaging_limit": 1 }))?;
     has_news(&ula, "A-1004", "a template goes to the first").await?;
@@ -258,12 +258,6 @@ async fn strangers_are_counted(world: &World) -> Result<(), Trouble> {
     ula.account_is(json!({ "messaging_limit": null }))
 }
 
-/// Somebody who wrote so long ago.
-const fn writer(name: &'static str, customer: &'static str, phone: &'static str, ago: Duration) -> Role {
-    let began = Began::Wrote("When do you close?", ago);
-    Role { name, customer, phone, story: "", began, then: Then::Nothing }
-}
-
 fn news(order: &str) -> Value {
     let parameters = json!({ "body": ["dear customer", order] });
     json!({ "type": "reply", "template": { "name": "order_update", "language": "en_US", "parameters": parameters } })
@@ -279,14 +273,7 @@ async fn has_news(scene: &Scene<'_>, order: &str, what: &str) -> Result<(), Trou
 /// What promotes goes to whoever did not say no, and as often as Meta thinks good; everything else goes on.
 async fn offers_end_where_they_are_not_wanted(world: &World) -> Result<(), Trouble> {
     heading("Lea taps \"stop\" under an offer on WhatsApp, and Meta's word of it is late.");
-    let lea = Role {
-        name: "Lea Story",
-        customer: "lea-story",
-        phone: "+4366400000102",
-        story: "",
-        began: Began::Wrote("Do you have it in green?", Duration::hours(30)),
-        then: Then::Nothing,
-    };
+    let lea = Role::wrote("Lea Story", "lea-story", "+4366400000102", "Do you have it in green?", Duration::hours(30));
     let lea = Scene::set(world, "whatsapp", &lea).await?;
     offers(&lea, "an offer goes out").await?;
     lea.holds_webhooks(true)?;

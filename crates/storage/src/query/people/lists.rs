@@ -16,7 +16,7 @@ use super::conversations::{Row, StoredConversation, tab_name};
 use super::facts::WindowColumns;
 use super::sets::Wish;
 use super::statement::{Sql, on_postgres};
-use super::wanted::Wanted;
+use super::wanted::{Wanted, closes};
 use crate::query::millis;
 use crate::{Reader, StorageError};
 
@@ -201,12 +201,9 @@ impl Reader {
         statement
             .push("SELECT count(*) FROM (SELECT 1 FROM conversations c")
             .push(&self.along("lists_by_closing"))
-            .push(" WHERE c.workspace_id = $1")
-            .push(WindowColumns::MAYBE_OPEN)
-            .with(" AND c.closing_at > ", millis(query.now))
-            .with(" AND c.closing_at < ", millis(before))
-            .with(" LIMIT ", CLOSING)
-            .push(") AS counted");
+            .push(" WHERE c.workspace_id = $1");
+        closes(&mut statement, query.now, before);
+        statement.with(" LIMIT ", CLOSING).push(") AS counted");
         let row = self.conn.query_one_raw(statement.on(&self.conn)).await?;
         Ok(row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0))? < CLOSING)
     }

@@ -176,6 +176,7 @@ async fn crowd(db: &TestDatabase) -> Crowd {
                 millis(at),
                 is_open.then(|| crate::instant::Millis::from(at + Duration::days(7))).into(),
                 is_open.then(|| crate::instant::Millis::from(at + Duration::days(7))).into(),
+                is_open.then(|| crate::instant::Millis::from(at + Duration::days(7))).into(),
                 "alpha@1".into(),
                 is_open.then(|| crate::instant::Millis::from(at + Duration::days(7))).into(),
                 millis(at),
@@ -238,7 +239,8 @@ async fn crowd(db: &TestDatabase) -> Crowd {
             (
                 "conversations",
                 "workspace_id, id, identity_id, contact_id, account_id, thread, status, tab, snoozed_until, agent_id, team_id, \
-              episode_id, episodes, status_since, window_closes_at, closing_at, window_policy_version, window_recompute_at, active_at, \
+              episode_id, episodes, status_since, window_closes_at, closing_at, window_ends_at, \
+              window_policy_version, window_recompute_at, active_at, \
               last_message_at, last_inbound_at, waiting_since, preview, version, created_at, updated_at",
                 conversations,
             ),
@@ -357,6 +359,7 @@ async fn multiply(storage: &Storage, copy: usize, is_postgres: bool) {
                 ("status_since", same),
                 ("window_closes_at", same),
                 ("closing_at", same),
+                ("window_ends_at", same),
                 ("window_policy_version", same),
                 ("window_recompute_at", same),
                 ("active_at", later),

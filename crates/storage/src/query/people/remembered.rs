@@ -1,4 +1,4 @@
-//! What was counted is not counted again for some seconds: the next page of a list, and its counts of tabs, ask the same.
+//! What was counted is not counted again for some seconds: the next page of a list asks the same.
 //!
 //! Only the way that a list is read depends on such a count, never what is in it.
 
@@ -61,4 +61,35 @@ impl Remembered {
 
 fn key(workspace: WorkspaceId, of: &impl fmt::Debug) -> Key {
     Key(workspace, format!("{of:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use transom_domain::UuidV7;
+
+    use super::*;
+
+    #[test]
+    fn a_count_answers_as_far_as_it_went() {
+        let (remembered, mine, other) = (Remembered::default(), WorkspaceId::new(&UuidV7), WorkspaceId::new(&UuidV7));
+        assert_eq!(remembered.count(mine, &"a", 1_300), None);
+        // Counted to its end.
+        remembered.learn(mine, &"a", 9_000, 25_000);
+        assert_eq!(remembered.count(mine, &"a", 1_300), Some(1_300));
+        assert_eq!(remembered.count(mine, &"a", 50_000), Some(9_000));
+        assert_eq!(remembered.count(mine, &"b", 1_300), None);
+        assert_eq!(remembered.count(other, &"a", 1_300), None, "another workspace has its own");
+        // There are more, nobody knows how many.
+        remembered.learn(mine, &"a", 25_000, 25_000);
+        assert_eq!(remembered.count(mine, &"a", 1_300), Some(1_300));
+        assert_eq!(remembered.count(mine, &"a", 25_000), Some(25_000));
+        assert_eq!(remembered.count(mine, &"a", 50_000), None);
+    }
+
+    #[test]
+    fn what_is_small_is_counted_again() {
+        let (remembered, mine) = (Remembered::default(), WorkspaceId::new(&UuidV7));
+        remembered.learn(mine, &"a", 999, 1_300);
+        assert_eq!(remembered.count(mine, &"a", 1_300), None);
+    }
 }

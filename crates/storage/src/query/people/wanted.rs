@@ -155,9 +155,7 @@ impl Wanted {
             };
         }
         if let Some(before) = self.closing_before {
-            // What still closes is open: so the index of just those can be seen to have it.
-            statement.push(WindowColumns::MAYBE_OPEN);
-            statement.with(" AND c.closing_at > ", millis(now)).with(" AND c.closing_at < ", millis(before));
+            closes(statement, now, before);
         }
         if let Some(before) = self.inbound_before {
             statement.with(" AND c.last_inbound_at < ", millis(before));
@@ -167,6 +165,14 @@ impl Wanted {
             statement.with(" AND c.last_inbound_at > ", millis(after)).with(" AND c.active_at > ", millis(after));
         }
     }
+}
+
+/// ` AND …`: closes after `now` and before `before`. What still closes is open: so the index of just those can be seen to have it.
+pub(super) fn closes(statement: &mut Sql, now: OffsetDateTime, before: OffsetDateTime) {
+    statement
+        .push(WindowColumns::MAYBE_OPEN)
+        .with(" AND c.closing_at > ", millis(now))
+        .with(" AND c.closing_at < ", millis(before));
 }
 
 fn earlier(known: Option<OffsetDateTime>, other: OffsetDateTime) -> OffsetDateTime {

@@ -61,7 +61,7 @@ impl Reader {
     async fn count(&self, wishes: &[Wish], bound: i64) -> Result<Vec<i64>, StorageError> {
         let counters: Vec<Counter> =
             wishes.iter().filter(|wish| wish.holds).flat_map(|wish| wish.set.counters()).collect();
-        let known = |counter: &Counter| self.remembered.count(self.workspace, counter, bound);
+        let known = |counter: &Counter| self.shared.remembered.count(self.workspace, counter, bound);
         let mut counts: Vec<Option<i64>> = counters.iter().map(known).collect();
         let unknown: Vec<usize> = (0..counts.len()).filter(|at| counts.get(*at) == Some(&None)).collect();
         if !unknown.is_empty() {
@@ -75,7 +75,7 @@ impl Reader {
             for (nth, at) in unknown.into_iter().enumerate() {
                 let count = row.as_ref().map_or(Ok(0), |row| row.try_get_by_index(nth))?;
                 if let (Some(place), Some(counter)) = (counts.get_mut(at), counters.get(at)) {
-                    self.remembered.learn(self.workspace, counter, count, bound);
+                    self.shared.remembered.learn(self.workspace, counter, count, bound);
                     *place = Some(count);
                 }
             }
@@ -99,14 +99,14 @@ impl Reader {
         if !alternatives.iter().all(is_bounded) || !alternatives.iter().any(meets) {
             return Ok(None);
         }
-        if self.remembered.count(self.workspace, set, READ).is_some_and(|count| count >= READ) {
+        if self.shared.remembered.count(self.workspace, set, READ).is_some_and(|count| count >= READ) {
             return Ok(None);
         }
         let mut statement = Sql::of(self);
         set.members(&mut statement, true);
         statement.with(" LIMIT ", READ);
         let rows = self.conn.query_all_raw(statement.on(&self.conn)).await?;
-        self.remembered.learn(self.workspace, set, i64::try_from(rows.len()).unwrap_or(READ), READ);
+        self.shared.remembered.learn(self.workspace, set, i64::try_from(rows.len()).unwrap_or(READ), READ);
         let ids: Vec<Uuid> = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?;
         let is_few = i64::try_from(ids.len()).is_ok_and(|count| count < READ);
         Ok(is_few.then(|| these(&ids, on_postgres(self))))

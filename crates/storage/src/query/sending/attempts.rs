@@ -1,13 +1,16 @@
 //! Attempts, and what was learnt about a part besides them: both only grow.
 
+use std::collections::BTreeMap;
+
+use sea_orm::sea_query::Query;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Value};
 use time::OffsetDateTime;
-use transom_domain::{Actor, PartId};
+use transom_domain::{Actor, MessageId, PartId};
 use uuid::Uuid;
 
 use super::batch::{Batch, locking};
 use super::outbox::Settlement;
-use crate::entity::{attempt_evidence, attempts};
+use crate::entity::{attempt_evidence, attempts, parts};
 use crate::query::{from_json, millis, sql};
 use crate::{Reader, StorageError, Tx};
 
@@ -84,6 +87,27 @@ impl Reader {
             .all(&self.conn)
             .await?;
         rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// The attempts of each part of a message that has any, in order.
+    pub async fn attempts_of(&self, message: MessageId) -> Result<BTreeMap<PartId, Vec<Attempt>>, StorageError> {
+        let its_parts = Query::select()
+            .column(parts::Column::Id)
+            .from(parts::Entity)
+            .and_where(parts::Column::WorkspaceId.eq(self.ws()))
+            .and_where(parts::Column::MessageId.eq(message.uuid()))
+            .to_owned();
+        let rows = attempts::Entity::find()
+            .filter(attempts::Column::WorkspaceId.eq(self.ws()))
+            .filter(attempts::Column::PartId.in_subquery(its_parts))
+            .order_by_asc(attempts::Column::Number)
+            .all(&self.conn)
+            .await?;
+        let mut all: BTreeMap<PartId, Vec<Attempt>> = BTreeMap::new();
+        for row in rows {
+            all.entry(row.part_id.into()).or_default().push(row.try_into()?);
+        }
+        Ok(all)
     }
 
     /// What else is known of a part, in the order in which it was learnt.
