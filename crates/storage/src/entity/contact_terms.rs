@@ -11,6 +11,7 @@ pub struct Model {
     pub term: Vec<u8>,
     #[sea_orm(primary_key, auto_increment = false)]
     pub contact_id: Uuid,
+    pub marks: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

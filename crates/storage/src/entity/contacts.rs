@@ -20,6 +20,7 @@ pub struct Model {
     #[sea_orm(column_type = "JsonBinary")]
     pub profile_by: Json,
     pub blocked: bool,
+    pub marks: i64,
     pub version: i64,
     pub created_at: Millis,
     pub updated_at: Millis,

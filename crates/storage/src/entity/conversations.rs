@@ -38,6 +38,7 @@ pub struct Model {
     pub missed_at: Option<Millis>,
     pub survey_score: Option<i64>,
     pub preview: Option<String>,
+    pub marks: i64,
     pub version: i64,
     pub created_at: Millis,
     pub updated_at: Millis,

@@ -51,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(Tables { name: "m0026_call_proofs", ddl: &[include_str!("tables/call_proofs.sql")] }),
             Box::new(Tables { name: "m0028_look_ups", ddl: &[include_str!("tables/look_ups.sql")] }),
             Box::new(Tables { name: "m0029_queues", ddl: &[include_str!("tables/queues.sql")] }),
+            Box::new(Tables { name: "m0030_marks", ddl: &[include_str!("tables/marks.sql")] }),
         ]
     }
 }

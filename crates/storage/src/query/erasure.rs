@@ -171,9 +171,9 @@ impl Tx {
                 "UPDATE episodes SET closed_at = $3 WHERE workspace_id = $1 AND conversation_id IN {THEIRS} AND closed_at IS NULL"
             ),
             "UPDATE conversations SET preview = NULL, status = 'closed', tab = 'closed', snoozed_until = NULL, agent_id = NULL, \
-             waiting_since = NULL, version = version + 1, updated_at = $3 WHERE workspace_id = $1 AND contact_id = $2"
+             waiting_since = NULL, marks = 0, version = version + 1, updated_at = $3 WHERE workspace_id = $1 AND contact_id = $2"
                 .to_owned(),
-            "UPDATE contacts SET display_name = NULL, profile = '{}', profile_at = '{}', profile_by = '{}', blocked = true, version = version + 1, \
+            "UPDATE contacts SET display_name = NULL, profile = '{}', profile_at = '{}', profile_by = '{}', blocked = true, marks = 0, version = version + 1, \
              updated_at = $3 WHERE workspace_id = $1 AND id = $2"
                 .to_owned(),
         ] {

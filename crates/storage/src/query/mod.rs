@@ -45,6 +45,8 @@ pub use journal_search::{CallLine, CallPage, CallPlace, CallQuery, CallState};
 pub use leases::Lease;
 pub use mailboxes::{Mailbox, NewMail, StoredMail};
 pub(crate) use people::Remembered;
+#[cfg(feature = "test-support")]
+pub(crate) use people::marks_of_terms;
 pub(crate) use people::statement::{Sql, run_of};
 #[allow(unused_imports, unreachable_pub, reason = "filled by its own files")]
 pub use people::*;

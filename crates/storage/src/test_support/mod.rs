@@ -20,6 +20,7 @@
 pub mod crowd;
 mod dump;
 pub mod inbox;
+mod marks;
 mod postgres;
 pub mod statements;
 
@@ -33,6 +34,7 @@ use transom_domain::{Agent, AgentId, Role, Settings, UuidV7, WorkspaceId};
 pub use crate::both_databases;
 use crate::{MasterKey, NewWorkspace, Storage, StorageConfig, StorageError, WorkspaceScope};
 pub use dump::every_row;
+pub use marks::unmarked;
 pub use postgres::{TestPostgres, postgres_is_required};
 
 /// The instant at which tests that need no other begin.

@@ -40,7 +40,9 @@ struct Plan {
 
 fn plans() -> impl Strategy<Value = Plan> {
     let optional = |n: usize| proptest::option::weighted(0.4, 0..n);
-    let touches = proptest::collection::vec((-50..50_i64, 0..4_u8), 0..4);
+    // Now and then somebody wrote, or was written to, more than a day later.
+    let at = prop_oneof![5 => -50..50_i64, 1 => 1_400..1_500_i64];
+    let touches = proptest::collection::vec((at, 0..4_u8), 0..4);
     // Now and then a window has no end.
     let instant = || {
         let end = prop_oneof![6 => (-20..20_i64).prop_map(minutes), 1 => Just(WindowColumns::NEVER)];

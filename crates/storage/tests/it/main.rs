@@ -17,6 +17,7 @@ mod faults;
 mod lists;
 mod log;
 mod mailboxes;
+mod marks;
 mod messages;
 mod outbox;
 mod people;

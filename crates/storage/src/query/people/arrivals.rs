@@ -14,9 +14,8 @@ use super::conversations::{Row, StoredConversation, Touch, tab_name};
 use super::facts::{WindowColumns, facts_text, no_identity};
 use super::filing::INSERT_MESSAGE;
 use super::identities::{INSERT_ADDRESSES, INSERT_IDENTITY};
-use super::meet::{INSERT_CONTACT, PersonSeed};
+use super::meet::{INSERT_CONTACT, INSERT_TERMS, PersonSeed};
 use super::messages::NewMessage;
-use super::search;
 use super::statement::{Sql, on_postgres, runs};
 use crate::instant::Millis;
 use crate::query::millis;
@@ -178,8 +177,7 @@ impl Tx {
             let identity = seed.as_identity();
             contacts.push(self.contact_values(seed, now)?);
             identities.push(self.identity_values(&identity, facts_text(facts)?, now)?);
-            let of_seed = search::terms(None, &seed.profile, &seed.addresses);
-            terms.extend(of_seed.into_iter().map(|term| (seed.contact.uuid(), term)));
+            terms.extend(self.term_values(seed));
             addresses
                 .extend(identity.addresses.into_iter().map(|address| (seed.account.uuid(), address, seed.identity)));
         }
@@ -188,17 +186,10 @@ impl Tx {
         let address = |(account, Address { kind, value }, identity): &(Uuid, Address, IdentityId)| -> [Value; 5] {
             [self.ws().into(), (*account).into(), kind.as_str().into(), value.as_str().into(), identity.uuid().into()]
         };
-        let term = |(contact, term): &(Uuid, Vec<u8>)| -> [Value; 3] {
-            [self.ws().into(), term.clone().into(), (*contact).into()]
-        };
         self.insert_rows(&format!("{INSERT_CONTACT} VALUES "), &contacts).await?;
         self.insert_rows(&format!("{INSERT_IDENTITY} VALUES "), &identities).await?;
         self.insert_rows(INSERT_ADDRESSES, &addresses.iter().map(address).collect::<Vec<_>>()).await?;
-        self.insert_rows(
-            "INSERT INTO contact_terms (workspace_id, term, contact_id) VALUES ",
-            &terms.iter().map(term).collect::<Vec<_>>(),
-        )
-        .await
+        self.insert_rows(&format!("{INSERT_TERMS} VALUES "), &terms).await
     }
 
     async fn insert_rows<const N: usize>(&self, insert: &str, rows: &[[Value; N]]) -> Result<(), StorageError> {
@@ -253,10 +244,11 @@ impl Tx {
         const INSERT: &str = "INSERT INTO conversations (version, workspace_id, id, identity_id, contact_id, account_id, thread, \
                               status, tab, snoozed_until, agent_id, team_id, episode_id, episodes, status_since, \
                               window_closes_at, free_form_until, closing_at, window_policy_version, window_recompute_at, \
-                              window_ends_at, active_at, last_message_at, last_inbound_at, waiting_since, preview, created_at, updated_at) \
-                              SELECT 1, new.* FROM (VALUES ";
+                              window_ends_at, active_at, last_message_at, last_inbound_at, waiting_since, preview, created_at, \
+                              updated_at, marks) SELECT 1, new.*, ";
         for new in runs(new) {
             let mut statement = Sql::new(INSERT);
+            statement.push(&self.marks_of("new.column1", "new.column4")).push(" FROM (VALUES ");
             statement.rows(new.iter().map(row)).push(") AS new");
             self.conn.execute_raw(statement.on(&self.conn)).await?;
         }

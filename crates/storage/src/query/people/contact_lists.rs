@@ -5,7 +5,7 @@ use transom_domain::ContactId;
 
 use super::conditions::{ContactCondition, Filter};
 use super::contacts::StoredContact;
-use super::sets::Wish;
+use super::sets::{Asked, Wish};
 use super::statement::{Sql, on_postgres};
 use super::wanted::ids;
 use crate::query::millis;
@@ -55,7 +55,7 @@ impl ContactQuery {
         statement.push(" AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.workspace_id = $1 AND e.contact_id = c.id)");
         for (at, wish) in wishes.iter().enumerate() {
             if driver != Some(at) {
-                wish.ask(statement, "c.id", "NULL");
+                wish.ask(statement, Asked::CONTACT);
             }
         }
         if let Some((at, id)) = self.after {

@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::custom_fields::ContactField;
 use super::profile::{self, Source, ToldProfile};
-use super::search;
 use super::statement::{Sql, columns, is_one_of, on_postgres};
+use super::{marks, search};
 use crate::entity::{contacts, identities};
 use crate::query::{from_json, millis};
 use crate::{Reader, StorageError, Tx};
@@ -197,6 +197,7 @@ impl Tx {
     pub async fn insert_contact(&self, contact: &Contact, now: OffsetDateTime) -> Result<(), StorageError> {
         let (profile, profile_at) = ToldProfile::fields(&contact.profile, now)?;
         let profile_by = profile::by_hand(&profile);
+        let terms = search::terms(contact.display_name.as_deref(), &contact.profile, []);
         let row = contacts::Model {
             workspace_id: self.ws(),
             id: contact.id.uuid(),
@@ -206,13 +207,13 @@ impl Tx {
             profile_until: now.into(),
             profile_by,
             blocked: contact.blocked,
+            marks: marks::of_terms(&terms),
             version: 1,
             created_at: contact.created_at.into(),
             updated_at: now.into(),
         };
         let row = row.into_active_model().reset_all();
         contacts::Entity::insert(row).exec_without_returning(&self.conn).await?;
-        let terms = search::terms(contact.display_name.as_deref(), &contact.profile, []);
         self.add_terms(contact.id.uuid(), &terms).await
     }
 

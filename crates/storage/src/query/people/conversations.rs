@@ -373,9 +373,9 @@ impl Tx {
         let mut statement = Sql::new(
             "INSERT INTO conversations (workspace_id, id, identity_id, contact_id, account_id, thread, status, tab, \
              snoozed_until, agent_id, team_id, episode_id, episodes, status_since, window_policy_version, active_at, \
-             version, created_at, updated_at) VALUES ",
+             version, created_at, updated_at, marks) SELECT ",
         );
-        statement.list([
+        statement.each([
             Value::from(self.ws()),
             conversation.id.uuid().into(),
             conversation.identity.uuid().into(),
@@ -396,6 +396,7 @@ impl Tx {
             millis(now),
             millis(now),
         ]);
+        statement.push(", ").push(&self.marks_of("$1", "$4")).push(" WHERE 1 = 1");
         statement
     }
 

@@ -6,8 +6,8 @@ use time::OffsetDateTime;
 use transom_domain::{Address, ChannelAccountId, ContactId, Identity, IdentityId, Profile};
 use uuid::Uuid;
 
-use super::search;
 use super::statement::Sql;
+use super::{marks, search};
 use crate::entity::{aliases, identities, identity_addresses};
 use crate::query::{from_json, millis, to_json};
 use crate::{Reader, StorageError, Tx};
@@ -172,12 +172,10 @@ impl Tx {
         }
     }
 
-    /// Rows of `contact_terms`.
-    pub(super) fn term_rows(&self, statement: &mut Sql, contact: Uuid, terms: &[Vec<u8>]) {
-        for (at, term) in terms.iter().enumerate() {
-            let row = [Value::from(self.ws()), term.clone().into(), contact.into()];
-            statement.push(if at == 0 { "" } else { ", " }).list(row);
-        }
+    /// Rows of `contact_terms`, but for the marks.
+    fn term_rows(&self, contact: Uuid, terms: &[Vec<u8>]) -> impl Iterator<Item = [Value; 3]> {
+        let workspace = self.ws();
+        terms.iter().map(move |term| [workspace.into(), term.clone().into(), contact.into()])
     }
 
     /// Lets searches find a contact by these terms as well.
@@ -185,9 +183,15 @@ impl Tx {
         if terms.is_empty() {
             return Ok(());
         }
-        let mut statement = Sql::new("INSERT INTO contact_terms (workspace_id, term, contact_id) VALUES ");
-        self.term_rows(&mut statement, contact, terms);
-        statement.push(" ON CONFLICT DO NOTHING");
+        self.add_marks(contact, marks::of_terms(terms)).await?;
+        let mut statement =
+            Sql::new("INSERT INTO contact_terms (workspace_id, term, contact_id, marks) SELECT new.*, ");
+        statement
+            .push(&self.marks_of("new.column1", "new.column3"))
+            .push(" FROM (VALUES ")
+            .rows(self.term_rows(contact, terms))
+            // Without `WHERE` SQLite would take what follows for the condition of a join.
+            .push(") AS new WHERE 1 = 1 ON CONFLICT DO NOTHING");
         self.conn.execute_raw(statement.on(&self.conn)).await?;
         Ok(())
     }

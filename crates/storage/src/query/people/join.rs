@@ -126,12 +126,12 @@ impl Tx {
         self.carry_recipients(other.id, kept.id).await?;
         contacts::Entity::delete_by_id((self.ws(), other.id)).exec(&self.conn).await?;
         self.leave_alias(other.id, kept.id).await?;
-        self.rewrite_terms(kept.id).await
+        self.rewrite_terms_and_marks(kept.id).await
     }
 
     async fn rewrite_both_terms(&self, one: Uuid, other: Uuid) -> Result<(), StorageError> {
-        self.rewrite_terms(one).await?;
-        self.rewrite_terms(other).await
+        self.rewrite_terms_and_marks(one).await?;
+        self.rewrite_terms_and_marks(other).await
     }
 
     async fn join_conversations(

@@ -4,17 +4,14 @@
 //! rows can belong (a rare name, a rare tag), from those; else along an index that has the order of the list, or along a few of
 //! them, one for each agent and tab for example, which are merged. [Sets](super::sets) says how the two are told apart.
 
-use std::collections::BTreeSet;
-
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use time::OffsetDateTime;
 use transom_domain::{AgentId, ChannelAccountId, ContactId, ConversationId, Tab, TeamId};
-use uuid::Uuid;
 
+use super::branches::branches;
 use super::conditions::{ConversationCondition, Filter};
-use super::conversations::{Row, StoredConversation, tab_name};
-use super::facts::WindowColumns;
-use super::sets::Wish;
+use super::conversations::{Row, StoredConversation};
+use super::sets::{Asked, Wish};
 use super::statement::{Sql, on_postgres};
 use super::wanted::{Wanted, closes};
 use crate::query::millis;
@@ -25,8 +22,6 @@ use crate::{Reader, StorageError};
 pub(super) const DRIVEN: i64 = 1_300;
 /// What is about to close is put in another order if it is fewer than this; of more, an index in that order meets fifty soon.
 const CLOSING: i64 = 10_000;
-/// How many indexes are merged at most.
-const BRANCHES: usize = 32;
 
 /// What a list is sorted by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -162,25 +157,6 @@ impl ConversationQuery {
     }
 }
 
-/// An index to walk along: its name, and what its leading columns are to be.
-struct Branch {
-    index: &'static str,
-    given: Vec<(&'static str, Value)>,
-    /// What its rows have in common besides.
-    all: &'static str,
-}
-
-impl Branch {
-    const fn of(index: &'static str, given: Vec<(&'static str, Value)>) -> Self {
-        Self { index, given, all: "" }
-    }
-
-    /// Of those rows that may be open: what the index holds.
-    fn maybe_open(self) -> Self {
-        Self { all: WindowColumns::MAYBE_OPEN, ..self }
-    }
-}
-
 impl Reader {
     /// A page of conversations.
     pub async fn conversations(&self, query: &ConversationQuery) -> Result<Vec<StoredConversation>, StorageError> {
@@ -246,6 +222,9 @@ impl Reader {
                         .push(&self.along(branch.index))
                         .push(" WHERE c.workspace_id = $1");
                     statement.push(branch.all);
+                    if let Some(before) = branch.before {
+                        statement.with(" AND c.active_at < ", millis(before));
+                    }
                     for (column, value) in branch.given {
                         statement.with(&format!(" AND c.{column} = "), value);
                     }
@@ -305,7 +284,7 @@ impl ConversationQuery {
         wanted.narrow(statement, self.now);
         for (at, wish) in wanted.wishes.iter().enumerate() {
             if driver != Some(at) {
-                wish.ask(statement, "c.contact_id", "c.id");
+                wish.ask(statement, Asked::CONVERSATION);
             }
         }
         match self.sort {
@@ -321,54 +300,5 @@ impl ConversationQuery {
         if let Some((key, id)) = self.after {
             statement.with(&format!(" AND (c.{column}, c.id) {beyond} ("), key).with(", ", id.uuid()).push(")");
         }
-    }
-}
-
-/// The indexes whose rows, merged, are the list in its order. Whatever else is wanted is asked row by row.
-fn branches(wanted: &Wanted, sort: Sort) -> Vec<Branch> {
-    let tabs = wanted.tabs();
-    let each = |index, column: &'static str, values: &BTreeSet<Uuid>| -> Vec<Branch> {
-        let of_tab = |value: Uuid, tab: &Tab| vec![(column, value.into()), ("tab", tab_name(*tab).into())];
-        let all = values.iter().flat_map(|value| tabs.iter().map(move |tab| of_tab(*value, tab)));
-        all.map(|given| Branch::of(index, given)).collect()
-    };
-    let in_tab = |index, tab: &Tab| Branch::of(index, vec![("tab", tab_name(*tab).into())]);
-    if let Some(contacts) = wanted.contacts.as_ref().filter(|contacts| contacts.len() <= BRANCHES) {
-        let given = contacts.iter().map(|contact| vec![("contact_id", Value::from(*contact))]);
-        return given.map(|given| Branch::of("lists_by_contact", given)).collect();
-    }
-    let few = |values: &&BTreeSet<Uuid>| values.len() * tabs.len() <= BRANCHES;
-    let agents = wanted.agents.as_ref().filter(few);
-    // Of several tabs the rows of all are merged, and in one of them the first that belongs may be far.
-    let tab = tabs.first().filter(|_| tabs.len() == 1);
-    match (sort, agents, tab) {
-        (Sort::LongestWaiting, Some(agents), _) => return each("lists_by_agent_waiting", "agent_id", agents),
-        (Sort::LongestWaiting, None, _) if wanted.wants_open() => {
-            return vec![Branch::of("lists_by_open_waiting", Vec::new()).maybe_open()];
-        }
-        (Sort::LongestWaiting, None, Some(tab)) => return vec![in_tab("lists_by_tab_waiting", tab)],
-        (Sort::LongestWaiting, None, None) => return vec![Branch::of("lists_by_waiting", Vec::new())],
-        (Sort::ClosingSoonest, Some(agents), _) => {
-            let all = each("lists_by_agent_closing", "agent_id", agents);
-            return all.into_iter().map(Branch::maybe_open).collect();
-        }
-        (Sort::ClosingSoonest, None, Some(tab)) => return vec![in_tab("lists_by_tab_closing", tab).maybe_open()],
-        (Sort::ClosingSoonest, None, None) => return vec![Branch::of("lists_by_closing", Vec::new()).maybe_open()],
-        (Sort::Newest | Sort::Oldest, Some(agents), _) => return each("conversations_by_agent", "agent_id", agents),
-        (Sort::Newest | Sort::Oldest, None, _) => {}
-    }
-    if let Some(teams) = wanted.teams.as_ref().filter(few) {
-        return each("conversations_by_team", "team_id", teams);
-    }
-    // Of an account most windows are closed: what is open is found sooner among all that are.
-    if wanted.wants_open() {
-        return vec![Branch::of("lists_by_open", Vec::new()).maybe_open()];
-    }
-    if let Some(accounts) = wanted.accounts.as_ref().filter(few) {
-        return each("lists_by_account", "account_id", accounts);
-    }
-    match &wanted.tabs {
-        Some(tabs) => tabs.iter().map(|tab| in_tab("lists_by_tab", tab)).collect(),
-        None => vec![Branch::of("lists_by_time", Vec::new())],
     }
 }

@@ -15,8 +15,8 @@ use uuid::Uuid;
 use super::facts::read_facts;
 use super::identities::{INSERT_ADDRESSES, INSERT_IDENTITY, sorted};
 use super::profile::ToldProfile;
-use super::search;
 use super::statement::{Sql, on_postgres, runs};
+use super::{marks, search};
 use crate::instant::Millis;
 use crate::query::{from_json, millis, to_json};
 use crate::{Reader, StorageError, Tx};
@@ -357,7 +357,7 @@ impl Tx {
         let contact = self.insert_person_contact(seed, now).await?;
         self.insert_identity(&seed.as_identity(), now).await?;
         if contact {
-            self.add_terms(seed.contact.uuid(), &search::terms(None, &seed.profile, &seed.addresses)).await?;
+            self.add_terms(seed.contact.uuid(), &seed.terms()).await?;
         }
         Ok(Made { contact, addresses: addresses.len() })
     }
@@ -368,11 +368,12 @@ impl Tx {
         Ok(self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() == 1)
     }
 
-    pub(super) fn contact_values(&self, seed: &PersonSeed, now: OffsetDateTime) -> Result<[Value; 9], StorageError> {
+    pub(super) fn contact_values(&self, seed: &PersonSeed, now: OffsetDateTime) -> Result<[Value; 10], StorageError> {
         let (profile, profile_at) = ToldProfile::fields(&seed.profile, seed.at)?;
         Ok([
             self.ws().into(),
             seed.contact.uuid().into(),
+            marks::of_terms(seed.terms()).into(),
             profile.into(),
             profile_at.into(),
             millis(seed.at),
@@ -381,6 +382,14 @@ impl Tx {
             millis(now),
             1_i64.into(),
         ])
+    }
+
+    /// The values of [`INSERT_TERMS`].
+    pub(super) fn term_values(&self, seed: &PersonSeed) -> Vec<[Value; 4]> {
+        let terms = seed.terms();
+        let marks = marks::of_terms(&terms);
+        let row = |term: Vec<u8>| [self.ws().into(), term.into(), seed.contact.uuid().into(), marks.into()];
+        terms.into_iter().map(row).collect()
     }
 
     /// One round trip: whoever wins an address makes the rest.
@@ -394,21 +403,15 @@ impl Tx {
         statement.push(INSERT_ADDRESSES);
         self.address_rows(&mut statement, seed.account.uuid(), seed.identity.uuid(), addresses);
         statement.push(" ON CONFLICT DO NOTHING RETURNING 1), made AS (").push(INSERT_CONTACT).push(" SELECT ");
-        for (at, value) in self.contact_values(seed, now)?.into_iter().enumerate() {
-            statement.push(if at == 0 { "" } else { ", " }).bind(value);
-        }
+        statement.each(self.contact_values(seed, now)?);
         statement.push(" WHERE EXISTS (SELECT 1 FROM won) ON CONFLICT DO NOTHING RETURNING 1), known AS (");
         statement.push(INSERT_IDENTITY).push(" SELECT ");
-        for (at, value) in self.identity_values(&seed.as_identity(), String::new(), now)?.into_iter().enumerate() {
-            statement.push(if at == 0 { "" } else { ", " }).bind(value);
-        }
+        statement.each(self.identity_values(&seed.as_identity(), String::new(), now)?);
         statement.push(" WHERE EXISTS (SELECT 1 FROM won))");
-        let terms = search::terms(None, &seed.profile, &seed.addresses);
+        let terms = self.term_values(seed);
         if !terms.is_empty() {
-            statement
-                .push(", found AS (INSERT INTO contact_terms (workspace_id, term, contact_id) SELECT * FROM (VALUES ");
-            self.term_rows(&mut statement, seed.contact.uuid(), &terms);
-            statement.push(") AS terms WHERE EXISTS (SELECT 1 FROM made))");
+            statement.push(", found AS (").push(INSERT_TERMS).push(" SELECT * FROM (VALUES ");
+            statement.rows(terms).push(") AS terms WHERE EXISTS (SELECT 1 FROM made))");
         }
         statement.push(" SELECT (SELECT count(*) FROM won) AS won, EXISTS (SELECT 1 FROM made) AS made");
         let row = self.conn.query_one_raw(statement.on(&self.conn)).await?;
@@ -418,8 +421,9 @@ impl Tx {
     }
 }
 
-pub(super) const INSERT_CONTACT: &str = "INSERT INTO contacts (workspace_id, id, profile, profile_at, profile_until, blocked, created_at, \
+pub(super) const INSERT_CONTACT: &str = "INSERT INTO contacts (workspace_id, id, marks, profile, profile_at, profile_until, blocked, created_at, \
                               updated_at, version)";
+pub(super) const INSERT_TERMS: &str = "INSERT INTO contact_terms (workspace_id, term, contact_id, marks)";
 /// What [`Tx::make_person`] did.
 struct Made {
     contact: bool,
@@ -428,6 +432,11 @@ struct Made {
 }
 
 impl PersonSeed {
+    /// What searches find the contact by.
+    fn terms(&self) -> Vec<Vec<u8>> {
+        search::terms(None, &self.profile, &self.addresses)
+    }
+
     /// The identity that is made of it.
     pub(super) fn as_identity(&self) -> Identity {
         let mut addresses: Vec<Address> = Vec::with_capacity(self.addresses.len());

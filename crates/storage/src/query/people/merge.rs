@@ -300,7 +300,7 @@ impl Tx {
         let recipients = self.carry_recipients(gone, kept).await?;
         contacts::Entity::delete_by_id((self.ws(), gone)).exec(&self.conn).await?;
         self.leave_alias(gone, kept).await?;
-        self.rewrite_terms(kept).await?;
+        self.rewrite_terms_and_marks(kept).await?;
         let aliases = aliases.into_iter().map(|alias| alias.id).collect();
         let record = Record { kept: one, gone: other, became, aliases, recipients };
         let row = contact_merges::ActiveModel {
@@ -350,8 +350,8 @@ impl Tx {
         let theirs: Vec<Uuid> = record.gone.identities.into_iter().filter(|id| present.contains(id)).collect();
         self.carry_over(&theirs, gone, now).await?;
         self.part_recipients(gone, kept, record.recipients).await?;
-        self.rewrite_terms(kept).await?;
-        self.rewrite_terms(gone).await?;
+        self.rewrite_terms_and_marks(kept).await?;
+        self.rewrite_terms_and_marks(gone).await?;
         Ok(true)
     }
 
@@ -464,6 +464,8 @@ impl Tx {
             profile_until: Millis(side.profile_until),
             profile_by,
             blocked,
+            // Its terms are written when its identities are back.
+            marks: 0,
             version: side.version + 1,
             created_at: Millis(side.created_at),
             updated_at: now.into(),

@@ -3,6 +3,7 @@
 mod account_settings;
 mod answers;
 mod arrivals;
+mod branches;
 mod conditions;
 mod consents;
 mod contact_lists;
@@ -19,6 +20,7 @@ mod join_ledger;
 mod known;
 mod labels;
 mod lists;
+mod marks;
 mod meet;
 mod merge;
 mod merge_facts;
@@ -61,6 +63,8 @@ pub use facts::WindowColumns;
 pub use fallbacks::LastFallback;
 pub use labels::{Label, LabelMove};
 pub use lists::{ConversationQuery, Inbox, Sort, StatusFilter, WindowState};
+#[cfg(feature = "test-support")]
+pub(crate) use marks::of_terms as marks_of_terms;
 pub use meet::{Meeting, Met, PersonSeed};
 pub use merge::{MergeConflict, StoredMerge};
 pub use messages::{NewMessage, StoredMessage, StoredPart, StoredReaction};

@@ -231,6 +231,12 @@ impl Tx {
         self.conn.execute_raw(statement.on(&self.conn)).await?;
         self.add_terms(contact, &terms).await
     }
+
+    /// The same for a contact that conversations have moved to.
+    pub(super) async fn rewrite_terms_and_marks(&self, contact: Uuid) -> Result<(), StorageError> {
+        self.rewrite_terms(contact).await?;
+        self.spread_marks(contact).await
+    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use std::time::Duration;
 use moka::sync::Cache;
 use transom_domain::WorkspaceId;
 
-/// How long a count holds. A set that is kept at hand leaves somebody out only if it grows by [50,000](super::weights::KEPT) in
-/// this time: four times as fast as either database takes people in.
+/// How long a count holds. A set that is kept at hand leaves somebody out only if it grows by [75,000](super::weights::KEPT) in
+/// this time: six times as fast as either database takes people in.
 const HOLDS: Duration = Duration::from_secs(5);
 /// How many counts are remembered: some hundred bytes each.
 const MANY: u64 = 10_000;

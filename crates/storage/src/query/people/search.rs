@@ -144,13 +144,13 @@ pub(super) enum Alternative {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Beginning {
     pub(super) term: Vec<u8>,
-    /// Whether few contacts have one: they are read once, where of many each row is asked. Unknown means no.
-    pub(super) is_kept: bool,
+    /// Whether it is known that so few contacts have one that all of them may be read.
+    pub(super) is_rare: bool,
 }
 
 impl Beginning {
     fn of(term: Vec<u8>) -> Self {
-        Self { term, is_kept: false }
+        Self { term, is_rare: false }
     }
 }
 

@@ -9,6 +9,7 @@ use transom_domain::{FieldKind, FieldValue};
 use uuid::Uuid;
 
 use super::conditions::{ContactCondition, FieldTest, Find};
+use super::marks;
 use super::search::{self, Alternative, Beginning, after_prefix};
 use super::statement::Sql;
 use super::weights::KEPT;
@@ -40,8 +41,25 @@ pub(super) struct Wish {
     /// Whether to be in it; if not, to be outside.
     pub(super) holds: bool,
     pub(super) set: Set,
-    /// Whether it must hold and its members are few enough to be kept at hand; of a search each [beginning](Beginning) says so for itself.
+    /// Whether it must hold and its members are few enough to be kept at hand. What a search finds never is: marks tell most at a glance.
     pub(super) is_kept: bool,
+}
+
+/// A row that is asked whether it is as wished, by the names of its columns.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    contact: &'static str,
+    conversation: &'static str,
+    marks: &'static str,
+}
+
+impl Asked {
+    /// A row of `conversations c`.
+    pub(super) const CONVERSATION: Self = Self { contact: "c.contact_id", conversation: "c.id", marks: "c.marks" };
+    /// A row of `contacts c`.
+    pub(super) const CONTACT: Self = Self { contact: "c.id", conversation: "NULL", marks: "c.marks" };
+    /// A row of `contact_terms t`.
+    const TERM: Self = Self { contact: "t.contact_id", conversation: "NULL", marks: "t.marks" };
 }
 
 impl Wish {
@@ -73,8 +91,9 @@ impl Wish {
         Some(Self::new(true, Set::Found(search::alternatives(&Find::anything(text)))))
     }
 
-    /// Adds ` AND …`: whether the row of `contact` and `conversation` is as wished.
-    pub(super) fn ask(&self, statement: &mut Sql, contact: &str, conversation: &str) {
+    /// Adds ` AND …`: whether a row is as wished.
+    pub(super) fn ask(&self, statement: &mut Sql, asked: Asked) {
+        let Asked { contact, conversation, .. } = asked;
         if self.is_kept {
             let member = if self.set.is_of_conversations() { conversation } else { contact };
             // Without `IS TRUE` this may be turned into a join that begins with the members.
@@ -83,70 +102,76 @@ impl Wish {
             statement.push(&format!("{KEPT})) IS TRUE"));
             return;
         }
-        let outcome = if self.holds { "IS NOT NULL" } else { "IS NULL" };
-        // A scalar look-up stays one: an EXISTS may be turned into a join with the whole set.
+        // A scalar look-up stays one: an EXISTS may be turned into a join with the whole set. Either way it ends in `IS NOT NULL`: of
+        // that PostgreSQL expects that nearly all rows are so, of `IS NULL` that hardly any is, and would rather sort those than walk
+        // in their order.
+        let (before, behind) = match self.holds {
+            true => ("", " IS NOT NULL"),
+            false => ("(CASE WHEN ", " IS NULL THEN 1 END) IS NOT NULL"),
+        };
+        statement.push(" AND ").push(before);
         match &self.set {
             Set::Found(alternatives) => {
-                statement.push(if self.holds { " AND (1 = 0" } else { " AND NOT (1 = 0" });
+                statement.push("(CASE WHEN 1 = 0");
                 for alternative in alternatives {
                     statement.push(" OR ");
-                    ask_alternative(statement, alternative, contact);
+                    ask_alternative(statement, alternative, asked);
                 }
-                statement.push(")");
+                statement.push(" THEN 1 END)");
             }
             Set::Labelled(labels) => {
                 statement
-                    .push(" AND (SELECT 1 FROM contact_labels s WHERE s.workspace_id = $1 AND s.contact_id = ")
+                    .push("(SELECT 1 FROM contact_labels s WHERE s.workspace_id = $1 AND s.contact_id = ")
                     .push(contact)
                     .push(" AND s.label IN ")
                     .list(labels.iter().map(String::as_str))
-                    .push(&format!(" LIMIT 1) {outcome}"));
+                    .push(" LIMIT 1)");
             }
             Set::Blocked => {
                 statement.push(&format!(
-                    " AND (SELECT 1 FROM contacts s WHERE s.workspace_id = $1 AND s.id = {contact} AND s.blocked LIMIT 1) \
-                     {outcome}"
+                    "(SELECT 1 FROM contacts s WHERE s.workspace_id = $1 AND s.id = {contact} AND s.blocked LIMIT 1)"
                 ));
             }
             Set::Known(accounts) => {
                 statement
-                    .push(" AND (SELECT 1 FROM identities s WHERE s.workspace_id = $1 AND s.contact_id = ")
+                    .push("(SELECT 1 FROM identities s WHERE s.workspace_id = $1 AND s.contact_id = ")
                     .push(contact)
                     .push(" AND s.account_id IN ")
                     .list(accounts.iter().copied())
-                    .push(&format!(" LIMIT 1) {outcome}"));
+                    .push(" LIMIT 1)");
             }
             Set::Filled(field, test) => {
                 statement
-                    .push(" AND (SELECT 1 FROM contact_fields s WHERE s.workspace_id = $1 AND s.contact_id = ")
+                    .push("(SELECT 1 FROM contact_fields s WHERE s.workspace_id = $1 AND s.contact_id = ")
                     .push(contact)
                     .with(" AND s.field_id = ", *field);
                 passes(statement, "s", test);
-                statement.push(&format!(" LIMIT 1) {outcome}"));
+                statement.push(" LIMIT 1)");
             }
             Set::Tagged(tags) => {
                 statement
-                    .push(" AND (SELECT 1 FROM conversation_tags s WHERE s.workspace_id = $1 AND s.conversation_id = ")
+                    .push("(SELECT 1 FROM conversation_tags s WHERE s.workspace_id = $1 AND s.conversation_id = ")
                     .push(conversation)
                     .push(" AND s.tag IN ")
                     .list(tags.iter().map(String::as_str))
-                    .push(&format!(" LIMIT 1) {outcome}"));
+                    .push(" LIMIT 1)");
             }
             Set::Scored(scores) => {
                 statement
-                    .push(" AND (SELECT 1 FROM conversations s WHERE s.workspace_id = $1 AND s.id = ")
+                    .push("(SELECT 1 FROM conversations s WHERE s.workspace_id = $1 AND s.id = ")
                     .push(conversation)
                     .push(" AND s.survey_score IN ")
                     .list(scores.iter().map(|score| i64::from(*score)))
-                    .push(&format!(" LIMIT 1) {outcome}"));
+                    .push(" LIMIT 1)");
             }
             // Made to be the members that a list is made of, and not to be asked.
             Set::These(..) => {
-                statement.push(" AND ").push(contact).push(" IN (");
+                statement.push("(CASE WHEN ").push(contact).push(" IN (");
                 self.set.members(statement, false);
-                statement.push(")");
+                statement.push(") THEN 1 END)");
             }
         }
+        statement.push(behind);
     }
 }
 
@@ -234,36 +259,40 @@ pub(super) fn passes(statement: &mut Sql, table: &str, test: &FieldTest) {
     }
 }
 
-fn has_term(statement: &mut Sql, contact: &str, Beginning { term, is_kept }: &Beginning) {
-    if *is_kept {
-        statement.push(&format!("({contact} IN (SELECT s.contact_id FROM contact_terms s WHERE s.workspace_id = $1"));
-        in_range(statement, "s", term);
-        statement.push(&format!("{KEPT})) IS TRUE"));
-        return;
+/// Whether there is a term for each of these beginnings. Nobody is looked up without the marks of them all.
+fn has_terms(statement: &mut Sql, beginnings: &[Beginning], wanted: i64, Asked { contact, marks, .. }: Asked) {
+    let bits = statement.named(wanted);
+    statement.push("(");
+    for (at, beginning) in beginnings.iter().enumerate() {
+        statement.push(if at == 0 { "" } else { " AND " });
+        // A CASE is asked in this order, whatever either part is believed to cost.
+        statement.push(&format!(
+            "(CASE WHEN ({marks} & {bits}) = {bits} THEN (SELECT 1 FROM contact_terms s WHERE s.workspace_id = $1 AND s.contact_id = {contact}"
+        ));
+        in_range(statement, "s", &beginning.term);
+        statement.push(" LIMIT 1) END) IS NOT NULL");
     }
-    statement.push(&format!("(SELECT 1 FROM contact_terms s WHERE s.workspace_id = $1 AND s.contact_id = {contact}"));
-    in_range(statement, "s", term);
-    statement.push(" LIMIT 1) IS NOT NULL");
+    statement.push(")");
 }
 
-fn ask_alternative(statement: &mut Sql, alternative: &Alternative, contact: &str) {
+fn ask_alternative(statement: &mut Sql, alternative: &Alternative, asked: Asked) {
     match alternative {
-        Alternative::Words(words) => {
-            statement.push("(");
-            for (at, word) in words.iter().enumerate() {
-                statement.push(if at == 0 { "" } else { " AND " });
-                has_term(statement, contact, word);
-            }
-            statement.push(")");
+        Alternative::Words(words) => has_terms(statement, words, marks_of(words), asked),
+        Alternative::Prefix(prefix) => {
+            let prefix = std::slice::from_ref(prefix);
+            has_terms(statement, prefix, marks_of(prefix), asked);
         }
-        Alternative::Prefix(prefix) => has_term(statement, contact, prefix),
         // A few at most have one address.
         Alternative::Address(_) => {
-            statement.push(&format!("({contact} IN ("));
+            statement.push(&format!("({} IN (", asked.contact));
             members_of_alternative(statement, alternative);
             statement.push(&format!("{KEPT})) IS TRUE"));
         }
     }
+}
+
+fn marks_of(beginnings: &[Beginning]) -> i64 {
+    marks::of_terms(beginnings.iter().map(|beginning| &beginning.term))
 }
 
 fn members_of_alternative(statement: &mut Sql, alternative: &Alternative) {
@@ -273,9 +302,9 @@ fn members_of_alternative(statement: &mut Sql, alternative: &Alternative) {
             let Some((first, others)) = words.split_first() else { return };
             statement.push(TERMS);
             in_range(statement, "t", &first.term);
-            for other in others {
+            if !others.is_empty() {
                 statement.push(" AND ");
-                has_term(statement, "t.contact_id", other);
+                has_terms(statement, others, marks_of(words), Asked::TERM);
             }
         }
         Alternative::Prefix(prefix) => {

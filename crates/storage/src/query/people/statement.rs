@@ -47,11 +47,16 @@ impl Sql {
     /// Values with commas between them, in parentheses; `(NULL)` for none, which nothing is in.
     pub(crate) fn list<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
         let before = self.values.len();
-        self.push("(");
+        self.push("(").each(values);
+        self.push(if self.values.len() == before { "NULL)" } else { ")" })
+    }
+
+    /// Values with commas between them.
+    pub(crate) fn each<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
         for (at, value) in values.into_iter().enumerate() {
             self.push(if at == 0 { "" } else { ", " }).bind(value);
         }
-        self.push(if self.values.len() == before { "NULL)" } else { ")" })
+        self
     }
 
     /// Rows with commas between them, each as [`list`](Self::list) has it.

@@ -29,7 +29,7 @@ pub(super) struct Wanted {
     assigned: Option<bool>,
     window: Vec<WindowState>,
     pub(super) closing_before: Option<OffsetDateTime>,
-    inbound_before: Option<OffsetDateTime>,
+    pub(super) inbound_before: Option<OffsetDateTime>,
     inbound_after: Option<OffsetDateTime>,
     /// Whether those that close in time are few, and so are sorted.
     pub(super) is_closing: bool,

@@ -12,13 +12,12 @@ use crate::{Reader, StorageError};
 /// The members of a set are kept at hand if there are fewer than this. Of more, the fiftieth row is so near that to look up each
 /// costs less.
 pub(super) const FEW: i64 = 25_000;
-/// The same for each of several words: the fiftieth row that has them all is far.
+/// Who has the rarest of several words is read, to see who has the others as well, if they are fewer than this.
 const FEW_OF_WORDS: i64 = 2 * FEW;
-/// Who has several words is read if fewer than this have them all: as members of a list they are there already, so they may be more
-/// than others.
-const READ: i64 = 5_000;
-/// The end of a select of members that are kept: far more than [`FEW_OF_WORDS`], so that it leaves nobody out who came since they were
-/// counted; and a number that the planner sees, so that it knows that they fit into its memory, whatever it believes of the set: 40
+/// A list is made of those who have several words if they are fewer than this. Of more the fiftieth is so near in the order of the list
+/// that their marks lead there sooner.
+const READ: i64 = 1_000;
+/// The end of a select of members that are kept: far more than [`FEW`], so that it leaves nobody out who came since they were counted; and a number that the planner sees, so that it knows that they fit into its memory, whatever it believes of the set: 40
 /// bytes each, and 4 MiB unless told otherwise.
 pub(super) const KEPT: &str = " LIMIT 100000";
 
@@ -83,20 +82,16 @@ impl Reader {
         Ok(counts.into_iter().flatten().collect())
     }
 
-    /// Who has several words that some have each, if few have them all: a first and a family name, neither rare. Without that, an
-    /// index would be walked to its end for the few.
+    /// Who has several words that some have each, if few have them all: a first and a family name, of which neither is rare. Without
+    /// that, an index would be walked to its end for the few.
     async fn in_common(&self, set: &Set) -> Result<Option<Set>, StorageError> {
         let Set::Found(alternatives) = set else { return Ok(None) };
         let is_bounded = |alternative: &Alternative| match alternative {
-            Alternative::Words(words) => words.first().is_some_and(|word| word.is_kept),
-            Alternative::Prefix(prefix) => prefix.is_kept,
+            Alternative::Words(words) => words.first().is_some_and(|word| word.is_rare),
+            Alternative::Prefix(prefix) => prefix.is_rare,
             Alternative::Address(_) => true,
         };
-        let meets = |alternative: &Alternative| match alternative {
-            Alternative::Words(words) => words.iter().filter(|word| word.is_kept).count() > 1,
-            Alternative::Prefix(_) | Alternative::Address(_) => false,
-        };
-        if !alternatives.iter().all(is_bounded) || !alternatives.iter().any(meets) {
+        if !set.is_of_several_words() || !alternatives.iter().all(is_bounded) {
             return Ok(None);
         }
         if self.shared.remembered.count(self.workspace, set, READ).is_some_and(|count| count >= READ) {
@@ -164,13 +159,13 @@ impl Set {
                     let mut counted: Vec<(i64, Beginning)> = words.drain(..).map(|word| (next(), word)).collect();
                     counted.sort_unstable();
                     let least = counted.first().map_or(0, |(count, _)| *count);
-                    let kept = |(count, word)| Beginning { is_kept: count < bound, ..word };
-                    words.extend(counted.into_iter().map(kept));
+                    let weighed = |(count, word)| Beginning { is_rare: count < bound, ..word };
+                    words.extend(counted.into_iter().map(weighed));
                     least
                 }
                 Alternative::Prefix(prefix) => {
                     let count = next();
-                    prefix.is_kept = count < bound;
+                    prefix.is_rare = count < bound;
                     count
                 }
                 Alternative::Address(_) => 1,
