@@ -79,6 +79,12 @@ impl Opened {
     /// Until when it is open at an instant; `None` if it isn't.
     #[inline]
     pub(crate) fn open_until(&self, at: Moment) -> Option<Moment> {
-        self.end.filter(|end| at < *end && self.refused.is_none())
+        self.whole_until().filter(|end| at < *end)
+    }
+
+    /// Where it ends, unless the platform refused something in it: nobody knows then how long it was open.
+    #[inline]
+    pub(crate) fn whole_until(&self) -> Option<Moment> {
+        self.end.filter(|_| self.refused.is_none())
     }
 }

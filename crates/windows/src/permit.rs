@@ -38,8 +38,6 @@ pub struct Permit {
     ask: Ask,
     decided: Moment,
     held: Held,
-    /// Where the grant's time started.
-    start: Option<Moment>,
     reference: Option<Box<str>>,
     spends: SmallVec<[Taking; 2]>,
 }
@@ -51,6 +49,8 @@ struct Taking {
     used: u32,
     cost: u32,
     limit: Option<u32>,
+    /// Since when it counts, if an opening started the count.
+    since: Option<Moment>,
 }
 
 /// What a message on a permit takes from one quota: what a storage layer reserves.
@@ -61,7 +61,7 @@ pub struct Spend {
     /// Who shares it.
     pub scope: Scope,
     /// Names the stretch in which it is counted: `2026-11`, `2026-11-20`, `rolling`, or the opening, such as
-    /// `since 2026-11-20T10:00:00Z` or `ref 4711`.
+    /// `since 2026-11-20T10:00:00Z` (where another grant's window was free, since the end of that) or `ref 4711`.
     pub period: String,
     /// How much was taken before it, where the decision counted that.
     pub used: Option<u32>,
@@ -111,7 +111,8 @@ impl Permit {
         let Case { policy, facts, ask, now, position, opened, .. } = *case;
         let spends = positions(held.counted).filter_map(|quota| {
             let meter = case.meter(quota, opened)?;
-            Some(Taking { quota, used: meter.used(now), cost: meter.counted(ask.costs()), limit: meter.limit() })
+            let (used, cost, limit) = (meter.used(now), meter.counted(ask.costs()), meter.limit());
+            Some(Taking { quota, used, cost, limit, since: meter.counts_since() })
         });
         Self {
             policy: policy.clone(),
@@ -120,7 +121,6 @@ impl Permit {
             ask,
             decided: now,
             held,
-            start: opened.map(|opened| opened.start),
             reference: opened.and_then(|opened| opened.reference(facts)).map(Into::into),
             spends: spends.collect(),
         }
@@ -134,7 +134,7 @@ impl Permit {
                 quota: quota.name.to_string(),
                 scope: quota.scope,
                 period: period(quota, self.decided).unwrap_or_else(|| match quota.per {
-                    Per::Opening => self.opening(),
+                    Per::Opening => self.opening(taking.since),
                     _ => "rolling".to_owned(),
                 }),
                 used: Some(taking.used),
@@ -145,8 +145,8 @@ impl Permit {
         spends.collect()
     }
 
-    fn opening(&self) -> String {
-        match (&self.reference, self.start) {
+    fn opening(&self, since: Option<Moment>) -> String {
+        match (&self.reference, since) {
             (Some(reference), _) => format!("ref {reference}"),
             (None, Some(start)) => format!("since {}", rfc3339(start.into())),
             (None, None) => String::new(),

@@ -211,10 +211,14 @@ impl Meter<'_> {
         self.facts.sends.iter().filter(move |send| counted && spends(send.grant))
     }
 
-    /// The event since which sends count, for quotas that events of the customer start anew.
-    fn counts_since(&self) -> Option<Moment> {
+    /// Since when sends count, for quotas that events of the customer start anew. A late event tells of a window that was open
+    /// when we had it closed: what was sent in it was free as well.
+    pub(crate) fn counts_since(&self) -> Option<Moment> {
         match self.quota.per {
-            Per::Opening => self.opened.map(|opened| opened.start),
+            Per::Opening => {
+                let start = self.opened?.start;
+                Some(self.free_opening().and_then(Opened::whole_until).map_or(start, |end| end.max(start)))
+            }
             Per::RollingSinceOpening(_) => self.quota.reset_at(&self.facts.rows),
             _ => None,
         }
@@ -237,8 +241,12 @@ impl Meter<'_> {
     /// Until when nothing is counted, because another grant's window is open.
     #[inline]
     pub(crate) fn free_until(&self, at: Moment) -> Option<Moment> {
+        self.free_opening()?.open_until(at)
+    }
+
+    #[inline]
+    fn free_opening(&self) -> Option<&Opened> {
         let position = self.quota.free_within?;
-        let slot = self.facts.slots.iter().find(|slot| slot.position == position)?;
-        slot.opened.as_ref()?.open_until(at)
+        self.facts.slots.iter().find(|slot| slot.position == position)?.opened.as_ref()
     }
 }

@@ -6,7 +6,9 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime, macros::datetime};
-use transom_windows::{Decision, Policies, Question, Reason, WindowState, evaluate};
+use transom_windows::{
+    Ask, Decision, Event, Facts, Policies, Question, Reason, Sender, Subject, What, WindowState, evaluate,
+};
 
 const OPENED: OffsetDateTime = datetime!(2026-11-19 10:00 UTC);
 const NANO: Duration = Duration::NANOSECOND;
@@ -322,6 +324,48 @@ fn tiktok_counts_ten_and_minds_countries() {
         assert_eq!(reasons(&question(0, json!({}), json!({"country": country})), "reply"), [Reason::Country]);
     }
     assert_eq!(grants(&question(0, json!({"country": "BR"}), json!({"country": "TR"}))), ["reply"]);
+}
+
+/// What went into a silence that was none is not among the three.
+#[test]
+fn tiktoks_silence_is_counted_from_its_end_whenever_we_hear_of_it() {
+    let policies = Policies::builtin().unwrap();
+    let policy = policies.get("tiktok_b").unwrap();
+    let mut facts = Facts::new(Subject::new(1), policy);
+    let apply = |facts: &mut Facts, after: Duration, what: What| {
+        facts.apply(policy, &Event::new(OPENED + after, what)).unwrap();
+    };
+    let message = || What::Opening { kind: "message".into(), reference: None };
+    let sent = |id, grant: &str| What::Sent { id, grant: grant.into(), reference: None, cost: 1 };
+    let left = |facts: &Facts, after: Duration| {
+        let decision = policy.decide(facts, Ask::by(Sender::Human), OPENED + after);
+        decision.permit("inactive").map(transom_windows::Permit::remaining)
+    };
+    apply(&mut facts, Duration::ZERO, message());
+    apply(&mut facts, Duration::hours(1), sent(1, "initial"));
+    apply(&mut facts, Duration::hours(2), message());
+    apply(&mut facts, Duration::hours(51), sent(2, "inactive"));
+    apply(&mut facts, Duration::hours(52), sent(3, "inactive"));
+    assert_eq!(left(&facts, Duration::hours(53)), Some(Some(1)));
+
+    // Told late: the customer wrote at the tenth hour, so that the dialogue lasted until the 58th.
+    apply(&mut facts, Duration::hours(10), message());
+    assert_eq!(left(&facts, Duration::hours(53)), Some(None), "nothing counts while it lasts");
+    let end = Duration::hours(58);
+    assert_eq!(left(&facts, end), Some(Some(3)));
+    apply(&mut facts, end - NANO, sent(4, "inactive"));
+    assert_eq!(left(&facts, end), Some(Some(3)), "the last nanosecond of the dialogue");
+    for (id, remaining) in [(5, Some(Some(2))), (6, Some(Some(1))), (7, None)] {
+        apply(&mut facts, end, sent(id, "inactive"));
+        assert_eq!(left(&facts, end), remaining);
+    }
+
+    // Whoever keeps the count elsewhere hears from which instant it is taken.
+    apply(&mut facts, Duration::hours(100), message());
+    let silence = policy.decide(&facts, Ask::by(Sender::Human), OPENED + Duration::hours(150));
+    let spends = silence.permit("inactive").map(transom_windows::Permit::spends).unwrap_or_default();
+    let taken: Vec<_> = spends.iter().map(|spend| (spend.quota.as_str(), spend.period.clone())).collect();
+    assert_eq!(taken, [("inactive_count", format!("since {}", text(OPENED + Duration::hours(148))))]);
 }
 
 #[test]

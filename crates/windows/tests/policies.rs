@@ -257,6 +257,26 @@ fn what_comes_with_the_crate_loads() {
     12,
     "one person is one recipient"
 )]
+#[case::free_of_a_month(
+    "per = \"opening\"",
+    "per = \"month\"\nzone = \"UTC\"\nfree_within = \"answer\"",
+    12,
+    "`free_within` of one person's quota is for what is counted per opening"
+)]
+#[case::free_within_another(
+    "scope = \"identity\"\n",
+    "scope = \"identity\"\nfree_within = \"gift\"\n[[grant]]\nname = \"gift\"\nbasis = \"initiated\"\nopened_by = [\"egg\"]\n\
+     counted_from = \"latest\"\nwithin = \"48h\"\n",
+    12,
+    "the grant that it names and those that spend it are opened alike"
+)]
+#[case::free_within_what_is_ended(
+    "spends = [\"seeds\"]",
+    "spends = [\"seeds\", \"corn\"]\nended_by = [\"egg\"]\n[[quota]]\nname = \"corn\"\nlimit = 3\nper = \"opening\"\n\
+     scope = \"identity\"\nfree_within = \"answer\"",
+    26,
+    "and it has no `ended_by`"
+)]
 #[case::nothing_resets(
     "per = \"opening\"",
     "per = { rolling_since_opening = \"1h\" }",

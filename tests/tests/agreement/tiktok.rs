@@ -1,6 +1,6 @@
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::Duration;
 use transom_sandbox::Act;
 use transom_storage::both_databases;
@@ -25,6 +25,22 @@ static COMMENTS: Part = Part {
     occurs: &["text", "ad", "comment", "echo", "read", "by reply", "by private_reply"],
     tag: Some(PRIVATE_REPLY),
     ..TIKTOK
+};
+
+/// The other reading of the count: it ends when the customer has answered, and a few may go into the silence.
+static READING_B: Part = Part {
+    limits: &[("initial_count", "reply_limit", 3)],
+    occurs: &["text", "block", "unblock", "block found out", "by initial", "by dialogue", "by inactive"],
+    instead: Some(("tiktok_b", || json!({ "reading": "b" }))),
+    ..PART
+};
+
+/// A private reply is a message of the business too: what the customer writes after it is an answer.
+static READING_B_COMMENTS: Part = Part {
+    limits: READING_B.limits,
+    occurs: &["text", "ad", "comment", "echo", "read", "by dialogue", "by inactive", "by private_reply"],
+    instead: READING_B.instead,
+    ..COMMENTS
 };
 
 /// Mostly what opens no window.
@@ -56,5 +72,13 @@ both_databases! {
 
     async fn tiktok_comments(db: TestDatabase) {
         play(&COMMENTS, db).await;
+    }
+
+    async fn tiktok_reading_b(db: TestDatabase) {
+        play(&READING_B, db).await;
+    }
+
+    async fn tiktok_reading_b_comments(db: TestDatabase) {
+        play(&READING_B_COMMENTS, db).await;
     }
 }

@@ -83,10 +83,10 @@ fn quotas(rules: &Rules, names: &Names<'_>, problems: &mut Problems<'_>) {
         if own && quota.scope != Scope::Identity {
             wrong("what is counted since a person's event has the scope `identity`");
         }
-        let mut spenders = rules.grants.iter().filter(|grant| grant.spends & 1 << position != 0);
+        let spenders = || rules.grants.iter().filter(|grant| grant.spends & 1 << position != 0);
         let opened = |grant: &Grant| (grant.opened_by, grant.counted_from, grant.within);
-        let first = spenders.next().map(opened);
-        if quota.per == Per::Opening && spenders.any(|grant| Some(opened(grant)) != first) {
+        let first = spenders().next().map(opened);
+        if quota.per == Per::Opening && spenders().any(|grant| Some(opened(grant)) != first) {
             wrong("what is counted per opening is spent by grants that are opened alike");
         }
         if quota.per == Per::Opening && quota.limit.is_none() {
@@ -104,8 +104,18 @@ fn quotas(rules: &Rules, names: &Names<'_>, problems: &mut Problems<'_>) {
         if quota.counts == Counts::DistinctRecipients && quota.scope == Scope::Identity {
             wrong("one person is one recipient: `distinct_recipients` is for quotas of an account or group");
         }
-        if quota.free_within.is_some() && quota.scope == Scope::Identity {
-            wrong("`free_within` is for quotas of an account or group: nobody else knows which messages were free");
+        // A late event may show that this person's messages were free: only the window that is kept can tell.
+        let by_its_window = |free: &Grant| {
+            let alike = |grant: &Grant| grant.counted_from == CountedFrom::Latest && grant.opened_by == free.opened_by;
+            quota.per == Per::Opening && free.ended_by == 0 && alike(free) && spenders().all(alike)
+        };
+        let free = quota.free_within.and_then(|grant| rules.grants.get(grant));
+        if quota.scope == Scope::Identity && free.is_some_and(|grant| !by_its_window(grant)) {
+            wrong(
+                "`free_within` of one person's quota is for what is counted per opening; the grant that it names and those that \
+                 spend it are opened alike, from the latest event, and it has no `ended_by`: else nobody knows later which \
+                 messages were free",
+            );
         }
         if !quota.possible.is_empty() && !quota.limit.is_some_and(|limit| quota.possible.contains(&limit)) {
             wrong("`limit` is not among the `possible` ones");

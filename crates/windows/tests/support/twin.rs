@@ -423,11 +423,8 @@ impl Twin {
         cost: u32,
         now: OffsetDateTime,
     ) -> bool {
-        if let Some(free) = &quota.free_within {
-            let grant = self.grant.iter().find(|grant| grant.name == *free).unwrap();
-            if self.openings(grant, history).iter().any(|opening| self.time_fits(grant, Some(opening), history, now)) {
-                return true;
-            }
+        if self.is_free(quota, history, now) {
+            return true;
         }
         let distinct = quota.counts.as_deref() == Some("distinct_recipients");
         let counted = account.quotas.get(&quota.name).is_some_and(|usage| usage.counts_me);
@@ -440,6 +437,13 @@ impl Twin {
             return false;
         }
         Self::limit(quota, history).is_none_or(|limit| self.used(quota, opening, history, now) + cost <= limit)
+    }
+
+    /// Whether nothing counts at an instant, because another grant's window is open.
+    fn is_free(&self, quota: &Quota, history: &[Event], at: OffsetDateTime) -> bool {
+        let Some(free) = &quota.free_within else { return false };
+        let grant = self.grant.iter().find(|grant| grant.name == *free).unwrap();
+        self.openings(grant, history).iter().any(|opening| self.time_fits(grant, Some(opening), history, at))
     }
 
     fn refused_as_used_up(
@@ -497,7 +501,9 @@ impl Twin {
                 && spends
                 && match &quota.per {
                     Per::Word(word) if word == "opening" => opening.is_some_and(|opening| {
-                        *at >= opening.start && (opening.reference.is_none() || opening.reference == *reference)
+                        *at >= opening.start
+                            && (opening.reference.is_none() || opening.reference == *reference)
+                            && !self.is_free(quota, history, *at)
                     }),
                     Per::Word(_) => period(quota, *at) == period(quota, now),
                     Per::Rolling { rolling } => now < *at + span(rolling),
