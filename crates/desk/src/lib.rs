@@ -43,6 +43,7 @@ pub mod merge;
 pub mod messages;
 pub mod moments;
 mod note;
+mod of_parts;
 pub mod outbound;
 mod ports;
 mod preview;

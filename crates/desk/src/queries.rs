@@ -14,6 +14,7 @@ use transom_storage::{
 use transom_windows::{Decision, Policy, Question, QuestionError};
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::of_parts::of_parts;
 pub use crate::rows::ConversationRow;
 use crate::rows::{row, rows};
 use crate::{Desk, DeskError};
@@ -168,7 +169,8 @@ pub async fn messages(
     authorise(caller, Action::ReadConversations)?;
     let reader = desk.reader(&caller.scope);
     reader.conversation(conversation).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
-    Ok(reader.messages(conversation, before, limit).await?)
+    let page = reader.messages(conversation, before, limit).await?;
+    Ok(page.into_iter().map(of_parts).collect())
 }
 
 /// A contact's history over all channels and episodes, newest first; before `before`, its time and id, if that is given.
@@ -185,7 +187,8 @@ pub async fn history(
     authorise(caller, Action::ReadConversations)?;
     let reader = desk.reader(&caller.scope);
     let contact = reader.contact(contact).await?.ok_or(DeskError::NotFound { what: "contact" })?;
-    Ok(reader.history(contact.contact.id, before, limit).await?)
+    let page = reader.history(contact.contact.id, before, limit).await?;
+    Ok(page.into_iter().map(of_parts).collect())
 }
 
 /// One message, with the attempts of each part.
@@ -201,7 +204,7 @@ pub async fn message(
     let reader = desk.reader(&caller.scope);
     let mut attempts = reader.attempts_of(id).await?;
     // Read last: whoever sees what an attempt came to, sees the message as it is since then.
-    let stored = reader.message(id).await?.ok_or(DeskError::NotFound { what: "message" })?;
+    let stored = of_parts(reader.message(id).await?.ok_or(DeskError::NotFound { what: "message" })?);
     let of_each = stored.parts.iter().map(|part| attempts.remove(&part.part.id).unwrap_or_default()).collect();
     Ok((stored, of_each))
 }
