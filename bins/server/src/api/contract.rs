@@ -317,6 +317,20 @@ pub(crate) struct WindowBody {
     closes_at: Option<OffsetDateTime>,
 }
 
+/// One way to write to a customer.
+#[derive(Debug, Object)]
+#[oai(rename = "Way", skip_serializing_if_is_none)]
+pub(crate) struct WayBody {
+    /// The grant.
+    grant: String,
+    /// `free_form`, `tagged`, `template` or `initiated`.
+    basis: String,
+    /// The platform's message tag that goes with it.
+    tag: Option<String>,
+    /// For templates: of which categories.
+    categories: Option<Vec<CategoryWord>>,
+}
+
 /// A grant that does not hold.
 #[derive(Debug, Object)]
 #[oai(rename = "Refusal")]
