@@ -185,7 +185,27 @@ async fn half_sent_headers_are_cut_off() {
     let ended = tokio::time::timeout(std::time::Duration::from_mins(1), stream.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "the connection is still open");
 
-    let huge = format!("GET /health/live HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(70_000));
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_431_and_says_by_how_much() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let bench = Bench::start().await;
+    let client = &bench.admin;
+    let id = "0192e4a0-7b5a-7c3e-8f00-000000000001";
+    let asking = |ids: usize| format!("/conversations/export?{}", vec![format!("ids={id}"); ids].join("&"));
+    // As many as the document allows fit, and are looked for.
+    client.get(&asking(500)).await.refused(404, "not_found");
+    client.get(&asking(501)).await.refused(400, "parameter_invalid");
+    for path in [asking(1_000), "/me".to_owned(), "/nowhere".to_owned()] {
+        let long = "x".repeat(if path.len() > 1_000 { 1 } else { 40_000 });
+        let problem = client.call(Method::GET, &path, None, &[("x-long", &long)]).await.refused(431, "head_too_large");
+        assert!(problem["detail"].as_str().unwrap().ends_with("at most 32768 are taken"), "{problem}");
+    }
+
+    // What is far over the limit is not read at all.
+    let huge = format!("GET /health/live HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(200_000));
     let mut stream = tokio::net::TcpStream::connect(bench.server.local_addr()).await.unwrap();
     // The service may hang up before all of it is written.
     let _ = stream.write_all(huge.as_bytes()).await;
