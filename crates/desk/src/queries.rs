@@ -85,7 +85,7 @@ pub async fn conversations(
 ) -> Result<Vec<ConversationRow>, DeskError> {
     authorise(caller, Action::ReadConversations)?;
     let reader = desk.reader(&caller.scope);
-    check_filters(&reader, query).await?;
+    check_filters(desk, &reader, query).await?;
     let page = reader.conversations(query).await?;
     rows(desk, &caller.scope, &reader, page).await
 }
@@ -97,7 +97,7 @@ pub async fn conversations(
 pub async fn tab_counts(desk: &Desk, caller: &Caller, query: &ConversationQuery) -> Result<TabCounts, DeskError> {
     authorise(caller, Action::ReadConversations)?;
     let reader = desk.reader(&caller.scope);
-    check_filters(&reader, query).await?;
+    check_filters(desk, &reader, query).await?;
     Ok(reader.tab_counts(query).await?)
 }
 
@@ -138,8 +138,14 @@ pub async fn episodes(desk: &Desk, caller: &Caller, id: ConversationId) -> Resul
     Ok(reader.episodes(id).await?)
 }
 
-/// A foreign id in a filter is one that is not there (reliability.md 12).
-async fn check_filters(reader: &Reader, query: &ConversationQuery) -> Result<(), DeskError> {
+/// A foreign id in a filter is one that is not there (reliability.md 12); a platform that is not there would find nothing.
+async fn check_filters(desk: &Desk, reader: &Reader, query: &ConversationQuery) -> Result<(), DeskError> {
+    if let Some(unknown) = query.platforms.iter().find(|name| desk.registry().get(name).is_none()) {
+        let unknown: String = unknown.chars().take(40).collect();
+        let known: Vec<&str> = desk.registry().iter().map(|platform| platform.name()).collect();
+        let detail = format!("one of `{}` is expected, and it is `{unknown}`", known.join("`, `"));
+        return Err(DeskError::invalid("parameter_invalid", "platform", detail));
+    }
     for id in &query.accounts {
         reader.account(*id).await?.ok_or(DeskError::NotFound { what: "channel" })?;
     }
