@@ -214,6 +214,7 @@ async fn content_that_the_channel_or_the_window_does_not_take() {
     bench.clock.advance(time::Duration::hours(25));
     let before = bench.sandbox.control().ledger().len();
     let refused = post(json!({ "text": "are you there?" })).await.refused(409, "template_required");
+    assert!(refused["detail"].as_str().unwrap().starts_with("only a template may be sent now"), "{refused}");
     let refusals = refused["decision"]["refusals"].as_array().unwrap();
     let because = refusals.iter().find(|refusal| refusal["basis"] == "free_form").unwrap();
     assert_eq!(because["because"][0]["reason"], "window_over");
