@@ -274,7 +274,7 @@ pub struct Limits {
     pub webhook_body: usize,
     /// The largest body of an API request, in bytes.
     pub api_body: usize,
-    /// All headers of a request together, in bytes; at least 8192.
+    /// The address and all headers of a request together, in bytes; at least 8192.
     pub headers: usize,
     /// How many seconds a request's headers may take; idle connections are closed after it as well.
     pub header_seconds: u64,
@@ -304,6 +304,12 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The largest head of a request.
+    pub(crate) fn head(&self) -> usize {
+        // Hyper panics at smaller buffers.
+        self.headers.max(8_192)
+    }
+
     pub(crate) fn header_time(&self) -> Duration {
         Duration::from_secs(self.header_seconds)
     }

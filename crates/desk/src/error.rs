@@ -34,7 +34,7 @@ pub enum DeskError {
         detail: String,
     },
     /// Nothing permits the message now.
-    #[error("nothing permits this message now")]
+    #[error("{}", .0.sentence())]
     NotPermitted(Box<Verdict>),
     /// It can't be done in the present state.
     #[error("{detail}")]
@@ -67,6 +67,14 @@ impl DeskError {
     /// [`DeskError::Conflict`] in short.
     pub fn conflict(code: &'static str, detail: impl ToString) -> Self {
         DeskError::Conflict { code, detail: detail.to_string() }
+    }
+
+    /// The same with the field that is wrong, where it names none.
+    pub(crate) fn in_field(self, name: &'static str) -> Self {
+        match self {
+            DeskError::Invalid { code, field: None, detail } => DeskError::invalid(code, name, detail),
+            other => other,
+        }
     }
 
     /// The stable code.
@@ -106,7 +114,8 @@ impl From<TemplateError> for DeskError {
 
 impl From<MissingFields> for DeskError {
     fn from(error: MissingFields) -> Self {
-        DeskError::invalid("saved_reply_fields_missing", "text", error)
+        let detail = format!("these fields are unknown, or have no value here: {}", error.0.join(", "));
+        DeskError::invalid("saved_reply_fields_missing", "text", detail)
     }
 }
 

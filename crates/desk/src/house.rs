@@ -99,6 +99,20 @@ impl HouseReason {
             HouseReason::AnswersOnly { .. } => "answers_only",
         }
     }
+
+    /// What to do.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self {
+            HouseReason::BotPaused { remedy }
+            | HouseReason::BotUnbound { remedy }
+            | HouseReason::ActiveConversation { remedy, .. }
+            | HouseReason::TagRequired { remedy }
+            | HouseReason::AccountDisabled { remedy }
+            | HouseReason::ChannelRemoved { remedy }
+            | HouseReason::QuietHours { remedy, .. }
+            | HouseReason::AnswersOnly { remedy } => remedy,
+        }
+    }
 }
 
 /// Everything the house says against a message of this sender.

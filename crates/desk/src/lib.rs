@@ -6,6 +6,7 @@
 //! The desk knows no platform: what a channel can do it reads from capabilities, what is allowed from the policy.
 
 pub mod administration;
+mod afterwards;
 pub mod attachments;
 pub mod audit;
 pub mod authorise;
@@ -43,6 +44,7 @@ pub mod merge;
 pub mod messages;
 pub mod moments;
 mod note;
+mod of_parts;
 pub mod outbound;
 mod ports;
 mod preview;
@@ -74,6 +76,7 @@ pub mod webhooks_out;
 pub mod window;
 pub mod workspaces;
 
+pub use afterwards::Way;
 pub use attachments::{Files, Links};
 pub use authorise::{Action, Caller, authorise};
 pub use background::Background;

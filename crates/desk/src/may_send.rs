@@ -78,6 +78,18 @@ impl Verdict {
         self.permit.is_some() && self.house.is_empty()
     }
 
+    /// The same for people.
+    pub(crate) fn sentence(&self) -> String {
+        match (self.house.first(), self.code()) {
+            (Some(reason), _) => format!("the workspace's own rules are against this message now: {}", reason.remedy()),
+            (None, "template_required") => {
+                "only a template may be sent now: `decision` says of which categories, and why nothing else may"
+                    .to_owned()
+            }
+            (None, _) => "nothing permits this message now: `decision` says why, and what would change it".to_owned(),
+        }
+    }
+
     /// What stands against it in a word, for whoever counts many: what all grants object that are for such a sender and such a
     /// message at all, else what the preferred one of them does.
     pub(crate) fn because(&self) -> &'static str {

@@ -14,6 +14,7 @@ use transom_storage::{
 use transom_windows::{Decision, Policy, Question, QuestionError};
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::of_parts::of_parts;
 pub use crate::rows::ConversationRow;
 use crate::rows::{row, rows};
 use crate::{Desk, DeskError};
@@ -84,7 +85,7 @@ pub async fn conversations(
 ) -> Result<Vec<ConversationRow>, DeskError> {
     authorise(caller, Action::ReadConversations)?;
     let reader = desk.reader(&caller.scope);
-    check_filters(&reader, query).await?;
+    check_filters(desk, &reader, query).await?;
     let page = reader.conversations(query).await?;
     rows(desk, &caller.scope, &reader, page).await
 }
@@ -96,7 +97,7 @@ pub async fn conversations(
 pub async fn tab_counts(desk: &Desk, caller: &Caller, query: &ConversationQuery) -> Result<TabCounts, DeskError> {
     authorise(caller, Action::ReadConversations)?;
     let reader = desk.reader(&caller.scope);
-    check_filters(&reader, query).await?;
+    check_filters(desk, &reader, query).await?;
     Ok(reader.tab_counts(query).await?)
 }
 
@@ -137,8 +138,14 @@ pub async fn episodes(desk: &Desk, caller: &Caller, id: ConversationId) -> Resul
     Ok(reader.episodes(id).await?)
 }
 
-/// A foreign id in a filter is one that is not there (reliability.md 12).
-async fn check_filters(reader: &Reader, query: &ConversationQuery) -> Result<(), DeskError> {
+/// A foreign id in a filter is one that is not there (reliability.md 12); a platform that is not there would find nothing.
+async fn check_filters(desk: &Desk, reader: &Reader, query: &ConversationQuery) -> Result<(), DeskError> {
+    if let Some(unknown) = query.platforms.iter().find(|name| desk.registry().get(name).is_none()) {
+        let unknown: String = unknown.chars().take(40).collect();
+        let known: Vec<&str> = desk.registry().iter().map(|platform| platform.name()).collect();
+        let detail = format!("one of `{}` is expected, and it is `{unknown}`", known.join("`, `"));
+        return Err(DeskError::invalid("parameter_invalid", "platform", detail));
+    }
     for id in &query.accounts {
         reader.account(*id).await?.ok_or(DeskError::NotFound { what: "channel" })?;
     }
@@ -168,7 +175,8 @@ pub async fn messages(
     authorise(caller, Action::ReadConversations)?;
     let reader = desk.reader(&caller.scope);
     reader.conversation(conversation).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
-    Ok(reader.messages(conversation, before, limit).await?)
+    let page = reader.messages(conversation, before, limit).await?;
+    Ok(page.into_iter().map(of_parts).collect())
 }
 
 /// A contact's history over all channels and episodes, newest first; before `before`, its time and id, if that is given.
@@ -185,7 +193,8 @@ pub async fn history(
     authorise(caller, Action::ReadConversations)?;
     let reader = desk.reader(&caller.scope);
     let contact = reader.contact(contact).await?.ok_or(DeskError::NotFound { what: "contact" })?;
-    Ok(reader.history(contact.contact.id, before, limit).await?)
+    let page = reader.history(contact.contact.id, before, limit).await?;
+    Ok(page.into_iter().map(of_parts).collect())
 }
 
 /// One message, with the attempts of each part.
@@ -201,7 +210,7 @@ pub async fn message(
     let reader = desk.reader(&caller.scope);
     let mut attempts = reader.attempts_of(id).await?;
     // Read last: whoever sees what an attempt came to, sees the message as it is since then.
-    let stored = reader.message(id).await?.ok_or(DeskError::NotFound { what: "message" })?;
+    let stored = of_parts(reader.message(id).await?.ok_or(DeskError::NotFound { what: "message" })?);
     let of_each = stored.parts.iter().map(|part| attempts.remove(&part.part.id).unwrap_or_default()).collect();
     Ok((stored, of_each))
 }

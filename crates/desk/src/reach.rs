@@ -5,6 +5,7 @@ use transom_domain::{ChannelAccount, ChannelAccountId, Contact, ContactId, Ident
 use transom_storage::Reader;
 use transom_windows::{Ask, Decision, Sender};
 
+use crate::afterwards::{Way, afterwards};
 use crate::authorise::{Action, Caller, authorise};
 use crate::house::{HouseReason, HouseRules, reasons};
 use crate::send::first_address;
@@ -26,6 +27,9 @@ pub struct Reach {
     /// What may be sent now; `None` where nobody can begin with them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
+    /// What may be sent once the window has run out, if the customer stays silent; `None` where no time ends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub afterwards: Option<Vec<Way>>,
     /// What the workspace's own rules say against it.
     pub house: Vec<HouseReason>,
     /// Why a first message can't begin here at all.
@@ -82,6 +86,14 @@ fn freedom(decision: &Decision) -> u8 {
     decision.permits().iter().map(|permit| rank(permit.basis().as_str())).min().unwrap_or(4)
 }
 
+/// What one account says of a contact.
+struct Judged {
+    known: Option<IdentityId>,
+    decision: Decision,
+    afterwards: Option<Vec<Way>>,
+    house: Vec<HouseReason>,
+}
+
 /// Who looks for whom.
 struct Look<'a> {
     desk: &'a Desk,
@@ -99,11 +111,18 @@ impl Look<'_> {
             account_name: account.name.clone(),
             identity: identity.map(|identity| identity.id),
             decision: None,
+            afterwards: None,
             house: Vec::new(),
             obstacle: None,
         };
         match self.judged(account, identity).await {
-            Ok((identity, decision, house)) => Ok(Reach { identity, decision: Some(decision), house, ..reach }),
+            Ok(judged) => Ok(Reach {
+                identity: judged.known,
+                decision: Some(judged.decision),
+                afterwards: judged.afterwards,
+                house: judged.house,
+                ..reach
+            }),
             // One account that does not work says nothing about the others.
             Err(error @ (DeskError::Conflict { .. } | DeskError::Invalid { .. })) => {
                 let obstacle = Obstacle { code: error.code(), detail: error.to_string() };
@@ -113,11 +132,7 @@ impl Look<'_> {
         }
     }
 
-    async fn judged(
-        &self,
-        account: &ChannelAccount,
-        identity: Option<&Identity>,
-    ) -> Result<(Option<IdentityId>, Decision, Vec<HouseReason>), DeskError> {
+    async fn judged(&self, account: &ChannelAccount, identity: Option<&Identity>) -> Result<Judged, DeskError> {
         let wires = wires(self.desk, &self.caller.scope, account.id).await?;
         let (situation, known) = match identity {
             Some(identity) => {
@@ -131,8 +146,10 @@ impl Look<'_> {
             if situation.channel.capabilities().threads { None } else { self.reader.conversation_of(id, "").await? };
         let (over, to) = ((&*situation.account, situation.channel.as_ref()), (contact, stored.as_ref()));
         let house = HouseRules::towards(&self.reader, &self.settings, over, to, false).await?;
-        let decision = situation.policy.decide(&situation.facts, Ask::by(Sender::Human), self.desk.now());
-        Ok((known, decision, reasons(&house, Sender::Human)))
+        let (policy, facts, ask) = (&situation.policy, &situation.facts, Ask::by(Sender::Human));
+        let decision = policy.decide(facts, ask, self.desk.now());
+        let afterwards = afterwards(policy, facts, ask, &decision);
+        Ok(Judged { known, decision, afterwards, house: reasons(&house, Sender::Human) })
     }
 
     /// The contact as a first message over this account would find them, and who has their address there already.

@@ -7,6 +7,7 @@ use transom_domain::{ChannelAccountId, ContactId, IdentityId};
 use transom_storage::{Reader, StoredConversation, StoredSurvey, WorkspaceScope};
 use transom_windows::{Account, Ask, Basis, Decision, Sender, Snapshot};
 
+use crate::afterwards::{Way, afterwards};
 use crate::situation::{FAR_FUTURE, Situation, Wires, wires};
 use crate::{Desk, DeskError};
 
@@ -23,6 +24,10 @@ pub struct ConversationRow {
     pub human: Decision,
     /// What automation may send.
     pub automation: Decision,
+    /// What a person may send once their window has run out; `None` where no time ends it.
+    pub human_afterwards: Option<Vec<Way>>,
+    /// The same for automation.
+    pub automation_afterwards: Option<Vec<Way>>,
     /// Its last survey, where one conversation is shown and not a list.
     pub survey: Option<StoredSurvey>,
 }
@@ -83,12 +88,21 @@ pub(crate) async fn rows(
         let (wires, shared) = accounts.get(&stored.account).ok_or(DeskError::NotFound { what: "channel" })?;
         let account = shared.get(&id).cloned().unwrap_or_default();
         let situation = Situation::restore(identity, wires.clone(), &Snapshot { person, account });
-        let decide = |sender| situation.policy.decide(&situation.facts, Ask::by(sender), now);
+        let decide = |sender| {
+            let (policy, facts, ask) = (&situation.policy, &situation.facts, Ask::by(sender));
+            let decision = policy.decide(facts, ask, now);
+            let afterwards = afterwards(policy, facts, ask, &decision);
+            (decision, afterwards)
+        };
+        let (human, human_afterwards) = decide(Sender::Human);
+        let (automation, automation_afterwards) = decide(Sender::Automation);
         rows.push(ConversationRow {
             contact_name: names.get(&stored.contact).cloned(),
             platform: situation.account.platform.clone(),
-            human: decide(Sender::Human),
-            automation: decide(Sender::Automation),
+            human,
+            automation,
+            human_afterwards,
+            automation_afterwards,
             survey: None,
             stored,
         });

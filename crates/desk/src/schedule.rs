@@ -15,6 +15,7 @@ use transom_domain::{Actor, Agent, Author, DeliveryState, MessageId};
 use transom_storage::{Reader, StorageError, StoredMessage, StoredSchedule, WorkspaceScope};
 
 use crate::authorise::{Action, Caller, authorise};
+use crate::of_parts::of_parts;
 use crate::send::{Draft, Hand, Job, Step, Target, Waiting, in_time, overtaken, worth_sending_for};
 use crate::{Desk, DeskError, background, changes};
 
@@ -50,7 +51,7 @@ pub async fn scheduled(
     let mut messages = reader.messages_of_ids(&ids).await?;
     let with_message = |schedule: StoredSchedule| {
         let at = messages.iter().position(|stored| stored.message.id == schedule.message)?;
-        Some((schedule.send_at, messages.swap_remove(at)))
+        Some((schedule.send_at, of_parts(messages.swap_remove(at))))
     };
     Ok(schedules.into_iter().filter_map(with_message).collect())
 }
@@ -242,7 +243,7 @@ impl Due {
 
     async fn read(&self, desk: &Desk, scope: &WorkspaceScope) -> Result<StoredMessage, DeskError> {
         let message = desk.reader(scope).message(self.waiting.message).await?;
-        message.ok_or(DeskError::NotFound { what: "message" })
+        message.map(of_parts).ok_or(DeskError::NotFound { what: "message" })
     }
 }
 

@@ -55,9 +55,11 @@ async fn set(
                 let missing = DeskError::NotFound { what: "conversation" };
                 let stored = tx.lock_conversation(id).await?.ok_or(missing)?;
                 let has = stored.tags.contains(&tag);
-                if on && !has && !tx.known_tags().await?.contains(&tag) {
-                    let detail = format!("the workspace has no tag `{tag}`: GET /v1/tags lists them");
-                    return Err(DeskError::invalid("tag_unknown", "tag", detail));
+                if on && !has {
+                    let known = tx.known_tags().await?;
+                    if !known.contains(&tag) {
+                        return Err(unknown(&tag, &known, "tag"));
+                    }
                 }
                 let id = stored.conversation.id;
                 let kind = match (on, has) {
@@ -107,4 +109,10 @@ pub async fn delete(desk: &Desk, caller: &Caller, tag: &str) -> Result<(), DeskE
             return Ok(());
         }
     }
+}
+
+/// That the workspace lacks a tag, with those that it has.
+pub(crate) fn unknown(tag: &str, known: &[String], field: &'static str) -> DeskError {
+    let there_is = if known.is_empty() { "none, and an administrator adds them".to_owned() } else { known.join(", ") };
+    DeskError::invalid("tag_unknown", field, format!("the workspace has no tag `{tag}`; there is {there_is}"))
 }

@@ -7,6 +7,7 @@ use transom_domain::{ConversationId, IdentityId};
 use transom_storage::{StaleWindows, StoredConversation, WorkspaceScope};
 use transom_windows::{Ask, Category, Decision, Interval, Sender};
 
+use crate::afterwards::{Way, afterwards};
 use crate::authorise::{Action, Caller, authorise};
 use crate::house::{HouseReason, HouseRules, reasons};
 use crate::situation::{Situation, wires};
@@ -32,6 +33,9 @@ pub struct SenderView {
     /// Grant by grant.
     #[serde(flatten)]
     pub decision: Decision,
+    /// What may be sent once the window has run out, if the customer stays silent; `None` where no time ends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub afterwards: Option<Vec<Way>>,
     /// What the workspace's own rules say against it.
     pub house: Vec<HouseReason>,
 }
@@ -48,9 +52,11 @@ pub async fn window(desk: &Desk, caller: &Caller, conversation: ConversationId) 
     let (over, to) = ((&*situation.account, situation.channel.as_ref()), (stored.contact, Some(&stored)));
     let house = HouseRules::towards(&reader, &settings, over, to, false).await?;
     let by_night = house.clone().by_the_clock(&reader, &settings, Sender::Automation, stored.contact, now).await?;
-    let view = |sender, house| SenderView {
-        decision: situation.policy.decide(&situation.facts, Ask::by(sender), now),
-        house: reasons(house, sender),
+    let view = |sender, house| {
+        let (policy, facts, ask) = (&situation.policy, &situation.facts, Ask::by(sender));
+        let decision = policy.decide(facts, ask, now);
+        let afterwards = afterwards(policy, facts, ask, &decision);
+        SenderView { decision, afterwards, house: reasons(house, sender) }
     };
     Ok(WindowView {
         now,

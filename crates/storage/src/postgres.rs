@@ -43,6 +43,10 @@ impl Postgres {
                     ("idle_in_transaction_session_timeout", "10s"),
                     ("default_transaction_isolation", "read committed"),
                     ("timezone", "UTC"),
+                    // A page takes milliseconds, whatever the planner expects of what a limit ends early: to compile it, or to start
+                    // workers for it, takes longer.
+                    ("jit", "off"),
+                    ("max_parallel_workers_per_gather", "0"),
                 ])
                 .statement_cache_capacity(512)
         });

@@ -8,6 +8,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod afterwards;
 mod apps;
 mod attachments;
 mod audit;

@@ -69,7 +69,7 @@ impl Scene {
         };
         self.stage.world.until(&format!("the parts are {states:?}"), look).await.unwrap();
         self.stage.quiet().await.unwrap();
-        // A message and its parts are read one after the other: they are of one moment only when nothing happens any more.
+        // Its attempts are read before them: they are of one moment only when nothing happens any more.
         self.stage.api.get(path).await.unwrap().expect(200).unwrap().body
     }
 

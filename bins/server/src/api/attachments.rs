@@ -102,7 +102,7 @@ async fn said(file: &mut File, file_name: Option<&str>) -> Result<[u8; 32], Prob
 enum ReadingFile {}
 
 impl crate::http::problem::Refusals for ReadingFile {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 429, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 429, 431, 500, 503];
 }
 
 /// A file's bytes, under their own type.

@@ -265,7 +265,7 @@ impl BulkApi {
 enum Exporting {}
 
 impl crate::http::problem::Refusals for Exporting {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 431, 500, 503];
 }
 
 fn ambiguous(field: &str, detail: &str) -> Problem {

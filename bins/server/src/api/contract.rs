@@ -208,6 +208,28 @@ struct OpeningBody {
     reference: Option<String>,
 }
 
+/// Who blocks whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case", rename = "Blocked")]
+enum BlockedWord {
+    /// We block the customer.
+    ByUs,
+    /// The customer blocks us.
+    ByCustomer,
+}
+
+/// What a customer wants no more of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case", rename = "OptedOut")]
+enum OptedOutWord {
+    /// Everything is welcome.
+    None,
+    /// No marketing.
+    Marketing,
+    /// Nothing at all.
+    All,
+}
+
 /// The person asked about.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
@@ -218,10 +240,10 @@ struct AskedContact {
     subscribed: Option<bool>,
     /// Whether they consented; yes if left out.
     consented: Option<bool>,
-    /// `by_us` or `by_customer`.
-    blocked: Option<String>,
-    /// `none`, `marketing` or `all`.
-    opted_out: Option<String>,
+    /// Who blocks whom.
+    blocked: Option<BlockedWord>,
+    /// What they want no more of.
+    opted_out: Option<OptedOutWord>,
     /// Why they can't be reached.
     unreachable: Option<String>,
     /// Their country (ISO 3166-1 alpha-2).
@@ -315,6 +337,20 @@ pub(crate) struct WindowBody {
     opened_at: Option<OffsetDateTime>,
     /// When it closes or closed.
     closes_at: Option<OffsetDateTime>,
+}
+
+/// One way to write to a customer.
+#[derive(Debug, Object)]
+#[oai(rename = "Way", skip_serializing_if_is_none)]
+pub(crate) struct WayBody {
+    /// The grant.
+    grant: String,
+    /// `free_form`, `tagged`, `template` or `initiated`.
+    basis: String,
+    /// The platform's message tag that goes with it.
+    tag: Option<String>,
+    /// For templates: of which categories.
+    categories: Option<Vec<CategoryWord>>,
 }
 
 /// A grant that does not hold.

@@ -64,7 +64,7 @@ impl Idempotent {
             return Ok(self);
         }
         let detail =
-            "this request takes an Idempotency-Key: 1 to 255 visible ASCII characters, a new one for each message";
+            "this request takes an Idempotency-Key: 1 to 255 visible ASCII characters, a new one for each request";
         Err(Problem::new("idempotency_key_missing", detail).at(NAME))
     }
 

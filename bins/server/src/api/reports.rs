@@ -151,7 +151,7 @@ impl ReportsApi {
 enum Reporting {}
 
 impl crate::http::problem::Refusals for Reporting {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 422, 429, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 401, 403, 422, 429, 431, 500, 503];
 }
 
 fn page() -> u32 {

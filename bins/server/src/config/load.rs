@@ -78,7 +78,7 @@ pub const KEYS: &[Key] = &[
         "The largest webhook call, in bytes; mail, whose calls bring whole letters, may take more.",
     ),
     key("limits.api_body", "`1048576`", "The largest body of an API request, in bytes."),
-    key("limits.headers", "`32768`", "All headers of a request together, in bytes."),
+    key("limits.headers", "`32768`", "The address and all headers of a request together, in bytes; at least 8192."),
     key(
         "limits.header_seconds",
         "`10`",

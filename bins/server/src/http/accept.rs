@@ -101,7 +101,7 @@ where
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_time())
-        .max_buf_size(limits.headers.max(MIN_BUFFER));
+        .max_buf_size(limits.head().saturating_mul(HEADS));
     let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(connection);
     tokio::select! {
@@ -132,8 +132,9 @@ fn address(text: &str) -> Option<SocketAddr> {
     bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 0)).or_else(|_| text.parse()).ok()
 }
 
-/// Hyper panics below this.
-const MIN_BUFFER: usize = 8_192;
+/// What is read of a head, in sizes of the largest that is taken. Beyond it hyper hangs up with a bare 431, which callers that still
+/// write may never see; so most that are too large are read whole, and answered as everything else.
+const HEADS: usize = 2;
 
 /// Errors that say something about the peer and nothing about us.
 fn is_of_one_connection(error: &io::Error) -> bool {

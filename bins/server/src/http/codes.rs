@@ -180,6 +180,7 @@ codes! {
     422 invalid_request "The platform calls the request wrong" "`detail` says what it said; the credentials may be of another account.";
     429 too_many_requests "Too many requests" "Ask again after `retry_after` seconds.";
     429 too_many_streams "Too many event streams" "Close one of the open streams of this agent.";
+    431 head_too_large "The address and the headers are too large" "`detail` gives the limit: send fewer ids at once, or fewer headers; an operator sets `limits.headers`.";
     500 internal "Something went wrong here" "The log of the service says what, under the request's id (`X-Request-Id`).";
     500 no_person "A conversation without a person" "A fault of ours: report it.";
     500 storage_fatal "The database's disk is broken" "The service stops; an operator has to look.";
@@ -230,6 +231,7 @@ pub(super) const fn meaning_of(status: u16) -> &'static str {
         415 => "The body is of the wrong type.",
         422 => "The request can be read and makes no sense.",
         429 => "Too many requests or streams.",
+        431 => "The address and the headers are too large. Far over the limit, the connection ends without a body.",
         500 => "A fault of the service; nothing was stored.",
         502 => "The platform did not answer as hoped.",
         503 => "Not now: `retryable` says whether to ask again.",

@@ -71,6 +71,7 @@ pub(crate) fn too_deep() -> Problem {
 
 /// A parameter's error without the names of types.
 fn readable(reason: &str) -> String {
+    let reason = reason.split(" (occurred while parsing ").next().unwrap_or(reason);
     match reason.split_once("\": ") {
         Some((kind, why)) if kind.starts_with("failed to parse \"") => why.to_owned(),
         _ if reason.contains("expects an input value") => "it is missing".to_owned(),

@@ -6,6 +6,7 @@ pub mod codes;
 mod docs;
 mod errors;
 pub(crate) mod file;
+mod head;
 mod health;
 pub(crate) mod metrics;
 mod parameters;

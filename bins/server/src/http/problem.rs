@@ -281,15 +281,15 @@ macro_rules! refusals {
 
 refusals! {
     /// For lists and for what is always there.
-    Listing = 400 401 403 429 500 503;
+    Listing = 400 401 403 429 431 500 503;
     /// For one thing, which may not be there.
-    Reading = 400 401 403 404 429 500 503;
+    Reading = 400 401 403 404 429 431 500 503;
     /// For what makes something.
-    Making = 400 401 403 404 408 409 413 415 422 429 500 503;
+    Making = 400 401 403 404 408 409 413 415 422 429 431 500 503;
     /// For what changes something that has a version.
-    Changing = 400 401 403 404 408 409 412 413 415 422 429 500 503;
+    Changing = 400 401 403 404 408 409 412 413 415 422 429 431 500 503;
     /// For what asks a platform while somebody waits.
-    Asking = 400 401 403 404 408 409 412 413 415 422 429 500 502 503;
+    Asking = 400 401 403 404 408 409 412 413 415 422 429 431 500 502 503;
 }
 
 /// A refusal of an operation whose document lists the statuses `S`.

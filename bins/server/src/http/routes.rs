@@ -9,7 +9,7 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response,
 
 use super::problem::Problem;
 use super::signed_in::SignedIn;
-use super::{body, docs, errors, file, health, metrics, parameters, trace, unsubscribe, webhook};
+use super::{body, docs, errors, file, head, health, metrics, parameters, trace, unsubscribe, webhook};
 use crate::api;
 use crate::api::idempotency::Fingerprint;
 use crate::state::State;
@@ -33,9 +33,13 @@ pub(crate) fn routes(state: Arc<State>) -> impl Endpoint<Output = Response> + 's
     if state.config.docs {
         routes = routes.at("/docs", get(poem::endpoint::make_sync(|_| docs::page())));
     }
+    let max_head = state.config.limits.head();
     routes
         .with(AddData::new(state))
-        .around(|next, request| async move {
+        .around(move |next, request| async move {
+            if let Err(problem) = head::check(&request, max_head) {
+                return Ok(problem.to_response());
+            }
             let response = next.call(request).await;
             Ok::<_, poem::Error>(response.unwrap_or_else(refused))
         })

@@ -102,8 +102,9 @@ impl<'d> Document<'d> {
         if let Some(words) = list(schema, "enum")
             && !words.contains(value)
         {
+            let one_of = if words.len() > 1 { "one of " } else { "" };
             let words: Vec<String> = words.iter().map(|word| word.to_string().replace('"', "`")).collect();
-            return wrong(format!("{} is expected, and it is {}", words.join(", "), short(value)));
+            return wrong(format!("{one_of}{} is expected, and it is {}", words.join(", "), short(value)));
         }
         if value.is_null() && schema.get("nullable") == Some(&Value::Bool(true)) {
             return None;
@@ -174,6 +175,7 @@ impl<'d> Document<'d> {
         let bound = |name: &str| schema.get(name).and_then(Value::as_u64).and_then(|bound| usize::try_from(bound).ok());
         let wrong = |detail: String| Some(Mismatch { at: at.to_owned(), detail });
         match (bound("minItems"), bound("maxItems")) {
+            (Some(1), _) if items.is_empty() => return wrong("it is empty".to_owned()),
             (Some(least), _) if items.len() < least => return wrong(format!("at least {least} items are expected")),
             (_, Some(most)) if items.len() > most => return wrong(format!("at most {most} items are expected")),
             _ => {}
@@ -193,6 +195,7 @@ fn text_differs(schema: &Value, value: &str) -> Option<String> {
     let length = value.chars().count() as u64;
     let bound = |name: &str| schema.get(name).and_then(Value::as_u64);
     match (bound("minLength"), bound("maxLength"), text(schema, "format")) {
+        (Some(1), ..) if length < 1 => Some("it is empty".to_owned()),
         (Some(least), ..) if length < least => Some(format!("at least {least} characters are expected")),
         (_, Some(most), _) if length > most => {
             Some(format!("it is too long: {length} characters, and at most {most} are taken"))
@@ -212,10 +215,19 @@ fn number_differs(schema: &Value, value: f64) -> Option<String> {
     match (bound("minimum"), bound("maximum")) {
         (Some(least), _) if value < least => Some(format!("at least {least} is expected")),
         (_, Some(most)) if value > most => Some(format!("at most {most} is expected")),
-        _ if text(schema, "format").is_some_and(|format| format.starts_with("uint")) && value < 0.0 => {
-            Some("a number from 0 on is expected".to_owned())
+        _ => {
+            let most = match text(schema, "format")? {
+                "uint8" => f64::from(u8::MAX),
+                "uint16" => f64::from(u16::MAX),
+                "uint32" => f64::from(u32::MAX),
+                "uint64" => f64::INFINITY,
+                _ => return None,
+            };
+            if value < 0.0 {
+                return Some("a number from 0 on is expected".to_owned());
+            }
+            (value > most).then(|| format!("at most {most} is expected"))
         }
-        _ => None,
     }
 }
 
@@ -302,7 +314,7 @@ mod tests {
             (json!({ "name": "four" }), "name", "4 characters, and at most 3"),
             (json!({ "name": "x", "id": "y" }), "id", "an id is expected"),
             (json!({ "name": "x", "nmae": 1 }), "nmae", "no such field; there is `id`, `name`, `parts`"),
-            (json!({ "name": "x", "parts": [{}, { "kind": "c" }] }), "parts[1].kind", "`a`, `b` is expected"),
+            (json!({ "name": "x", "parts": [{}, { "kind": "c" }] }), "parts[1].kind", "one of `a`, `b` is expected"),
         ] {
             let found = difference(&value).unwrap();
             assert_eq!(found.0, at, "{value}");

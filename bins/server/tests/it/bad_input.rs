@@ -49,6 +49,8 @@ async fn nested_fields_are_named_with_their_path() {
         let problem = bench.admin.post(&path, body).await.refused(400, "body_malformed");
         assert_eq!(problem["field"], field, "{problem}");
     }
+    let whisper = bench.admin.post(&path, json!({ "type": "whisper" })).await.refused(400, "body_malformed");
+    assert_eq!(whisper["detail"], "`type`: one of `reply`, `note` is expected, and it is `whisper`");
     bench.stop().await;
 }
 
@@ -66,8 +68,60 @@ async fn other_media_types_paths_methods_and_parameters_are_told() {
     let unknown = client.get("/conversations?asignee=x").await.refused(400, "parameter_invalid");
     assert_eq!(unknown["field"], "asignee", "{unknown}");
     client.get("/me?verbose").await.refused(400, "parameter_invalid");
-    let problem = client.get("/conversations?sort=random").await.refused(400, "parameter_invalid");
-    assert_eq!(problem["field"], "sort");
+    for (query, field, detail) in [
+        (
+            "sort=random",
+            "sort",
+            "one of `newest`, `oldest`, `longest_waiting`, `closing_soonest` is expected, and it is `random`",
+        ),
+        ("tab=foo", "tab", "one of `open`, `assigned`, `snoozed`, `closed`, `all` is expected, and it is `foo`"),
+        ("status=", "status", "one of `open`, `snoozed`, `closed` is expected, and it is ``"),
+        ("window=ajar", "window", "one of `open`, `closed` is expected, and it is `ajar`"),
+        ("inbox=yours", "inbox", "one of `mine`, `unassigned`, `team`, `all` is expected, and it is `yours`"),
+        ("counts=yes", "counts", "`true` or `false` is expected, and it is `yes`"),
+        ("limit=ten", "limit", "a whole number is expected, and it is `ten`"),
+        ("limit=101", "limit", "at most 100 is expected"),
+        ("limit=0", "limit", "at least 1 is expected"),
+        ("score=5&score=a", "score", "a whole number is expected, and it is `a`"),
+        ("score=256", "score", "at most 255 is expected"),
+        ("closing_within=4294967296", "closing_within", "at most 4294967295 is expected"),
+        ("channel=telegram", "channel", "an id is expected, such as 0192e4a0-7b5a-7c3e-8f00-000000000001"),
+        ("inbound_after=today", "inbound_after", "an instant is expected, such as 2026-11-20T10:00:00Z"),
+        ("tab=open&tab=closed", "tab", "it takes one value, and 2 are given"),
+    ] {
+        let problem = client.get(&format!("/conversations?{query}")).await.refused(400, "parameter_invalid");
+        assert_eq!(problem["field"], field, "{problem}");
+        assert_eq!(problem["detail"], format!("`{field}`: {detail}"));
+    }
+    let unknown = client.get("/conversations?platform=telegram&platform=carrier").await;
+    let unknown = unknown.refused(400, "parameter_invalid");
+    assert_eq!(unknown["field"], "platform", "{unknown}");
+    assert!(unknown["detail"].as_str().unwrap().starts_with("one of `email`, `http`, `instagram`"), "{unknown}");
+    let malformed = client.call(Method::GET, "/events", None, &[("last-event-id", "x")]).await;
+    let malformed = malformed.refused(400, "parameter_invalid");
+    assert_eq!(malformed["detail"], "`Last-Event-ID`: a whole number is expected, and it is `x`");
+    let body = json!({ "platform": "telegram", "now": "2026-11-20T10:00:00Z", "contact": { "opted_out": "some" } });
+    let malformed = client.post("/windows/evaluate", body).await.refused(400, "body_malformed");
+    assert_eq!(malformed["field"], "contact.opted_out", "{malformed}");
+    assert!(
+        malformed["detail"].as_str().unwrap().contains("one of `none`, `marketing`, `all` is expected"),
+        "{malformed}"
+    );
+    for (method, path, body, field) in [
+        (Method::GET, "/conversations/export?filter=status:foo", None, "filter"),
+        (
+            Method::POST,
+            "/conversations/bulk",
+            Some(json!({ "filter": "status:foo", "status": { "status": "closed" }, "dry_run": true })),
+            "filter",
+        ),
+    ] {
+        let body = body.map(|body| body.to_string().into_bytes());
+        let malformed =
+            client.call(method, path, body, &[("idempotency-key", "a")]).await.refused(400, "search_invalid");
+        assert_eq!(malformed["field"], field, "{malformed}");
+    }
+    client.get("/conversations?score=4&score=5&tab=all&sort=oldest&counts=true").await.expect(200);
     let problem = client.get(&format!("/contacts?q={}", "x".repeat(201))).await.refused(400, "parameter_invalid");
     assert_eq!(problem["field"], "q", "{problem}");
     bench.stop().await;
@@ -160,6 +214,7 @@ async fn content_that_the_channel_or_the_window_does_not_take() {
     bench.clock.advance(time::Duration::hours(25));
     let before = bench.sandbox.control().ledger().len();
     let refused = post(json!({ "text": "are you there?" })).await.refused(409, "template_required");
+    assert!(refused["detail"].as_str().unwrap().starts_with("only a template may be sent now"), "{refused}");
     let refusals = refused["decision"]["refusals"].as_array().unwrap();
     let because = refusals.iter().find(|refusal| refusal["basis"] == "free_form").unwrap();
     assert_eq!(because["because"][0]["reason"], "window_over");
@@ -185,7 +240,27 @@ async fn half_sent_headers_are_cut_off() {
     let ended = tokio::time::timeout(std::time::Duration::from_mins(1), stream.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "the connection is still open");
 
-    let huge = format!("GET /health/live HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(70_000));
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_431_and_says_by_how_much() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let bench = Bench::start().await;
+    let client = &bench.admin;
+    let id = "0192e4a0-7b5a-7c3e-8f00-000000000001";
+    let asking = |ids: usize| format!("/conversations/export?{}", vec![format!("ids={id}"); ids].join("&"));
+    // As many as the document allows fit, and are looked for.
+    client.get(&asking(500)).await.refused(404, "not_found");
+    client.get(&asking(501)).await.refused(400, "parameter_invalid");
+    for path in [asking(1_000), "/me".to_owned(), "/nowhere".to_owned()] {
+        let long = "x".repeat(if path.len() > 1_000 { 1 } else { 40_000 });
+        let problem = client.call(Method::GET, &path, None, &[("x-long", &long)]).await.refused(431, "head_too_large");
+        assert!(problem["detail"].as_str().unwrap().ends_with("at most 32768 are taken"), "{problem}");
+    }
+
+    // What is far over the limit is not read at all.
+    let huge = format!("GET /health/live HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(200_000));
     let mut stream = tokio::net::TcpStream::connect(bench.server.local_addr()).await.unwrap();
     // The service may hang up before all of it is written.
     let _ = stream.write_all(huge.as_bytes()).await;

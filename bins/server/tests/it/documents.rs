@@ -203,6 +203,37 @@ fn on_both_databases(text: &str) -> Vec<&str> {
     found
 }
 
+/// Whoever copies an example gets what it shows.
+#[test]
+fn the_examples_of_the_docs_are_what_the_document_allows() {
+    let document = Document::new(api::document());
+    let folders = ["docs", "docs/channels"].map(|folder| root().join(folder));
+    let pages = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
+    let mut seen = 0;
+    for page in pages.filter(|path| path.extension().is_some_and(|kind| kind == "md")) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for example in text.split("curl ").skip(1) {
+            let example = example.split("```").next().unwrap();
+            let Some((before, body)) = example.split_once(" -d '") else { continue };
+            let Some((_, path)) = before.split_once("/v1/") else { continue };
+            let path = path.split([' ', '"']).next().unwrap();
+            let method = before.split_once("-X ").map_or("POST", |(_, method)| method.split(' ').next().unwrap());
+            let operation = document.operation_at(method, &format!("/{path}"));
+            let operation = operation.unwrap_or_else(|| panic!("{}: no {method} /{path}", page.display()));
+            assert!(before.contains("Content-Type: application/json"), "{}: {example}", page.display());
+            // A quote inside of the shell's quotes is written so.
+            let body = body.replace("'\"'\"'", "’");
+            let body = body.split('\'').next().unwrap().replace('…', "0192e4a0-7b5a-7c3e-8f00-000000000001");
+            let body = body.replace("the connection of the bot’s channel", "0192e4a0-7b5a-7c3e-8f00-000000000001");
+            let body: Value = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"));
+            let schema = document.body_of(operation).unwrap();
+            assert_eq!(document.mismatch(schema, &body), None, "{}: {example}", page.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 8, "the examples are no longer found: {seen}");
+}
+
 /// Every requirement has its tests, and every test that is named exists.
 #[test]
 fn the_page_of_coverage_names_tests_that_exist() {

@@ -99,7 +99,9 @@ impl Audience {
                 let detail = "a filter names somebody, such as label:vip";
                 return Err(DeskError::invalid("invalid_value", "audience.filter", detail));
             }
-            Audience::Filter(text) => search::contact_query(desk, caller, text).await?,
+            Audience::Filter(text) => {
+                search::contact_query(desk, caller, text).await.map_err(|error| error.in_field("audience.filter"))?
+            }
             Audience::Contacts(_) => ContactQuery::default(),
         })
     }

@@ -18,7 +18,7 @@ use crate::authorise::{Action, Caller, authorise};
 use crate::idempotency::{Once, only_once};
 use crate::jobs::{self, Budget, read, written};
 use crate::status::{self, NewStatus};
-use crate::{Desk, DeskError, search};
+use crate::{Desk, DeskError, search, tags};
 pub use preview::{Example, Preview, preview};
 pub use undo::undo;
 pub(crate) use undo::undo_step;
@@ -178,7 +178,9 @@ async fn checked(desk: &Desk, caller: &Caller, request: BulkRequest) -> Result<B
     }
     let selection = match request.selection {
         Selection::Filter(text) => {
-            search::conversation_query(desk, caller, &text, desk.now()).await?;
+            search::conversation_query(desk, caller, &text, desk.now())
+                .await
+                .map_err(|error| error.in_field("filter"))?;
             Selection::Filter(text)
         }
         Selection::Ids(ids) => {
@@ -218,10 +220,7 @@ async fn check_tags(reader: &Reader, add: &[String], remove: &[String]) -> Resul
     let known = reader.known_tags().await?;
     match add.iter().find(|tag| !known.contains(tag)) {
         None => Ok(()),
-        Some(tag) => {
-            let detail = format!("the workspace has no tag `{tag}`; it has {}", known.join(", "));
-            Err(DeskError::invalid("tag_unknown", "tags", detail))
-        }
+        Some(tag) => Err(tags::unknown(tag, &known, "tags")),
     }
 }
 

@@ -80,7 +80,8 @@ pub async fn preview(desk: &Desk, caller: &Caller, request: BulkRequest) -> Resu
             }
         }
         Selection::Filter(text) => {
-            let query = search::conversation_query(desk, caller, &text, now).await?;
+            let query =
+                search::conversation_query(desk, caller, &text, now).await.map_err(|error| error.in_field("filter"))?;
             let mut after = None;
             loop {
                 let limit = u32::try_from(jobs::BATCH).unwrap_or(u32::MAX);

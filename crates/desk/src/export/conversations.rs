@@ -80,9 +80,10 @@ pub async fn conversations(desk: &Desk, caller: &Caller, wanted: Wanted) -> Resu
     let what = json!({ "conversations": by, "messages": wanted.messages });
     let (ids, query) = match wanted.selection {
         None => (VecDeque::new(), Some(ConversationQuery::new(now))),
-        Some(Selection::Filter(text)) => {
-            (VecDeque::new(), Some(search::conversation_query(desk, caller, &text, now).await?))
-        }
+        Some(Selection::Filter(text)) => (
+            VecDeque::new(),
+            Some(search::conversation_query(desk, caller, &text, now).await.map_err(|error| error.in_field("filter"))?),
+        ),
         Some(Selection::Ids(mut ids)) => {
             ids.sort_unstable();
             ids.dedup();

@@ -35,6 +35,10 @@ pub(super) async fn bytes(desk: &Desk, caller: &Caller, id: AttachmentId) -> Res
 pub(super) fn lines(text: &[u8], fields: &[CustomField]) -> Result<Vec<Value>, DeskError> {
     let text = std::str::from_utf8(text).map_err(|_| wrong("the file is not in UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // To the reader all that follows would be one cell.
+    if let Some(line) = open_quote(text) {
+        return Err(wrong(format!("the quote that begins in line {line} is not closed")));
+    }
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let names =
         reader.headers().map_err(unread)?.iter().map(|name| column(name, fields)).collect::<Result<Vec<_>, _>>()?;
@@ -61,6 +65,23 @@ pub(super) fn lines(text: &[u8], fields: &[CustomField]) -> Result<Vec<Value>, D
     Ok(lines)
 }
 
+/// The line of a quote that is not closed.
+fn open_quote(text: &str) -> Option<usize> {
+    let (mut line, mut begun, mut is_start) = (1, None, true);
+    let mut rest = text.chars().peekable();
+    while let Some(letter) = rest.next() {
+        match (begun, letter) {
+            // Two are one quote inside of the cell.
+            (Some(_), '"') if rest.next_if_eq(&'"').is_none() => begun = None,
+            (None, '"') if is_start => begun = Some(line),
+            _ => {}
+        }
+        is_start = begun.is_none() && matches!(letter, ',' | '\n' | '\r');
+        line += usize::from(letter == '\n');
+    }
+    begun
+}
+
 /// Under what a line keeps the cell of a custom field, whose name may change until the line has its turn.
 pub(super) fn of_field(field: &CustomField) -> String {
     format!("{}{}", custom_fields::COLUMN, field.id)
@@ -76,7 +97,8 @@ fn known_to(fields: &[CustomField]) -> String {
 fn column(name: &str, fields: &[CustomField]) -> Result<Option<String>, DeskError> {
     let unknown = || {
         let name: String = name.chars().take(50).collect();
-        wrong(format!("there is no column `{name}`; known are {}", known_to(fields)))
+        let hint = if name.contains([';', '\t']) { ". Commas are what separates columns" } else { "" };
+        wrong(format!("there is no column `{name}`; known are {}{hint}", known_to(fields)))
     };
     let own = name.trim().split_at_checked(custom_fields::COLUMN.len());
     if let Some((_, own)) = own.filter(|(prefix, _)| prefix.eq_ignore_ascii_case(custom_fields::COLUMN)) {
@@ -133,11 +155,15 @@ mod tests {
             ("email,e-mail\na,b\n", "twice"),
             ("email,phone\na\n", "line 2 has 1 cells"),
             ("contact\nx\n", "names no column"),
+            ("name;phone\na;b\n", "Commas are what separates columns"),
+            ("name,email\n\"A \"\"B\"\"\",a\n\"C,b\nD,c\n", "the quote that begins in line 3 is not closed"),
         ] {
             let error = lines(wrong.as_bytes(), &[]).unwrap_err();
             assert_eq!(error.code(), "import_invalid");
             assert!(error.to_string().contains(why), "{error}");
         }
+        // Only at the beginning of a cell is it one.
+        assert_eq!(lines(b"name\n5\" pipe\n", &[]).unwrap(), [json!({ "display_name": "5\" pipe" })]);
         assert_eq!(lines(b"email\n\xff\n", &[]).unwrap_err().code(), "import_invalid");
     }
 

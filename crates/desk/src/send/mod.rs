@@ -31,7 +31,7 @@ use crate::moments::missed;
 use crate::outbound::Person;
 use crate::quota::reservations;
 use crate::situation::{Situation, wires};
-use crate::{Desk, DeskError, bots, letter, signature};
+use crate::{Desk, DeskError, bots, letter, signature, tags};
 pub(crate) use content::quoted_provider_id;
 pub(crate) use hand::{Hand, worth_sending_for};
 pub(crate) use step::{Step, Waiting, in_time, overtaken};
@@ -399,11 +399,7 @@ impl Job {
         let known = tx.known_tags().await?;
         match self.draft.conversation_tags.iter().find(|tag| !known.contains(tag)) {
             None => Ok(()),
-            Some(tag) => Err(DeskError::invalid(
-                "tag_unknown",
-                "conversation_tags",
-                format!("the workspace has no tag `{tag}`; it has {}", known.join(", ")),
-            )),
+            Some(tag) => Err(tags::unknown(tag, &known, "conversation_tags")),
         }
     }
 

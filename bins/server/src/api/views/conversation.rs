@@ -2,13 +2,14 @@
 
 use poem_openapi::{Enum, Object};
 use time::OffsetDateTime;
+use transom_desk::Way;
 use transom_desk::queries::ConversationRow;
 use transom_domain::{Status, Tab};
 use transom_storage::{Episode, StoredConversation, StoredSurvey, SurveyState, TabCounts};
 use uuid::Uuid;
 
 use super::people::{ActorView, AssigneeView};
-use crate::api::contract::{As, DecisionBody, IntervalBody, WindowBody};
+use crate::api::contract::{As, DecisionBody, IntervalBody, WayBody, WindowBody};
 use crate::http::problem::HouseBody;
 
 /// The stored status.
@@ -141,18 +142,36 @@ struct WindowsView {
     automation: As<WindowBody>,
     /// Until when a person may send free text.
     free_form_until: Option<OffsetDateTime>,
+    /// What may still be sent once the window has run out.
+    afterwards: AfterwardsView,
     /// When the answer for a person changes by itself.
     next_change: Option<OffsetDateTime>,
     /// The policy that decided, with its version.
     policy: String,
 }
 
+/// What may still be sent once a window has run out, if the customer stays silent: when it closes, or now where it is closed or never
+/// was open. By the rules of the platform; empty where nothing may.
+#[derive(Debug, Object)]
+#[oai(rename = "Afterwards", skip_serializing_if_is_none)]
+struct AfterwardsView {
+    /// By a person; left out where no time ends their window.
+    human: Option<Vec<As<WayBody>>>,
+    /// By automation; left out where no time ends its window.
+    automation: Option<Vec<As<WayBody>>>,
+}
+
 impl From<&ConversationRow> for ConversationView {
     fn from(row: &ConversationRow) -> Self {
+        let ways = |ways: Option<&Vec<Way>>| ways.map(|ways| ways.iter().map(As::of).collect());
         let windows = WindowsView {
             human: As::of(row.human.window()),
             automation: As::of(row.automation.window()),
             free_form_until: row.free_form_until(),
+            afterwards: AfterwardsView {
+                human: ways(row.human_afterwards.as_ref()),
+                automation: ways(row.automation_afterwards.as_ref()),
+            },
             next_change: row.human.next_change(),
             policy: format!("{}@{}", row.human.policy().name(), row.human.policy().version()),
         };
@@ -402,6 +421,9 @@ struct SenderViewBody {
     /// Grant by grant.
     #[oai(flatten)]
     decision: DecisionBody,
+    /// What may still be sent once the window has run out, if the customer stays silent: when it closes, or now where it is closed or
+    /// never was open; left out where no time ends it.
+    afterwards: Option<Vec<WayBody>>,
     /// What the workspace's own rules say against it.
     house: Vec<HouseBody>,
 }
@@ -428,6 +450,9 @@ pub(crate) struct ReachBody {
     identity: Option<Uuid>,
     /// What may be sent now; absent where nobody can begin with them.
     decision: Option<DecisionBody>,
+    /// What may still be sent once the window has run out, if the customer stays silent: when it closes, or now where it is closed or
+    /// never was open; left out where no time ends it.
+    afterwards: Option<Vec<WayBody>>,
     /// What the workspace's own rules say against it.
     house: Vec<HouseBody>,
     /// Why a first message can't begin here at all.

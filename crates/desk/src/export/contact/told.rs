@@ -16,6 +16,7 @@ use transom_windows::OptOutScope;
 use super::super::conversations::{at, files};
 use crate::DeskError;
 use crate::consent::{self, Standing};
+use crate::of_parts::of_parts;
 
 /// Nobody has more records, or was merged more often.
 const ALL: u32 = i32::MAX.unsigned_abs();
@@ -107,7 +108,7 @@ pub(super) async fn messages(reader: &Reader, page: &[StoredMessage]) -> Result<
         return Ok(Vec::new());
     }
     let ids: Vec<MessageId> = page.iter().map(|stored| stored.message.id).collect();
-    let whole = reader.messages_of_ids(&ids).await?.into_iter().map(|stored| (stored.message.id, stored));
+    let whole = reader.messages_of_ids(&ids).await?.into_iter().map(|stored| (stored.message.id, of_parts(stored)));
     let whole: BTreeMap<_, _> = whole.collect();
     let schedules = reader.schedules_of(&ids).await?.into_iter().map(|schedule| (schedule.message, schedule));
     let schedules: BTreeMap<_, _> = schedules.collect();

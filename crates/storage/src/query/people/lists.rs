@@ -290,7 +290,11 @@ impl ConversationQuery {
         match self.sort {
             Sort::LongestWaiting => statement.push(" AND c.waiting_since IS NOT NULL"),
             Sort::ClosingSoonest => statement.with(" AND c.closing_at > ", millis(self.now)),
-            Sort::Newest | Sort::Oldest => statement,
+            Sort::Newest | Sort::Oldest => match wanted.inbound_after {
+                // The newest message is no older than the customer's last one: this bounds how far an index is walked.
+                Some(after) => statement.with(" AND c.active_at > ", millis(after)),
+                None => statement,
+            },
         };
     }
 

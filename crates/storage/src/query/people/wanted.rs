@@ -30,7 +30,7 @@ pub(super) struct Wanted {
     window: Vec<WindowState>,
     pub(super) closing_before: Option<OffsetDateTime>,
     pub(super) inbound_before: Option<OffsetDateTime>,
-    inbound_after: Option<OffsetDateTime>,
+    pub(super) inbound_after: Option<OffsetDateTime>,
     /// Whether those that close in time are few, and so are sorted.
     pub(super) is_closing: bool,
 }
@@ -161,8 +161,7 @@ impl Wanted {
             statement.with(" AND c.last_inbound_at < ", millis(before));
         }
         if let Some(after) = self.inbound_after {
-            // The newest message is no older than the customer's last one: this bounds how far an index is walked.
-            statement.with(" AND c.last_inbound_at > ", millis(after)).with(" AND c.active_at > ", millis(after));
+            statement.with(" AND c.last_inbound_at > ", millis(after));
         }
     }
 }
