@@ -9,7 +9,7 @@ use transom_sandbox::{
 };
 use transom_storage::both_databases;
 use transom_storage::test_support::TestDatabase;
-use transom_tests::Stage;
+use transom_tests::{Stage, Trouble};
 
 const NAME: &str = "Mara Klein";
 
@@ -138,11 +138,17 @@ both_databases! {
             let message = scene.stage.settled(&id).await.unwrap();
             assert_eq!(scene.taken(text).len(), taken, "{message}");
             let reader = scene.stage.world.desk().storage().reader(&scene.stage.world.caller.scope);
-            let events = reader.events_after(0, 10_000).await.unwrap();
-            let told = |event: &&transom_storage::NumberedEvent| {
+            let is_it = |event: &transom_storage::NumberedEvent| {
                 event.event.kind == "message.settled" && event.event.data["message"] == json!(id)
             };
-            assert_eq!(events.iter().filter(told).count(), 1, "told once");
+            // PostgreSQL numbers events a moment after their commit.
+            let told = || async {
+                let events = reader.events_after(0, 10_000).await.map_err(Trouble::new)?;
+                let told = events.iter().filter(|event| is_it(event)).count();
+                Ok((told > 0).then_some(told))
+            };
+            let told = scene.stage.world.until("it is told", told).await.unwrap();
+            assert_eq!(told, 1, "told once");
         }
         scene.stage.strike().await;
     }
