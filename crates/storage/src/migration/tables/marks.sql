@@ -60,3 +60,7 @@ CREATE INDEX lists_by_open_waiting ON conversations (workspace_id, waiting_since
 CREATE INDEX lists_by_silence ON conversations (workspace_id, active_at, id, tab, account_id, agent_id, team_id, contact_id,
     last_inbound_at, window_closes_at, free_form_until, closing_at, marks)
     WHERE active_at - last_inbound_at >= 86400000;
+-- Whoever wrote again more than a day after they began to wait: few as well.
+CREATE INDEX lists_by_asking ON conversations (workspace_id, waiting_since, id, tab, account_id, agent_id, team_id, contact_id,
+    last_inbound_at, window_closes_at, free_form_until, closing_at, marks)
+    WHERE last_inbound_at - waiting_since >= 86400000;

@@ -21,13 +21,13 @@ pub(super) struct Branch {
     pub(super) given: Vec<(&'static str, Value)>,
     /// What its rows have in common besides.
     pub(super) all: &'static str,
-    /// Before when they were active, if that is known.
-    pub(super) before: Option<OffsetDateTime>,
+    /// ` AND …`, and the instant that a time of theirs is compared with.
+    pub(super) bound: Option<(&'static str, OffsetDateTime)>,
 }
 
 impl Branch {
     const fn of(index: &'static str, given: Vec<(&'static str, Value)>) -> Self {
-        Self { index, given, all: "", before: None }
+        Self { index, given, all: "", bound: None }
     }
 
     /// Of those rows that may be open: what the index holds.
@@ -39,10 +39,12 @@ impl Branch {
 /// The indexes whose rows, merged, are the list in its order. Whatever else is wanted is asked row by row.
 pub(super) fn branches(wanted: &Wanted, sort: Sort) -> Vec<Branch> {
     let branches = branches_of(wanted, sort);
-    let in_order_of_age = |branch: &Branch| branch.all.is_empty() && branch.index != "lists_by_contact";
-    match wanted.inbound_before.filter(|_| sort == Sort::Newest && branches.iter().all(in_order_of_age)) {
-        Some(before) => since_long_ago(branches, before),
-        None => branches,
+    let is_of_all = |branch: &Branch| branch.all.is_empty() && branch.index != "lists_by_contact";
+    match (sort, wanted.inbound_before, wanted.inbound_after) {
+        _ if !branches.iter().all(is_of_all) => branches,
+        (Sort::Newest, Some(before), _) => since_long_ago(branches, before),
+        (Sort::LongestWaiting, _, Some(after)) => still_asking(branches, after),
+        _ => branches,
     }
 }
 
@@ -51,10 +53,21 @@ pub(super) fn branches(wanted: &Wanted, sort: Sort) -> Vec<Branch> {
 fn since_long_ago(branches: Vec<Branch>, before: OffsetDateTime) -> Vec<Branch> {
     const SOON: &str = " AND c.active_at - c.last_inbound_at < 86400000";
     const LATE: &str = " AND c.active_at - c.last_inbound_at >= 86400000";
-    let before = Some(before.saturating_add(Duration::DAY));
-    let soon = branches.into_iter().map(|branch| Branch { all: SOON, before, ..branch });
+    let bound = Some((" AND c.active_at < ", before.saturating_add(Duration::DAY)));
+    let soon = branches.into_iter().map(|branch| Branch { all: SOON, bound, ..branch });
     let late = Branch { all: LATE, ..Branch::of("lists_by_silence", Vec::new()) };
     soon.chain([late]).collect()
+}
+
+/// Whose customer was heard since: among those who wait longest there is hardly any. They wait since then, less a day, or wrote again more
+/// than a day after they began to wait: those few have an index of their own.
+fn still_asking(branches: Vec<Branch>, after: OffsetDateTime) -> Vec<Branch> {
+    const ONCE: &str = " AND c.last_inbound_at - c.waiting_since < 86400000";
+    const AGAIN: &str = " AND c.last_inbound_at - c.waiting_since >= 86400000";
+    let bound = Some((" AND c.waiting_since > ", after.saturating_sub(Duration::DAY)));
+    let once = branches.into_iter().map(|branch| Branch { all: ONCE, bound, ..branch });
+    let again = Branch { all: AGAIN, ..Branch::of("lists_by_asking", Vec::new()) };
+    once.chain([again]).collect()
 }
 
 fn branches_of(wanted: &Wanted, sort: Sort) -> Vec<Branch> {

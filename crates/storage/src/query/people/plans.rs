@@ -19,7 +19,7 @@ use super::{
     Comparison, ContactCondition, ContactQuery, ConversationCondition, ConversationQuery, Earlier, FieldTest, Filter,
     Inbox, Moment, PersonSeed, Sort, StatusFilter, TabCounts, Touch, Touched, WindowColumns, WindowState,
 };
-use super::{contact_lists, search};
+use super::{contact_lists, marks, search};
 use crate::both_databases;
 use crate::query::millis;
 use crate::test_support::{NOON, TestDatabase};
@@ -43,6 +43,57 @@ struct Crowd {
     field: CustomFieldId,
     conversation: ConversationId,
     message: MessageId,
+}
+
+/// Contacts with a term for each of these words, as whoever knows nothing of marks finds them.
+async fn plainly(reader: &Reader, words: &[&str]) -> BTreeSet<Uuid> {
+    let mut all: Option<BTreeSet<Uuid>> = None;
+    for word in words {
+        let term = [b"n", word.as_bytes()].concat();
+        let mut statement = Sql::of(reader);
+        statement
+            .with("SELECT contact_id FROM contact_terms WHERE workspace_id = $1 AND term >= ", term.clone())
+            .with(" AND term < ", search::after_prefix(&term));
+        let rows = reader.conn.query_all_raw(statement.on(&reader.conn)).await.unwrap();
+        let found: BTreeSet<Uuid> = rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
+        all = Some(all.map_or(found.clone(), |all| all.intersection(&found).copied().collect()));
+    }
+    all.unwrap_or_default()
+}
+
+/// Names whose words many have each, and few, some, or many have together: each is read in another way.
+async fn names_lead_to_whoever_has_them(reader: &Reader) {
+    let mut ways = BTreeSet::new();
+    for words in
+        [&["mara", "family9", "ole"][..], &["mara", "family9"], &["mara", "ole"], &["mara"], &["mara", "nobody"]]
+    {
+        let expected = plainly(reader, words).await;
+        let text = words.join(" ");
+        for sort in [Sort::Newest, Sort::Oldest] {
+            let query =
+                ConversationQuery { q: Some(text.clone()), sort, limit: 30_000, ..ConversationQuery::new(NOON) };
+            let found = reader.conversations(&query).await.unwrap();
+            let places: Vec<_> = found.iter().map(|stored| stored.sort_key(sort)).collect();
+            let in_order = |pair: &[i64]| if sort == Sort::Newest { pair[0] >= pair[1] } else { pair[0] <= pair[1] };
+            assert!(places.windows(2).all(in_order), "{text}");
+            let found: BTreeSet<Uuid> = found.iter().map(|stored| stored.contact.uuid()).collect();
+            assert!(found == expected, "{text}: {} and not {}", found.len(), expected.len());
+            // A page of them is the beginning of all.
+            let page = reader.conversations(&ConversationQuery { limit: 7, ..query }).await.unwrap();
+            let begins = page.iter().map(|stored| stored.sort_key(sort)).eq(places.iter().take(7).copied());
+            assert!(begins, "{text}");
+        }
+        let query = ContactQuery { q: Some(text.clone()), limit: 30_000, ..ContactQuery::default() };
+        let found = reader.contacts(&query).await.unwrap();
+        let found: BTreeSet<Uuid> = found.iter().map(|stored| stored.contact.id.uuid()).collect();
+        assert!(found == expected, "contacts {text}: {} and not {}", found.len(), expected.len());
+        let mut wanted =
+            reader.wanted(&ConversationQuery { q: Some(text), ..ConversationQuery::new(NOON) }).await.unwrap().unwrap();
+        let driver = reader.smallest(&mut wanted.wishes, DRIVEN).await.unwrap();
+        ways.insert((driver.is_some(), wanted.wishes[0].late().is_some(), expected.is_empty()));
+    }
+    let all = [(true, true, false), (false, false, false), (true, false, true)];
+    assert!(all.iter().all(|way| ways.contains(way)), "{ways:?}");
 }
 
 /// Rows as they would be after some months: most conversations closed, a few waiting.
@@ -117,12 +168,15 @@ async fn crowd(db: &TestDatabase) -> Crowd {
                 ..Profile::default()
             };
             let known = [Address::new("user_id", user.as_str())];
-            for term in search::terms(None, &profile, &known) {
-                terms.push(vec![ws.into(), Value::from(term), contact.into()]);
+            let of_contact = search::terms(None, &profile, &known);
+            let marks = marks::of_terms(&of_contact);
+            for term in of_contact {
+                terms.push(vec![ws.into(), Value::from(term), contact.into(), marks.into()]);
             }
             contacts.push(vec![
                 ws.into(),
                 contact.into(),
+                marks.into(),
                 json!(profile).into(),
                 json!({}).into(),
                 millis(at),
@@ -164,6 +218,7 @@ async fn crowd(db: &TestDatabase) -> Crowd {
                 conversation.into(),
                 identity.into(),
                 contact.into(),
+                marks.into(),
                 account.into(),
                 "".into(),
                 status.into(),
@@ -224,10 +279,10 @@ async fn crowd(db: &TestDatabase) -> Crowd {
         let tables: [(&str, &str, Vec<Vec<Value>>); 10] = [
             (
                 "contacts",
-                "workspace_id, id, profile, profile_at, profile_until, blocked, version, created_at, updated_at",
+                "workspace_id, id, marks, profile, profile_at, profile_until, blocked, version, created_at, updated_at",
                 contacts,
             ),
-            ("contact_terms", "workspace_id, term, contact_id", terms),
+            ("contact_terms", "workspace_id, term, contact_id, marks", terms),
             ("contact_labels", "workspace_id, contact_id, label", labels),
             ("contact_fields", "workspace_id, contact_id, field_id, value, sort_key", fields),
             (
@@ -238,7 +293,7 @@ async fn crowd(db: &TestDatabase) -> Crowd {
             ("identity_addresses", "workspace_id, account_id, kind, value, identity_id", addresses),
             (
                 "conversations",
-                "workspace_id, id, identity_id, contact_id, account_id, thread, status, tab, snoozed_until, agent_id, team_id, \
+                "workspace_id, id, identity_id, contact_id, marks, account_id, thread, status, tab, snoozed_until, agent_id, team_id, \
               episode_id, episodes, status_since, window_closes_at, closing_at, window_ends_at, \
               window_policy_version, window_recompute_at, active_at, \
               last_message_at, last_inbound_at, waiting_since, preview, version, created_at, updated_at",
@@ -316,6 +371,7 @@ async fn multiply(storage: &Storage, copy: usize, is_postgres: bool) {
             "contacts",
             vec![
                 ("id", other),
+                ("marks", same),
                 ("profile", same),
                 ("profile_at", same),
                 ("profile_until", same),
@@ -325,7 +381,7 @@ async fn multiply(storage: &Storage, copy: usize, is_postgres: bool) {
                 ("updated_at", same),
             ],
         ),
-        ("contact_terms", vec![("contact_id", other), ("term", same)]),
+        ("contact_terms", vec![("contact_id", other), ("term", same), ("marks", same)]),
         ("contact_labels", vec![("contact_id", other), ("label", same)]),
         ("contact_fields", vec![("contact_id", other), ("field_id", same), ("value", same), ("sort_key", same)]),
         (
@@ -347,6 +403,7 @@ async fn multiply(storage: &Storage, copy: usize, is_postgres: bool) {
                 ("id", other),
                 ("identity_id", other),
                 ("contact_id", other),
+                ("marks", same),
                 ("account_id", same),
                 ("thread", same),
                 ("status", same),
@@ -670,6 +727,7 @@ both_databases! {
             }
         }
         assert!(offenders.is_empty(), "{} statements:\n{}", offenders.len(), offenders.join("\n\n"));
+        names_lead_to_whoever_has_them(&reader).await;
         // The check itself would notice.
         let mut whole = Sql::of(&reader);
         whole.push("SELECT count(*) FROM conversations c WHERE c.preview = 'x' AND $1 = $1");

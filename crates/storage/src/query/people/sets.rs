@@ -43,6 +43,8 @@ pub(super) struct Wish {
     pub(super) set: Set,
     /// Whether it must hold and its members are few enough to be kept at hand. What a search finds never is: marks tell most at a glance.
     pub(super) is_kept: bool,
+    /// What its members are still to be asked: they have the marks of it.
+    late: Option<Set>,
 }
 
 /// A row that is asked whether it is as wished, by the names of its columns.
@@ -64,7 +66,7 @@ impl Asked {
 
 impl Wish {
     pub(super) fn new(holds: bool, set: Set) -> Self {
-        Self { holds, set, is_kept: false }
+        Self { holds, set, is_kept: false, late: None }
     }
 
     /// What a condition asks of contacts; `accounts` stand for its platforms. `None` for ids, which are a column.
@@ -89,6 +91,24 @@ impl Wish {
     pub(super) fn found(text: Option<&str>) -> Option<Self> {
         let text = search::asked(text)?;
         Some(Self::new(true, Set::Found(search::alternatives(&Find::anything(text)))))
+    }
+
+    /// Has these members from now on: some of them may not be what was wished.
+    pub(super) fn made_of(&mut self, members: Set) {
+        self.late = Some(std::mem::replace(&mut self.set, members));
+    }
+
+    /// What its members are still to be asked, and the wish without that.
+    pub(super) fn late(&self) -> Option<(Self, Self)> {
+        let late = self.late.clone()?;
+        Some((Self::new(true, late), Self { late: None, ..self.clone() }))
+    }
+
+    /// Adds ` AND …` for a row that was made from its members.
+    pub(super) fn ask_late(&self, statement: &mut Sql, asked: Asked) {
+        if let Some((late, _)) = self.late() {
+            late.ask(statement, asked);
+        }
     }
 
     /// Adds ` AND …`: whether a row is as wished.
@@ -187,13 +207,7 @@ impl Set {
         match self {
             Set::Found(alternatives) => {
                 statement.push(select(false)).push("member FROM (");
-                for (at, alternative) in alternatives.iter().enumerate() {
-                    statement.push(if at == 0 { "" } else { " UNION ALL " });
-                    members_of_alternative(statement, alternative);
-                }
-                if alternatives.is_empty() {
-                    statement.push("SELECT contact_id AS member FROM contact_terms WHERE workspace_id = $1 AND 1 = 0");
-                }
+                members_of_each(statement, alternatives, true);
                 statement.push(") AS found");
             }
             Set::Labelled(labels) => {
@@ -233,6 +247,23 @@ impl Set {
                 statement.with(before, ids.as_str()).push(behind);
             }
         }
+    }
+}
+
+/// Contacts that may be found so: of several words their marks alone are looked at.
+pub(super) fn candidates(statement: &mut Sql, alternatives: &[Alternative]) {
+    statement.push("SELECT DISTINCT member FROM (");
+    members_of_each(statement, alternatives, false);
+    statement.push(") AS found");
+}
+
+fn members_of_each(statement: &mut Sql, alternatives: &[Alternative], exactly: bool) {
+    for (at, alternative) in alternatives.iter().enumerate() {
+        statement.push(if at == 0 { "" } else { " UNION ALL " });
+        members_of_alternative(statement, alternative, exactly);
+    }
+    if alternatives.is_empty() {
+        statement.push("SELECT contact_id AS member FROM contact_terms WHERE workspace_id = $1 AND 1 = 0");
     }
 }
 
@@ -287,7 +318,7 @@ fn ask_alternative(statement: &mut Sql, alternative: &Alternative, asked: Asked)
         // A few at most have one address.
         Alternative::Address(_) => {
             statement.push(&format!("({} IN (", asked.contact));
-            members_of_alternative(statement, alternative);
+            members_of_alternative(statement, alternative, true);
             statement.push(&format!("{KEPT})) IS TRUE"));
         }
     }
@@ -297,16 +328,22 @@ fn marks_of(beginnings: &[Beginning]) -> i64 {
     marks::of_terms(beginnings.iter().map(|beginning| &beginning.term))
 }
 
-fn members_of_alternative(statement: &mut Sql, alternative: &Alternative) {
+fn members_of_alternative(statement: &mut Sql, alternative: &Alternative, exactly: bool) {
     const TERMS: &str = "SELECT t.contact_id AS member FROM contact_terms t WHERE t.workspace_id = $1";
     match alternative {
         Alternative::Words(words) => {
             let Some((first, others)) = words.split_first() else { return };
             statement.push(TERMS);
             in_range(statement, &first.term);
-            if !others.is_empty() {
+            if others.is_empty() {
+                return;
+            }
+            if exactly {
                 statement.push(" AND ");
                 has_terms(statement, others, marks_of(words), Asked::TERM);
+            } else {
+                let bits = statement.named(marks_of(words));
+                statement.push(&format!(" AND (t.marks & {bits}) = {bits}"));
             }
         }
         Alternative::Prefix(prefix) => {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::conditions::FieldTest;
 use super::search::{Alternative, Beginning, after_prefix};
-use super::sets::{Set, Wish, passes};
+use super::sets::{Set, Wish, candidates, passes};
 use super::statement::{Sql, on_postgres};
 use crate::{Reader, StorageError};
 
@@ -16,7 +16,7 @@ pub(super) const FEW: i64 = 25_000;
 const FEW_OF_WORDS: i64 = 2 * FEW;
 /// A list is made of those who have several words if they are fewer than this. Of more the fiftieth is so near in the order of the list
 /// that their marks lead there sooner.
-const READ: i64 = 1_000;
+const READ: i64 = 1_500;
 /// The end of a select of members that are kept: far more than [`FEW`], so that it leaves nobody out who came since they were counted; and a number that the planner sees, so that it knows that they fit into its memory, whatever it believes of the set: 40
 /// bytes each, and 4 MiB unless told otherwise.
 pub(super) const KEPT: &str = " LIMIT 100000";
@@ -36,8 +36,8 @@ impl Reader {
             }
         }
         for (at, wish) in wishes.iter_mut().enumerate().filter(|(_, wish)| wish.holds) {
-            if let Some(set) = self.in_common(&wish.set).await? {
-                wish.set = set;
+            if let Some(members) = self.in_common(&wish.set).await? {
+                wish.made_of(members);
                 return Ok(Some(at));
             }
         }
@@ -82,8 +82,8 @@ impl Reader {
         Ok(counts.into_iter().flatten().collect())
     }
 
-    /// Who has several words that some have each, if few have them all: a first and a family name, of which neither is rare. Without
-    /// that, an index would be walked to its end for the few.
+    /// Who may have several words that some have each, if few may have them all: a first and a family name, of which neither is rare.
+    /// Without that, an index would be walked to its end for the few.
     async fn in_common(&self, set: &Set) -> Result<Option<Set>, StorageError> {
         let Set::Found(alternatives) = set else { return Ok(None) };
         let is_bounded = |alternative: &Alternative| match alternative {
@@ -98,7 +98,7 @@ impl Reader {
             return Ok(None);
         }
         let mut statement = Sql::of(self);
-        set.members(&mut statement, true);
+        candidates(&mut statement, alternatives);
         statement.with(" LIMIT ", READ);
         let rows = self.conn.query_all_raw(statement.on(&self.conn)).await?;
         self.shared.remembered.learn(self.workspace, set, i64::try_from(rows.len()).unwrap_or(READ), READ);
