@@ -16,7 +16,7 @@ pub(super) const FEW: i64 = 25_000;
 const FEW_OF_WORDS: i64 = 2 * FEW;
 /// A list is made of those who have several words if they are fewer than this. Of more the fiftieth is so near in the order of the list
 /// that their marks lead there sooner.
-const READ: i64 = 1_500;
+const READ: i64 = 1_000;
 /// The end of a select of members that are kept: far more than [`FEW`], so that it leaves nobody out who came since they were counted; and a number that the planner sees, so that it knows that they fit into its memory, whatever it believes of the set: 40
 /// bytes each, and 4 MiB unless told otherwise.
 pub(super) const KEPT: &str = " LIMIT 100000";
