@@ -207,9 +207,9 @@ pub async fn message(
     id: MessageId,
 ) -> Result<(StoredMessage, Vec<Vec<Attempt>>), DeskError> {
     authorise(caller, Action::ReadConversations)?;
-    let reader = desk.reader(&caller.scope);
+    // What an attempt came to and what the message is for it go together.
+    let reader = desk.storage().reader_of_a_moment(&caller.scope).await?;
     let mut attempts = reader.attempts_of(id).await?;
-    // Read last: whoever sees what an attempt came to, sees the message as it is since then.
     let stored = of_parts(reader.message(id).await?.ok_or(DeskError::NotFound { what: "message" })?);
     let of_each = stored.parts.iter().map(|part| attempts.remove(&part.part.id).unwrap_or_default()).collect();
     Ok((stored, of_each))

@@ -5,8 +5,8 @@ use std::time::Duration as StdDuration;
 
 use futures_util::future::BoxFuture;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait,
+    AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, IsolationLevel, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 use time::{Duration, OffsetDateTime};
@@ -179,6 +179,21 @@ impl Storage {
     /// Reads of one workspace, outside a transaction: every query sees what was committed before it.
     pub fn reader(&self, scope: &WorkspaceScope) -> Reader {
         Reader { conn: Conn::pool(self.db().clone()), workspace: scope.workspace(), shared: self.inner.shared.clone() }
+    }
+
+    /// Reads of one workspace that all see the same moment. It keeps a connection until it is dropped.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn reader_of_a_moment(&self, scope: &WorkspaceScope) -> Result<Reader, StorageError> {
+        let transaction = match &self.inner.engine {
+            Engine::Sqlite(sqlite) => sqlite.readers.begin().await?,
+            Engine::Postgres(postgres) => {
+                let level = Some(IsolationLevel::RepeatableRead);
+                postgres.pool.begin_with_config(level, Some(AccessMode::ReadOnly)).await?
+            }
+        };
+        Ok(Reader::in_tx(transaction, scope.workspace(), self.inner.shared.clone()))
     }
 
     /// One statement that writes and is committed when this returns: no round trips for BEGIN and COMMIT on PostgreSQL, no

@@ -37,6 +37,10 @@ pub(crate) struct Shared {
 }
 
 impl Reader {
+    pub(crate) fn in_tx(conn: DatabaseTransaction, workspace: WorkspaceId, shared: Shared) -> Self {
+        Self { conn: Conn::in_tx(conn, Arc::default()), workspace, shared }
+    }
+
     /// The workspace id as a column value: the first condition of every query.
     pub(crate) fn ws(&self) -> Uuid {
         self.workspace.uuid()
@@ -67,7 +71,7 @@ impl Deref for Tx {
 
 impl Tx {
     pub(crate) fn new(conn: DatabaseTransaction, workspace: WorkspaceId, shared: Shared) -> Self {
-        Self { reader: Reader { conn: Conn::in_tx(conn, Arc::default()), workspace, shared }, emitted: Arc::default() }
+        Self { reader: Reader::in_tx(conn, workspace, shared), emitted: Arc::default() }
     }
 
     pub(crate) fn mark_emitted(&self) {

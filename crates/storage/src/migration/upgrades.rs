@@ -68,6 +68,7 @@ both_databases! {
                 ],
             ),
         ];
+        let mut terms = Vec::new();
         let ends = [
             (Some(over), Some(over)),
             (Some(later), Some(over)),
@@ -94,6 +95,10 @@ both_databases! {
                     at.clone(),
                 ],
             ));
+            for term in ["emara@example.org", "nklein", "nmara"] {
+                let row = vec![workspace.into(), term.as_bytes().into(), contact.into()];
+                terms.push(("contact_terms", "workspace_id, term, contact_id", row));
+            }
             rows.push((
                 "identities",
                 "workspace_id, id, contact_id, account_id, addresses, facts, created_at, updated_at",
@@ -135,6 +140,7 @@ both_databases! {
                 ],
             ));
         }
+        rows.extend(terms);
         for (table, columns, row) in rows {
             let mut insert = Sql::new(format!("INSERT INTO {table} ({columns}) VALUES "));
             insert.list(row);
@@ -151,5 +157,10 @@ both_databases! {
         open.sort_unstable();
         expected.sort_unstable();
         assert_eq!(open, expected);
+        // Names of two words, stored before there were couples or marks.
+        for (q, count) in [("mara klein", ends.len()), ("kl mar", ends.len()), ("mara kleist", 0), ("mara@ex", ends.len())] {
+            let query = ConversationQuery { q: Some(q.into()), ..ConversationQuery::new(NOON) };
+            assert_eq!(storage.reader(&scope).conversations(&query).await.unwrap().len(), count, "{q}");
+        }
     }
 }

@@ -65,6 +65,19 @@ both_databases! {
         assert_eq!(storage.all_scopes().await.unwrap(), [scope]);
     }
 
+    async fn a_reader_of_a_moment_sees_nothing_that_came_later(db: TestDatabase) {
+        let storage = db.open().await;
+        let scope = db.workspace(&storage, "Acme").await;
+        put(&storage, &scope, &team("Billing")).await.unwrap();
+        let moment = storage.reader_of_a_moment(&scope).await.unwrap();
+        assert_eq!(moment.teams().await.unwrap().len(), 1);
+        put(&storage, &scope, &team("Returns")).await.unwrap();
+        assert_eq!(moment.teams().await.unwrap().len(), 1);
+        drop(moment);
+        let later = storage.reader_of_a_moment(&scope).await.unwrap();
+        assert_eq!(later.teams().await.unwrap().len(), 2);
+    }
+
     async fn what_was_stored_is_there_after_a_restart(db: TestDatabase) {
         let storage = db.open().await;
         let scope = db.workspace(&storage, "Acme").await;

@@ -254,6 +254,7 @@ transom_storage::both_databases! {
             ("Mara Klein", "+4915550100001", "mara.klein@example.org", "maraklein", "id-mara-1"),
             ("Maren Groß", "+4917699988877", "gross@example.org", "maren_g", "id-maren-2"),
             ("王小明", "+8613800138000", "ming@example.cn", "xiaoming", "id-ming-3"),
+            ("Ann Bo Cy Dee Eve Flo Mara Gus", "+14155550123", "ann@example.com", "annbo", "id-ann-4"),
         ];
         for (name, phone, email, username, user) in people {
             let profile = Profile {
@@ -265,11 +266,11 @@ transom_storage::both_databases! {
             };
             desk.meet(&PersonSeed { profile, ..desk.seed(&[("user_id", user)]) }).await;
         }
-        let cases: [(&str, &[&str]); 24] = [
+        let cases: [(&str, &[&str]); 36] = [
             ("jose", &["José Ángel Muñoz"]),
             ("JOSÉ", &["José Ángel Muñoz"]),
             ("munoz jos", &["José Ángel Muñoz"]),
-            ("mar", &["Mara Klein", "Maren Groß"]),
+            ("mar", &["Ann Bo Cy Dee Eve Flo Mara Gus", "Mara Klein", "Maren Groß"]),
             ("mar kl", &["Mara Klein"]),
             ("mara groß", &[]),
             ("gross", &["Maren Groß"]),
@@ -290,12 +291,27 @@ transom_storage::both_databases! {
             ("id-ming", &[]),
             ("王小", &["王小明"]),
             ("%", &[]),
+            // Two words, however far they are typed; of which one is the beginning of the other, or the same.
+            ("j m", &["José Ángel Muñoz"]),
+            ("muñoz ángel josé", &["José Ángel Muñoz"]),
+            ("munos jose", &[]),
+            ("mun jox", &[]),
+            ("mar mara", &["Ann Bo Cy Dee Eve Flo Mara Gus", "Mara Klein"]),
+            ("mara mara klein", &["Mara Klein"]),
+            ("gro%s mar", &[]),
+            // Characters of a name without spaces.
+            ("王 明", &["王小明"]),
+            ("明 小", &["王小明"]),
+            ("明 大", &[]),
+            // More words than are put into couples.
+            ("gus dee", &["Ann Bo Cy Dee Eve Flo Mara Gus"]),
+            ("gus dex", &[]),
         ];
         for (q, expected) in cases {
             assert_eq!(found(&desk, q).await, expected, "{q}");
         }
         // A blank query is none.
-        assert_eq!(found(&desk, "  ").await.len(), 4);
+        assert_eq!(found(&desk, "  ").await.len(), people.len());
     }
 
     async fn pages_of_contacts_neither_repeat_nor_skip(db: TestDatabase) {

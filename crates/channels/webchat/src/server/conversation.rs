@@ -6,6 +6,7 @@ use poem::http::StatusCode;
 use poem::{IntoResponse, Request, Response};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 use transom_channel::{Exchanged, Exchanger, MailboxEntry, MailboxEvent};
 use transom_domain::MessageId;
 
@@ -18,7 +19,7 @@ use super::session::{self, Session};
 use super::upload;
 use crate::capabilities::{FILES, TEXT};
 use crate::error::Code;
-use crate::event::{Act, SentFile};
+use crate::event::{Act, SentFile, VisitorEvent};
 use crate::outbound::shown;
 use crate::protocol::{
     Button, ClaimedProfile, ClientFrame, ConversationStatus, File, Format, From, FromKind, Message, NewMessage,
@@ -100,6 +101,7 @@ async fn written(hub: &Hub, widget: &Widget, session: &Session, message: NewMess
     if let Some(id) = conversation_id {
         own(session, &id)?;
     }
+    let at = widget.site.ports.clock.now();
     if let Some(before) = stored(widget, session, &client_id).await? {
         return Ok(ack(&client_id, &before, session));
     }
@@ -120,7 +122,7 @@ async fn written(hub: &Hub, widget: &Widget, session: &Session, message: NewMess
     for upload in &attachments {
         files.push(upload::find(hub, widget, session, upload).await?);
     }
-    let shown = Words { text: text.clone(), reply_to: reply_to.clone(), files: files.clone() };
+    let shown = Words { at, text: text.clone(), reply_to: reply_to.clone(), files: files.clone() };
     let id = message_id(session, &client_id);
     let act = Act::Message { message_id: id.clone(), text, attachments: files, reply_to };
     say(hub, widget, session, (client_id, id), shown, &act).await
@@ -140,11 +142,12 @@ async fn pressed(
         // One press of a button counts.
         None => format!("b:{of}:{payload}"),
     };
+    let at = widget.site.ports.clock.now();
     if let Some(before) = stored(widget, session, &client_id).await? {
         return Ok(ack(&client_id, &before, session));
     }
     let label = label_of(hub, widget, session, &of, &payload).await?;
-    let shown = Words { text: label.clone(), reply_to: Some(of.clone()), files: Vec::new() };
+    let shown = Words { at, text: label.clone(), reply_to: Some(of.clone()), files: Vec::new() };
     let id = message_id(session, &client_id);
     let act = Act::Button { message_id: id.clone(), of, label, payload };
     say(hub, widget, session, (client_id, id), shown, &act).await
@@ -165,6 +168,9 @@ async fn label_of(hub: &Hub, widget: &Widget, session: &Session, of: &str, paylo
 
 /// What the visitor's own tabs are shown of a message.
 struct Words {
+    /// When it came, before it was known whether it had come before: what is sent again over another line, and still on its way over
+    /// the old one, would else have a time after what was sent next.
+    at: OffsetDateTime,
     text: String,
     reply_to: Option<String>,
     files: Vec<SentFile>,
@@ -186,6 +192,7 @@ async fn say(
     acts::unless_blocked(hub, widget, &session.visitor).await?;
     let event_id = format!("m:{}:{client_id}", session.visitor.id());
     let event = acts::event(widget, &session.visitor, event_id, session.profile.clone());
+    let event = VisitorEvent { at: words.at, ..event };
     let created_at = to_the_millisecond(event.at);
     acts::report(hub, widget, event.with(act)).await?;
     let message = Message {

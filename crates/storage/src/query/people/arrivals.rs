@@ -175,9 +175,10 @@ impl Tx {
         let (mut addresses, mut terms) = (Vec::new(), Vec::new());
         for (seed, facts) in people {
             let identity = seed.as_identity();
-            contacts.push(self.contact_values(seed, now)?);
+            let (contact, of_contact) = self.contact_values(seed, now)?;
+            contacts.push(contact);
+            terms.extend(of_contact);
             identities.push(self.identity_values(&identity, facts_text(facts)?, now)?);
-            terms.extend(self.term_values(seed));
             addresses
                 .extend(identity.addresses.into_iter().map(|address| (seed.account.uuid(), address, seed.identity)));
         }

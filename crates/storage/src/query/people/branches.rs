@@ -39,9 +39,11 @@ impl Branch {
 /// The indexes whose rows, merged, are the list in its order. Whatever else is wanted is asked row by row.
 pub(super) fn branches(wanted: &Wanted, sort: Sort) -> Vec<Branch> {
     let branches = branches_of(wanted, sort);
-    let is_of_all = |branch: &Branch| branch.all.is_empty() && branch.index != "lists_by_contact";
+    // Of one agent, team, account or contact there are few, and the indexes of those below are everybody's.
+    let is_everybodys =
+        |branch: &Branch| branch.all.is_empty() && branch.given.iter().all(|(column, _)| *column == "tab");
     match (sort, wanted.inbound_before, wanted.inbound_after) {
-        _ if !branches.iter().all(is_of_all) => branches,
+        _ if !branches.iter().all(is_everybodys) => branches,
         (Sort::Newest, Some(before), _) => since_long_ago(branches, before),
         (Sort::LongestWaiting, _, Some(after)) => still_asking(branches, after),
         _ => branches,

@@ -54,9 +54,8 @@ impl ContactQuery {
         // Who was erased is a shell for counters.
         statement.push(" AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.workspace_id = $1 AND e.contact_id = c.id)");
         for (at, wish) in wishes.iter().enumerate() {
-            match driver {
-                Some(driver) if driver == at => wish.ask_late(statement, Asked::CONTACT),
-                _ => wish.ask(statement, Asked::CONTACT),
+            if driver != Some(at) {
+                wish.ask(statement, Asked::CONTACT);
             }
         }
         if let Some((at, id)) = self.after {

@@ -194,37 +194,18 @@ impl Reader {
         let (column, _, direction) = query.sort.column();
         let order = format!("ORDER BY place {direction}, id {direction} LIMIT ");
         let limit = i64::from(query.limit);
-        // What is behind `OFFSET 0` PostgreSQL takes as it is: it asks nothing in there sooner, and sees no order to walk along.
-        let fence = if on_postgres(self) { " OFFSET 0" } else { "" };
         let mut statement = Sql::of(self);
         statement.push(&format!("SELECT {} FROM (SELECT id, place FROM (", self.conversation_columns()));
         match driver.and_then(|driver| Some((wanted.wishes.get(driver)?, driver))) {
-            Some((wish, driver)) => match wish.late() {
-                None => {
-                    self.rows_of(&mut statement, wish, &format!("c.id, c.{column} AS place"), |statement| {
-                        query.narrow(wanted, Some(driver), statement);
-                        query.go_on(statement);
-                    });
-                }
-                // Put in order first, then asked: only so many as the page needs.
-                Some((late, wish)) => {
-                    let mut sorted = wanted.clone();
-                    if let Some(place) = sorted.wishes.get_mut(driver) {
-                        place.clone_from(&wish);
-                    }
-                    statement.push("SELECT c.id, c.place FROM (SELECT * FROM (");
-                    let columns = format!("c.id, c.{column} AS place, c.contact_id, c.marks");
-                    self.rows_of(&mut statement, &wish, &columns, |statement| {
-                        query.narrow(&sorted, Some(driver), statement);
-                        query.go_on(statement);
-                    });
-                    statement.push(&format!(
-                        ") AS found ORDER BY place {direction}, id {direction}{fence}) AS c WHERE 1 = 1"
-                    ));
-                    late.ask(&mut statement, Asked::CONVERSATION);
-                }
-            },
+            Some((wish, driver)) => {
+                self.rows_of(&mut statement, wish, &format!("c.id, c.{column} AS place"), |statement| {
+                    query.narrow(wanted, Some(driver), statement);
+                    query.go_on(statement);
+                });
+            }
             None if wanted.is_closing => {
+                // Behind `OFFSET 0` PostgreSQL does not see the order, and has no reason to walk along it.
+                let fence = if on_postgres(self) { " OFFSET 0" } else { "" };
                 statement
                     .push(&format!("SELECT * FROM (SELECT c.id, c.{column} AS place FROM conversations c"))
                     .push(&self.along("lists_by_closing"))
@@ -302,9 +283,8 @@ impl ConversationQuery {
     pub(super) fn narrow(&self, wanted: &Wanted, driver: Option<usize>, statement: &mut Sql) {
         wanted.narrow(statement, self.now);
         for (at, wish) in wanted.wishes.iter().enumerate() {
-            match driver {
-                Some(driver) if driver == at => wish.ask_late(statement, Asked::CONVERSATION),
-                _ => wish.ask(statement, Asked::CONVERSATION),
+            if driver != Some(at) {
+                wish.ask(statement, Asked::CONVERSATION);
             }
         }
         match self.sort {

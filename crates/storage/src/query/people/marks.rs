@@ -4,10 +4,11 @@
 //! lacks a bit of what is looked for has no such term; who has them all is looked up. The number stands beside each conversation
 //! too, in the indexes of its lists, and beside each term. Bits are only ever added, and -1, which has them all, is always right.
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Value};
 use uuid::Uuid;
 
-use super::statement::{Sql, on_postgres};
+use super::couples::is_couple;
+use super::statement::on_postgres;
 use crate::query::sql;
 use crate::{Reader, StorageError, Tx};
 
@@ -22,6 +23,9 @@ pub(crate) fn of_terms<T: AsRef<[u8]>>(terms: impl IntoIterator<Item = T>) -> i6
 }
 
 fn of_term(term: &[u8]) -> i64 {
+    if is_couple(term) {
+        return 0;
+    }
     let begins_a_char = |at: &usize| term.get(*at).is_none_or(|byte| byte & 0b1100_0000 != 0b1000_0000);
     // The first byte is the kind.
     let ends = (2..=term.len()).filter(begins_a_char).take(CHARS);
@@ -48,32 +52,39 @@ impl Reader {
 impl Tx {
     /// Adds to the marks of a contact, and so of all that stands beside it.
     pub(super) async fn add_marks(&self, contact: Uuid, marks: i64) -> Result<(), StorageError> {
-        let mut statement = Sql::of(self);
-        let bits = statement.named(marks);
-        statement
-            .push(&format!(
-                "UPDATE contacts SET marks = marks | {bits} WHERE workspace_id = $1 AND (marks & {bits}) <> {bits}"
-            ))
-            .with(" AND id = ", contact);
-        let is_news = self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() > 0;
-        if is_news { self.spread_marks(contact).await } else { Ok(()) }
+        const ADD: &str = "UPDATE contacts SET marks = marks | $3 WHERE workspace_id = $1 AND id = $2 AND (marks & $3) <> $3 \
+                           RETURNING marks";
+        let row = self.conn.query_one_raw(sql(&self.conn, ADD, self.at(contact, marks))).await?;
+        match row {
+            Some(row) => self.copy_marks(contact, row.try_get_by_index(0)?).await,
+            None => Ok(()),
+        }
     }
 
     /// Whatever stands beside a contact has its marks from now on: as well as those that it had beside another one.
-    ///
-    /// The contact is locked first. So whoever read its marks for a new row is done by now, and that row is found.
     pub(super) async fn spread_marks(&self, contact: Uuid) -> Result<(), StorageError> {
-        const LOCK: &str = "UPDATE contacts SET marks = marks WHERE workspace_id = $1 AND id = $2 RETURNING marks";
-        let row = self.conn.query_one_raw(sql(&self.conn, LOCK, [self.ws().into(), contact.into()])).await?;
-        let Some(marks) = row.map(|row| row.try_get_by_index::<i64>(0)).transpose()? else { return Ok(()) };
+        let lock = if on_postgres(self) { " FOR NO KEY UPDATE" } else { "" };
+        let select = format!("SELECT marks FROM contacts WHERE workspace_id = $1 AND id = $2{lock}");
+        let row = self.conn.query_one_raw(sql(&self.conn, &select, [self.ws().into(), contact.into()])).await?;
+        match row {
+            Some(row) => self.copy_marks(contact, row.try_get_by_index(0)?).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The contact is locked: so whoever read its marks for a new row is done by now, and that row is found.
+    async fn copy_marks(&self, contact: Uuid, marks: i64) -> Result<(), StorageError> {
         for table in ["contact_terms", "conversations"] {
             let statement = format!(
                 "UPDATE {table} SET marks = marks | $3 WHERE workspace_id = $1 AND contact_id = $2 AND (marks & $3) <> $3"
             );
-            let values = [self.ws().into(), contact.into(), marks.into()];
-            self.conn.execute_raw(sql(&self.conn, &statement, values)).await?;
+            self.conn.execute_raw(sql(&self.conn, &statement, self.at(contact, marks))).await?;
         }
         Ok(())
+    }
+
+    fn at(&self, contact: Uuid, marks: i64) -> [Value; 3] {
+        [self.ws().into(), contact.into(), marks.into()]
     }
 }
 

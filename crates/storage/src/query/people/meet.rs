@@ -354,26 +354,34 @@ impl Tx {
             return self.make_person_at_once(seed, addresses, now).await;
         }
         // The writer is alone: nobody can be faster.
-        let contact = self.insert_person_contact(seed, now).await?;
+        let (contact, terms) = self.contact_values(seed, now)?;
+        let mut statement = Sql::new(INSERT_CONTACT);
+        statement.push(" VALUES ").list(contact).push(" ON CONFLICT DO NOTHING");
+        let contact = self.run(statement).await? == 1;
         self.insert_identity(&seed.as_identity(), now).await?;
-        if contact {
-            self.add_terms(seed.contact.uuid(), &seed.terms()).await?;
+        if contact && !terms.is_empty() {
+            let mut statement = Sql::new(INSERT_TERMS);
+            // Those of the addresses came with the identity.
+            statement.push(" VALUES ").rows(terms).push(" ON CONFLICT DO NOTHING");
+            self.run(statement).await?;
         }
         Ok(Made { contact, addresses: addresses.len() })
     }
 
-    async fn insert_person_contact(&self, seed: &PersonSeed, now: OffsetDateTime) -> Result<bool, StorageError> {
-        let mut statement = Sql::new(INSERT_CONTACT);
-        statement.push(" VALUES ").list(self.contact_values(seed, now)?).push(" ON CONFLICT DO NOTHING");
-        Ok(self.conn.execute_raw(statement.on(&self.conn)).await?.rows_affected() == 1)
-    }
-
-    pub(super) fn contact_values(&self, seed: &PersonSeed, now: OffsetDateTime) -> Result<[Value; 10], StorageError> {
+    /// The values of [`INSERT_CONTACT`], and of each row of [`INSERT_TERMS`].
+    pub(super) fn contact_values(
+        &self,
+        seed: &PersonSeed,
+        now: OffsetDateTime,
+    ) -> Result<([Value; 10], Vec<[Value; 4]>), StorageError> {
+        let terms = seed.terms();
+        let marks = marks::of_terms(&terms);
+        let row = |term: Vec<u8>| [self.ws().into(), term.into(), seed.contact.uuid().into(), marks.into()];
         let (profile, profile_at) = ToldProfile::fields(&seed.profile, seed.at)?;
-        Ok([
+        let contact = [
             self.ws().into(),
             seed.contact.uuid().into(),
-            marks::of_terms(seed.terms()).into(),
+            marks.into(),
             profile.into(),
             profile_at.into(),
             millis(seed.at),
@@ -381,15 +389,8 @@ impl Tx {
             millis(now),
             millis(now),
             1_i64.into(),
-        ])
-    }
-
-    /// The values of [`INSERT_TERMS`].
-    pub(super) fn term_values(&self, seed: &PersonSeed) -> Vec<[Value; 4]> {
-        let terms = seed.terms();
-        let marks = marks::of_terms(&terms);
-        let row = |term: Vec<u8>| [self.ws().into(), term.into(), seed.contact.uuid().into(), marks.into()];
-        terms.into_iter().map(row).collect()
+        ];
+        Ok((contact, terms.into_iter().map(row).collect()))
     }
 
     /// One round trip: whoever wins an address makes the rest.
@@ -402,13 +403,13 @@ impl Tx {
         let mut statement = Sql::new("WITH won AS (");
         statement.push(INSERT_ADDRESSES);
         self.address_rows(&mut statement, seed.account.uuid(), seed.identity.uuid(), addresses);
+        let (contact, terms) = self.contact_values(seed, now)?;
         statement.push(" ON CONFLICT DO NOTHING RETURNING 1), made AS (").push(INSERT_CONTACT).push(" SELECT ");
-        statement.each(self.contact_values(seed, now)?);
+        statement.each(contact);
         statement.push(" WHERE EXISTS (SELECT 1 FROM won) ON CONFLICT DO NOTHING RETURNING 1), known AS (");
         statement.push(INSERT_IDENTITY).push(" SELECT ");
         statement.each(self.identity_values(&seed.as_identity(), String::new(), now)?);
         statement.push(" WHERE EXISTS (SELECT 1 FROM won))");
-        let terms = self.term_values(seed);
         if !terms.is_empty() {
             statement.push(", found AS (").push(INSERT_TERMS).push(" SELECT * FROM (VALUES ");
             statement.rows(terms).push(") AS terms WHERE EXISTS (SELECT 1 FROM made))");
@@ -424,6 +425,7 @@ impl Tx {
 pub(super) const INSERT_CONTACT: &str = "INSERT INTO contacts (workspace_id, id, marks, profile, profile_at, profile_until, blocked, created_at, \
                               updated_at, version)";
 pub(super) const INSERT_TERMS: &str = "INSERT INTO contact_terms (workspace_id, term, contact_id, marks)";
+
 /// What [`Tx::make_person`] did.
 struct Made {
     contact: bool,

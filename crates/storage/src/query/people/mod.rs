@@ -9,6 +9,7 @@ mod consents;
 mod contact_lists;
 mod contacts;
 mod conversations;
+mod couples;
 mod custom_fields;
 mod episodes;
 mod facts;

@@ -15,9 +15,10 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 use super::conditions::{Find, FindBy};
+use super::couples;
 use super::statement::Sql;
 
-const NAME: u8 = b'n';
+pub(super) const NAME: u8 = b'n';
 const EMAIL: u8 = b'e';
 const USERNAME: u8 = b'u';
 const PHONE: u8 = b'p';
@@ -126,31 +127,57 @@ pub(crate) fn terms<'a>(
     terms.sort_unstable();
     terms.dedup();
     terms.truncate(TERMS);
+    let couples = couples::of_terms(&terms);
+    terms.extend(couples);
     terms
 }
 
 /// One of the ways in which a text finds contacts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Alternative {
-    /// Has terms that begin with each of these; never empty.
-    Words(Vec<Beginning>),
+    /// Has names with all of these words.
+    Words(Words),
     /// Has a term that begins so.
-    Prefix(Beginning),
+    Prefix(Lead),
     /// Has this very address.
     Address(String),
 }
 
-/// How a term begins.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Beginning {
-    pub(super) term: Vec<u8>,
-    /// Whether it is known that so few contacts have one that all of them may be read.
+/// What names begin with; never empty, and none begins with another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Words {
+    pub(super) terms: Vec<Vec<u8>>,
+    /// From each of them all contacts with these words are reached: every word, and every two of them.
+    pub(super) leads: Vec<Lead>,
+}
+
+/// A range of terms that contacts are reached from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lead {
+    /// How a term begins, or two of names, the smaller one first.
+    pub(super) terms: Vec<Vec<u8>>,
+    /// Whether it is known that so few contacts are in it that all of them may be read.
     pub(super) is_rare: bool,
 }
 
-impl Beginning {
-    fn of(term: Vec<u8>) -> Self {
-        Self { term, is_rare: false }
+impl Words {
+    fn of(text: &str) -> Option<Self> {
+        let mut terms: Vec<_> = words(text).iter().take(QUERY_WORDS).map(|word| term(NAME, word.chars())).collect();
+        terms.sort_unstable_by(|one, other| other.cmp(one));
+        // Whoever has the longer word has the one that it begins with.
+        terms.dedup_by(|next, word| word.starts_with(next));
+        terms.reverse();
+        let singles = terms.iter().map(|term| Lead::of(vec![term.clone()]));
+        let leads =
+            singles.chain(couples::pairs(&terms).map(|(one, other)| Lead::of(vec![one.clone(), other.clone()])));
+        let leads = leads.collect();
+        (!terms.is_empty()).then_some(Self { terms, leads })
+    }
+}
+
+impl Lead {
+    fn of(terms: Vec<Vec<u8>>) -> Self {
+        Self { terms, is_rare: false }
     }
 }
 
@@ -158,14 +185,8 @@ impl Beginning {
 pub(super) fn alternatives(find: &Find) -> Vec<Alternative> {
     let text = find.text.trim();
     let is_one_word = !text.contains(char::is_whitespace);
-    let names = || {
-        let mut words: Vec<_> =
-            words(text).iter().take(QUERY_WORDS).map(|word| term(NAME, word.chars())).map(Beginning::of).collect();
-        words.sort_unstable();
-        words.dedup();
-        (!words.is_empty()).then_some(Alternative::Words(words))
-    };
-    let prefix = |term: Vec<u8>| (term.len() > 1).then(|| Alternative::Prefix(Beginning::of(term)));
+    let names = || Words::of(text).map(Alternative::Words);
+    let prefix = |term: Vec<u8>| (term.len() > 1).then(|| Alternative::Prefix(Lead::of(vec![term])));
     let address = || (!text.is_empty()).then(|| Alternative::Address(text.to_owned()));
     let numbers = || {
         let number = find.number.as_deref().map(phone).and_then(prefix);
@@ -311,7 +332,8 @@ mod tests {
         let long: Vec<String> = (0..500).map(|n| format!("{n}{}", "x".repeat(200))).collect();
         let profile = Profile { name: Some(long.join(" ")), ..Profile::default() };
         let terms = terms(None, &profile, []);
-        assert_eq!(terms.len(), TERMS);
+        // And one for the couples that it is not put into.
+        assert_eq!(terms.len(), TERMS + 1);
         assert!(terms.iter().all(|term| term.len() <= 1 + 4 * TERM_CHARS));
     }
 

@@ -9,10 +9,10 @@ use transom_domain::{FieldKind, FieldValue};
 use uuid::Uuid;
 
 use super::conditions::{ContactCondition, FieldTest, Find};
-use super::marks;
-use super::search::{self, Alternative, Beginning, after_prefix};
+use super::search::{self, Alternative, Lead, Words, after_prefix};
 use super::statement::Sql;
 use super::weights::KEPT;
+use super::{couples, marks};
 
 /// Contacts, or conversations, that have something in common.
 #[derive(Debug, Clone)]
@@ -43,8 +43,6 @@ pub(super) struct Wish {
     pub(super) set: Set,
     /// Whether it must hold and its members are few enough to be kept at hand. What a search finds never is: marks tell most at a glance.
     pub(super) is_kept: bool,
-    /// What its members are still to be asked: they have the marks of it.
-    late: Option<Set>,
 }
 
 /// A row that is asked whether it is as wished, by the names of its columns.
@@ -66,7 +64,7 @@ impl Asked {
 
 impl Wish {
     pub(super) fn new(holds: bool, set: Set) -> Self {
-        Self { holds, set, is_kept: false, late: None }
+        Self { holds, set, is_kept: false }
     }
 
     /// What a condition asks of contacts; `accounts` stand for its platforms. `None` for ids, which are a column.
@@ -91,24 +89,6 @@ impl Wish {
     pub(super) fn found(text: Option<&str>) -> Option<Self> {
         let text = search::asked(text)?;
         Some(Self::new(true, Set::Found(search::alternatives(&Find::anything(text)))))
-    }
-
-    /// Has these members from now on: some of them may not be what was wished.
-    pub(super) fn made_of(&mut self, members: Set) {
-        self.late = Some(std::mem::replace(&mut self.set, members));
-    }
-
-    /// What its members are still to be asked, and the wish without that.
-    pub(super) fn late(&self) -> Option<(Self, Self)> {
-        let late = self.late.clone()?;
-        Some((Self::new(true, late), Self { late: None, ..self.clone() }))
-    }
-
-    /// Adds ` AND …` for a row that was made from its members.
-    pub(super) fn ask_late(&self, statement: &mut Sql, asked: Asked) {
-        if let Some((late, _)) = self.late() {
-            late.ask(statement, asked);
-        }
     }
 
     /// Adds ` AND …`: whether a row is as wished.
@@ -207,7 +187,13 @@ impl Set {
         match self {
             Set::Found(alternatives) => {
                 statement.push(select(false)).push("member FROM (");
-                members_of_each(statement, alternatives, true);
+                for (at, alternative) in alternatives.iter().enumerate() {
+                    statement.push(if at == 0 { "" } else { " UNION ALL " });
+                    members_of_alternative(statement, alternative);
+                }
+                if alternatives.is_empty() {
+                    statement.push("SELECT contact_id AS member FROM contact_terms WHERE workspace_id = $1 AND 1 = 0");
+                }
                 statement.push(") AS found");
             }
             Set::Labelled(labels) => {
@@ -250,28 +236,6 @@ impl Set {
     }
 }
 
-/// Contacts that may be found so: of several words their marks alone are looked at.
-pub(super) fn candidates(statement: &mut Sql, alternatives: &[Alternative]) {
-    statement.push("SELECT DISTINCT member FROM (");
-    members_of_each(statement, alternatives, false);
-    statement.push(") AS found");
-}
-
-fn members_of_each(statement: &mut Sql, alternatives: &[Alternative], exactly: bool) {
-    for (at, alternative) in alternatives.iter().enumerate() {
-        statement.push(if at == 0 { "" } else { " UNION ALL " });
-        members_of_alternative(statement, alternative, exactly);
-    }
-    if alternatives.is_empty() {
-        statement.push("SELECT contact_id AS member FROM contact_terms WHERE workspace_id = $1 AND 1 = 0");
-    }
-}
-
-/// ` AND t.term >= … AND t.term < …`.
-fn in_range(statement: &mut Sql, prefix: &[u8]) {
-    statement.with(" AND t.term >= ", prefix.to_vec()).with(" AND t.term < ", after_prefix(prefix));
-}
-
 /// ` AND sort_key …`: what the value is compared by, and the value itself where that may be the same for several.
 pub(super) fn passes(statement: &mut Sql, table: &str, test: &FieldTest) {
     match test {
@@ -288,21 +252,26 @@ pub(super) fn passes(statement: &mut Sql, table: &str, test: &FieldTest) {
     }
 }
 
-/// Whether there is a term for each of these beginnings. Nobody is looked up without the marks of them all.
-fn has_terms(statement: &mut Sql, beginnings: &[Beginning], wanted: i64, Asked { contact, marks, .. }: Asked) {
+/// Whether there is a term that begins with each of these. Nobody is looked up without the marks of them all.
+fn has_terms<'a>(
+    statement: &mut Sql,
+    beginnings: impl IntoIterator<Item = &'a Vec<u8>>,
+    wanted: i64,
+    Asked { contact, marks, .. }: Asked,
+) {
     let bits = statement.named(wanted);
     statement.push("(");
-    for (at, beginning) in beginnings.iter().enumerate() {
+    for (at, beginning) in beginnings.into_iter().enumerate() {
         statement.push(if at == 0 { "" } else { " AND " });
         // A CASE is asked in this order, whatever either part is believed to cost.
         statement.push(&format!(
             "(CASE WHEN ({marks} & {bits}) = {bits} THEN (SELECT 1 FROM contact_terms s WHERE s.workspace_id = $1 AND s.contact_id = {contact}"
         ));
         // Not a range: a planner that takes it for small would go along all terms that begin so, for each contact anew.
-        let bytes = i32::try_from(beginning.term.len()).unwrap_or(i32::MAX);
+        let bytes = i32::try_from(beginning.len()).unwrap_or(i32::MAX);
         statement
             .with(" AND substr(s.term, 1, ", bytes)
-            .with(") = ", beginning.term.clone())
+            .with(") = ", beginning.clone())
             .push(" LIMIT 1) END) IS NOT NULL");
     }
     statement.push(")");
@@ -310,52 +279,61 @@ fn has_terms(statement: &mut Sql, beginnings: &[Beginning], wanted: i64, Asked {
 
 fn ask_alternative(statement: &mut Sql, alternative: &Alternative, asked: Asked) {
     match alternative {
-        Alternative::Words(words) => has_terms(statement, words, marks_of(words), asked),
-        Alternative::Prefix(prefix) => {
-            let prefix = std::slice::from_ref(prefix);
-            has_terms(statement, prefix, marks_of(prefix), asked);
+        Alternative::Words(Words { terms, .. }) | Alternative::Prefix(Lead { terms, .. }) => {
+            has_terms(statement, terms, marks::of_terms(terms), asked);
         }
         // A few at most have one address.
         Alternative::Address(_) => {
             statement.push(&format!("({} IN (", asked.contact));
-            members_of_alternative(statement, alternative, true);
+            members_of_alternative(statement, alternative);
             statement.push(&format!("{KEPT})) IS TRUE"));
         }
     }
 }
 
-fn marks_of(beginnings: &[Beginning]) -> i64 {
-    marks::of_terms(beginnings.iter().map(|beginning| &beginning.term))
-}
-
-fn members_of_alternative(statement: &mut Sql, alternative: &Alternative, exactly: bool) {
-    const TERMS: &str = "SELECT t.contact_id AS member FROM contact_terms t WHERE t.workspace_id = $1";
+fn members_of_alternative(statement: &mut Sql, alternative: &Alternative) {
     match alternative {
-        Alternative::Words(words) => {
-            let Some((first, others)) = words.split_first() else { return };
-            statement.push(TERMS);
-            in_range(statement, &first.term);
-            if others.is_empty() {
-                return;
-            }
-            if exactly {
-                statement.push(" AND ");
-                has_terms(statement, others, marks_of(words), Asked::TERM);
-            } else {
-                let bits = statement.named(marks_of(words));
-                statement.push(&format!(" AND (t.marks & {bits}) = {bits}"));
+        Alternative::Words(Words { terms, leads }) => {
+            if let Some(lead) = leads.first() {
+                lead.rows(statement, "t.contact_id AS member", terms);
             }
         }
-        Alternative::Prefix(prefix) => {
-            statement.push(TERMS);
-            in_range(statement, &prefix.term);
-        }
+        Alternative::Prefix(prefix) => prefix.rows(statement, "t.contact_id AS member", &prefix.terms),
         Alternative::Address(value) => {
             statement
                 .push(
                     "SELECT i.contact_id AS member FROM identity_addresses a JOIN identities i ON i.workspace_id = $1 ",
                 )
                 .with("AND i.id = a.identity_id WHERE a.workspace_id = $1 AND a.value = ", value.as_str());
+        }
+    }
+}
+
+impl Lead {
+    /// `SELECT …` of the terms `t` in its range, of contacts that have these beginnings of terms as well.
+    pub(super) fn rows(&self, statement: &mut Sql, columns: &str, wanted: &[Vec<u8>]) {
+        let asked = |statement: &mut Sql, others: &[&Vec<u8>]| {
+            if !others.is_empty() {
+                statement.push(" AND ");
+                has_terms(statement, others.iter().copied(), marks::of_terms(wanted), Asked::TERM);
+            }
+        };
+        let select = format!("SELECT {columns} FROM contact_terms t WHERE t.workspace_id = $1");
+        statement.push(&select);
+        let others: Vec<_> = wanted.iter().filter(|term| !self.terms.contains(term)).collect();
+        match self.terms.as_slice() {
+            [smaller, larger] => {
+                couples::in_range(statement, [smaller, larger]);
+                asked(statement, &others);
+                statement.push(" UNION ALL ").push(&select).with(" AND t.term = ", couples::MANY.to_vec());
+                asked(statement, &wanted.iter().collect::<Vec<_>>());
+            }
+            terms => {
+                for term in terms {
+                    statement.with(" AND t.term >= ", term.clone()).with(" AND t.term < ", after_prefix(term));
+                }
+                asked(statement, &others);
+            }
         }
     }
 }

@@ -1,18 +1,20 @@
 //! How many members a set has, and by that in which of three ways it is used.
 
+use std::cmp::Reverse;
+
 use sea_orm::{ConnectionTrait, Value};
 use uuid::Uuid;
 
 use super::conditions::FieldTest;
-use super::search::{Alternative, Beginning, after_prefix};
-use super::sets::{Set, Wish, candidates, passes};
+use super::search::{Alternative, Lead, Words};
+use super::sets::{Set, Wish, passes};
 use super::statement::{Sql, on_postgres};
 use crate::{Reader, StorageError};
 
 /// The members of a set are kept at hand if there are fewer than this. Of more, the fiftieth row is so near that to look up each
 /// costs less.
 pub(super) const FEW: i64 = 25_000;
-/// Who has the rarest of several words is read, to see who has the others as well, if they are fewer than this.
+/// Who has the rarest two of several words is read, to see who has the others as well, if they are fewer than this.
 const FEW_OF_WORDS: i64 = 2 * FEW;
 /// A list is made of those who have several words if they are fewer than this. Of more the fiftieth is so near in the order of the list
 /// that their marks lead there sooner.
@@ -36,8 +38,8 @@ impl Reader {
             }
         }
         for (at, wish) in wishes.iter_mut().enumerate().filter(|(_, wish)| wish.holds) {
-            if let Some(members) = self.in_common(&wish.set).await? {
-                wish.made_of(members);
+            if let Some(set) = self.in_common(&wish.set).await? {
+                wish.set = set;
                 return Ok(Some(at));
             }
         }
@@ -82,12 +84,12 @@ impl Reader {
         Ok(counts.into_iter().flatten().collect())
     }
 
-    /// Who may have several words that some have each, if few may have them all: a first and a family name, of which neither is rare.
-    /// Without that, an index would be walked to its end for the few.
+    /// Who has several words that some have each, if few have them all: a first and a family name, of which neither is rare. Without
+    /// that, an index would be walked to its end for the few.
     async fn in_common(&self, set: &Set) -> Result<Option<Set>, StorageError> {
         let Set::Found(alternatives) = set else { return Ok(None) };
         let is_bounded = |alternative: &Alternative| match alternative {
-            Alternative::Words(words) => words.first().is_some_and(|word| word.is_rare),
+            Alternative::Words(words) => words.leads.first().is_some_and(|lead| lead.is_rare),
             Alternative::Prefix(prefix) => prefix.is_rare,
             Alternative::Address(_) => true,
         };
@@ -98,7 +100,7 @@ impl Reader {
             return Ok(None);
         }
         let mut statement = Sql::of(self);
-        candidates(&mut statement, alternatives);
+        set.members(&mut statement, true);
         statement.with(" LIMIT ", READ);
         let rows = self.conn.query_all_raw(statement.on(&self.conn)).await?;
         self.shared.remembered.learn(self.workspace, set, i64::try_from(rows.len()).unwrap_or(READ), READ);
@@ -121,13 +123,14 @@ fn these(ids: &[Uuid], is_postgres: bool) -> Set {
 
 impl Set {
     fn is_of_several_words(&self) -> bool {
-        let several = |alternative: &Alternative| matches!(alternative, Alternative::Words(words) if words.len() > 1);
+        let several =
+            |alternative: &Alternative| matches!(alternative, Alternative::Words(words) if words.terms.len() > 1);
         matches!(self, Set::Found(alternatives) if alternatives.iter().any(several))
     }
 
     /// Selects that together count its members, about; each column of the answer is one of them.
     fn counters(&self) -> Vec<Counter> {
-        let one = |table, column, values| vec![Counter { table, column, values }];
+        let one = |table, column, values| vec![Counter::Column(table, column, values)];
         let texts = |texts: &[String]| Wanted::Any(texts.iter().map(|text| text.as_str().into()).collect());
         match self {
             Set::Found(alternatives) => alternatives.iter().flat_map(counters_of_alternative).collect(),
@@ -147,20 +150,21 @@ impl Set {
         }
     }
 
-    /// About how many members it has, by the answers to its [`counters`](Self::counters); the rarest word of a name comes first
-    /// from now on.
+    /// About how many members it has, by the answers to its [`counters`](Self::counters); the rarest lead of several words comes
+    /// first from now on.
     fn weigh(&mut self, counts: &mut impl Iterator<Item = i64>, bound: i64) -> i64 {
         let mut next = || counts.next().unwrap_or(i64::MAX);
         let Set::Found(alternatives) = self else { return next() };
         let mut total = 0_i64;
         for alternative in alternatives {
             total = total.saturating_add(match alternative {
-                Alternative::Words(words) => {
-                    let mut counted: Vec<(i64, Beginning)> = words.drain(..).map(|word| (next(), word)).collect();
-                    counted.sort_unstable();
+                Alternative::Words(Words { leads, .. }) => {
+                    let mut counted: Vec<(i64, Lead)> = leads.drain(..).map(|lead| (next(), lead)).collect();
+                    // Of two that are as rare the couple is the better one: its words need not be looked up.
+                    counted.sort_unstable_by_key(|(count, lead)| (*count, Reverse(lead.terms.len())));
                     let least = counted.first().map_or(0, |(count, _)| *count);
-                    let weighed = |(count, word)| Beginning { is_rare: count < bound, ..word };
-                    words.extend(counted.into_iter().map(weighed));
+                    let weighed = |(count, lead)| Lead { is_rare: count < bound, ..lead };
+                    leads.extend(counted.into_iter().map(weighed));
                     least
                 }
                 Alternative::Prefix(prefix) => {
@@ -177,50 +181,46 @@ impl Set {
 
 /// Rows of a table to count.
 #[derive(Debug)]
-pub(super) struct Counter {
-    table: &'static str,
-    column: &'static str,
-    values: Wanted,
+pub(super) enum Counter {
+    Column(&'static str, &'static str, Wanted),
+    Terms(Lead),
 }
 
 #[derive(Debug)]
-enum Wanted {
+pub(super) enum Wanted {
     True,
     Any(Vec<Value>),
-    Prefix(Vec<u8>),
     Filled(Uuid, FieldTest),
 }
 
 impl Counter {
     fn select(&self, statement: &mut Sql, bound: i64) {
-        let Self { table, column, values } = self;
-        statement.push(&format!("(SELECT count(*) FROM (SELECT 1 FROM {table} WHERE workspace_id = $1 AND {column}"));
-        match values {
-            Wanted::True => &mut *statement,
-            Wanted::Any(values) => statement.push(" IN ").list(values.iter().cloned()),
-            Wanted::Prefix(prefix) => {
-                let end = after_prefix(prefix);
-                statement.with(" >= ", prefix.clone()).push(&format!(" AND {column}")).with(" < ", end)
+        statement.push("(SELECT count(*) FROM (");
+        match self {
+            Self::Terms(lead) => lead.rows(statement, "1", &[]),
+            Self::Column(table, column, values) => {
+                statement.push(&format!("SELECT 1 FROM {table} WHERE workspace_id = $1 AND {column}"));
+                match values {
+                    Wanted::True => {}
+                    Wanted::Any(values) => {
+                        statement.push(" IN ").list(values.iter().cloned());
+                    }
+                    Wanted::Filled(field, test) => {
+                        statement.with(" = ", *field);
+                        passes(statement, table, test);
+                    }
+                }
             }
-            Wanted::Filled(field, test) => {
-                statement.with(" = ", *field);
-                passes(statement, table, test);
-                &mut *statement
-            }
-        };
+        }
         statement.with(" LIMIT ", bound).push(") AS counted)");
     }
 }
 
 fn counters_of_alternative(alternative: &Alternative) -> Vec<Counter> {
-    let of_prefix = |prefix: &Beginning| Counter {
-        table: "contact_terms",
-        column: "term",
-        values: Wanted::Prefix(prefix.term.clone()),
-    };
+    let terms = |lead: &Lead| Counter::Terms(Lead { is_rare: false, ..lead.clone() });
     match alternative {
-        Alternative::Words(words) => words.iter().map(of_prefix).collect(),
-        Alternative::Prefix(prefix) => vec![of_prefix(prefix)],
+        Alternative::Words(words) => words.leads.iter().map(terms).collect(),
+        Alternative::Prefix(prefix) => vec![terms(prefix)],
         Alternative::Address(_) => Vec::new(),
     }
 }

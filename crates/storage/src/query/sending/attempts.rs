@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Value};
 use time::OffsetDateTime;
 use transom_domain::{Actor, MessageId, PartId};
 use uuid::Uuid;
 
 use super::batch::{Batch, locking};
 use super::outbox::Settlement;
-use crate::entity::{attempt_evidence, attempts, parts};
+use crate::entity::{attempt_evidence, attempts};
+use crate::query::people::statement::{columns, is_one_of};
 use crate::query::{from_json, millis, sql};
 use crate::{Reader, StorageError, Tx};
 
@@ -91,18 +91,14 @@ impl Reader {
 
     /// The attempts of each part of a message that has any, in order.
     pub async fn attempts_of(&self, message: MessageId) -> Result<BTreeMap<PartId, Vec<Attempt>>, StorageError> {
-        let its_parts = Query::select()
-            .column(parts::Column::Id)
-            .from(parts::Entity)
-            .and_where(parts::Column::WorkspaceId.eq(self.ws()))
-            .and_where(parts::Column::MessageId.eq(message.uuid()))
-            .to_owned();
-        let rows = attempts::Entity::find()
-            .filter(attempts::Column::WorkspaceId.eq(self.ws()))
-            .filter(attempts::Column::PartId.in_subquery(its_parts))
-            .order_by_asc(attempts::Column::Number)
-            .all(&self.conn)
-            .await?;
+        let its_parts = "SELECT id FROM parts WHERE workspace_id = $1 AND message_id = $2";
+        let text = format!(
+            "SELECT {} FROM attempts a WHERE a.workspace_id = $1 AND {} ORDER BY a.number",
+            columns::<attempts::Entity>("a"),
+            is_one_of(self, "a.part_id", its_parts)
+        );
+        let statement = sql(&self.conn, &text, [self.ws().into(), message.uuid().into()]);
+        let rows = attempts::Model::find_by_statement(statement).all(&self.conn).await?;
         let mut all: BTreeMap<PartId, Vec<Attempt>> = BTreeMap::new();
         for row in rows {
             all.entry(row.part_id.into()).or_default().push(row.try_into()?);
