@@ -19,7 +19,7 @@ use super::{
     Comparison, ContactCondition, ContactQuery, ConversationCondition, ConversationQuery, Earlier, FieldTest, Filter,
     Inbox, Moment, PersonSeed, Sort, StatusFilter, TabCounts, Touch, Touched, WindowColumns, WindowState,
 };
-use super::{contact_lists, marks, search};
+use super::{marks, search};
 use crate::both_databases;
 use crate::query::millis;
 use crate::test_support::{NOON, TestDatabase};
@@ -662,7 +662,7 @@ both_databases! {
             for (name, query) in contacts {
                 let wishes = reader.wishes_of(&query).await.unwrap();
                 let mut weighed = wishes.clone();
-                let chosen = reader.smallest(&mut weighed, contact_lists::DRIVEN).await.unwrap();
+                let chosen = reader.smallest(&mut weighed, DRIVEN).await.unwrap();
                 statements.push((format!("contacts: {name}, as chosen"), reader.page_of_contacts(&query, &weighed, chosen)));
                 for driver in routes(&wishes) {
                     let page = reader.page_of_contacts(&query, &wishes, driver);

@@ -206,10 +206,12 @@ impl Set {
                 statement.push("SELECT id AS member FROM contacts WHERE workspace_id = $1 AND blocked");
             }
             Set::Known(accounts) => {
+                // Without the limit SQLite would walk all contacts in their order, so as to meet none of them twice.
                 statement
                     .push(select(false))
-                    .push("contact_id AS member FROM identities WHERE workspace_id = $1 AND account_id IN ")
-                    .list(accounts.iter().copied());
+                    .push("member FROM (SELECT contact_id AS member FROM identities WHERE workspace_id = $1 AND account_id IN ")
+                    .list(accounts.iter().copied())
+                    .push(&format!("{KEPT}) AS known"));
             }
             Set::Filled(field, test) => {
                 statement
