@@ -108,7 +108,7 @@ codes! {
     422 send_at_invalid "The time is over, or too far away" "Give a time to come, at most a year away.";
     422 url_invalid "The address can't be read" "Give an https address.";
     422 url_refused "The address may not be called" "`detail` says why: only http and https on the open internet, on allowed ports.";
-    422 kind_invalid "No such kind of event" "Name kinds such as `message.sent`, or `message.*`.";
+    422 kind_invalid "No such kind of event" "`detail` says what there is: kinds such as `message.state`, or `message.*`; docs/events.md lists them.";
     422 message_empty "The message is empty" "Give a text, a file or a template.";
     422 text_too_long "A text is too long" "`detail` gives its length, the limit and the unit in which the platform counts.";
     422 not_supported_by_channel "The channel can't carry it" "`capabilities` of `GET …/window` says what it can.";

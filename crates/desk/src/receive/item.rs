@@ -12,7 +12,7 @@ use transom_windows::{Event, Policy, What};
 use super::ground::Ground;
 use super::{erased, late, message, notice, receipt, standing};
 use crate::situation::{Situation, Wires, wires};
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, event_kinds};
 
 /// How far ahead of our clock an event may claim to be (reliability.md 3).
 const MAX_AHEAD: Duration = Duration::minutes(5);
@@ -231,7 +231,7 @@ impl<'c> Case<'c> {
     }
 
     fn event(&self, kind: &str, contact: Option<ContactId>, data: serde_json::Value) -> NewEvent {
-        let (id, kind) = (EventId::new(self.desk.ids()), kind.to_owned());
+        let (id, kind) = (EventId::new(self.desk.ids()), event_kinds::told(kind));
         NewEvent { id, kind, conversation: None, contact, data, at: self.now }
     }
 
