@@ -67,7 +67,7 @@ codes! {
     409 status_unchanged "It has that status already" "Nothing to do.";
     409 nothing_to_settle "No part of the message is in such a state" "Read the message again: somebody was faster, or evidence came in.";
     409 quiet_hours "It is night where the customer is" "Broadcasts and automation wait for its end by themselves; a person may write at any hour.";
-    409 broadcast_state "The broadcast's state does not allow this" "Read it again: only a draft is changed, what runs is held up, what is held up goes on.";
+    409 broadcast_state "The broadcast's state does not allow this" "`detail` says which one it is, and what may be done in it.";
     409 not_scheduled "The message waits for no time" "Read the message again: it left, was withdrawn, or was changed meanwhile.";
     409 author_inactive "The message's author works here no more" "Write it in your own name.";
     409 call_gone "The call is no longer kept" "Calls are kept for 14 days, and those of an erased contact not at all: there is nothing to apply.";
