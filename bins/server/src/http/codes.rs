@@ -77,6 +77,8 @@ codes! {
     409 contact_erased "Somebody of that name was erased" "Nobody brings them back but they themselves, by writing.";
     409 contact_ambiguous "The line names several contacts" "Correct the line, or merge the contacts.";
     409 undo_over "It is too late to take the job back" "Ask for the change that you want.";
+    409 job_undone "The job is taken back already" "`detail` names the job that does it, or did.";
+    409 job_finished "The job came to its end before" "`detail` says what can still be done.";
     409 job_goes_on "The job can't be stopped" "Wait for its end.";
     409 idempotency_key_running "The first request with this key is still running" "Ask again after `retry_after` seconds.";
     409 token_shown_once "The token was shown to the first request with this key" "Revoke the token that `detail` names, and make another one with a new key.";

@@ -264,6 +264,17 @@ impl Reader {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
+    /// Jobs of a kind that were asked for by exactly this request.
+    pub async fn jobs_that(&self, kind: JobKind, request: &Json) -> Result<Vec<Job>, StorageError> {
+        let mut statement = Sql::of(self);
+        statement
+            .push(&format!("SELECT {} FROM jobs j WHERE j.workspace_id = $1", columns::<jobs::Entity>("j")))
+            .with(" AND j.kind = ", kind.as_str())
+            .with(" AND j.request = ", request.clone());
+        let rows = jobs::Model::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
     /// A job's things behind a position, in order; only those of a state, if one is given.
     pub async fn job_items(
         &self,
