@@ -168,7 +168,7 @@ pub struct JobItem {
     pub code: Option<String>,
     /// What is to be done with it; gone once it is done.
     pub input: Option<Json>,
-    /// What was done, and how it was before.
+    /// What was done, and how it was before; of what failed, what is wrong with it.
     pub outcome: Option<Json>,
 }
 
