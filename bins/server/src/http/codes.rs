@@ -137,6 +137,7 @@ codes! {
     422 text_missing "HTML without its text" "Give the same words as `text`: some readers see no HTML.";
     422 tag_unknown "The workspace has no such tag" "`GET /v1/tags` lists them; an administrator adds new ones.";
     422 saved_reply_fields_missing "Fields of the saved reply have no value" "Fill them in on the contact, or edit the text.";
+    422 placeholder_unknown "Nothing fills a place of the saved reply" "`detail` names it, and those that there are: correct it, or add the custom field first.";
     422 close_note_required "Closing needs a category and a note" "Give both; the setting `close_note_required` asks for them.";
     422 snooze_into_past "The end of the snooze has passed" "Give an instant in the future.";
     422 assignee_missing "The tab `assigned` needs somebody" "Give an `assignee` with an `agent`, a `team` or both.";
