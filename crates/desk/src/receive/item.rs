@@ -11,6 +11,7 @@ use transom_windows::{Event, Policy, What};
 
 use super::ground::Ground;
 use super::{erased, late, message, notice, receipt, standing};
+use crate::quarantine::reason;
 use crate::situation::{Situation, Wires, wires};
 use crate::{Desk, DeskError, event_kinds};
 
@@ -141,7 +142,7 @@ impl<'c> Case<'c> {
             }
         }
         match places.is_empty() {
-            true => Err(DeskError::conflict("unknown_account", "no account of this connection has that key")),
+            true => Err(DeskError::conflict(reason::UNKNOWN_ACCOUNT, "no account of this connection has that key")),
             false => Ok(places),
         }
     }
