@@ -234,7 +234,9 @@ pub(super) const fn meaning_of(status: u16) -> &'static str {
         415 => "The body is of the wrong type.",
         422 => "The request can be read and makes no sense.",
         429 => "Too many requests or streams.",
-        431 => "The address and the headers are too large. Far over the limit, the connection ends without a body.",
+        431 => {
+            "The address and the headers are too large. Far over the limit, the connection ends, at times before this is read."
+        }
         500 => "A fault of the service; nothing was stored.",
         502 => "The platform did not answer as hoped.",
         503 => "Not now: `retryable` says whether to ask again.",
