@@ -91,9 +91,7 @@ pub async fn add(
     once: Option<Once<StoredReply>>,
 ) -> Result<StoredReply, DeskError> {
     authorise(caller, Action::ManageCatalogues)?;
-    let new = checked(new)?;
-    check_places(&desk.reader(&caller.scope), &new, &[]).await?;
-    let NewReply { title, content, variants } = new;
+    let NewReply { title, content, variants } = checked(new)?;
     let reply = SavedReply { id: SavedReplyId::new(desk.ids()), title, content, variants };
     let (desk_in, reply, once, now) = (desk.clone(), Arc::new(reply), once.map(Arc::new), desk.now());
     desk.storage()
@@ -101,6 +99,7 @@ pub async fn add(
             let (desk, reply, once) = (desk_in.clone(), reply.clone(), once.clone());
             Box::pin(async move {
                 let added = async {
+                    check_places(tx, wordings(&reply.content, &reply.variants), &[]).await?;
                     tx.put_saved_reply(&reply, None, now).await?;
                     tell(tx, desk.ids(), None, "saved_reply.created", json!({ "saved_reply": reply.id }), now).await?;
                     tx.saved_reply(reply.id).await?.ok_or(MISSING)
@@ -133,13 +132,12 @@ pub async fn change(
                 let said: Vec<String> =
                     wordings(&known.content, &known.variants).map(|(_, text)| text.to_owned()).collect();
                 let ReplyChange { title, content, variants } = (*change).clone();
-                let new = checked(NewReply {
+                let NewReply { title, content, variants } = checked(NewReply {
                     title: title.unwrap_or(known.title),
                     content: content.unwrap_or(known.content),
                     variants: variants.unwrap_or(known.variants),
                 })?;
-                check_places(tx, &new, &said).await?;
-                let NewReply { title, content, variants } = new;
+                check_places(tx, wordings(&content, &variants), &said).await?;
                 if !tx.put_saved_reply(&SavedReply { id, title, content, variants }, expected, now).await? {
                     return Err(DeskError::VersionMismatch);
                 }
@@ -283,8 +281,12 @@ fn wordings<'r>(content: &'r str, variants: &'r [SavedReplyVariant]) -> impl Ite
 }
 
 /// A place that no field of the workspace fills would stop whoever sends the reply. What was `said` before is not asked again.
-async fn check_places(reader: &Reader, reply: &NewReply, said: &[String]) -> Result<(), DeskError> {
-    let new = wordings(&reply.content, &reply.variants).filter(|(_, text)| !said.iter().any(|known| known == text));
+async fn check_places(
+    reader: &Reader,
+    wordings: impl Iterator<Item = (&'static str, &str)>,
+    said: &[String],
+) -> Result<(), DeskError> {
+    let new = wordings.filter(|(_, text)| !said.iter().any(|known| known == text));
     let places: Vec<_> = new.flat_map(|(field, text)| places(text).map(move |place| (field, place))).collect();
     let is_built_in = |place: &str| custom_fields::BUILT_IN.contains(&field_key(place).as_str());
     if places.iter().all(|(_, place)| is_built_in(place)) {

@@ -72,7 +72,8 @@ both_databases! {
         let desk = Desk::open(db).await;
         let size = desk.post("/custom-fields", json!({ "name": "Size" }), 201).await;
         let body = json!({ "title": "Size", "content": "{{ NAME }}, {{size}}? {{agent_name}} {{" });
-        let reply = desk.post("/saved-replies", body, 201).await;
+        let made = desk.api().post_once("/saved-replies", "size", body.clone()).await.and_then(|made| made.expect(201));
+        let reply = made.unwrap().body;
         let path = format!("/saved-replies/{}", reply["id"].as_str().unwrap());
         for (change, field, place) in [
             (json!({ "content": "Dear {{firstname}}" }), "content", "{{firstname}}"),
@@ -95,6 +96,8 @@ both_databases! {
         let field = format!("/custom-fields/{}", size["id"].as_str().unwrap());
         desk.patch(&field, json!({ "archived": true })).await;
         desk.patch(&path, json!({ "title": "Sizes", "content": reply["content"] })).await;
+        let again = desk.api().post_once("/saved-replies", "size", body).await.and_then(|reply| reply.expect(201)).unwrap();
+        assert_eq!(again.body["id"], reply["id"], "the same key, the same answer");
         let fresh = json!({ "title": "New", "content": "Still {{size}}?" });
         let problem = refused(desk.api().post("/saved-replies", fresh).await.unwrap(), 409, "field_archived");
         assert!(problem["detail"].as_str().unwrap().starts_with("`Size` is in the archive"), "{problem}");
