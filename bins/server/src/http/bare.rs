@@ -30,11 +30,13 @@ pub(super) struct Filled<S> {
     instead: Bytes,
     /// What of it is still to be written.
     rest: Bytes,
+    /// Whether something was read since the last write: only then these bytes begin an answer, and are not part of a file.
+    has_heard: bool,
 }
 
 impl<S: AsyncWrite + Unpin> Filled<S> {
     pub(super) fn new(stream: S, instead: Bytes) -> Self {
-        Self { stream, instead, rest: Bytes::new() }
+        Self { stream, instead, rest: Bytes::new(), has_heard: false }
     }
 
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -49,7 +51,8 @@ impl<S: AsyncWrite + Unpin> Filled<S> {
 
     /// Whether these bytes are an answer of hyper's own, which then counts as written.
     fn replaces(&mut self, bytes: &[u8]) -> bool {
-        let begins = BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning));
+        let begins =
+            std::mem::take(&mut self.has_heard) && BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning));
         let is_bare = begins && bytes.windows(EMPTY.len()).any(|window| window == EMPTY);
         if is_bare {
             self.rest = self.instead.clone();
@@ -98,6 +101,44 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Filled<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Filled<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.has_heard |= buffer.filled().len() > before;
+        read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const BARE: &[u8] = b"HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+    /// A file may hold these very bytes: it is part of an answer that has begun.
+    #[tokio::test]
+    async fn only_what_follows_a_head_that_was_read_is_an_answer() {
+        let (mut caller, served) = duplex(4096);
+        let mut served = Filled::new(served, Bytes::from_static(b"instead"));
+        let mut got = [0; 4096];
+
+        served.write_all(BARE).await.unwrap();
+        let read = caller.read(&mut got).await.unwrap();
+        assert_eq!(got[..read], *BARE, "nothing was asked");
+
+        for (head, expected) in
+            [(BARE, b"instead".as_slice()), (b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n")]
+        {
+            caller.write_all(b"GET /").await.unwrap();
+            served.read_exact(&mut [0; 5]).await.unwrap();
+            served.write_all(head).await.unwrap();
+            served.flush().await.unwrap();
+            let read = caller.read(&mut got).await.unwrap();
+            assert_eq!(got[..read], *expected);
+            served.write_all(BARE).await.unwrap();
+            let read = caller.read(&mut got).await.unwrap();
+            assert_eq!(got[..read], *BARE, "the answer goes on");
+        }
     }
 }
