@@ -8,7 +8,7 @@ use transom_domain::{
 };
 use transom_storage::{EpisodeEnd, EpisodeStart, JoinedEcho, NewEvent, NewMessage, StoredConversation, Tx};
 
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, event_kinds};
 
 /// Why a conversation changed.
 #[derive(Debug, Clone)]
@@ -135,7 +135,7 @@ pub(crate) fn event(
 ) -> NewEvent {
     NewEvent {
         id: EventId::new(ids),
-        kind: kind.to_owned(),
+        kind: event_kinds::told(kind),
         conversation: Some(stored.conversation.id),
         contact: Some(stored.contact),
         data,
@@ -164,7 +164,8 @@ pub(crate) async fn tell(
     data: serde_json::Value,
     at: OffsetDateTime,
 ) -> Result<(), DeskError> {
-    let event = NewEvent { id: EventId::new(ids), kind: kind.to_owned(), conversation: None, contact, data, at };
+    let event =
+        NewEvent { id: EventId::new(ids), kind: event_kinds::told(kind), conversation: None, contact, data, at };
     Ok(tx.emit(&event).await?)
 }
 

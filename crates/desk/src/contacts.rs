@@ -297,11 +297,14 @@ pub(crate) fn email(address: &str) -> Result<(), DeskError> {
     let (local, domain) = address.rsplit_once('@').unwrap_or_default();
     let plain = !address.contains(|c: char| c.is_whitespace() || c.is_control());
     if local.is_empty() || !domain.contains('.') || !plain {
-        let detail = format!("`{address}` is no email address");
+        let detail = format!("`{address}` is no email address: write it as name@domain");
         return Err(DeskError::invalid("email_invalid", "email", detail));
     }
     Ok(())
 }
+
+/// How every phone number is understood.
+pub(crate) const WRITTEN: &str = "write it with + and the country code, such as +4915550100001";
 
 /// `+` and 7 to 15 digits, after the usual separators are taken away (ITU-T E.164).
 pub(crate) fn e164(phone: &str) -> Result<String, DeskError> {
@@ -315,9 +318,7 @@ pub(crate) fn e164(phone: &str) -> Result<String, DeskError> {
         Err(DeskError::invalid(
             "phone_invalid",
             "phone",
-            format!(
-                "`{phone}` is no international phone number: write it with + and the country code, such as +4915550100001"
-            ),
+            format!("`{phone}` is no international phone number: {WRITTEN}"),
         ))
     }
 }

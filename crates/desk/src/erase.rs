@@ -145,12 +145,16 @@ pub(crate) async fn refuse_shell(reader: &Reader, contact: ContactId) -> Result<
 /// `contact_erased`.
 pub(crate) async fn refuse_erased(reader: &Reader, contact: &Contact) -> Result<(), DeskError> {
     if reader.any_erased(&named_in(&contact.profile)).await? {
-        return Err(DeskError::conflict(
-            "contact_erased",
-            "somebody of this number, address or id was erased for good",
-        ));
+        return Err(erased());
     }
     Ok(())
+}
+
+/// Nobody else brings them back.
+pub(crate) fn erased() -> DeskError {
+    let detail =
+        "somebody of this number, address or id was erased for good: only they themselves come back, by writing";
+    DeskError::conflict("contact_erased", detail)
 }
 
 /// Whether a job can't go on yet: something is in the hands of a platform. And the bytes that only the next messages name are

@@ -26,6 +26,7 @@ mod desk;
 pub mod dispatch;
 pub mod erase;
 mod error;
+pub mod event_kinds;
 mod evidence;
 pub mod export;
 pub mod fallback;

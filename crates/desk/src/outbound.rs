@@ -182,8 +182,7 @@ async fn made(
 ) -> Result<Reached, DeskError> {
     let named = crate::erase::named_in(&person.details.profile);
     if known.is_none() && tx.any_erased(&[named, vec![address.clone()]].concat()).await? {
-        let detail = "somebody of this number, address or id was erased for good";
-        return Err(DeskError::conflict("contact_erased", detail));
+        return Err(crate::erase::erased());
     }
     let seed = PersonSeed {
         identity: IdentityId::new(desk.ids()),

@@ -14,6 +14,25 @@ pub const LONGEST_WHY: usize = 500;
 /// So many calls one request replays at most.
 pub const MOST_CALLS: u64 = 1_000;
 
+/// Why something could not be used, where no code of a [`DeskError`] says so.
+pub mod reason {
+    /// The database refused it.
+    pub const FAULT: &str = "fault";
+    /// The process died each time it had the call in hand.
+    pub const POISON: &str = "poison";
+    /// No account of the connection has that key.
+    pub const UNKNOWN_ACCOUNT: &str = "unknown_account";
+    /// The connection was removed.
+    pub const UNKNOWN_CONNECTION: &str = "unknown_connection";
+    /// It is not the platform's format.
+    pub const UNREADABLE: &str = "unreadable";
+    /// The connection's settings can't be used.
+    pub const UNUSABLE_CONNECTION: &str = "unusable_connection";
+
+    /// All of them.
+    pub const ALL: [&str; 6] = [FAULT, POISON, UNKNOWN_ACCOUNT, UNKNOWN_CONNECTION, UNREADABLE, UNUSABLE_CONNECTION];
+}
+
 /// Something in quarantine with the call it came with, as long as that is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {

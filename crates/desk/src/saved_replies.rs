@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
-use transom_domain::saved_reply::render;
+use transom_domain::saved_reply::{places, render};
 use transom_domain::{
     Agent, ChannelAccountId, ContactId, FieldValue, SavedReply, SavedReplyId, SavedReplyVariant, field_key,
 };
@@ -13,13 +13,15 @@ use transom_storage::{Reader, StoredContact, StoredReply, Tx};
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::tell;
 use crate::idempotency::{Once, only_once};
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, custom_fields};
 
 /// The longest title, in characters.
 const MAX_TITLE: usize = 200;
 /// The longest text, in characters: as long as the longest message.
 const MAX_TEXT: usize = 100_000;
 const MAX_VARIANTS: usize = 100;
+/// How many custom fields a refusal names at most.
+const NAMED: usize = 50;
 
 /// A saved reply to keep.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,7 +83,7 @@ pub async fn get(desk: &Desk, caller: &Caller, id: SavedReplyId) -> Result<Store
 /// Keeps a saved reply.
 ///
 /// # Errors
-/// [`DeskError::Invalid`] says what is missing or too long.
+/// [`DeskError::Invalid`] says what is missing or too long, or which of its places nothing would ever fill.
 pub async fn add(
     desk: &Desk,
     caller: &Caller,
@@ -97,6 +99,7 @@ pub async fn add(
             let (desk, reply, once) = (desk_in.clone(), reply.clone(), once.clone());
             Box::pin(async move {
                 let added = async {
+                    check_places(tx, wordings(&reply.content, &reply.variants), &[]).await?;
                     tx.put_saved_reply(&reply, None, now).await?;
                     tell(tx, desk.ids(), None, "saved_reply.created", json!({ "saved_reply": reply.id }), now).await?;
                     tx.saved_reply(reply.id).await?.ok_or(MISSING)
@@ -125,12 +128,16 @@ pub async fn change(
             let (desk, change) = (desk_in.clone(), change.clone());
             Box::pin(async move {
                 let known = tx.saved_reply(id).await?.ok_or(MISSING)?.reply;
+                // What it says already stays so, though a field that it names may be gone since.
+                let said: Vec<String> =
+                    wordings(&known.content, &known.variants).map(|(_, text)| text.to_owned()).collect();
                 let ReplyChange { title, content, variants } = (*change).clone();
                 let NewReply { title, content, variants } = checked(NewReply {
                     title: title.unwrap_or(known.title),
                     content: content.unwrap_or(known.content),
                     variants: variants.unwrap_or(known.variants),
                 })?;
+                check_places(tx, wordings(&content, &variants), &said).await?;
                 if !tx.put_saved_reply(&SavedReply { id, title, content, variants }, expected, now).await? {
                     return Err(DeskError::VersionMismatch);
                 }
@@ -265,6 +272,50 @@ fn checked(new: NewReply) -> Result<NewReply, DeskError> {
         return Err(DeskError::invalid("invalid_value", "variants", detail));
     }
     Ok(NewReply { title, content: new.content, variants })
+}
+
+/// Every text of a saved reply, with the field that it stands in.
+fn wordings<'r>(content: &'r str, variants: &'r [SavedReplyVariant]) -> impl Iterator<Item = (&'static str, &'r str)> {
+    let variants = variants.iter().map(|variant| ("variants", variant.content.as_str()));
+    [("content", content)].into_iter().chain(variants)
+}
+
+/// A place that no field of the workspace fills would stop whoever sends the reply. What was `said` before is not asked again.
+async fn check_places(
+    reader: &Reader,
+    wordings: impl Iterator<Item = (&'static str, &str)>,
+    said: &[String],
+) -> Result<(), DeskError> {
+    let new = wordings.filter(|(_, text)| !said.iter().any(|known| known == text));
+    let places: Vec<_> = new.flat_map(|(field, text)| places(text).map(move |place| (field, place))).collect();
+    let is_built_in = |place: &str| custom_fields::BUILT_IN.contains(&field_key(place).as_str());
+    if places.iter().all(|(_, place)| is_built_in(place)) {
+        return Ok(());
+    }
+    let known = reader.custom_fields(true).await?;
+    for (field, place) in places.into_iter().filter(|(_, place)| !is_built_in(place)) {
+        match known.iter().find(|stored| field_key(&stored.field.name) == field_key(place)) {
+            Some(stored) if stored.field.archived => return Err(custom_fields::archived(&stored.field)),
+            Some(_) => {}
+            None => {
+                let in_use =
+                    known.iter().filter(|stored| !stored.field.archived).map(|stored| stored.field.name.as_str());
+                return Err(unfilled(field, place, in_use));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unfilled<'f>(field: &'static str, place: &str, custom: impl Iterator<Item = &'f str>) -> DeskError {
+    let place: String = place.chars().take(64).collect();
+    let there_is: Vec<String> =
+        custom_fields::BUILT_IN.into_iter().chain(custom.take(NAMED)).map(|name| format!("`{{{{{name}}}}}`")).collect();
+    let detail = format!(
+        "nothing fills `{{{{{place}}}}}`: there is {}, and what `POST /v1/custom-fields` adds",
+        there_is.join(", ")
+    );
+    DeskError::invalid("placeholder_unknown", field, detail)
 }
 
 fn wording(content: &str, field: &'static str) -> Result<(), DeskError> {

@@ -109,22 +109,55 @@ pub fn render(text: &str, fields: &BTreeMap<String, String>) -> Result<String, M
         fields.iter().map(|(name, value)| (field_key(name), value.as_str())).collect();
     let mut missing = Vec::new();
     let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        filled.push_str(before);
-        let Some((name, tail)) = after.split_once("}}") else {
-            filled.push_str("{{");
-            rest = after;
-            continue;
-        };
-        match by_name.get(&field_key(name)).filter(|value| !value.trim().is_empty()) {
-            Some(value) => filled.push_str(value),
-            None => missing.push(name.trim().to_owned()),
+    for piece in cut(text) {
+        match piece {
+            Piece::Words(words) => filled.push_str(words),
+            Piece::Place(name) => match by_name.get(&field_key(name)).filter(|value| !value.trim().is_empty()) {
+                Some(value) => filled.push_str(value),
+                None => missing.push(name.to_owned()),
+            },
         }
-        rest = tail;
     }
-    filled.push_str(rest);
     if missing.is_empty() { Ok(filled) } else { Err(MissingFields(missing)) }
+}
+
+/// The name of each `{{field}}` in a text, as it is written there, repeats included.
+///
+/// # Example
+///
+/// ```
+/// # use transom_domain::saved_reply::places;
+/// assert!(places("Hello {{ First_Name }}, {{order num}} {{").eq(["First_Name", "order num"]));
+/// ```
+pub fn places(text: &str) -> impl Iterator<Item = &str> {
+    cut(text).into_iter().filter_map(|piece| match piece {
+        Piece::Place(name) => Some(name),
+        Piece::Words(_) => None,
+    })
+}
+
+enum Piece<'t> {
+    Words(&'t str),
+    Place(&'t str),
+}
+
+fn cut(text: &str) -> Vec<Piece<'_>> {
+    let (mut pieces, mut rest) = (Vec::new(), text);
+    while let Some((before, after)) = rest.split_once("{{") {
+        pieces.push(Piece::Words(before));
+        rest = match after.split_once("}}") {
+            Some((name, tail)) => {
+                pieces.push(Piece::Place(name.trim()));
+                tail
+            }
+            None => {
+                pieces.push(Piece::Words("{{"));
+                after
+            }
+        };
+    }
+    pieces.push(Piece::Words(rest));
+    pieces
 }
 
 #[cfg(test)]

@@ -76,3 +76,22 @@ both_databases! {
         stage.strike().await;
     }
 }
+
+both_databases! {
+    /// An empty list would say that nobody did it: what can't be in the log is refused.
+    async fn an_action_that_there_is_not_is_refused(db: TestDatabase) {
+        let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+        for wrong in ["foo", "createtag", "job.export", ""] {
+            let refused = stage.api.get(&format!("/audit?action={wrong}")).await.unwrap();
+            assert_eq!((refused.status, refused.text("/code")), (400, Some("parameter_invalid")), "{}", refused.body);
+            assert_eq!(refused.text("/field"), Some("action"));
+            let says = format!("`action`: nothing is called `{wrong}`: an `operationId` of /openapi.json, such as");
+            assert!(refused.text("/detail").unwrap().starts_with(&says), "{}", refused.body);
+        }
+        for right in ["changeAgent", "job.erase", "token%20create"] {
+            let log = stage.api.get(&format!("/audit?action={right}")).await.unwrap().expect(200).unwrap();
+            assert_eq!(log.body["items"], json!([]), "{right}");
+        }
+        stage.strike().await;
+    }
+}

@@ -328,7 +328,10 @@ both_databases! {
         let change = async |body: Value| crowd.stage.api.patch(&path, body).await.unwrap();
         assert_eq!(change(json!({ "name": "Better news" })).await.expect(200).unwrap().body["name"], "Better news");
         crowd.start(&id).await;
-        assert_eq!(change(json!({ "name": "Too late" })).await.text("/code"), Some("broadcast_state"));
+        let late = change(json!({ "name": "Too late" })).await;
+        assert_eq!((late.status, late.text("/code")), (409, Some("broadcast_state")));
+        let says = "the broadcast is `scheduled`, which does not allow this; it allows `pause`, `cancel`";
+        assert_eq!(late.text("/detail"), Some(says));
         crowd.stands(&id, "scheduled").await;
         broadcast::work(crowd.stage.world.desk()).await.unwrap();
         assert_eq!(crowd.got().len(), 0, "its time has not come");
@@ -353,7 +356,8 @@ both_databases! {
         crowd.stage.world.until("five more are queued", queued).await.unwrap();
         let ended = crowd.post(&format!("{path}/cancel"), json!({}), 200).await;
         assert_eq!(ended["state"], "canceled");
-        crowd.post(&format!("{path}/resume"), json!({}), 409).await;
+        let over = crowd.post(&format!("{path}/resume"), json!({}), 409).await;
+        assert_eq!(over["detail"], "the broadcast is `canceled`, which does not allow this; it has ended: make another one");
         // One that was being tried comes back, and is withdrawn then.
         let nothing_left = || async { Ok(crowd.get(&path).await["broadcast"]["ended_at"].as_str().map(|_| ())) };
         crowd.stage.world.until("all is withdrawn", nothing_left).await.unwrap();

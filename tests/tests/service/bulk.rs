@@ -123,6 +123,12 @@ both_databases! {
         let undo = format!("/jobs/{}/undo", done["id"].as_str().unwrap());
         let undone = stage.api.post_once(&undo, "undo", json!({})).await.unwrap().expect(202).unwrap().body;
         let undone = ended(&stage, &undone).await;
+        let again = stage.api.post_once(&undo, "undo", json!({})).await.unwrap().expect(202).unwrap().body;
+        assert_eq!(again["id"], undone["id"], "the same key, the same job");
+        let twice = stage.api.post_once(&undo, "twice", json!({})).await.unwrap();
+        assert_eq!((twice.status, twice.text("/code")), (409, Some("job_undone")), "{}", twice.body);
+        let says = format!("the job was taken back before: `GET /v1/jobs/{}` says", undone["id"].as_str().unwrap());
+        assert!(twice.text("/detail").unwrap().starts_with(&says), "{}", twice.body);
         assert_eq!((&undone["changed"], &undone["failed"]), (&json!(318), &json!(1)), "{undone}");
         let failed: Vec<Value> = results(&stage, &undone).await.into_iter().filter(|one| one["result"] == "failed").collect();
         assert_eq!((failed.len(), &failed[0]["conversation"], &failed[0]["code"]), (1, &json!(ids[9]), &json!("version_mismatch")));
@@ -156,8 +162,11 @@ both_databases! {
         let bea = Api::new(stage.world.server.base_url(), issued.token.expose_secret()).unwrap();
         let cancel = format!("/jobs/{}/cancel", job["id"].as_str().unwrap());
         assert_eq!(bea.post(&cancel, json!({})).await.unwrap().status, 403, "another's job");
-        let kept = stage.api.post(&cancel, json!({})).await.unwrap().expect(200).unwrap();
-        assert_eq!(kept.body["state"], "done", "what has ended stays as it is");
+        let late = stage.api.post(&cancel, json!({})).await.unwrap();
+        assert_eq!((late.status, late.text("/code")), (409, Some("job_finished")), "{}", late.body);
+        let says = late.text("/detail").unwrap();
+        assert!(says.starts_with("the job is `done`, and there is nothing left to stop; `POST /v1/jobs/"), "{says}");
+        assert_eq!(get(&stage.api, &format!("/jobs/{}", job["id"].as_str().unwrap())).await["state"], "done");
         for (body, code) in [
             (json!({ "ids": ids, "filter": "tab:all", "status": { "status": "open" } }), "selection_ambiguous"),
             (json!({ "ids": ids }), "action_ambiguous"),
@@ -171,6 +180,24 @@ both_databases! {
         assert_eq!(refused.text("/code"), Some("search_invalid"), "{}", refused.body);
         let keyless = stage.api.post("/conversations/bulk", json!({ "ids": ids, "status": { "status": "open" } })).await.unwrap();
         assert_eq!(keyless.text("/code"), Some("idempotency_key_missing"));
+        stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// Stopping twice is stopping once, however far the job came meanwhile.
+    async fn a_job_that_was_stopped_stays_so(db: TestDatabase) {
+        let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+        let lines: Vec<String> = (0..8_000).map(|n| format!("Person {n},+49155{n:08}")).collect();
+        let body = json!({ "csv": format!("display_name,phone\n{}", lines.join("\n")) });
+        let job = stage.api.post_once("/contacts/import", "long", body).await.unwrap().expect(202).unwrap().body;
+        let cancel = format!("/jobs/{}/cancel", job["id"].as_str().unwrap());
+        stage.api.post(&cancel, json!({})).await.unwrap().expect(200).unwrap();
+        stage.api.post(&cancel, json!({})).await.unwrap().expect(200).unwrap();
+        let stopped = ended(&stage, &job).await;
+        assert_eq!(stopped["state"], "canceled", "{stopped}");
+        let again = stage.api.post(&cancel, json!({})).await.unwrap().expect(200).unwrap().body;
+        assert_eq!(again, stopped, "nothing more happened");
         stage.strike().await;
     }
 }

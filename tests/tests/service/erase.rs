@@ -52,6 +52,13 @@ both_databases! {
         stage.api.patch(&format!("/contacts/{contact}"), patch).await.unwrap().expect(200).unwrap();
         let closed = json!({ "status": "closed", "category": "games", "note": "eaten gruesomely" });
         stage.api.post(&format!("{path}/status"), closed).await.unwrap().expect(200).unwrap();
+        // Why a line failed quotes it: here a number in the wrong column.
+        let list = json!({ "csv": format!("display_name,email\nSomebody,{PHONE}\n") });
+        let job = stage.api.post_once("/contacts/import", "before", list).await.unwrap().expect(202).unwrap().body;
+        assert_eq!(ended(&stage, &job).await["failed"], 1);
+        let results = format!("/jobs/{}/results", job["id"].as_str().unwrap());
+        let failed = stage.api.get(&results).await.unwrap().expect(200).unwrap();
+        assert_eq!(failed.text("/items/0/detail"), Some(format!("`{PHONE}` is no email address: write it as name@domain").as_str()));
         stage.quiet().await.unwrap();
         for word in WORDS {
             assert!(!tables_with(&stage, word).await.is_empty(), "{word} is nowhere: the test looks for nothing");

@@ -44,6 +44,12 @@ both_databases! {
         let (tried, lines) = imported(&stage, "dry", json!({ "csv": csv, "dry_run": true })).await;
         let expected = [("changed", ""), ("created", ""), ("failed", "phone_invalid"), ("failed", "contact_empty"), ("created", "")];
         assert_eq!(verdicts(&lines), expected, "{tried}");
+        let detail = "`not a number` is no phone number of DE: write it with + and the country code, such as +4915550100001";
+        assert_eq!(lines[2]["detail"], detail);
+        // In the words of the single call.
+        let nobody = stage.api.post("/contacts", json!({ "language": "de" })).await.unwrap();
+        assert_eq!((lines[3]["code"].as_str(), lines[3]["detail"].as_str()), (nobody.text("/code"), nobody.text("/detail")));
+        assert!(lines[0].get("detail").is_none(), "{lines:?}");
         assert_eq!(contacts(&stage, "").await.len(), 1, "a dry run stores nothing");
 
         let (done, lines) = imported(&stage, "real", json!({ "csv": csv, "labels": ["2026"] })).await;
@@ -94,6 +100,7 @@ both_databases! {
         let changed = "phone,time_zone,custom.order num,custom.score,custom.member\r\n+4915550100001,America/Lima,B-2,,no\r\n,,C-3,nine,\r\n";
         let (_, lines) = imported(&stage, "changed", json!({ "csv": changed })).await;
         assert_eq!(verdicts(&lines), [("changed", ""), ("failed", "field_value_invalid")]);
+        assert_eq!(lines[1]["detail"], "`score` takes a number");
         let kept = &contacts(&stage, "q=custom.%22Order%20num%22:B-2").await[0];
         let values: Vec<_> = kept["fields"].as_array().unwrap().iter().map(|field| &field["value"]).collect();
         assert_eq!(kept["profile"]["time_zone"], "America/Lima", "{kept}");

@@ -269,3 +269,24 @@ both_databases! {
         stage.strike().await;
     }
 }
+
+both_databases! {
+    /// An empty list would say that all is well: a reason that no entry can have is refused, with those that there are.
+    async fn a_reason_that_there_is_not_is_refused(db: TestDatabase) {
+        let stage = Stage::set(db, SettableClock::running()).await.unwrap();
+        let words = "`fault`, `poison`, `unknown_account`, `unknown_connection`, `unreadable`, `unusable_connection`";
+        let says = format!("`reason`: one of {words}, or a code of docs/errors.md, is expected, and it is `foo`");
+        let listed = stage.api.get("/quarantine?reason=foo").await.unwrap();
+        assert_eq!((listed.status, listed.text("/code")), (400, Some("parameter_invalid")), "{}", listed.body);
+        let replayed = post(&stage, "/quarantine/replay", json!({ "reason": "foo" })).await;
+        assert_eq!((replayed.status, replayed.text("/code")), (422, Some("invalid_value")), "{}", replayed.body);
+        for refused in [listed, replayed] {
+            assert_eq!((refused.text("/field"), refused.text("/detail")), (Some("reason"), Some(says.as_str())));
+        }
+        for known in ["unreadable", "policy_missing"] {
+            assert_eq!(get(&stage, &format!("/quarantine?reason={known}")).await["items"], json!([]));
+            post(&stage, "/quarantine/replay", json!({ "reason": known })).await.expect(200).unwrap();
+        }
+        stage.strike().await;
+    }
+}

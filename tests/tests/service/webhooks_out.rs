@@ -236,14 +236,41 @@ both_databases! {
             let refused = scene.stage.api.post("/webhook-endpoints", json!({ "url": url })).await.unwrap();
             assert_eq!((refused.status, refused.body["code"].as_str()), (422, Some(code)), "{url}");
         }
-        let body = json!({ "url": "https://example.com/", "kinds": ["everything"] });
-        let refused = scene.stage.api.post("/webhook-endpoints", body).await.unwrap();
-        assert_eq!(refused.body["code"], "kind_invalid");
         // localhost is ::1 as well, which is not allowed here: all addresses of a name have to be good.
         let (id, _) = scene.endpoint("http://ip6-localhost:9/", &[]).await;
         let said = scene.stage.api.post(&format!("/webhook-endpoints/{id}/test"), json!({})).await.unwrap();
         let outcome = said.expect(200).unwrap().body["outcome"].clone();
         assert!(outcome == "address_refused" || outcome == "not_connected", "{outcome}");
+        scene.stage.strike().await;
+    }
+}
+
+both_databases! {
+    /// Nobody waits for an event that can't happen: a kind that there is not is refused, and what there is is named.
+    async fn kinds_that_there_are_not_are_refused(db: TestDatabase) {
+        let scene = Scene::set(db).await;
+        let (id, _) = scene.endpoint("https://example.com/", &["window.*", "note.added"]).await;
+        let path = format!("/webhook-endpoints/{id}");
+        for (kinds, says) in [
+            (json!(["note.added", "note.aded"]), "`note.aded` is no kind of event; there is `note.added`, or `note.*`"),
+            (json!(["message.sent"]), "`message.sent` is no kind of event; there is `message.answered`, `message.brought`"),
+            (json!(["massage.*"]), "`massage.*` is no kind of event; docs/events.md lists them all, which are of `agent.*`"),
+            (json!(["everything"]), "`everything` is no kind of event"),
+            (json!([""]), "`` is no kind of event"),
+        ] {
+            let new = json!({ "url": "https://example.com/other", "kinds": kinds });
+            for refused in [
+                scene.stage.api.post("/webhook-endpoints", new).await.unwrap(),
+                scene.stage.api.patch(&path, json!({ "kinds": kinds })).await.unwrap(),
+            ] {
+                assert_eq!((refused.status, refused.text("/code")), (422, Some("kind_invalid")), "{}", refused.body);
+                assert_eq!(refused.text("/field"), Some("kinds"), "{}", refused.body);
+                assert!(refused.text("/detail").unwrap().starts_with(says), "{}", refused.body);
+            }
+        }
+        assert_eq!(scene.read(&id).await["kinds"], json!(["window.*", "note.added"]));
+        let all = scene.stage.api.get("/webhook-endpoints").await.unwrap().expect(200).unwrap().body;
+        assert_eq!(all["items"].as_array().unwrap().len(), 1, "{all}");
         scene.stage.strike().await;
     }
 }

@@ -7,14 +7,15 @@ use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use time::OffsetDateTime;
 use transom_desk::audit;
-use transom_storage::AuditQuery;
+use transom_storage::{AuditQuery, JobKind};
 use uuid::Uuid;
 
 use super::auth::Signed;
 use super::cursor::Place;
 use super::views::audit::{AuditHeadView, AuditPage};
 use super::{PAGE, Tag};
-use crate::http::problem::{Listing, Reading, Refused};
+use crate::http::problem::{Listing, Problem, Reading, Refused};
+use crate::http::schema::Document;
 use crate::state::State;
 
 pub(crate) struct AuditApi(pub(super) Arc<State>);
@@ -31,7 +32,8 @@ impl AuditApi {
         signed: Signed,
         /// Only what this agent did.
         actor: Query<Option<Uuid>>,
-        /// Only this operation, such as `changeAgent`.
+        /// Only this: an `operationId` of this document, such as `changeAgent`, one of `job.bulk`, `job.undo`, `job.import` and
+        /// `job.erase`, or a command, such as `token create`.
         action: Query<Option<String>>,
         /// Only what was done to the object of this id.
         object: Query<Option<String>>,
@@ -45,6 +47,14 @@ impl AuditApi {
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
     ) -> Result<Json<AuditPage>, Refused<Reading>> {
+        if let Some(wrong) = action.0.as_deref().filter(|action| !is_action(action)) {
+            let wrong: String = wrong.chars().take(64).collect();
+            let detail = format!(
+                "`action`: nothing is called `{wrong}`: an `operationId` of /openapi.json, such as `changeAgent`, one of `job.bulk`, \
+                 `job.undo`, `job.import`, `job.erase`, or a command, such as `token create`, is expected"
+            );
+            return Err(Problem::new("parameter_invalid", detail).at("action").into());
+        }
         let query = AuditQuery {
             actor: actor.0.map(Into::into),
             action: action.0,
@@ -67,6 +77,12 @@ impl AuditApi {
     async fn head(&self, signed: Signed) -> Result<Json<AuditHeadView>, Refused<Listing>> {
         Ok(Json(audit::head(&self.0.desk, signed.caller()).await?.into()))
     }
+}
+
+/// Whether a row can have this action. Commands have two words, and which there are depends on the version that ran them.
+fn is_action(word: &str) -> bool {
+    let is_job = word.strip_prefix("job.").is_some_and(|kind| JobKind::parse(kind).is_some());
+    is_job || word.contains(' ') || Document::new(super::document()).operation(word).is_some()
 }
 
 fn page() -> u32 {

@@ -21,9 +21,9 @@ use super::contract::{As, CategoryWord, SenderWord};
 use super::cursor::Place;
 use super::version::{IfMatch, Versioned};
 use super::views::conversation::{
-    ConversationPage, ConversationView, EpisodeView, NewAssigneeBody, NewStatusBody, StatusWord, TabWord, TimelineView,
-    WindowViewBody,
+    ConversationPage, ConversationView, EpisodeView, NewAssigneeBody, NewStatusBody, StatusWord, TabWord,
 };
+use super::views::window::{TimelineView, WindowViewBody};
 use super::{PAGE, Tag, in_q};
 use crate::http::problem::{Changing, Making, Problem, Reading, Refused};
 use crate::state::State;

@@ -74,7 +74,7 @@ impl JobsApi {
 
     /// Stop a job
     ///
-    /// What was done stays done.
+    /// What was done stays done. One that was stopped before stays as it is; one that came to its end is 409 `job_finished`.
     #[oai(path = "/jobs/:id/cancel", method = "post", operation_id = "cancelJob")]
     async fn cancel(&self, signed: Signed, id: Path<Uuid>) -> Result<Json<JobView>, Refused<Making>> {
         let job = jobs::cancel(&self.0.desk, signed.caller(), id.0.into()).await?;
@@ -83,7 +83,8 @@ impl JobsApi {
 
     /// Take a job back
     ///
-    /// For 10 minutes after its end: each conversation gets the status and assignee that it had, unless somebody changed it since.
+    /// For 10 minutes after its end, once: each conversation gets the status and assignee that it had, unless somebody changed it
+    /// since. A second time is 409 `job_undone`, unless the first was stopped.
     #[oai(
         path = "/jobs/:id/undo",
         method = "post",

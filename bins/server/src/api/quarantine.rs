@@ -7,7 +7,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use time::OffsetDateTime;
 use transom_desk::journal::{self, JournalQuery};
-use transom_desk::quarantine::{self, MOST_CALLS};
+use transom_desk::quarantine::{self, MOST_CALLS, reason};
 use transom_storage::QuarantineQuery;
 use uuid::Uuid;
 
@@ -20,7 +20,8 @@ use super::views::quarantine::{
     StateName,
 };
 use super::{MAX_PAGE, PAGE, Tag};
-use crate::http::problem::{Making, Reading, Refused};
+use crate::http::codes;
+use crate::http::problem::{Making, Problem, Reading, Refused};
 use crate::state::State;
 
 pub(crate) struct QuarantineApi(pub(super) Arc<State>);
@@ -37,7 +38,8 @@ impl QuarantineApi {
         signed: Signed,
         /// Only those in this state; those that are `open` if it is left out.
         state: Query<Option<StateName>>,
-        /// Only those with this reason, such as `unknown_account`.
+        /// Only those with this reason: `fault`, `poison`, `unknown_account`, `unknown_connection`, `unreadable`, `unusable_connection`,
+        /// or a code of docs/errors.md.
         reason: Query<Option<String>>,
         /// Only those that came over this connection.
         connection: Query<Option<Uuid>>,
@@ -51,6 +53,9 @@ impl QuarantineApi {
         #[oai(default = "page", validator(minimum(value = "1"), maximum(value = "100")))]
         limit: Query<u32>,
     ) -> Result<Json<QuarantinePage>, Refused<Reading>> {
+        if let Some(detail) = reason.0.as_deref().and_then(no_reason) {
+            return Err(Problem::new("parameter_invalid", format!("`reason`: {detail}")).at("reason").into());
+        }
         let query = QuarantineQuery {
             state: state.0.map(Into::into).unwrap_or_default(),
             reason: reason.0,
@@ -74,6 +79,9 @@ impl QuarantineApi {
     #[oai(path = "/quarantine/replay", method = "post", operation_id = "replayQuarantine")]
     async fn replay_many(&self, signed: Signed, body: Body<ReplayBody>) -> Result<Json<ReplayedView>, Refused<Making>> {
         let ReplayBody { reason, connection, since, until, cursor } = body.0;
+        if let Some(detail) = reason.as_deref().and_then(no_reason) {
+            return Err(Problem::new("invalid_value", format!("`reason`: {detail}")).at("reason").into());
+        }
         let connection = connection.map(Into::into);
         let query = QuarantineQuery { reason, connection, since, until, ..QuarantineQuery::default() };
         let list = self.0.list(signed.caller(), format!("quarantine replay {query:?}"), MAX_PAGE);
@@ -166,6 +174,16 @@ impl QuarantineApi {
         let (call, entries) = journal::call(&self.0.desk, signed.caller(), id.0.into()).await?;
         Ok(Json(CallDetail::of(&call, &entries)))
     }
+}
+
+/// What is wrong with a word that no entry can have as its reason: a list of nothing would say that all is well.
+fn no_reason(word: &str) -> Option<String> {
+    if reason::ALL.contains(&word) || codes::find(word).is_some() {
+        return None;
+    }
+    let words = reason::ALL.map(|word| format!("`{word}`")).join(", ");
+    let word: String = word.chars().take(40).collect();
+    Some(format!("one of {words}, or a code of docs/errors.md, is expected, and it is `{word}`"))
 }
 
 fn page() -> u32 {

@@ -30,7 +30,7 @@ struct ReplyView {
     id: Uuid,
     /// What agents find it by.
     title: String,
-    /// The text, where no variant fits better. `{{field}}` stands for a field of the contact, or for `agent_name`.
+    /// The text, where no variant fits better. `{{field}}` stands for a field of the contact, a custom one too, or for `agent_name`.
     content: String,
     /// Wordings for a language, a platform or both.
     variants: Vec<VariantBody>,
@@ -104,7 +104,7 @@ struct NewReplyBody {
     /// What agents find it by.
     #[oai(validator(min_length = 1, max_length = 200))]
     title: String,
-    /// The text, where no variant fits better.
+    /// The text, where no variant fits better. `{{field}}` has to be a field that there is.
     #[oai(validator(min_length = 1, max_length = 100_000))]
     content: String,
     /// Wordings for a language, a platform or both.

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use transom_channel::outside::AddressRange;
 
+use super::bare::{self, Filled};
 use crate::config::Limits;
 
 /// How long to wait after an accept that failed for want of something, such as file descriptors, so as not to spin.
@@ -102,6 +103,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_time())
         .max_buf_size(limits.head().saturating_mul(HEADS));
+    let stream = Filled::new(stream, bare::far_too_large(limits.head()));
     let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(connection);
     tokio::select! {
@@ -132,7 +134,7 @@ fn address(text: &str) -> Option<SocketAddr> {
     bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 0)).or_else(|_| text.parse()).ok()
 }
 
-/// What is read of a head, in sizes of the largest that is taken. Beyond it hyper hangs up with a bare 431, which callers that still
+/// What is read of a head, in sizes of the largest that is taken. Beyond it the connection ends with an answer that callers who still
 /// write may never see; so most that are too large are read whole, and answered as everything else.
 const HEADS: usize = 2;
 

@@ -67,7 +67,7 @@ codes! {
     409 status_unchanged "It has that status already" "Nothing to do.";
     409 nothing_to_settle "No part of the message is in such a state" "Read the message again: somebody was faster, or evidence came in.";
     409 quiet_hours "It is night where the customer is" "Broadcasts and automation wait for its end by themselves; a person may write at any hour.";
-    409 broadcast_state "The broadcast's state does not allow this" "Read it again: only a draft is changed, what runs is held up, what is held up goes on.";
+    409 broadcast_state "The broadcast's state does not allow this" "`detail` says which one it is, and what may be done in it.";
     409 not_scheduled "The message waits for no time" "Read the message again: it left, was withdrawn, or was changed meanwhile.";
     409 author_inactive "The message's author works here no more" "Write it in your own name.";
     409 call_gone "The call is no longer kept" "Calls are kept for 14 days, and those of an erased contact not at all: there is nothing to apply.";
@@ -77,6 +77,8 @@ codes! {
     409 contact_erased "Somebody of that name was erased" "Nobody brings them back but they themselves, by writing.";
     409 contact_ambiguous "The line names several contacts" "Correct the line, or merge the contacts.";
     409 undo_over "It is too late to take the job back" "Ask for the change that you want.";
+    409 job_undone "The job is taken back already" "`detail` names the job that does it, or did.";
+    409 job_finished "The job came to its end before" "`detail` says what can still be done.";
     409 job_goes_on "The job can't be stopped" "Wait for its end.";
     409 idempotency_key_running "The first request with this key is still running" "Ask again after `retry_after` seconds.";
     409 token_shown_once "The token was shown to the first request with this key" "Revoke the token that `detail` names, and make another one with a new key.";
@@ -108,7 +110,7 @@ codes! {
     422 send_at_invalid "The time is over, or too far away" "Give a time to come, at most a year away.";
     422 url_invalid "The address can't be read" "Give an https address.";
     422 url_refused "The address may not be called" "`detail` says why: only http and https on the open internet, on allowed ports.";
-    422 kind_invalid "No such kind of event" "Name kinds such as `message.sent`, or `message.*`.";
+    422 kind_invalid "No such kind of event" "`detail` says what there is: kinds such as `message.state`, or `message.*`; docs/events.md lists them.";
     422 message_empty "The message is empty" "Give a text, a file or a template.";
     422 text_too_long "A text is too long" "`detail` gives its length, the limit and the unit in which the platform counts.";
     422 not_supported_by_channel "The channel can't carry it" "`capabilities` of `GET …/window` says what it can.";
@@ -135,6 +137,7 @@ codes! {
     422 text_missing "HTML without its text" "Give the same words as `text`: some readers see no HTML.";
     422 tag_unknown "The workspace has no such tag" "`GET /v1/tags` lists them; an administrator adds new ones.";
     422 saved_reply_fields_missing "Fields of the saved reply have no value" "Fill them in on the contact, or edit the text.";
+    422 placeholder_unknown "Nothing fills a place of the saved reply" "`detail` names it, and those that there are: correct it, or add the custom field first.";
     422 close_note_required "Closing needs a category and a note" "Give both; the setting `close_note_required` asks for them.";
     422 snooze_into_past "The end of the snooze has passed" "Give an instant in the future.";
     422 assignee_missing "The tab `assigned` needs somebody" "Give an `assignee` with an `agent`, a `team` or both.";
@@ -231,7 +234,9 @@ pub(super) const fn meaning_of(status: u16) -> &'static str {
         415 => "The body is of the wrong type.",
         422 => "The request can be read and makes no sense.",
         429 => "Too many requests or streams.",
-        431 => "The address and the headers are too large. Far over the limit, the connection ends without a body.",
+        431 => {
+            "The address and the headers are too large. Far over the limit, the connection ends, at times before this is read."
+        }
         500 => "A fault of the service; nothing was stored.",
         502 => "The platform did not answer as hoped.",
         503 => "Not now: `retryable` says whether to ask again.",

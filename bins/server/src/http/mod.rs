@@ -1,6 +1,7 @@
 //! Everything about HTTP that is not the API itself: the accept loop, limits, problems, webhooks, health, metrics.
 
 pub(crate) mod accept;
+mod bare;
 pub(crate) mod body;
 pub mod codes;
 mod docs;

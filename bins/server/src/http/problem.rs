@@ -87,7 +87,8 @@ impl Problem {
         self.code
     }
 
-    fn to_value(&self) -> Value {
+    /// It as JSON.
+    pub(super) fn to_value(&self) -> Value {
         let mut body = self.more.clone();
         body.insert("type".into(), json!(format!("{EXPLAINED_AT}#{}", self.code)));
         body.insert("title".into(), json!(codes::title_of(self.code, self.status)));

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use transom_desk::event_kinds::KINDS;
 use transom_domain::{Role, Settings};
 use transom_server::api::{self, roles};
 use transom_server::config::KEYS;
@@ -104,6 +105,23 @@ fn sources(folder: &Path) -> Vec<String> {
 fn first_word(rest: &str) -> Option<String> {
     let word = rest.trim_start().strip_prefix('"')?.split_once('"')?.0;
     word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_').then(|| word.to_owned())
+}
+
+/// A row's first cell names kinds, and `.changed` for another of the noun before.
+#[test]
+fn the_page_of_events_lists_every_kind() {
+    let page = std::fs::read_to_string(root().join("docs/events.md")).unwrap();
+    let mut listed = Vec::new();
+    for row in page.lines().filter_map(|line| line.strip_prefix("| `")) {
+        let mut noun = "";
+        for word in row.split(" | ").next().unwrap().split('`').step_by(2) {
+            let (before, verb) = word.split_once('.').unwrap();
+            noun = if before.is_empty() { noun } else { before };
+            listed.push(format!("{noun}.{verb}"));
+        }
+    }
+    listed.sort();
+    assert_eq!(listed, KINDS);
 }
 
 #[test]

@@ -95,6 +95,18 @@ pub enum Turn {
 }
 
 impl Turn {
+    const ALL: [Turn; 4] = [Turn::Start, Turn::Pause, Turn::Resume, Turn::Cancel];
+
+    /// As the API calls it, for sentences.
+    const fn word(self) -> &'static str {
+        match self {
+            Turn::Start => "`start`",
+            Turn::Pause => "`pause`",
+            Turn::Resume => "`resume`",
+            Turn::Cancel => "`cancel`",
+        }
+    }
+
     const fn from(self) -> &'static [BroadcastState] {
         use BroadcastState as S;
         match self {
@@ -380,7 +392,17 @@ async fn answers_within(reader: &Reader) -> Result<Duration, DeskError> {
 }
 
 fn stands_elsewhere(state: BroadcastState) -> DeskError {
-    DeskError::conflict("broadcast_state", format!("the broadcast is {}: that does not allow this", state.as_str()))
+    let change = (state == BroadcastState::Draft).then_some("`change`");
+    let turns = Turn::ALL.iter().filter(|turn| turn.from().contains(&state)).map(|turn| turn.word());
+    let allowed: Vec<&str> = change.into_iter().chain(turns).collect();
+    let next = match allowed.as_slice() {
+        [] => "it has ended: make another one".to_owned(),
+        some => format!("it allows {}", some.join(", ")),
+    };
+    DeskError::conflict(
+        "broadcast_state",
+        format!("the broadcast is `{}`, which does not allow this; {next}", state.as_str()),
+    )
 }
 
 async fn tell(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use transom_domain::{Actor, ConversationId, EpisodeId, JobId};
-use transom_storage::{ItemState, Job, JobItem, JobKind, Tx};
+use transom_storage::{ItemState, Job, JobItem, JobKind, JobState, Tx};
 
 use super::act::Before;
 use super::{BulkAction, Started, Stored};
@@ -32,8 +32,8 @@ struct Cursor {
 /// Begins to take a job back: each conversation gets the status and assignee that it had, unless somebody changed it since.
 ///
 /// # Errors
-/// [`DeskError::NotFound`]; [`DeskError::Conflict`] for a job that still runs, ended too long ago, or changed nothing that can be
-/// taken back.
+/// [`DeskError::NotFound`]; [`DeskError::Conflict`] for a job that still runs, ended too long ago, changed nothing that can be
+/// taken back, or is taken back already.
 pub async fn undo(desk: &Desk, caller: &Caller, id: JobId, once: Option<Once<Started>>) -> Result<Started, DeskError> {
     authorise(caller, Action::ChangeMany)?;
     let (desk_in, caller_in, now, once) = (desk.clone(), caller.clone(), desk.now(), once.map(Arc::new));
@@ -48,6 +48,7 @@ pub async fn undo(desk: &Desk, caller: &Caller, id: JobId, once: Option<Once<Sta
                     let action = undoable(&source, now)?;
                     authorise(&caller, action.action())?;
                     let request = written(&Undo { job: id })?;
+                    not_again(tx, &request).await?;
                     let mut job = Job::queued(undoing, JobKind::Undo, caller.agent.id, request, now);
                     job.total = Some(source.changed);
                     tx.insert_job(&job).await?;
@@ -78,6 +79,21 @@ fn undoable(job: &Job, now: OffsetDateTime) -> Result<BulkAction, DeskError> {
         }
         Some(_) => Ok(action),
     }
+}
+
+/// A job is taken back once; one whose undoing was stopped or failed halfway may have the rest taken back. The caller has locked
+/// it, so that nobody else begins at the same moment.
+async fn not_again(tx: &Tx, request: &serde_json::Value) -> Result<(), DeskError> {
+    let undoing = tx.jobs_that(JobKind::Undo, request).await?;
+    let stands = undoing.iter().find_map(|job| match job.state {
+        JobState::Queued | JobState::Running => Some((job.id, "is taken back already")),
+        JobState::Done => Some((job.id, "was taken back before")),
+        JobState::Failed | JobState::Canceled => None,
+    });
+    stands.map_or(Ok(()), |(job, how)| {
+        let job = job.uuid();
+        Err(DeskError::conflict("job_undone", format!("the job {how}: `GET /v1/jobs/{job}` says what came of it")))
+    })
 }
 
 /// One turn of taking back; whether it is done.

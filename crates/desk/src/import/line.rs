@@ -10,7 +10,7 @@ use transom_storage::{ItemState, JobItem, StoredContact, Tx};
 
 use super::file::of_field;
 use crate::changes::tell;
-use crate::contacts::{checked, e164, somebody};
+use crate::contacts::{WRITTEN, checked, e164, somebody};
 use crate::erase::refuse_erased;
 use crate::labels as labels_of;
 use crate::{Desk, DeskError, custom_fields};
@@ -18,6 +18,8 @@ use crate::{Desk, DeskError, custom_fields};
 /// How long a label may be, and how many a line may bring.
 const LABEL: usize = 100;
 const LABELS: usize = 20;
+/// How much is kept of why a line fails, in characters: it may quote a cell of any length.
+const DETAIL: usize = 500;
 
 /// One line after the other.
 pub(super) struct Filing<'a> {
@@ -53,7 +55,11 @@ impl Filing<'_> {
                 Ok(JobItem { state, code: None, input: None, outcome, ..item })
             }
             Err(DeskError::Storage(error)) => Err(error.into()),
-            Err(error) => Ok(item.failed(error.code())),
+            Err(error) => {
+                let detail: String = error.to_string().chars().take(DETAIL).collect();
+                let failed = item.failed(error.code());
+                Ok(JobItem { outcome: Some(json!({ "detail": detail })), ..failed })
+            }
         }
     }
 
@@ -98,7 +104,11 @@ impl Filing<'_> {
             PHONE_NUMBER_UTIL.parse(phone, region).ok().filter(|number| PHONE_NUMBER_UTIL.is_valid_number(number));
         match number {
             Some(number) => Ok(PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).into_owned()),
-            None => Err(DeskError::invalid("phone_invalid", "phone", format!("`{phone}` is no phone number"))),
+            None => {
+                let country = self.country.unwrap_or_default();
+                let detail = format!("`{phone}` is no phone number of {country}: {WRITTEN}");
+                Err(DeskError::invalid("phone_invalid", "phone", detail))
+            }
         }
     }
 

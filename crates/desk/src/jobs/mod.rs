@@ -12,7 +12,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use transom_domain::{JobId, Role};
-use transom_storage::{Job, JobItem, JobState, Tx};
+use transom_storage::{Job, JobItem, JobKind, JobState, Tx};
 
 use crate::authorise::{Action, Caller, authorise};
 use crate::changes::tell;
@@ -98,11 +98,11 @@ pub async fn results(
     Ok(desk.reader(&caller.scope).job_items(id, None, after, limit).await?)
 }
 
-/// Stops a job: what was done stays done. One that has ended stays as it is.
+/// Stops a job: what was done stays done. One that was stopped before stays as it is.
 ///
 /// # Errors
-/// [`DeskError::NotFound`]; [`DeskError::Forbidden`] for another agent's job, unless one leads; [`DeskError::Conflict`] for an
-/// erasure, which goes on once it has begun.
+/// [`DeskError::NotFound`]; [`DeskError::Forbidden`] for another agent's job, unless one leads; [`DeskError::Conflict`] for one
+/// that came to its end, and for an erasure, which goes on once it has begun.
 pub async fn cancel(desk: &Desk, caller: &Caller, id: JobId) -> Result<Job, DeskError> {
     authorise(caller, Action::ReadJobs)?;
     let (desk_in, caller_in, now) = (desk.clone(), caller.clone(), desk.now());
@@ -117,11 +117,14 @@ pub async fn cancel(desk: &Desk, caller: &Caller, id: JobId) -> Result<Job, Desk
                     let role = caller.agent.role.as_str();
                     return Err(DeskError::Forbidden { role, action: "cancel other agents' jobs" });
                 }
-                if job.kind == transom_storage::JobKind::Erase {
-                    return Err(DeskError::conflict("job_goes_on", "an erasure can't be stopped halfway"));
+                if job.state == JobState::Canceled {
+                    return Ok(job);
                 }
                 if job.finished_at.is_some() {
-                    return Ok(job);
+                    return Err(finished(&job));
+                }
+                if job.kind == JobKind::Erase {
+                    return Err(DeskError::conflict("job_goes_on", "an erasure can't be stopped halfway"));
                 }
                 job.stop = true;
                 if job.state == JobState::Queued {
@@ -134,6 +137,18 @@ pub async fn cancel(desk: &Desk, caller: &Caller, id: JobId) -> Result<Job, Desk
         .await?;
     desk.work().jobs.notify_one();
     Ok(job)
+}
+
+/// Whoever stops a job wants to know that it was too late for that.
+fn finished(job: &Job) -> DeskError {
+    let (state, id) = (job.state.as_str(), job.id.uuid());
+    let next = match job.kind {
+        JobKind::Bulk => {
+            format!("`POST /v1/jobs/{id}/undo` takes a change of status or assignee back, for 10 minutes after its end")
+        }
+        JobKind::Undo | JobKind::Import | JobKind::Erase => format!("`GET /v1/jobs/{id}/results` says what came of it"),
+    };
+    DeskError::conflict("job_finished", format!("the job is `{state}`, and there is nothing left to stop; {next}"))
 }
 
 /// Stores how far a job is, and tells it.

@@ -20,7 +20,7 @@ use transom_channel::{Channel, Pull, RawInbound, SendError};
 use transom_domain::{ChannelAccount, ChannelAccountId, EventId, JournalId, WorkspaceId};
 use transom_storage::{CallSource, NewCall, NewEvent, StorageError, WorkspaceScope};
 
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, event_kinds};
 
 /// The shortest lease; usually it is a quarter of the dispatcher's. Renewed all the while, so it bounds only how long another
 /// replica waits for one that died.
@@ -248,7 +248,7 @@ impl Fetch {
         let now = self.desk.now();
         let event = NewEvent {
             id: EventId::new(self.desk.ids()),
-            kind: kind.to_owned(),
+            kind: event_kinds::told(kind),
             conversation: None,
             contact: None,
             data: json!({ "account": self.account, "error": report }),

@@ -18,6 +18,7 @@ use super::late;
 use super::leftover::{Next, is_poison};
 use super::together::{self, Outcome};
 use crate::attachments::Brought;
+use crate::quarantine::reason;
 use crate::registry::Hook;
 use crate::{Desk, DeskError};
 
@@ -349,21 +350,21 @@ async fn one_by_one(
 /// Reads a call.
 async fn read(desk: &Desk, scope: &WorkspaceScope, reader: &Reader, call: &JournalCall) -> Result<Read, DeskError> {
     if is_poison(call) {
-        return Ok(Err(Trouble::new("poison", "the service died each time it had this call in hand")));
+        return Ok(Err(Trouble::new(reason::POISON, "the service died each time it had this call in hand")));
     }
     let channel = match call.call.account {
         // Fetched for one account: its own settings say how it is read.
         Some(account) => match desk.account(scope, account).await {
             Ok((_, channel)) => channel,
             Err(error @ DeskError::Storage(_)) => return Err(error),
-            Err(error) => return Ok(Err(Trouble::new("unknown_account", error.to_string()))),
+            Err(error) => return Ok(Err(Trouble::new(reason::UNKNOWN_ACCOUNT, error.to_string()))),
         },
         None => match desk.channels().hook(reader, scope, call.call.connection).await {
             Ok(Some(Hook { channel, .. })) => channel,
-            Ok(None) => return Ok(Err(Trouble::new("unknown_connection", "the connection was removed"))),
+            Ok(None) => return Ok(Err(Trouble::new(reason::UNKNOWN_CONNECTION, "the connection was removed"))),
             Err(error @ DeskError::Storage(_)) => return Err(error),
             // Its settings can't be used any more: one connection must not hold up the others.
-            Err(error) => return Ok(Err(Trouble::new("unusable_connection", error.to_string()))),
+            Err(error) => return Ok(Err(Trouble::new(reason::UNUSABLE_CONNECTION, error.to_string()))),
         },
     };
     let (query, headers): (Vec<_>, Vec<_>) =
@@ -374,7 +375,7 @@ async fn read(desk: &Desk, scope: &WorkspaceScope, reader: &Reader, call: &Journ
         body: call.call.body.clone(),
         received_at: call.call.received_at,
     };
-    let mut items = channel.parse(&raw).map_err(|error| Trouble::new("unreadable", error.to_string()));
+    let mut items = channel.parse(&raw).map_err(|error| Trouble::new(reason::UNREADABLE, error.to_string()));
     items.iter_mut().flatten().for_each(|item| spell_alike(channel.as_ref(), item));
     Ok(items)
 }
@@ -400,7 +401,7 @@ fn into_trouble(error: DeskError) -> Result<Trouble, DeskError> {
             | StorageError::Panicked { .. }
             // Such as a text with a NUL in it, which PostgreSQL does not store.
             | StorageError::Database(_)),
-        ) => Ok(Trouble::new("fault", error.to_string())),
+        ) => Ok(Trouble::new(reason::FAULT, error.to_string())),
         DeskError::Storage(error) => Err(DeskError::Storage(error)),
         other => Ok(Trouble::new(other.code(), other.to_string())),
     }

@@ -11,8 +11,9 @@ use transom_windows::{Event, Policy, What};
 
 use super::ground::Ground;
 use super::{erased, late, message, notice, receipt, standing};
+use crate::quarantine::reason;
 use crate::situation::{Situation, Wires, wires};
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, event_kinds};
 
 /// How far ahead of our clock an event may claim to be (reliability.md 3).
 const MAX_AHEAD: Duration = Duration::minutes(5);
@@ -141,7 +142,7 @@ impl<'c> Case<'c> {
             }
         }
         match places.is_empty() {
-            true => Err(DeskError::conflict("unknown_account", "no account of this connection has that key")),
+            true => Err(DeskError::conflict(reason::UNKNOWN_ACCOUNT, "no account of this connection has that key")),
             false => Ok(places),
         }
     }
@@ -231,7 +232,7 @@ impl<'c> Case<'c> {
     }
 
     fn event(&self, kind: &str, contact: Option<ContactId>, data: serde_json::Value) -> NewEvent {
-        let (id, kind) = (EventId::new(self.desk.ids()), kind.to_owned());
+        let (id, kind) = (EventId::new(self.desk.ids()), event_kinds::told(kind));
         NewEvent { id, kind, conversation: None, contact, data, at: self.now }
     }
 

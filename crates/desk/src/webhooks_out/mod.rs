@@ -17,7 +17,7 @@ use crate::authorise::{Action, Caller, authorise};
 use crate::bots::is_bot;
 use crate::changes::Notice;
 use crate::idempotency::{Once, only_once};
-use crate::{Desk, DeskError};
+use crate::{Desk, DeskError, event_kinds};
 
 pub(crate) use queue::run;
 
@@ -285,6 +285,8 @@ async fn check_bot(tx: &Tx, agent: Option<AgentId>) -> Result<(), DeskError> {
 
 fn changed(desk: &Desk, before: Endpoint, change: EndpointChange) -> Result<Endpoint, DeskError> {
     let EndpointChange { url, description, kinds, enabled, agent } = change;
+    // What stands there already may be of a version that told more.
+    let why_never_told = kinds.iter().flatten().find_map(|kind| event_kinds::why_never_told(kind));
     let after = Endpoint {
         id: before.id,
         url: url.map_or(before.url, |url| url.trim().to_owned()),
@@ -306,39 +308,8 @@ fn changed(desk: &Desk, before: Endpoint, change: EndpointChange) -> Result<Endp
     if after.kinds.len() > MAX_KINDS {
         return Err(DeskError::invalid("too_many", "kinds", format!("at most {MAX_KINDS} kinds are taken")));
     }
-    match after.kinds.iter().find(|kind| !is_kind(kind)) {
-        Some(wrong) => {
-            let wrong: String = wrong.chars().take(64).collect();
-            let detail = format!("`{wrong}` is no kind of event: such as `message.sent` or `message.*` is expected");
-            Err(DeskError::invalid("kind_invalid", "kinds", detail))
-        }
+    match why_never_told {
+        Some(why) => Err(DeskError::invalid("kind_invalid", "kinds", why)),
         None => Ok(after),
-    }
-}
-
-/// `message.sent`, or `message.*`. Which kinds there are is not asked: a newer version of this service may know more.
-fn is_kind(text: &str) -> bool {
-    let word = |word: &str| {
-        !word.is_empty() && word.len() <= 64 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-    };
-    match text.split_once('.') {
-        Some((noun, "*")) => word(noun),
-        Some((noun, verb)) => word(noun) && word(verb),
-        None => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_are_a_noun_and_a_verb() {
-        for right in ["message.sent", "message.*", "webhook_endpoint.disabled"] {
-            assert!(is_kind(right), "{right}");
-        }
-        for wrong in ["", "*", "message", ".sent", "message.", "Message.sent", "message.s*", "a.b.c", "message sent"] {
-            assert!(!is_kind(wrong), "{wrong}");
-        }
     }
 }

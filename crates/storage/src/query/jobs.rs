@@ -168,7 +168,7 @@ pub struct JobItem {
     pub code: Option<String>,
     /// What is to be done with it; gone once it is done.
     pub input: Option<Json>,
-    /// What was done, and how it was before.
+    /// What was done, and how it was before; of what failed, what is wrong with it.
     pub outcome: Option<Json>,
 }
 
@@ -261,6 +261,17 @@ impl Reader {
             find = find.filter(Expr::col(jobs::Column::Id).lt(before.uuid()));
         }
         let rows = find.order_by_desc(jobs::Column::Id).limit(limit).all(&self.conn).await?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// Jobs of a kind that were asked for by exactly this request.
+    pub async fn jobs_that(&self, kind: JobKind, request: &Json) -> Result<Vec<Job>, StorageError> {
+        let mut statement = Sql::of(self);
+        statement
+            .push(&format!("SELECT {} FROM jobs j WHERE j.workspace_id = $1", columns::<jobs::Entity>("j")))
+            .with(" AND j.kind = ", kind.as_str())
+            .with(" AND j.request = ", request.clone());
+        let rows = jobs::Model::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
         rows.into_iter().map(TryInto::try_into).collect()
     }
 

@@ -24,7 +24,7 @@ pub struct NewQuarantine {
     pub account: Option<ChannelAccountId>,
     /// The item; `None` for the whole call.
     pub item: Option<serde_json::Value>,
-    /// A stable word: `unknown_account`, `unknown_shape`, `fault`, `poison`, …
+    /// A stable word: `unknown_account`, `unreadable`, `fault`, `poison`, …
     pub reason: String,
     /// What exactly is wrong, for people.
     pub detail: String,

@@ -35,7 +35,7 @@ pub struct Endpoint {
     pub url: String,
     /// What it is for, for people.
     pub description: String,
-    /// Which events it gets: `message.sent`, or `message.*`; all of them if there is none.
+    /// Which events it gets: `message.state`, or `message.*`; all of them if there is none.
     pub kinds: Vec<String>,
     /// Whether it gets any.
     pub enabled: bool,

@@ -14,6 +14,9 @@ both_databases! {
     /// Kept, found, changed, worded by language and platform, and filled.
     async fn a_saved_reply_is_kept_found_and_worded(db: TestDatabase) {
         let desk = Desk::open(db).await;
+        for name in ["Order num", "city", "Zip code"] {
+            desk.post("/custom-fields", json!({ "name": name }), 201).await;
+        }
         let body = json!({
             "title": "Öffnungszeiten",
             "content": "Hello {{ First_Name }}, order {{order num}}: from nine. {{agent_name}}",
@@ -64,10 +67,54 @@ both_databases! {
 }
 
 both_databases! {
+    /// A place that nothing fills is found when the reply is written, not when a customer waits for it.
+    async fn a_saved_reply_names_only_fields_that_there_are(db: TestDatabase) {
+        let desk = Desk::open(db).await;
+        let size = desk.post("/custom-fields", json!({ "name": "Size" }), 201).await;
+        let body = json!({ "title": "Size", "content": "{{ NAME }}, {{size}}? {{agent_name}} {{" });
+        let made = desk.api().post_once("/saved-replies", "size", body.clone()).await.and_then(|made| made.expect(201));
+        let reply = made.unwrap().body;
+        let path = format!("/saved-replies/{}", reply["id"].as_str().unwrap());
+        for (change, field, place) in [
+            (json!({ "content": "Dear {{firstname}}" }), "content", "{{firstname}}"),
+            (json!({ "content": "{{}}" }), "content", "{{}}"),
+            (json!({ "variants": [{ "language": "de", "content": "{{ Größe }}" }] }), "variants", "{{Größe}}"),
+        ] {
+            let mut new = json!({ "title": "New", "content": "Hello" });
+            new.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            for refusal in [desk.api().post("/saved-replies", new).await, desk.api().patch(&path, change).await] {
+                let problem = refused(refusal.unwrap(), 422, "placeholder_unknown");
+                let detail = format!("nothing fills `{place}`: there is `{{{{name}}}}`, `{{{{first_name}}}}`, ");
+                assert!(problem["detail"].as_str().unwrap().starts_with(&detail), "{problem}");
+                assert!(problem["detail"].as_str().unwrap().contains("`{{Size}}`"), "{problem}");
+                assert_eq!(problem["field"], field, "{problem}");
+            }
+        }
+        assert_eq!(desk.get("/saved-replies").await["items"], json!([reply]), "nothing was stored");
+
+        // What stands there stays when its field goes, and is refused where it is used.
+        let field = format!("/custom-fields/{}", size["id"].as_str().unwrap());
+        desk.patch(&field, json!({ "archived": true })).await;
+        desk.patch(&path, json!({ "title": "Sizes", "content": reply["content"] })).await;
+        let again = desk.api().post_once("/saved-replies", "size", body).await.and_then(|reply| reply.expect(201)).unwrap();
+        assert_eq!(again.body["id"], reply["id"], "the same key, the same answer");
+        let fresh = json!({ "title": "New", "content": "Still {{size}}?" });
+        let problem = refused(desk.api().post("/saved-replies", fresh).await.unwrap(), 409, "field_archived");
+        assert!(problem["detail"].as_str().unwrap().starts_with("`Size` is in the archive"), "{problem}");
+        let nora = desk.add(json!({ "display_name": "Nora" })).await;
+        let render = desk.api().get(&format!("{path}/render?contact={nora}")).await.unwrap();
+        let problem = refused(render, 422, "saved_reply_fields_missing");
+        assert!(problem["detail"].as_str().unwrap().ends_with("size"), "{problem}");
+        desk.stage.strike().await;
+    }
+}
+
+both_databases! {
     /// Sent as it is, or as the sender made it; an empty field stops it before it leaves; plain text keeps its braces.
     async fn a_saved_reply_is_filled_when_it_is_sent_or_not_sent(db: TestDatabase) {
         let desk = Desk::open(db).await;
         let (contact, conversation) = desk.hears("whatsapp", "hello").await;
+        desk.post("/custom-fields", json!({ "name": "order num" }), 201).await;
         let body = json!({ "title": "Order", "content": "Your order {{order num}} to {{phone}} is on its way." });
         let reply = desk.post("/saved-replies", body, 201).await["id"].clone();
         let path = format!("/conversations/{conversation}/messages");

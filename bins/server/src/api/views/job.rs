@@ -89,17 +89,20 @@ pub(crate) struct JobItemView {
     result: String,
     /// Why not, as the single call would say it.
     code: Option<String>,
+    /// What is wrong with the line of a file and what to do, as the single call would say it.
+    detail: Option<String>,
 }
 
 impl From<&JobItem> for JobItemView {
     fn from(item: &JobItem) -> Self {
-        let contact = item.outcome.as_ref().and_then(|outcome| outcome.get("contact")).and_then(|id| id.as_str());
+        let told = |name: &str| item.outcome.as_ref().and_then(|outcome| outcome.get(name)?.as_str());
         Self {
             position: item.position,
             conversation: item.item,
-            contact: contact.and_then(|id| Uuid::parse_str(id).ok()),
+            contact: told("contact").and_then(|id| Uuid::parse_str(id).ok()),
             result: item.state.as_str().to_owned(),
             code: item.code.clone(),
+            detail: told("detail").map(str::to_owned),
         }
     }
 }

@@ -22,3 +22,4 @@ pub(super) mod settings;
 pub(super) mod table;
 pub(super) mod template;
 pub(super) mod webhook;
+pub(super) mod window;

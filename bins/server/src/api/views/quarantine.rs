@@ -67,7 +67,7 @@ pub(crate) struct QuarantineView {
     connection: Option<Uuid>,
     /// The channel, if one is known.
     channel: Option<Uuid>,
-    /// A stable word: `unknown_account`, `unknown_shape`, `fault`, `poison`, …
+    /// `fault`, `poison`, `unknown_account`, `unknown_connection`, `unreadable`, `unusable_connection`, or a code of docs/errors.md.
     reason: String,
     /// What exactly is wrong.
     detail: String,
@@ -155,7 +155,7 @@ pub(crate) struct DiscardBody {
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 pub(crate) struct ReplayBody {
-    /// Only those with this reason, such as `unknown_account`.
+    /// Only those with this reason, as in the list.
     pub(crate) reason: Option<String>,
     /// Only those that came over this connection.
     pub(crate) connection: Option<Uuid>,

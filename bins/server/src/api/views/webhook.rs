@@ -18,7 +18,7 @@ pub(crate) struct EndpointView {
     url: String,
     /// What it is for.
     description: String,
-    /// Which events it gets: `message.sent`, or `message.*`; all if there is none.
+    /// Which events it gets: `message.state`, or `message.*`; all if there is none.
     kinds: Vec<String>,
     /// Whether it gets any.
     enabled: bool,
@@ -98,7 +98,7 @@ pub(crate) struct NewEndpoint {
     /// What it is for.
     #[oai(validator(max_length = 500))]
     description: Option<String>,
-    /// Which events it gets: `message.sent`, or `message.*`; all unless said.
+    /// Which events it gets: `message.state`, or `message.*`; all unless said.
     #[oai(validator(max_items = 100))]
     kinds: Option<Vec<String>>,
     /// Whether it gets any; yes unless said.

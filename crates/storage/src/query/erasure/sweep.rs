@@ -140,11 +140,18 @@ impl Tx {
                     ("DELETE FROM mailbox_events", &[("name", false), ("data", false)]),
                     ("DELETE FROM mailboxes", &[("name", false)]),
                     ("UPDATE job_items SET input = NULL", &[("input", false)]),
+                    // Why a line failed may quote it.
+                    ("UPDATE job_items SET outcome = NULL", &[("outcome", false)]),
                     ("UPDATE jobs SET request = '{}'", &[("request", false)]),
                 ] {
                     let mut wipe = Sql::of(self);
-                    let ended = if statement.contains("UPDATE jobs") { " AND finished_at IS NOT NULL" } else { "" };
-                    wipe.push(&format!("{statement} WHERE workspace_id = $1{ended} AND"));
+                    let only = match statement {
+                        _ if statement.starts_with("UPDATE jobs") => " AND finished_at IS NOT NULL",
+                        // What a change was before tells of nobody, and is needed to take it back.
+                        _ if statement.ends_with("outcome = NULL") => " AND state = 'failed'",
+                        _ => "",
+                    };
+                    wipe.push(&format!("{statement} WHERE workspace_id = $1{only} AND"));
                     self.holds(&mut wipe, columns, traces);
                     self.conn.execute_raw(wipe.on(&self.conn)).await?;
                 }
