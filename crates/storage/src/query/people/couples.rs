@@ -10,7 +10,7 @@ const COUPLE: u8 = b'c';
 /// Names hold no such signs.
 const LARGER: u8 = b'+';
 const REST: u8 = b'-';
-/// Of more words there would be more couples than all other terms together.
+/// Seven words would be 21 couples: more than all other terms of most people.
 const WORDS: usize = 6;
 /// The one term of names with more words, and of whoever was there before there were couples.
 pub(super) const MANY: [u8; 2] = [COUPLE, b'*'];
