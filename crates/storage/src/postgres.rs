@@ -9,13 +9,14 @@ use transom_domain::WorkspaceId;
 
 use crate::StorageError;
 use crate::journalling::Journalling;
-use crate::query::number_events;
+use crate::query::{BATCH, number_events};
 use crate::retry::Tries;
 use crate::tx::{self, Shared, Trouble, Tx};
 
-/// So many events get their numbers in one transaction. What adds more meanwhile, such as a job over a whole workspace, keeps
-/// neither it open nor other workspaces waiting.
-const AT_ONCE: u64 = 2_000;
+/// So many events get their numbers in one transaction, by one statement. What adds more meanwhile, such as a job over a whole
+/// workspace, keeps neither it open nor other workspaces waiting. More would seldom be faster, and take seconds while anybody holds
+/// a snapshot open: each statement steps over all that were numbered since.
+const AT_ONCE: u64 = BATCH;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Postgres {

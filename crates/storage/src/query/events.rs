@@ -16,7 +16,7 @@ use crate::entity::{event_numberers, events};
 use crate::{Reader, StorageError, Tx};
 
 /// One statement numbers at most this many.
-const BATCH: u64 = 500;
+pub(crate) const BATCH: u64 = 500;
 
 /// A change to be told.
 #[derive(Debug, Clone, PartialEq)]

@@ -35,8 +35,8 @@ pub use broadcasts::{BroadcastPlan, BroadcastRecipient, BroadcastState, Hold, Re
 pub use connections::{Secrets, StoredConnection};
 pub use dedupe::EventKey;
 pub use erasure::{Sweep, ToldOf, Traces};
+pub(crate) use events::{BATCH, number_events, unnumbered_workspaces};
 pub use events::{NewEvent, NumberedEvent};
-pub(crate) use events::{number_events, unnumbered_workspaces};
 pub use idempotency::{Idempotency, IdempotencyKey, StoredAnswer};
 pub use jobs::{ItemState, Job, JobItem, JobKind, JobState};
 pub use journal::{CallOutcome, CallSource, JournalCall, Left, NewCall, StoredCall, Waiting};
