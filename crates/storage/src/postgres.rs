@@ -13,11 +13,6 @@ use crate::query::{BATCH, number_events};
 use crate::retry::Tries;
 use crate::tx::{self, Shared, Trouble, Tx};
 
-/// So many events get their numbers in one transaction, by one statement. What adds more meanwhile, such as a job over a whole
-/// workspace, keeps neither it open nor other workspaces waiting. More would seldom be faster, and take seconds while anybody holds
-/// a snapshot open: each statement steps over all that were numbered since.
-const AT_ONCE: u64 = BATCH;
-
 #[derive(Debug, Clone)]
 pub(crate) struct Postgres {
     pub(crate) pool: DatabaseConnection,
@@ -152,7 +147,8 @@ async fn number(
                 Ok(0) => {}
                 Ok(numbered) => {
                     let _ = hints.send(workspace);
-                    if numbered >= AT_ONCE {
+                    // What adds more meanwhile, such as a job over a whole workspace, keeps no other waiting.
+                    if numbered == BATCH {
                         unfinished.push(workspace);
                     }
                 }
@@ -166,7 +162,7 @@ async fn number(
 
 async fn number_committed(pool: &DatabaseConnection, workspace: WorkspaceId) -> Result<u64, StorageError> {
     let transaction = pool.begin().await?;
-    let numbered = number_events(&transaction, workspace, AT_ONCE).await?;
+    let numbered = number_events(&transaction, workspace).await?;
     transaction.commit().await?;
     Ok(numbered)
 }

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use transom_domain::WorkspaceId;
 
 use crate::StorageError;
-use crate::query::{CallRow, insert_calls, number_events, run_of};
+use crate::query::{BATCH, CallRow, insert_calls, number_events, run_of};
 use crate::retry;
 use crate::tx::{self, Shared, Trouble, Tx};
 
@@ -429,7 +429,7 @@ impl Writer {
         }
         group.journal(&transaction).await?;
         for workspace in &group.emitted {
-            number_events(&transaction, *workspace, u64::MAX).await?;
+            while number_events(&transaction, *workspace).await? == BATCH {}
         }
         transaction.commit().await?;
         Ok(())

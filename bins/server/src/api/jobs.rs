@@ -84,7 +84,7 @@ impl JobsApi {
     /// Take a job back
     ///
     /// For 10 minutes after its end, once: each conversation gets the status and assignee that it had, unless somebody changed it
-    /// since. A second time is 409 `job_undone`, unless the first was stopped.
+    /// since. A second time is 409 `job_undone`, unless the first was stopped or failed.
     #[oai(
         path = "/jobs/:id/undo",
         method = "post",

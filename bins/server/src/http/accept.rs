@@ -40,6 +40,7 @@ pub(crate) async fn serve<E>(
 {
     let (endpoint, proxies) = (Arc::new(endpoint), Arc::<[AddressRange]>::from(proxies));
     let slots = Arc::new(Semaphore::new(limits.connections));
+    let far_too_large = bare::far_too_large(limits.head());
     loop {
         // A slot first: beyond the cap, connections wait in the kernel's queue.
         let slot = tokio::select! {
@@ -53,7 +54,7 @@ pub(crate) async fn serve<E>(
         match accepted {
             Ok((stream, peer)) => {
                 let (endpoint, limits, stop) = (endpoint.clone(), limits.clone(), stop.clone());
-                let proxies = proxies.clone();
+                let (proxies, stream) = (proxies.clone(), Filled::new(stream, far_too_large.clone()));
                 tokio::spawn(async move {
                     if let Err(error) = talk(stream, (peer, proxies), endpoint, &limits, stop).await {
                         tracing::debug!(%peer, %error, "a connection ended early");
@@ -78,7 +79,7 @@ pub(crate) async fn serve<E>(
 
 /// Everything that one connection asks, one request after the other.
 async fn talk<E>(
-    stream: TcpStream,
+    stream: Filled<TcpStream>,
     (peer, proxies): (SocketAddr, Arc<[AddressRange]>),
     endpoint: Arc<E>,
     limits: &Limits,
@@ -88,8 +89,8 @@ where
     E: Endpoint<Output = poem::Response> + 'static,
 {
     // Small answers must not wait for the next packet's acknowledgement.
-    stream.set_nodelay(true)?;
-    let local = LocalAddr(stream.local_addr()?.into());
+    stream.get_ref().set_nodelay(true)?;
+    let local = LocalAddr(stream.get_ref().local_addr()?.into());
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let (endpoint, local) = (endpoint.clone(), local.clone());
         let remote = RemoteAddr(caller(peer, request.headers(), &proxies).into());
@@ -103,7 +104,6 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_time())
         .max_buf_size(limits.head().saturating_mul(HEADS));
-    let stream = Filled::new(stream, bare::far_too_large(limits.head()));
     let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(connection);
     tokio::select! {

@@ -39,6 +39,10 @@ impl<S: AsyncWrite + Unpin> Filled<S> {
         Self { stream, instead, rest: Bytes::new(), has_heard: false }
     }
 
+    pub(super) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.rest.has_remaining() {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.rest))? {

@@ -48,7 +48,7 @@ pub async fn undo(desk: &Desk, caller: &Caller, id: JobId, once: Option<Once<Sta
                     let action = undoable(&source, now)?;
                     authorise(&caller, action.action())?;
                     let request = written(&Undo { job: id })?;
-                    not_again(tx, &request).await?;
+                    not_again(tx, &request, now).await?;
                     let mut job = Job::queued(undoing, JobKind::Undo, caller.agent.id, request, now);
                     job.total = Some(source.changed);
                     tx.insert_job(&job).await?;
@@ -82,9 +82,9 @@ fn undoable(job: &Job, now: OffsetDateTime) -> Result<BulkAction, DeskError> {
 }
 
 /// A job is taken back once; one whose undoing was stopped or failed halfway may have the rest taken back. The caller has locked
-/// it, so that nobody else begins at the same moment.
-async fn not_again(tx: &Tx, request: &serde_json::Value) -> Result<(), DeskError> {
-    let undoing = tx.jobs_that(JobKind::Undo, request).await?;
+/// it, so that nobody else begins at the same moment. Whatever takes it back began [`FOR`] ago at most: clocks differ by less than an hour.
+async fn not_again(tx: &Tx, request: &serde_json::Value, now: OffsetDateTime) -> Result<(), DeskError> {
+    let undoing = tx.jobs_that(JobKind::Undo, request, now.saturating_sub(Duration::HOUR)).await?;
     let stands = undoing.iter().find_map(|job| match job.state {
         JobState::Queued | JobState::Running => Some((job.id, "is taken back already")),
         JobState::Done => Some((job.id, "was taken back before")),

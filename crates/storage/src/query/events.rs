@@ -15,7 +15,8 @@ use super::{millis, sql};
 use crate::entity::{event_numberers, events};
 use crate::{Reader, StorageError, Tx};
 
-/// One statement numbers at most this many.
+/// So many events get their numbers at once. Of more a statement would seldom be faster; and while anybody holds a snapshot open each
+/// steps over all that were numbered since, so a transaction of several of them can take seconds.
 pub(crate) const BATCH: u64 = 500;
 
 /// A change to be told.
@@ -138,13 +139,9 @@ impl Tx {
     }
 }
 
-/// Gives numbers to the workspace's unnumbered events, inside the caller's transaction; how many. After `at_most` it begins no further
-/// batch. Chains its audit log, too.
-pub(crate) async fn number_events(
-    db: &impl ConnectionTrait,
-    workspace: WorkspaceId,
-    at_most: u64,
-) -> Result<u64, StorageError> {
+/// Gives numbers to [`BATCH`] of the workspace's unnumbered events at most, inside the caller's transaction; how many. Chains its audit
+/// log, too.
+pub(crate) async fn number_events(db: &impl ConnectionTrait, workspace: WorkspaceId) -> Result<u64, StorageError> {
     const NUMBER: &str = "UPDATE events SET seq = $2 + numbered.place FROM (SELECT id, row_number() OVER (ORDER BY id) AS \
                           place FROM events WHERE workspace_id = $1 AND seq IS NULL ORDER BY id LIMIT $3) AS numbered \
                           WHERE events.workspace_id = $1 AND events.id = numbered.id";
@@ -152,23 +149,16 @@ pub(crate) async fn number_events(
     // The lock makes replicas take turns; SQLite's writer is alone anyway.
     let Some(row) = event_numberers::Entity::find_by_id(ws).lock_exclusive().one(db).await? else { return Ok(0) };
     crate::audit::seal(db, workspace).await?;
-    let mut last = row.last_seq;
-    loop {
-        let values = [ws.into(), last.into(), BATCH.cast_signed().into()];
-        let numbered = db.execute_raw(sql(db, NUMBER, values)).await?.rows_affected();
-        last += numbered.cast_signed();
-        if numbered < BATCH || last.abs_diff(row.last_seq) >= at_most {
-            break;
-        }
-    }
-    if last != row.last_seq {
+    let values = [ws.into(), row.last_seq.into(), BATCH.cast_signed().into()];
+    let numbered = db.execute_raw(sql(db, NUMBER, values)).await?.rows_affected();
+    if numbered > 0 {
         event_numberers::Entity::update_many()
-            .col_expr(event_numberers::Column::LastSeq, Expr::value(last))
+            .col_expr(event_numberers::Column::LastSeq, Expr::value(row.last_seq + numbered.cast_signed()))
             .filter(event_numberers::Column::WorkspaceId.eq(ws))
             .exec(db)
             .await?;
     }
-    Ok(last.abs_diff(row.last_seq))
+    Ok(numbered)
 }
 
 /// Workspaces with committed events or lines of the audit log that have no number yet.

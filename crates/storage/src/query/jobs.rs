@@ -264,12 +264,18 @@ impl Reader {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// Jobs of a kind that were asked for by exactly this request.
-    pub async fn jobs_that(&self, kind: JobKind, request: &Json) -> Result<Vec<Job>, StorageError> {
+    /// Jobs of a kind that were asked for by exactly this request, and have not ended, or since then.
+    pub async fn jobs_that(
+        &self,
+        kind: JobKind,
+        request: &Json,
+        since: OffsetDateTime,
+    ) -> Result<Vec<Job>, StorageError> {
         let mut statement = Sql::of(self);
         statement
             .push(&format!("SELECT {} FROM jobs j WHERE j.workspace_id = $1", columns::<jobs::Entity>("j")))
-            .with(" AND j.kind = ", kind.as_str())
+            .with(" AND (j.finished_at IS NULL OR j.finished_at >= ", millis(since))
+            .with(") AND j.kind = ", kind.as_str())
             .with(" AND j.request = ", request.clone());
         let rows = jobs::Model::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
         rows.into_iter().map(TryInto::try_into).collect()

@@ -130,27 +130,29 @@ impl Tx {
                 Ok(more.then_some(end))
             }
             Sweep::Others => {
-                for (statement, columns) in [
-                    ("UPDATE quarantine SET item = NULL, detail = 'erased'", &[("item", false), ("detail", false)][..]),
-                    ("DELETE FROM dedupe_keys", &[("event_key", false)]),
-                    ("DELETE FROM receipts_parked", &[("reference", false), ("data", false)]),
-                    ("DELETE FROM changes_parked", &[("reference", false), ("event_key", false), ("change", false)]),
-                    ("DELETE FROM idempotency_keys", &[("body", true), ("route", false)]),
-                    ("DELETE FROM mailbox_keys", &[("name", false)]),
-                    ("DELETE FROM mailbox_events", &[("name", false), ("data", false)]),
-                    ("DELETE FROM mailboxes", &[("name", false)]),
-                    ("UPDATE job_items SET input = NULL", &[("input", false)]),
-                    // Why a line failed may quote it.
-                    ("UPDATE job_items SET outcome = NULL", &[("outcome", false)]),
-                    ("UPDATE jobs SET request = '{}'", &[("request", false)]),
+                for (statement, only, columns) in [
+                    (
+                        "UPDATE quarantine SET item = NULL, detail = 'erased'",
+                        "",
+                        &[("item", false), ("detail", false)][..],
+                    ),
+                    ("DELETE FROM dedupe_keys", "", &[("event_key", false)]),
+                    ("DELETE FROM receipts_parked", "", &[("reference", false), ("data", false)]),
+                    (
+                        "DELETE FROM changes_parked",
+                        "",
+                        &[("reference", false), ("event_key", false), ("change", false)],
+                    ),
+                    ("DELETE FROM idempotency_keys", "", &[("body", true), ("route", false)]),
+                    ("DELETE FROM mailbox_keys", "", &[("name", false)]),
+                    ("DELETE FROM mailbox_events", "", &[("name", false), ("data", false)]),
+                    ("DELETE FROM mailboxes", "", &[("name", false)]),
+                    ("UPDATE job_items SET input = NULL", "", &[("input", false)]),
+                    // Why a line failed may quote it. What a change was before tells of nobody, and is needed to take it back.
+                    ("UPDATE job_items SET outcome = NULL", " AND state = 'failed'", &[("outcome", false)]),
+                    ("UPDATE jobs SET request = '{}'", " AND finished_at IS NOT NULL", &[("request", false)]),
                 ] {
                     let mut wipe = Sql::of(self);
-                    let only = match statement {
-                        _ if statement.starts_with("UPDATE jobs") => " AND finished_at IS NOT NULL",
-                        // What a change was before tells of nobody, and is needed to take it back.
-                        _ if statement.ends_with("outcome = NULL") => " AND state = 'failed'",
-                        _ => "",
-                    };
                     wipe.push(&format!("{statement} WHERE workspace_id = $1{only} AND"));
                     self.holds(&mut wipe, columns, traces);
                     self.conn.execute_raw(wipe.on(&self.conn)).await?;
