@@ -69,10 +69,18 @@ pub(crate) async fn rows(
     let contacts: BTreeSet<ContactId> = page.iter().map(|stored| stored.contact).collect();
     let people: BTreeSet<IdentityId> = page.iter().map(|stored| stored.conversation.identity).collect();
     let people: Vec<IdentityId> = people.into_iter().collect();
-    let names = reader.contact_names(&contacts.into_iter().collect::<Vec<_>>()).await?;
-    let identities = reader.identities(&people).await?;
-    let facts = reader.person_facts_of(&people).await?;
-    let accounts = accounts(desk, scope, reader, &page, now).await?;
+    let contacts: Vec<ContactId> = contacts.into_iter().collect();
+    // None of them needs another: a page waits for the slowest, and not for all in turn.
+    let stored = async {
+        let (names, identities, facts) = futures_util::try_join!(
+            reader.contact_names(&contacts),
+            reader.identities(&people),
+            reader.person_facts_of(&people),
+        )?;
+        Ok((names, identities, facts))
+    };
+    let ((names, identities, facts), accounts) =
+        futures_util::try_join!(stored, accounts(desk, scope, reader, &page, now))?;
     let mut rows = Vec::with_capacity(page.len());
     for stored in page {
         let id = stored.conversation.identity;

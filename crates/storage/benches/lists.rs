@@ -1,9 +1,9 @@
 //! How long a page of 50 takes: every list, filter and search, on page 1 and on page 1,000.
 //!
-//!     cargo bench -p transom-storage --bench lists -- --contacts 1000000 --messages 5 [--database-url URL] [--rounds 50]
+//!     cargo bench -p transom-storage --bench lists -- --contacts 1000000 --messages 5 [--database-url URL] [--rounds 50] [--only WORDS]
 //!
 //! Without a URL both databases are made, filled and thrown away. With one, an empty database is filled and kept, and one that was
-//! filled before is only measured; `--seed-only` fills and does not measure.
+//! filled before is only measured; `--seed-only` fills and does not measure. `--only` measures the lists whose names have these words.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -34,11 +34,13 @@ struct Plan {
     rounds: usize,
     url: Option<String>,
     seed_only: bool,
+    only: String,
 }
 
 impl Plan {
     fn read() -> Self {
-        let mut plan = Self { contacts: 10_000, messages: 5, rounds: 50, url: None, seed_only: false };
+        let mut plan =
+            Self { contacts: 10_000, messages: 5, rounds: 50, url: None, seed_only: false, only: String::new() };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             let mut number = || words.next().and_then(|n| n.replace('_', "").parse().ok()).expect("a number");
@@ -48,9 +50,12 @@ impl Plan {
                 "--rounds" => plan.rounds = number(),
                 "--database-url" => plan.url = Some(words.next().expect("a URL")),
                 "--seed-only" => plan.seed_only = true,
+                "--only" => plan.only = words.next().expect("a part of a list's name"),
                 // What cargo adds.
                 "--bench" => {}
-                other => panic!("`{other}` is none of --contacts, --messages, --rounds, --database-url, --seed-only"),
+                other => {
+                    panic!("`{other}` is none of --contacts, --messages, --rounds, --database-url, --seed-only, --only")
+                }
             }
         }
         plan
@@ -82,19 +87,21 @@ async fn measure(plan: &Plan, url: &str) {
     }
     println!("\n{name}, {} contacts\n", plan.contacts);
     println!("| list | rows | page 1, median | p99 | page 1,000 | median | p99 |\n|---|---|---|---|---|---|---|");
-    for (name, query) in conversations(&crowd, now) {
+    let wanted = |name: &str| name.contains(&plan.only);
+    for (name, query) in conversations(&crowd, now).into_iter().filter(|(name, _)| wanted(name)) {
         let first = time_conversations(&reader, &query, plan.rounds).await;
         let (after, page) = far_conversation(&reader, &query).await;
         let far = time_conversations(&reader, &ConversationQuery { after, ..query }, plan.rounds).await;
         row(&name, &first, page, &far);
     }
-    for (name, query) in contacts(&crowd) {
+    for (name, query) in contacts(&crowd).into_iter().filter(|(name, _)| wanted(name)) {
         let first = time_contacts(&reader, &query, plan.rounds).await;
         let (after, page) = far_contact(&reader, &query).await;
         let far = time_contacts(&reader, &ContactQuery { after, ..query }, plan.rounds).await;
         row(&name, &first, page, &far);
     }
-    for (name, query) in conversations(&crowd, now).into_iter().filter(|(_, query)| query.sort == Sort::Newest) {
+    let counted = |(name, query): &(String, ConversationQuery)| query.sort == Sort::Newest && wanted(name);
+    for (name, query) in conversations(&crowd, now).into_iter().filter(counted) {
         let mut times = Vec::new();
         for _ in 0..plan.rounds {
             let from = Instant::now();
@@ -120,7 +127,7 @@ async fn filled(storage: &Storage, plan: &Plan, url: &str, now: OffsetDateTime) 
     };
     let scope = storage.create_workspace(new, now).await.unwrap();
     let from = Instant::now();
-    let crowd = crowd::fill(storage, &scope, plan.contacts, plan.messages, now).await.unwrap();
+    let crowd = crowd::fill(storage, &scope, (plan.contacts, plan.messages), now).await.unwrap();
     crowd::analyse(storage, url).await.unwrap();
     println!("filled with {} contacts in {:.0?}", plan.contacts, from.elapsed());
     (storage.reader(&scope), crowd)

@@ -53,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(Tables { name: "m0029_queues", ddl: &[include_str!("tables/queues.sql")] }),
             Box::new(Tables { name: "m0030_marks", ddl: &[include_str!("tables/marks.sql")] }),
             Box::new(Tables { name: "m0031_couples", ddl: &[include_str!("tables/couples.sql")] }),
+            Box::new(Tables { name: "m0032_members", ddl: &[include_str!("tables/members.sql")] }),
         ]
     }
 }

@@ -77,7 +77,7 @@ const MARKS: [&str; 8] = ["first", "second", "third", "fourth", "fifth", "sixth"
 /// What a crowd consists of, besides its contacts.
 #[derive(Debug, Clone)]
 pub struct Crowd {
-    /// Its accounts: `alpha` twice, `beta`, `gamma`, of falling size.
+    /// Its accounts, of falling size: the first two of one platform, where they were made with it.
     pub accounts: Vec<ChannelAccountId>,
     /// Its agents.
     pub agents: Vec<AgentId>,
@@ -90,26 +90,58 @@ pub fn marks() -> &'static [&'static str] {
     &MARKS
 }
 
-/// Fills an empty workspace with so many contacts, a conversation each, and so many messages in every conversation.
+/// Fills an empty workspace with so many contacts, a conversation each, and so many messages in every conversation, over accounts
+/// of platforms that there are not.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn fill(
     storage: &Storage,
     scope: &WorkspaceScope,
-    contacts: usize,
-    messages: usize,
+    (contacts, messages): (usize, usize),
+    now: OffsetDateTime,
+) -> Result<Crowd, StorageError> {
+    const PLATFORMS: [&str; 4] = ["alpha", "alpha", "beta", "gamma"];
+    let over = PLATFORMS.map(|platform| (ChannelAccountId::new(&UuidV7), format!("{platform}@1")));
+    let made = over.clone();
+    storage
+        .transact::<_, StorageError, _>(scope, move |tx| {
+            let made = made.clone();
+            Box::pin(async move {
+                for (at, (platform, (id, _))) in PLATFORMS.into_iter().zip(made).enumerate() {
+                    let connection =
+                        Connection { id: ConnectionId::new(&UuidV7), platform: platform.into(), name: platform.into() };
+                    tx.put_connection(&connection, &json!({}), now).await?;
+                    tx.put_account(&account(id, connection.id, platform, at), now).await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    fill_over(storage, scope, &over, (contacts, messages), now).await
+}
+
+/// The same over four accounts that there are, the first of them the largest, each with what windows are derived by there
+/// (`policy@version`).
+///
+/// # Errors
+/// When the database fails.
+pub async fn fill_over(
+    storage: &Storage,
+    scope: &WorkspaceScope,
+    over: &[(ChannelAccountId, String); 4],
+    (contacts, messages): (usize, usize),
     now: OffsetDateTime,
 ) -> Result<Crowd, StorageError> {
     let ids = &UuidV7;
     let crowd = Crowd {
-        accounts: (0..4).map(|_| ChannelAccountId::new(ids)).collect(),
+        accounts: over.iter().map(|(account, _)| *account).collect(),
         agents: (0..20).map(|_| AgentId::new(ids)).collect(),
         teams: (0..3).map(|_| TeamId::new(ids)).collect(),
     };
     let (of, workspace) = (crowd.clone(), scope.workspace());
-    let made: Result<(), StorageError> = storage
-        .transact(scope, move |tx| {
+    storage
+        .transact::<_, StorageError, _>(scope, move |tx| {
             let crowd = of.clone();
             Box::pin(async move {
                 for (at, id) in crowd.agents.iter().enumerate() {
@@ -123,28 +155,19 @@ pub async fn fill(
                 for mark in MARKS {
                     tx.create_tag(mark, now).await?;
                 }
-                for (at, id) in crowd.accounts.iter().enumerate() {
-                    let platform = ["alpha", "alpha", "beta", "gamma"].get(at).copied().unwrap_or("alpha");
-                    let connection =
-                        Connection { id: ConnectionId::new(&UuidV7), platform: platform.into(), name: platform.into() };
-                    tx.put_connection(&connection, &json!({}), now).await?;
-                    tx.put_account(&account(*id, connection.id, platform, at), now).await?;
-                }
                 Ok(())
             })
         })
-        .await;
-    made?;
+        .await?;
     for first in (0..contacts).step_by(BATCH) {
         let people = first..contacts.min(first + BATCH);
-        let crowd = crowd.clone();
-        let stored: Result<(), StorageError> = storage
-            .transact(scope, move |tx| {
-                let (crowd, people) = (crowd.clone(), people.clone());
-                Box::pin(async move { store(tx, &crowd, people, contacts, messages, now).await })
+        let (crowd, over) = (crowd.clone(), over.clone());
+        storage
+            .transact::<_, StorageError, _>(scope, move |tx| {
+                let (crowd, over, people) = (crowd.clone(), over.clone(), people.clone());
+                Box::pin(async move { store(tx, &crowd, &over, people, (contacts, messages), now).await })
             })
-            .await;
-        stored?;
+            .await?;
     }
     Ok(crowd)
 }
@@ -229,9 +252,9 @@ fn marks_of(of: usize, salt: u64) -> Vec<String> {
 async fn store(
     tx: &Tx,
     crowd: &Crowd,
+    over: &[(ChannelAccountId, String); 4],
     people: std::ops::Range<usize>,
-    all: usize,
-    messages: usize,
+    (all, messages): (usize, usize),
     now: OffsetDateTime,
 ) -> Result<(), StorageError> {
     let ids = &UuidV7;
@@ -239,13 +262,14 @@ async fn store(
     let (mut tags, mut labels) = (Vec::new(), Vec::new());
     for n in people {
         let (contact, conversation) = (ContactId::new(ids), ConversationId::new(ids));
-        let account = match roll(n, 1) % 100 {
-            0..60 => 0,
-            60..85 => 1,
-            85..99 => 2,
-            _ => 3,
+        let [first, second, third, fourth] = over;
+        let (account, version) = match roll(n, 1) % 100 {
+            0..60 => first,
+            60..85 => second,
+            85..99 => third,
+            _ => fourth,
         };
-        let account = crowd.accounts.get(account).copied().unwrap_or_else(|| ChannelAccountId::new(ids));
+        let account = *account;
         // A family name of its own for one in fifty: rare names.
         let (first, last) = (pick(&FIRST, roll(n, 2)), pick(&LAST, roll(n, 3)));
         let last = if n % 50 == 0 { format!("Rarename{n}") } else { last.unwrap_or_default().to_owned() };
@@ -294,7 +318,7 @@ async fn store(
             window: WindowColumns {
                 closes_at: Some(closes_at),
                 free_form_until: (closes_at > now).then_some(closes_at),
-                policy_version: "alpha@1".into(),
+                policy_version: version.clone(),
                 recompute_at: (closes_at > now).then_some(closes_at),
                 ends_at: (closes_at > now).then_some(closes_at),
             },

@@ -255,6 +255,7 @@ transom_storage::both_databases! {
             ("Maren Groß", "+4917699988877", "gross@example.org", "maren_g", "id-maren-2"),
             ("王小明", "+8613800138000", "ming@example.cn", "xiaoming", "id-ming-3"),
             ("Ann Bo Cy Dee Eve Flo Mara Gus", "+14155550123", "ann@example.com", "annbo", "id-ann-4"),
+            ("สมชาย ใจดีมาก", "+66812345670", "somchai@example.co.th", "somchai", "id-somchai-5"),
         ];
         for (name, phone, email, username, user) in people {
             let profile = Profile {
@@ -266,7 +267,7 @@ transom_storage::both_databases! {
             };
             desk.meet(&PersonSeed { profile, ..desk.seed(&[("user_id", user)]) }).await;
         }
-        let cases: [(&str, &[&str]); 36] = [
+        let cases: [(&str, &[&str]); 40] = [
             ("jose", &["José Ángel Muñoz"]),
             ("JOSÉ", &["José Ángel Muñoz"]),
             ("munoz jos", &["José Ángel Muñoz"]),
@@ -306,6 +307,10 @@ transom_storage::both_databases! {
             // More words than are put into couples.
             ("gus dee", &["Ann Bo Cy Dee Eve Flo Mara Gus"]),
             ("gus dex", &[]),
+            ("fl eve", &["Ann Bo Cy Dee Eve Flo Mara Gus"]),
+            ("ชาย ดี", &["สมชาย ใจดีมาก"]),
+            ("ใจ ม", &["สมชาย ใจดีมาก"]),
+            ("ใจ ท", &[]),
         ];
         for (q, expected) in cases {
             assert_eq!(found(&desk, q).await, expected, "{q}");

@@ -1,7 +1,9 @@
 //! Couples: whoever has a name of two words is reached from both together, where each of them is a common one.
 //!
 //! Every two words of a contact's names are a term of their own: the first character of the smaller one, all of the larger one, the
-//! rest of the smaller one. Two words of a query are a range of such terms, within which the rest is compared.
+//! rest of the smaller one. Two words of a query are a range of such terms, within which the rest is compared. Names of many words,
+//! such as those of scripts in which a word begins at each character, have a term for each of them instead: of the few who have one
+//! of two words there, it is looked up whether they have the other.
 
 use super::search::{NAME, after_prefix};
 use super::statement::Sql;
@@ -12,8 +14,8 @@ const LARGER: u8 = b'+';
 const REST: u8 = b'-';
 /// Seven words would be 21 couples: more than all other terms of most people.
 const WORDS: usize = 6;
-/// The one term of names with more words, and of whoever was there before there were couples.
-pub(super) const MANY: [u8; 2] = [COUPLE, b'*'];
+/// How the terms of names with more words begin, one for each word; whoever was there before there were couples has them too.
+const MANY: [u8; 2] = [COUPLE, b'*'];
 
 /// Whether a term is of this kind: nothing that anybody searches for.
 pub(super) fn is_couple(term: &[u8]) -> bool {
@@ -29,7 +31,7 @@ pub(super) fn pairs<T>(items: &[T]) -> impl Iterator<Item = (&T, &T)> {
 pub(super) fn of_terms(terms: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let words: Vec<&[u8]> = terms.iter().filter_map(|term| term.strip_prefix(&[NAME])).collect();
     if words.len() > WORDS {
-        return vec![MANY.to_vec()];
+        return words.iter().map(|word| [&MANY, *word].concat()).collect();
     }
     let couple = |(smaller, larger): (&&[u8], &&[u8])| {
         let (beginning, rest) = beginning(smaller, larger);
@@ -44,6 +46,11 @@ fn beginning<'a>(smaller: &'a [u8], larger: &[u8]) -> (Vec<u8>, &'a [u8]) {
     let first = smaller.len().min(1 + smaller.iter().skip(1).take_while(is_inside).count());
     let (first, rest) = smaller.split_at(first);
     ([&[COUPLE], first, &[LARGER], larger].concat(), rest)
+}
+
+/// How the term of a word begins, in names of more words than are coupled. Whoever has a word that begins so is among them.
+pub(super) fn of_many(word: &[u8]) -> Vec<u8> {
+    [&MANY, word.strip_prefix(&[NAME]).unwrap_or_default()].concat()
 }
 
 /// Adds ` AND …`: the terms `t` of whoever has names that begin with these two. Neither begins with the other: so they are two words,
@@ -82,7 +89,7 @@ mod tests {
         let one = BTreeSet::from(["ana".to_owned()]);
         assert!(of_terms(&terms(&one)).is_empty());
         let seven = (0..7).map(|n| n.to_string()).collect();
-        assert_eq!(texts(&of_terms(&terms(&seven))), ["c*"]);
+        assert_eq!(texts(&of_terms(&terms(&seven))), ["c*0", "c*1", "c*2", "c*3", "c*4", "c*5", "c*6"]);
         // What is no name has no part in it.
         assert!(of_terms(&[b"emara@example.org".to_vec(), b"nmara".to_vec(), b"umara".to_vec()]).is_empty());
     }
@@ -104,6 +111,17 @@ mod tests {
             let is_led_to = of_terms(&terms(&words)).iter().any(leads);
             let has = |beginning: &String| words.iter().any(|word| word.starts_with(beginning));
             prop_assert_eq!(is_led_to, has(&one) && has(&other));
+        }
+
+        /// So are names of many words, from either of the two.
+        #[test]
+        fn each_word_leads_to_names_of_many(
+            words in prop::collection::btree_set("[abäż王]{1,4}", WORDS + 1..12),
+            beginning in "[abäż王]{1,3}",
+        ) {
+            let of = of_many(&[&[NAME], beginning.as_bytes()].concat());
+            let is_led_to = of_terms(&terms(&words)).iter().any(|term| (&of..&after_prefix(&of)).contains(&term));
+            prop_assert_eq!(is_led_to, words.iter().any(|word| word.starts_with(&beginning)));
         }
     }
 }

@@ -332,9 +332,9 @@ mod tests {
         let long: Vec<String> = (0..500).map(|n| format!("{n}{}", "x".repeat(200))).collect();
         let profile = Profile { name: Some(long.join(" ")), ..Profile::default() };
         let terms = terms(None, &profile, []);
-        // And one for the couples that it is not put into.
-        assert_eq!(terms.len(), TERMS + 1);
-        assert!(terms.iter().all(|term| term.len() <= 1 + 4 * TERM_CHARS));
+        // And as many for the couples that they are not put into.
+        assert_eq!(terms.len(), 2 * TERMS);
+        assert!(terms.iter().all(|term| term.len() <= 2 + 4 * TERM_CHARS));
     }
 
     proptest! {

@@ -327,7 +327,9 @@ impl Lead {
             [smaller, larger] => {
                 couples::in_range(statement, [smaller, larger]);
                 asked(statement, &others);
-                statement.push(" UNION ALL ").push(&select).with(" AND t.term = ", couples::MANY.to_vec());
+                let of_many = couples::of_many(larger);
+                statement.push(" UNION ALL ").push(&select).with(" AND t.term >= ", of_many.clone());
+                statement.with(" AND t.term < ", after_prefix(&of_many));
                 asked(statement, &wanted.iter().collect::<Vec<_>>());
             }
             terms => {

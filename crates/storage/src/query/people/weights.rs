@@ -224,3 +224,50 @@ fn counters_of_alternative(alternative: &Alternative) -> Vec<Counter> {
         Alternative::Address(_) => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use transom_domain::{Address, ContactId, IdentityId, Profile, UuidV7};
+    use transom_windows::Person;
+
+    use super::*;
+    use crate::test_support::{NOON, TestDatabase, crowd};
+    use crate::{PersonSeed, StorageError};
+
+    /// Two common names that few have together are counted as few, however many have names of many words.
+    #[tokio::test]
+    async fn names_of_many_words_do_not_hide_that_few_have_two() {
+        let db = TestDatabase::sqlite();
+        let storage = db.open().await;
+        let scope = db.workspace(&storage, "Acme").await;
+        let accounts = crowd::fill(&storage, &scope, (0, 0), NOON).await.unwrap().accounts;
+        let names = ["Priya Klein", "Maria Dubois", "Ann Bo Cy Dee Eve Flo Gus", "สมชาย ใจดีมาก"];
+        let common = names.iter().flat_map(|name| std::iter::repeat_n(*name, 1_400));
+        let seeds = common.chain(["Priya Dubois"; 5]).enumerate().map(|(n, name)| {
+            let seed = PersonSeed {
+                identity: IdentityId::new(&UuidV7),
+                contact: ContactId::new(&UuidV7),
+                account: accounts[0],
+                addresses: vec![Address::new("user_id", format!("id-{n}"))],
+                profile: Profile { name: Some(name.to_owned()), ..Profile::default() },
+                at: NOON,
+            };
+            (seed, Person::default())
+        });
+        for some in seeds.collect::<Vec<_>>().chunks(500) {
+            let some = some.to_vec();
+            let stored = storage.transact::<_, StorageError, _>(&scope, move |tx| {
+                let some = some.clone();
+                Box::pin(async move { tx.insert_people(&some, NOON).await })
+            });
+            stored.await.unwrap();
+        }
+        let reader = storage.reader(&scope);
+        for (text, is_few) in [("priya dubois", true), ("dub pri", true), ("ชาย ดี", false), ("priya", false)]
+        {
+            let mut wishes: Vec<Wish> = Wish::found(Some(text)).into_iter().collect();
+            let driver = reader.smallest(&mut wishes, 1_300).await.unwrap();
+            assert_eq!(driver.is_some(), is_few, "{text}");
+        }
+    }
+}
