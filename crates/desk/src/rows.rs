@@ -71,16 +71,16 @@ pub(crate) async fn rows(
     let people: Vec<IdentityId> = people.into_iter().collect();
     let contacts: Vec<ContactId> = contacts.into_iter().collect();
     // None of them needs another: a page waits for the slowest, and not for all in turn.
-    let stored = async {
+    let stored = Box::pin(async {
         let (names, identities, facts) = futures_util::try_join!(
             reader.contact_names(&contacts),
             reader.identities(&people),
             reader.person_facts_of(&people),
         )?;
         Ok((names, identities, facts))
-    };
-    let ((names, identities, facts), accounts) =
-        futures_util::try_join!(stored, accounts(desk, scope, reader, &page, now))?;
+    });
+    let accounts = Box::pin(accounts(desk, scope, reader, &page, now));
+    let ((names, identities, facts), accounts) = futures_util::try_join!(stored, accounts)?;
     let mut rows = Vec::with_capacity(page.len());
     for stored in page {
         let id = stored.conversation.identity;
