@@ -47,7 +47,7 @@ impl Scene {
         self.stage.world.control().writes(&self.bot, "polly", text).unwrap();
     }
 
-    /// What has arrived from Polly, in order.
+    /// What has arrived from Polly, in any order.
     async fn arrived(&self) -> Result<Vec<String>, Trouble> {
         let world = &self.stage.world;
         let reader = world.desk().storage().reader(&world.caller.scope);
@@ -58,8 +58,7 @@ impl Scene {
         };
         let path = format!("/conversations/{}/messages?limit=100", stored.conversation.id);
         let page = self.stage.api.get(&path).await?.expect(200)?.body;
-        let mut items: Vec<Value> = page["items"].as_array().cloned().unwrap_or_default();
-        items.sort_by_key(|item| item["created_at"].as_str().unwrap_or_default().to_owned());
+        let items: Vec<Value> = page["items"].as_array().cloned().unwrap_or_default();
         let inbound = items.iter().filter(|item| item["direction"] == "inbound");
         Ok(inbound.filter_map(|item| Some(item.pointer("/content/text")?.as_str()?.to_owned())).collect())
     }

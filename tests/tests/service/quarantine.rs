@@ -72,7 +72,7 @@ async fn heard(stage: &Stage) -> Vec<Value> {
         let page = get(stage, &path).await;
         heard.extend(items(&page).iter().filter(|message| message["direction"] == "inbound").cloned());
     }
-    heard.sort_by_key(|message| message["at"].as_str().unwrap().to_owned());
+    heard.sort_by_key(|message| instant(&message["at"]).unwrap());
     heard
 }
 

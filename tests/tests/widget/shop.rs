@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use transom_desk::channels::{ChannelPatch, change};
 use transom_domain::SettableClock;
 use transom_storage::test_support::TestDatabase;
-use transom_tests::Stage;
 use transom_tests::browser::{Browser, Page, Visitor};
 use transom_tests::site::Site;
+use transom_tests::{Stage, instant};
 
 /// The widget's shadow root.
 pub(crate) const ROOT: &str = "document.querySelector('#transom-chat').shadowRoot";
@@ -139,7 +139,8 @@ impl Shop {
             (message["direction"].as_str().unwrap().to_owned(), text.to_owned())
         };
         let mut all: Vec<_> = found.body["items"].as_array().unwrap().iter().collect();
-        all.sort_by_key(|message| message["at"].as_str().unwrap().to_owned());
+        // By time and not by text: `.5Z` is later than `.48Z`.
+        all.sort_by_key(|message| instant(&message["at"]).unwrap());
         all.into_iter().map(said).collect()
     }
 
