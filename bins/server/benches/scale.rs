@@ -21,7 +21,7 @@ mod process;
 
 use std::time::{Duration, Instant};
 
-use process::Opening;
+use process::{Opening, client};
 use serde_json::{Value, json};
 use transom_storage::test_support::TestDatabase;
 
@@ -60,7 +60,7 @@ fn memory(pid: u32, name: &str) -> u64 {
 
 /// How long no turn of a job was (the upper end of a bucket), the mean, both in seconds, and how many there were: as `/metrics` tells.
 async fn turns(base: &str) -> (f64, f64, f64) {
-    let http = reqwest_client();
+    let http = client();
     let text = http.get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
     let of = |line: &str| line.rsplit(' ').next().and_then(|number| number.parse::<f64>().ok()).unwrap();
     let one = |start: &str| text.lines().find(|line| line.starts_with(start)).map(of).unwrap();
@@ -138,7 +138,7 @@ async fn export() {
     opening.fill(messages / EACH, EACH).await;
     println!("{messages} messages stored in {:.1?}", began.elapsed());
     let service = opening.service();
-    let http = reqwest_client();
+    let http = client();
     let ask = |limit: &'static str| {
         let url = format!("{}/v1/conversations/export?format=jsonl&include=messages{limit}", service.base());
         http.get(url).bearer_auth(&opening.token)
@@ -167,10 +167,4 @@ async fn export() {
     assert_eq!(lines, messages / EACH * EACH);
     opening.close().await;
     drop(database);
-}
-
-/// Without a time limit: it reads for minutes.
-#[expect(clippy::disallowed_methods, reason = "it looks from outside, as any client does")]
-fn reqwest_client() -> reqwest::Client {
-    reqwest::Client::new()
 }

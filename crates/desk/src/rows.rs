@@ -72,12 +72,11 @@ pub(crate) async fn rows(
     let contacts: Vec<ContactId> = contacts.into_iter().collect();
     // None of them needs another: a page waits for the slowest, and not for all in turn.
     let stored = Box::pin(async {
-        let (names, identities, facts) = futures_util::try_join!(
+        Ok(futures_util::try_join!(
             reader.contact_names(&contacts),
             reader.identities(&people),
             reader.person_facts_of(&people),
-        )?;
-        Ok((names, identities, facts))
+        )?)
     });
     let accounts = Box::pin(accounts(desk, scope, reader, &page, now));
     let ((names, identities, facts), accounts) = futures_util::try_join!(stored, accounts)?;

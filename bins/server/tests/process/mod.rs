@@ -13,10 +13,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use transom_desk::Desk;
 use transom_domain::{ChannelAccountId, ConversationId, SettableClock, SystemClock};
 use transom_sandbox::{AccountPatch, NewAccount, NewCustomer, Sandbox, SandboxConfig};
 use transom_server::demo::api::{Api, Reply};
 use transom_server::{Server, ServerConfig};
+use transom_storage::WorkspaceScope;
 use transom_storage::test_support::inbox;
 
 /// A running service. Killed when it goes out of scope.
@@ -57,17 +59,12 @@ impl Opening {
         for service in &mut self.replicas {
             service.kill_9();
         }
-        let mut config = ServerConfig::in_folder(self.folder.path()).on_loopback(0);
-        config.database_url.clone_from(&self.service().database_url);
-        let server = Server::start_without_background(config, Arc::new(SystemClock)).await.unwrap();
+        let server = at_rest(self.folder.path(), self.service().database_url.as_deref()).await;
         let desk = server.desk();
         let scope = desk.storage().all_scopes().await.unwrap().remove(0);
-        let account: ChannelAccountId = self.account.channel.parse().unwrap();
-        let account = desk.storage().reader(&scope).account(account).await.unwrap().unwrap();
-        let policy = desk.policies().get(&account.policy).unwrap();
-        let version = format!("{}@{}", policy.name(), policy.version());
+        let (account, version) = derived_by(desk, &scope, &self.account.channel).await;
         let now = desk.now();
-        let filled = inbox::fill(desk.storage(), &scope, account.id, (count, messages), &version, now).await.unwrap();
+        let filled = inbox::fill(desk.storage(), &scope, account, (count, messages), &version, now).await.unwrap();
         server.stop().await;
         for service in &mut self.replicas {
             service.kill_and_restart().await;
@@ -117,6 +114,26 @@ impl Opening {
         drop(self.folder);
         codes
     }
+}
+
+/// The service's inside over the same data, for storing much while no process runs.
+pub async fn at_rest(folder: &Path, database_url: Option<&str>) -> Server {
+    let mut config = ServerConfig::in_folder(folder).on_loopback(0);
+    config.database_url = database_url.map(str::to_owned);
+    Server::start_without_background(config, Arc::new(SystemClock)).await.unwrap()
+}
+
+/// The account of a channel, and what the windows of its conversations are derived by: `policy@version`.
+pub async fn derived_by(desk: &Desk, scope: &WorkspaceScope, channel: &str) -> (ChannelAccountId, String) {
+    let account = desk.storage().reader(scope).account(channel.parse().unwrap()).await.unwrap().unwrap();
+    let policy = desk.policies().get(&account.policy).unwrap();
+    (account.id, format!("{}@{}", policy.name(), policy.version()))
+}
+
+/// Without a time limit: what it reads may take minutes.
+#[expect(clippy::disallowed_methods, reason = "it looks from outside, as any client does")]
+pub fn client() -> reqwest::Client {
+    reqwest::Client::new()
 }
 
 /// An account on both sides.
