@@ -178,16 +178,14 @@ impl Rehearsal {
         let conversations = reader.conversations_of(ids).await?;
         let people: BTreeSet<IdentityId> = conversations.iter().map(|stored| stored.conversation.identity).collect();
         let people: Vec<IdentityId> = people.into_iter().collect();
-        let identities = reader.identities(&people).await?;
-        let facts = reader.person_facts_of(&people).await?;
+        let known = reader.known_people(&people).await?;
         let shared = reader.quota_facts_of(account, &people, in_force, self.now).await?;
         let shared_then = reader.quota_facts_of(account, &people, &self.policy, self.now).await?;
         let mut page = Page { looked: conversations.len() as u64, changes: Vec::new() };
         for stored in conversations {
             let id = stored.conversation.identity;
             // Joined to another since the page was read: looked at there.
-            let Some(identity) = identities.get(&id) else { continue };
-            let person = facts.get(&id).cloned().unwrap_or_default();
+            let Some((identity, person)) = known.get(&id) else { continue };
             let restore = |policy: &Policy, account: Option<&transom_windows::Account>| {
                 let snapshot = Snapshot { person: person.clone(), account: account.cloned().unwrap_or_default() };
                 facts_of(identity, policy, &snapshot).0

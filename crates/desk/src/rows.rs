@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use time::OffsetDateTime;
 use transom_domain::{ChannelAccountId, ContactId, IdentityId};
 use transom_storage::{Reader, StoredConversation, StoredSurvey, WorkspaceScope};
@@ -10,6 +11,9 @@ use transom_windows::{Account, Ask, Basis, Decision, Sender, Snapshot};
 use crate::afterwards::{Way, afterwards};
 use crate::situation::{FAR_FUTURE, Situation, Wires, wires};
 use crate::{Desk, DeskError};
+
+/// How many accounts of a page are asked at once: more would keep connections from other pages.
+const AT_ONCE: usize = 4;
 
 /// A conversation with what may be sent in it now.
 #[derive(Debug)]
@@ -71,21 +75,16 @@ pub(crate) async fn rows(
     let people: Vec<IdentityId> = people.into_iter().collect();
     let contacts: Vec<ContactId> = contacts.into_iter().collect();
     // None of them needs another: a page waits for the slowest, and not for all in turn.
-    let stored = Box::pin(async {
-        Ok(futures_util::try_join!(
-            reader.contact_names(&contacts),
-            reader.identities(&people),
-            reader.person_facts_of(&people),
-        )?)
-    });
+    let stored =
+        Box::pin(async { Ok(futures_util::try_join!(reader.contact_names(&contacts), reader.known_people(&people))?) });
     let accounts = Box::pin(accounts(desk, scope, reader, &page, now));
-    let ((names, identities, facts), accounts) = futures_util::try_join!(stored, accounts)?;
+    let ((names, known), accounts) = futures_util::try_join!(stored, accounts)?;
     let mut rows = Vec::with_capacity(page.len());
     for stored in page {
         let id = stored.conversation.identity;
         // Joined to another since the page was read: looked up alone.
-        let (identity, person) = match identities.get(&id) {
-            Some(identity) => (identity.clone(), facts.get(&id).cloned().unwrap_or_default()),
+        let (identity, person) = match known.get(&id) {
+            Some(known) => known.clone(),
             None => {
                 let identity = reader.identity(id).await?.ok_or(DeskError::NotFound { what: "conversation" })?;
                 let person = reader.person_facts(identity.id).await?;
@@ -131,11 +130,10 @@ async fn accounts(
     for stored in page {
         people.entry(stored.account).or_default().push(stored.conversation.identity);
     }
-    let mut accounts = BTreeMap::new();
-    for (id, people) in people {
+    let each = people.into_iter().map(|(id, people)| async move {
         let wires = wires(desk, scope, id).await?;
         let shared = reader.quota_facts_of(&wires.0, &people, &wires.2, now).await?;
-        accounts.insert(id, (wires, shared));
-    }
-    Ok(accounts)
+        Ok::<_, DeskError>((id, (wires, shared)))
+    });
+    stream::iter(each).buffer_unordered(AT_ONCE).try_collect().await
 }

@@ -54,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(Tables { name: "m0030_marks", ddl: &[include_str!("tables/marks.sql")] }),
             Box::new(Tables { name: "m0031_couples", ddl: &[include_str!("tables/couples.sql")] }),
             Box::new(Tables { name: "m0032_members", ddl: &[include_str!("tables/members.sql")] }),
+            Box::new(Tables { name: "m0033_members_by_id", ddl: &[include_str!("tables/members_by_id.sql")] }),
         ]
     }
 }
@@ -163,6 +164,16 @@ mod tests {
             include_str!("tables/broadcasts.sql"),
             include_str!("tables/moments.sql"),
             include_str!("tables/standings.sql"),
+            include_str!("tables/aliases.sql"),
+            include_str!("tables/asides.sql"),
+            include_str!("tables/call_proofs.sql"),
+            include_str!("tables/members_by_id.sql"),
+            include_str!("tables/couples.sql"),
+            include_str!("tables/house.sql"),
+            include_str!("tables/look_ups.sql"),
+            include_str!("tables/marks.sql"),
+            include_str!("tables/members.sql"),
+            include_str!("tables/queues.sql"),
         ] {
             for line in table.lines().map(str::trim).filter(|line| !line.starts_with("--")) {
                 let is_key = ["PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "INDEX"].iter().any(|word| line.contains(word));

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
@@ -69,20 +69,25 @@ impl Storage {
     /// Whose token this is; `None` if it is unknown, expired or revoked, or if its agent is not active.
     pub async fn authenticate(&self, token: &str, now: OffsetDateTime) -> Result<Option<Authenticated>, StorageError> {
         let Some(workspace) = workspace_of(token) else { return Ok(None) };
+        let whose = tokens::Entity::belongs_to(agents::Entity)
+            .from((tokens::Column::WorkspaceId, tokens::Column::AgentId))
+            .to((agents::Column::WorkspaceId, agents::Column::Id));
         let found = tokens::Entity::find()
+            .select_also(agents::Entity)
+            .join(JoinType::InnerJoin, whose.into())
             .filter(tokens::Column::WorkspaceId.eq(workspace.uuid()))
             .filter(tokens::Column::Hash.eq(hash(token)))
             .one(self.db())
             .await?;
-        let Some(row) = found else { return Ok(None) };
+        let Some((row, Some(agent))) = found else { return Ok(None) };
         let expired = row.expires_at.is_some_and(|at| at.at() <= now);
         if expired || row.revoked_at.is_some() {
             return Ok(None);
         }
-        let agent = agents::Entity::find_by_id((row.workspace_id, row.agent_id)).one(self.db()).await?;
-        let Some(agent) = agent.map(StoredAgent::try_from).transpose()?.filter(|agent| agent.active) else {
+        let agent = StoredAgent::try_from(agent)?;
+        if !agent.active {
             return Ok(None);
-        };
+        }
         if row.last_used_at.is_none_or(|at| at.at() + USE_RECORDED_EVERY <= now) {
             self.record_use(&row, now).await;
         }

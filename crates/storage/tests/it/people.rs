@@ -371,8 +371,9 @@ transom_storage::both_databases! {
         in_tx!(desk, [facts], tx => tx.save_person_facts(identity, &facts, NOON).await).unwrap();
         assert_eq!(desk.reader().person_facts(identity).await.unwrap(), facts);
         assert_eq!(desk.meet(&desk.seed(&[("user_id", "mara")])).await.facts, facts);
-        let both = desk.reader().person_facts_of(&[identity, ole.identity.id, id()]).await.unwrap();
-        assert_eq!(both, BTreeMap::from([(identity, facts.clone()), (ole.identity.id, Person::default())]));
+        let both = desk.reader().known_people(&[identity, ole.identity.id, id()]).await.unwrap();
+        let expected = [(mara.identity, facts.clone()), (ole.identity, Person::default())];
+        assert_eq!(both, expected.into_iter().map(|(one, facts)| (one.id, (one, facts))).collect());
         let nobody: IdentityId = id();
         let refused = in_tx!(desk, [facts], tx => tx.save_person_facts(nobody, &facts, NOON).await);
         assert!(matches!(refused, Err(StorageError::MissingReference(_))), "{refused:?}");

@@ -94,12 +94,19 @@ fn branches_of(wanted: &Wanted, sort: Sort) -> Vec<Branch> {
             return vec![Branch::of("lists_by_open_waiting", Vec::new()).maybe_open()];
         }
         (Sort::LongestWaiting, None, Some(tab)) => return vec![in_tab("lists_by_tab_waiting", tab)],
+        // Each tab's rows in the order of an index: asked for several at once, PostgreSQL would sort them all.
+        (Sort::LongestWaiting, None, None) if wanted.wants_tabs_alone() => {
+            return tabs.iter().map(|tab| in_tab("lists_by_tab_waiting", tab)).collect();
+        }
         (Sort::LongestWaiting, None, None) => return vec![Branch::of("lists_by_waiting", Vec::new())],
         (Sort::ClosingSoonest, Some(agents), _) => {
             let all = each("lists_by_agent_closing", "agent_id", agents);
             return all.into_iter().map(Branch::maybe_open).collect();
         }
         (Sort::ClosingSoonest, None, Some(tab)) => return vec![in_tab("lists_by_tab_closing", tab).maybe_open()],
+        (Sort::ClosingSoonest, None, None) if wanted.wants_tabs_alone() => {
+            return tabs.iter().map(|tab| in_tab("lists_by_tab_closing", tab).maybe_open()).collect();
+        }
         (Sort::ClosingSoonest, None, None) => return vec![Branch::of("lists_by_closing", Vec::new()).maybe_open()],
         (Sort::Newest | Sort::Oldest, Some(agents), _) => return each("conversations_by_agent", "agent_id", agents),
         (Sort::Newest | Sort::Oldest, None, _) => {}

@@ -5,7 +5,6 @@ use transom_domain::ContactId;
 
 use super::conditions::{ContactCondition, Filter};
 use super::contacts::StoredContact;
-use super::lists::DRIVEN;
 use super::sets::{Asked, Wish};
 use super::statement::{Sql, on_postgres};
 use super::wanted::ids;
@@ -69,7 +68,8 @@ impl Reader {
             self.follow_aliases(&mut filter.condition).await?;
         }
         let mut wishes = self.wishes_of(&query).await?;
-        let driver = self.smallest(&mut wishes, DRIVEN).await?;
+        let bound = self.driven(&wishes).await?;
+        let driver = self.smallest(&mut wishes, bound).await?;
         self.stored_contacts(self.page_of_contacts(&query, &wishes, driver)).await
     }
 
@@ -79,7 +79,6 @@ impl Reader {
 
     /// The page, read from the members of the wish `driver`, or along the index of the order.
     pub(super) fn page_of_contacts(&self, query: &ContactQuery, wishes: &[Wish], driver: Option<usize>) -> Sql {
-        const ORDER: &str = " ORDER BY created_at DESC, id DESC LIMIT ";
         let mut statement = Sql::of(self);
         self.select_contacts_of(&mut statement, |statement| {
             match driver.and_then(|driver| Some((wishes.get(driver)?, driver))) {
@@ -95,7 +94,10 @@ impl Reader {
                 Some((wish, driver)) => {
                     statement.push("SELECT c.id, c.created_at FROM (");
                     wish.set.members(statement, true);
-                    statement.push(") AS d CROSS JOIN contacts c WHERE c.workspace_id = $1 AND c.id = d.member");
+                    statement
+                        .push(") AS d CROSS JOIN contacts c")
+                        .push(&self.along("contacts_by_id"))
+                        .push(" WHERE c.workspace_id = $1 AND c.id = d.member");
                     query.narrow(statement, wishes, Some(driver));
                 }
                 None => {
@@ -109,7 +111,8 @@ impl Reader {
                     query.narrow(statement, wishes, None);
                 }
             }
-            statement.push(ORDER).bind(i64::from(query.limit));
+            // Written out, as in lists of conversations.
+            statement.push(&format!(" ORDER BY created_at DESC, id DESC LIMIT {}", query.limit));
         });
         statement.push(" ORDER BY c.created_at DESC, c.id DESC");
         statement

@@ -1,8 +1,6 @@
 //! What the rule engine keeps of a person, and what lists need of it.
 
-use std::collections::BTreeMap;
-
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Value};
+use sea_orm::{ConnectionTrait, EntityTrait, QuerySelect, Value};
 use time::OffsetDateTime;
 use transom_domain::IdentityId;
 use transom_windows::Person;
@@ -12,9 +10,6 @@ use super::statement::{Sql, on_postgres};
 use crate::entity::identities;
 use crate::query::{millis, unreadable};
 use crate::{Reader, StorageError, Tx};
-
-/// How many ids one statement names.
-const CHUNK: usize = 500;
 
 /// What lists sort and filter by, as of the facts when it was stored; decided anew for each row that is shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,30 +102,13 @@ pub(super) fn facts_text(facts: &Person) -> Result<String, StorageError> {
 impl Reader {
     /// What the rule engine keeps of a person; nothing for one it has never heard of.
     pub async fn person_facts(&self, identity: IdentityId) -> Result<Person, StorageError> {
-        let facts = self.person_facts_of(&[identity]).await?;
-        Ok(facts.into_values().next().unwrap_or_default())
-    }
-
-    /// The same for many people; who is unknown is left out.
-    pub async fn person_facts_of(
-        &self,
-        identities: &[IdentityId],
-    ) -> Result<BTreeMap<IdentityId, Person>, StorageError> {
-        let mut facts = BTreeMap::new();
-        for ids in identities.chunks(CHUNK) {
-            let rows: Vec<(Uuid, String)> = identities::Entity::find()
-                .select_only()
-                .columns([identities::Column::Id, identities::Column::Facts])
-                .filter(identities::Column::WorkspaceId.eq(self.ws()))
-                .filter(identities::Column::Id.is_in(ids.iter().map(|id| id.uuid())))
-                .into_tuple()
-                .all(&self.conn)
-                .await?;
-            for (id, text) in rows {
-                facts.insert(id.into(), read_facts(id, &text)?);
-            }
-        }
-        Ok(facts)
+        let text: Option<String> = identities::Entity::find_by_id((self.ws(), identity.uuid()))
+            .select_only()
+            .column(identities::Column::Facts)
+            .into_tuple()
+            .one(&self.conn)
+            .await?;
+        text.map_or_else(|| Ok(Person::default()), |text| read_facts(identity.uuid(), &text))
     }
 
     /// People whose window columns may have changed by `now`, longest due first.

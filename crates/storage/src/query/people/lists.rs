@@ -17,9 +17,6 @@ use super::wanted::{Wanted, closes};
 use crate::query::millis;
 use crate::{Reader, StorageError};
 
-/// A list is made of the members of a set if there are fewer than this: to look each of them up costs more than to pass by
-/// what stands between fifty of them in an index.
-pub(super) const DRIVEN: i64 = 1_300;
 /// What is about to close is put in another order if it is fewer than this; of more, an index in that order meets fifty soon.
 const CLOSING: i64 = 10_000;
 
@@ -161,7 +158,8 @@ impl Reader {
     /// A page of conversations.
     pub async fn conversations(&self, query: &ConversationQuery) -> Result<Vec<StoredConversation>, StorageError> {
         let Some(mut wanted) = self.wanted(query).await? else { return Ok(Vec::new()) };
-        let driver = self.smallest(&mut wanted.wishes, DRIVEN).await?;
+        let bound = self.driven(&wanted.wishes).await?;
+        let driver = self.smallest(&mut wanted.wishes, bound).await?;
         wanted.is_closing = driver.is_none() && self.few_are_closing(query, &wanted).await?;
         let statement = self.page_of_conversations(query, &wanted, driver);
         let rows = Row::find_by_statement(statement.on(&self.conn)).all(&self.conn).await?;
@@ -173,6 +171,11 @@ impl Reader {
         // The newest are among those that close: their order meets them at once.
         let is_far = matches!(query.sort, Sort::Oldest | Sort::LongestWaiting);
         let Some(before) = wanted.closing_before.filter(|_| is_far) else { return Ok(false) };
+        // The next page asks for the same span, some seconds later.
+        let asked = ("closing", (before - query.now).whole_seconds());
+        if let Some(count) = self.shared.remembered.count(self.workspace, &asked, CLOSING) {
+            return Ok(count < CLOSING);
+        }
         let mut statement = Sql::of(self);
         statement
             .push("SELECT count(*) FROM (SELECT 1 FROM conversations c")
@@ -181,7 +184,9 @@ impl Reader {
         closes(&mut statement, query.now, before);
         statement.with(" LIMIT ", CLOSING).push(") AS counted");
         let row = self.conn.query_one_raw(statement.on(&self.conn)).await?;
-        Ok(row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0))? < CLOSING)
+        let count = row.map_or(Ok(0), |row| row.try_get_by_index(0))?;
+        self.shared.remembered.learn(self.workspace, &asked, count, CLOSING);
+        Ok(count < CLOSING)
     }
 
     /// The page, read from the members of the wish `driver`, or along indexes.
@@ -192,14 +197,15 @@ impl Reader {
         driver: Option<usize>,
     ) -> Sql {
         let (column, _, direction) = query.sort.column();
-        let order = format!("ORDER BY place {direction}, id {direction} LIMIT ");
-        let limit = i64::from(query.limit);
+        // Written out: PostgreSQL, which plans for any value once it has planned for a few, must see how few rows are wanted, or it would
+        // plan anew each time.
+        let limit = format!("LIMIT {}", query.limit);
         let mut statement = Sql::of(self);
         statement.push(&format!("SELECT {} FROM (SELECT id, place FROM (", self.conversation_columns()));
         match driver.and_then(|driver| Some((wanted.wishes.get(driver)?, driver))) {
             Some((wish, driver)) => {
                 self.rows_of(&mut statement, wish, &format!("c.id, c.{column} AS place"), |statement| {
-                    query.narrow(wanted, Some(driver), statement);
+                    query.narrow(wanted, Some(driver), &[], statement);
                     query.go_on(statement);
                 });
             }
@@ -210,7 +216,7 @@ impl Reader {
                     .push(&format!("SELECT * FROM (SELECT c.id, c.{column} AS place FROM conversations c"))
                     .push(&self.along("lists_by_closing"))
                     .push(" WHERE c.workspace_id = $1");
-                query.narrow(wanted, None, &mut statement);
+                query.narrow(wanted, None, &[], &mut statement);
                 query.go_on(&mut statement);
                 statement.push(fence).push(") AS closing");
             }
@@ -225,22 +231,19 @@ impl Reader {
                     if let Some((compared, instant)) = branch.bound {
                         statement.with(compared, millis(instant));
                     }
+                    let given: Vec<&str> = branch.given.iter().map(|(column, _)| *column).collect();
                     for (column, value) in branch.given {
                         statement.with(&format!(" AND c.{column} = "), value);
                     }
-                    query.narrow(wanted, None, &mut statement);
+                    query.narrow(wanted, None, &given, &mut statement);
                     query.go_on(&mut statement);
                     statement
-                        .push(&format!(" ORDER BY c.{column} {direction}, c.id {direction} LIMIT "))
-                        .bind(limit)
-                        .push(&format!(") AS branch_{at}"));
+                        .push(&format!(" ORDER BY c.{column} {direction}, c.id {direction} {limit}) AS branch_{at}"));
                 }
             }
         }
         statement
-            .push(") AS merged ")
-            .push(&order)
-            .bind(limit)
+            .push(&format!(") AS merged ORDER BY place {direction}, id {direction} {limit}"))
             .push(") AS k CROSS JOIN conversations c WHERE c.workspace_id = $1 AND c.id = k.id ")
             .push(&format!("ORDER BY k.place {direction}, c.id {direction}"));
         statement
@@ -260,7 +263,7 @@ impl Reader {
             narrow(statement);
             statement.push(" OFFSET 0) AS c");
         } else {
-            let index = if is_own { "" } else { " INDEXED BY lists_by_contact" };
+            let index = if is_own { " INDEXED BY lists_by_id" } else { " INDEXED BY lists_by_contact" };
             statement.push(&format!("SELECT {columns} FROM ("));
             wish.set.members(statement, true);
             // SQLite takes the tables of a CROSS JOIN in their order.
@@ -279,16 +282,17 @@ impl Reader {
 }
 
 impl ConversationQuery {
-    /// Adds ` AND …` for all that is wanted, but for the wish that the rows are made from.
-    pub(super) fn narrow(&self, wanted: &Wanted, driver: Option<usize>, statement: &mut Sql) {
-        wanted.narrow(statement, self.now);
+    /// Adds ` AND …` for all that is wanted, but for the wish that the rows are made from, and for columns of one given value.
+    pub(super) fn narrow(&self, wanted: &Wanted, driver: Option<usize>, given: &[&str], statement: &mut Sql) {
+        wanted.narrow(statement, given, self.now);
         for (at, wish) in wanted.wishes.iter().enumerate() {
             if driver != Some(at) {
                 wish.ask(statement, Asked::CONVERSATION);
             }
         }
         match self.sort {
-            Sort::LongestWaiting => statement.push(" AND c.waiting_since IS NOT NULL"),
+            // Not `IS NOT NULL`, for which PostgreSQL would not look into an index by id.
+            Sort::LongestWaiting => statement.push(" AND c.waiting_since > 0"),
             Sort::ClosingSoonest => statement.with(" AND c.closing_at > ", millis(self.now)),
             Sort::Newest | Sort::Oldest => match wanted.inbound_after {
                 // The newest message is no older than the customer's last one: this bounds how far an index is walked.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use transom_domain::{Contact, ContactId, Identity, IdentityId, Profile};
+use transom_windows::Person;
 use uuid::Uuid;
 
+use super::facts::read_facts;
 use crate::entity::{contacts, identities};
 use crate::query::from_json;
 use crate::{Reader, StorageError};
@@ -14,8 +16,12 @@ use crate::{Reader, StorageError};
 const CHUNK: usize = 500;
 
 impl Reader {
-    /// These identities. One that was joined to another, or is of another workspace, is left out.
-    pub async fn identities(&self, ids: &[IdentityId]) -> Result<BTreeMap<IdentityId, Identity>, StorageError> {
+    /// These identities, with what the rule engine keeps of them. One that was joined to another, or is of another workspace, is
+    /// left out.
+    pub async fn known_people(
+        &self,
+        ids: &[IdentityId],
+    ) -> Result<BTreeMap<IdentityId, (Identity, Person)>, StorageError> {
         let mut found = BTreeMap::new();
         for ids in ids.chunks(CHUNK) {
             let rows = identities::Entity::find()
@@ -24,7 +30,8 @@ impl Reader {
                 .all(&self.conn)
                 .await?;
             for row in rows {
-                found.insert(row.id.into(), row.try_into()?);
+                let facts = read_facts(row.id, &row.facts)?;
+                found.insert(row.id.into(), (row.try_into()?, facts));
             }
         }
         Ok(found)

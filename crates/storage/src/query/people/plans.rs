@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, Value};
 use serde_json::json;
 use time::Duration;
 use transom_domain::{
@@ -12,7 +12,6 @@ use transom_domain::{
 };
 use uuid::Uuid;
 
-use super::lists::DRIVEN;
 use super::sets::{Set, Wish};
 use super::statement::Sql;
 use super::{
@@ -89,7 +88,8 @@ async fn names_lead_to_whoever_has_them(reader: &Reader) {
         assert!(found == expected, "contacts {text}: {} and not {}", found.len(), expected.len());
         let mut wanted =
             reader.wanted(&ConversationQuery { q: Some(text), ..ConversationQuery::new(NOON) }).await.unwrap().unwrap();
-        let driver = reader.smallest(&mut wanted.wishes, DRIVEN).await.unwrap();
+        let bound = reader.driven(&wanted.wishes).await.unwrap();
+        let driver = reader.smallest(&mut wanted.wishes, bound).await.unwrap();
         ways.insert((driver.is_some(), matches!(wanted.wishes[0].set, Set::These(..)), expected.is_empty()));
     }
     let all = [(true, true, false), (false, false, false), (true, false, true)];
@@ -487,6 +487,36 @@ async fn plan(reader: &Reader, statement: Sql, is_postgres: bool) -> Vec<String>
     rows.iter().map(|row| row.try_get_by_index::<String>(column).unwrap()).collect()
 }
 
+/// A connection to PostgreSQL that plans each statement for any value, as it may do by itself once it has planned it five times.
+async fn for_any_value(db: &TestDatabase) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(db.url());
+    options.max_connections(1);
+    let one = Database::connect(options).await.unwrap();
+    one.execute_unprepared("SET plan_cache_mode = force_generic_plan").await.unwrap();
+    one
+}
+
+/// The plan of a page for any value.
+async fn plan_for_any(one: &DatabaseConnection, reader: &Reader, statement: Sql) -> Vec<String> {
+    let statement = statement.on(&reader.conn);
+    let values = statement.values.map_or(0, |values| values.0.len());
+    one.execute_unprepared(&format!("PREPARE page AS {}", statement.sql)).await.unwrap();
+    let explain = format!("EXPLAIN EXECUTE page ({})", vec!["NULL"; values].join(", "));
+    let rows = one.query_all_raw(Statement::from_string(DbBackend::Postgres, explain)).await.unwrap();
+    one.execute_unprepared("DEALLOCATE page").await.unwrap();
+    rows.iter().map(|row| row.try_get_by_index::<String>(0).unwrap()).collect()
+}
+
+/// What PostgreSQL believes it costs to plan a page, far above what it is: a plan for any value is taken if it costs less than one for
+/// the values and its planning.
+const PLANNING: f64 = 200.0;
+
+/// What PostgreSQL believes that a plan costs.
+fn cost(plan: &[String]) -> f64 {
+    let (_, behind) = plan[0].split_once("..").unwrap();
+    behind.split(' ').next().unwrap().parse().unwrap()
+}
+
 /// Steps that read all of a table, as each database calls them.
 fn whole_tables(plan: &[String], is_postgres: bool) -> Vec<&String> {
     let is_whole = |line: &&String| match is_postgres {
@@ -619,7 +649,8 @@ both_databases! {
         for (name, query) in queries(&crowd) {
             let Some(wanted) = reader.wanted(&query).await.unwrap() else { panic!("{name}: nothing can be so") };
             let mut weighed = wanted.clone();
-            let chosen = reader.smallest(&mut weighed.wishes, DRIVEN).await.unwrap();
+            let bound = reader.driven(&weighed.wishes).await.unwrap();
+            let chosen = reader.smallest(&mut weighed.wishes, bound).await.unwrap();
             statements.push((format!("conversations: {name}, as chosen"), reader.page_of_conversations(&query, &weighed, chosen)));
             if wanted.closing_before.is_some() {
                 let mut closing = wanted.clone();
@@ -662,7 +693,8 @@ both_databases! {
             for (name, query) in contacts {
                 let wishes = reader.wishes_of(&query).await.unwrap();
                 let mut weighed = wishes.clone();
-                let chosen = reader.smallest(&mut weighed, DRIVEN).await.unwrap();
+                let bound = reader.driven(&weighed).await.unwrap();
+                let chosen = reader.smallest(&mut weighed, bound).await.unwrap();
                 statements.push((format!("contacts: {name}, as chosen"), reader.page_of_contacts(&query, &weighed, chosen)));
                 for driver in routes(&wishes) {
                     let page = reader.page_of_contacts(&query, &wishes, driver);
@@ -720,11 +752,22 @@ both_databases! {
         let [themselves, others] = reader.touch(&seeds.each_ref().map(touched), NOON);
         statements.extend([("touched".to_owned(), themselves), ("other threads".to_owned(), others)]);
         let mut offenders = Vec::new();
-        for (name, statement) in statements {
-            let plan = plan(&reader, statement, is_postgres).await;
+        let mut look_at = |name: &str, plan: Vec<String>| {
             if !whole_tables(&plan, is_postgres).is_empty() {
                 offenders.push(format!("{name}:\n{}", plan.join("\n")));
             }
+        };
+        let any = if is_postgres { Some(for_any_value(&db).await) } else { None };
+        for (name, statement) in statements {
+            let of_values = plan(&reader, statement.clone(), is_postgres).await;
+            let is_page = name.starts_with("conversations: ") || name.starts_with("contacts: ");
+            if let Some(any) = any.as_ref().filter(|_| is_page) {
+                let of_any = plan_for_any(any, &reader, statement).await;
+                if cost(&of_any) < cost(&of_values) + PLANNING {
+                    look_at(&format!("{name}, for any value"), of_any);
+                }
+            }
+            look_at(&name, of_values);
         }
         assert!(offenders.is_empty(), "{} statements:\n{}", offenders.len(), offenders.join("\n\n"));
         names_lead_to_whoever_has_them(&reader).await;

@@ -76,7 +76,7 @@ impl Reader {
                     .push(&format!("count(CASE WHEN tab = '{tab}' THEN 1 END) AS {tab}"));
             }
             statement.push(" FROM (");
-            self.rows_of(&mut statement, wish, "c.tab", |statement| query.narrow(wanted, Some(driver), statement));
+            self.rows_of(&mut statement, wish, "c.tab", |statement| query.narrow(wanted, Some(driver), &[], statement));
             statement.push(") AS counted");
             return statement;
         }
@@ -95,7 +95,7 @@ impl Reader {
                 .push("(SELECT count(*) FROM (SELECT 1 FROM conversations c")
                 .push(&self.along(index))
                 .with(" WHERE c.workspace_id = $1 AND c.tab = ", tab_name(tab));
-            query.narrow(wanted, None, &mut statement);
+            query.narrow(wanted, None, &[], &mut statement);
             if !column && index == "lists_by_tab" {
                 // In the order of the index, by a limit that the planner can't guess: it walks that index as far as it must,
                 // and never sorts or reads all of the table.

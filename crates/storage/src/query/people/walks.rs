@@ -37,7 +37,7 @@ impl Reader {
     ) -> Sql {
         let mut statement = Sql::of(self);
         let narrow = |statement: &mut Sql| {
-            query.narrow(wanted, driver, statement);
+            query.narrow(wanted, driver, &[], statement);
             if let Some(after) = after {
                 statement.with(" AND c.id > ", after.uuid());
             }

@@ -111,15 +111,29 @@ impl Wanted {
         self.window.contains(&WindowState::Open)
     }
 
+    /// Whether a tab is asked for, and nothing else.
+    pub(super) fn wants_tabs_alone(&self) -> bool {
+        let columns = [&self.contacts, &self.agents, &self.teams, &self.accounts];
+        let times = [self.closing_before, self.inbound_before, self.inbound_after];
+        self.tabs.is_some()
+            && columns.iter().all(|column| column.is_none())
+            && times.iter().all(Option::is_none)
+            && self.wishes.is_empty()
+            && self.not.is_empty()
+            && self.assigned.is_none()
+            && self.window.is_empty()
+    }
+
     /// Whether filters exclude each other.
     fn is_impossible(&self) -> bool {
         let columns = [&self.contacts, &self.agents, &self.teams, &self.accounts];
         self.tabs.as_ref().is_some_and(BTreeSet::is_empty) || columns.into_iter().flatten().any(BTreeSet::is_empty)
     }
 
-    /// Adds ` AND …` for every column of `conversations c`.
-    pub(super) fn narrow(&self, statement: &mut Sql, now: OffsetDateTime) {
-        if let Some(tabs) = &self.tabs {
+    /// Adds ` AND …` for every column of `conversations c`, but for those of one `given` value: PostgreSQL, asked for one of several tabs
+    /// as well, would take the rows for fewer than they are, and sort them all.
+    pub(super) fn narrow(&self, statement: &mut Sql, given: &[&str], now: OffsetDateTime) {
+        if let Some(tabs) = self.tabs.as_ref().filter(|_| !given.contains(&"tab")) {
             statement.push(" AND c.tab IN ").list(tabs.iter().map(|tab| tab_name(*tab)));
         }
         let columns = [
@@ -129,7 +143,7 @@ impl Wanted {
             ("account_id", &self.accounts),
         ];
         for (column, values) in columns {
-            if let Some(values) = values {
+            if let Some(values) = values.as_ref().filter(|_| !given.contains(&column)) {
                 statement.push(&format!(" AND c.{column} IN ")).list(values.iter().copied());
             }
         }
