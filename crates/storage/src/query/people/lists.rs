@@ -291,8 +291,8 @@ impl ConversationQuery {
             }
         }
         match self.sort {
-            // Not `IS NOT NULL`, for which PostgreSQL would not look into an index by id.
-            Sort::LongestWaiting => statement.push(" AND c.waiting_since > 0"),
+            // Any instant. Not `IS NOT NULL`, for which PostgreSQL would not look into an index by id.
+            Sort::LongestWaiting => statement.push(" AND c.waiting_since > -9000000000000000000"),
             Sort::ClosingSoonest => statement.with(" AND c.closing_at > ", millis(self.now)),
             Sort::Newest | Sort::Oldest => match wanted.inbound_after {
                 // The newest message is no older than the customer's last one: this bounds how far an index is walked.
