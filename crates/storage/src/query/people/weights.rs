@@ -12,10 +12,11 @@ use super::sets::{Set, Wish, passes};
 use super::statement::{Sql, on_postgres};
 use crate::{Reader, StorageError};
 
-/// A list is made of the members of a set if there are fewer than these, by how many conversations there are.
+/// A list is made of the members of a set if there are fewer than these, by how many conversations there are; contacts are about as
+/// many.
 ///
-/// To look a member up takes 2.4 µs and to pass by a row 0.3: of `n` rows in the order of the list, fifty of a set's `m` members are met after `50 n / m` of
-/// them. Both cost the same where `m` is the root of `6 n`.
+/// To look a member up takes some 2.4 µs and to pass by a row 0.3: of `n` rows in the order of the list, fifty of a set's `m` members are
+/// met after `50 n / m` of them. Both cost the same where `m` is the root of `6 n`.
 const DRIVEN: RangeInclusive<i64> = 300..=2_500;
 
 /// The members of a set are kept at hand if there are fewer than this. Of more, the fiftieth row is so near that to look up each
