@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 use serde::Serialize;
 use time::OffsetDateTime;
 use transom_domain::{ChannelAccount, ChannelAccountId, ContactId, ConversationId, IdentityId};
-use transom_storage::{ConversationQuery, Reader};
+use transom_storage::{ConversationQuery, PeopleOf, Reader};
 use transom_windows::{Ask, Basis, CategorySet, Decision, Policy, Sender, Snapshot, WindowState};
 
 use crate::authorise::{Action, Caller, authorise};
@@ -179,8 +179,9 @@ impl Rehearsal {
         let people: BTreeSet<IdentityId> = conversations.iter().map(|stored| stored.conversation.identity).collect();
         let people: Vec<IdentityId> = people.into_iter().collect();
         let known = reader.known_people(&people).await?;
-        let shared = reader.quota_facts_of(account, &people, in_force, self.now).await?;
-        let shared_then = reader.quota_facts_of(account, &people, &self.policy, self.now).await?;
+        let by = |policy| [PeopleOf { account, policy, identities: &people }];
+        let shared = reader.quota_facts_of(&by(in_force), self.now).await?;
+        let shared_then = reader.quota_facts_of(&by(&self.policy), self.now).await?;
         let mut page = Page { looked: conversations.len() as u64, changes: Vec::new() };
         for stored in conversations {
             let id = stored.conversation.identity;

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use time::OffsetDateTime;
 use transom_domain::{ChannelAccountId, ContactId, IdentityId};
-use transom_storage::{Reader, StoredConversation, StoredSurvey, WorkspaceScope};
+use transom_storage::{PeopleOf, Reader, StoredConversation, StoredSurvey, WorkspaceScope};
 use transom_windows::{Account, Ask, Basis, Decision, Sender, Snapshot};
 
 use crate::afterwards::{Way, afterwards};
 use crate::situation::{FAR_FUTURE, Situation, Wires, wires};
 use crate::{Desk, DeskError};
 
-/// How many accounts of a page are asked at once: more would keep connections from other pages.
+/// How many accounts of a page are looked up at once: more would keep connections from other pages.
 const AT_ONCE: usize = 4;
 
 /// A conversation with what may be sent in it now.
@@ -78,7 +78,7 @@ pub(crate) async fn rows(
     let stored =
         Box::pin(async { Ok(futures_util::try_join!(reader.contact_names(&contacts), reader.known_people(&people))?) });
     let accounts = Box::pin(accounts(desk, scope, reader, &page, now));
-    let ((names, known), accounts) = futures_util::try_join!(stored, accounts)?;
+    let ((names, known), (accounts, shared)) = futures_util::try_join!(stored, accounts)?;
     let mut rows = Vec::with_capacity(page.len());
     for stored in page {
         let id = stored.conversation.identity;
@@ -91,7 +91,7 @@ pub(crate) async fn rows(
                 (identity, person)
             }
         };
-        let (wires, shared) = accounts.get(&stored.account).ok_or(DeskError::NotFound { what: "channel" })?;
+        let wires = accounts.get(&stored.account).ok_or(DeskError::NotFound { what: "channel" })?;
         let account = shared.get(&id).cloned().unwrap_or_default();
         let situation = Situation::restore(identity, wires.clone(), &Snapshot { person, account });
         let decide = |sender| {
@@ -116,8 +116,8 @@ pub(crate) async fn rows(
     Ok(rows)
 }
 
-/// What the people of one account share, and what it knows of each.
-type Shared = (Wires, BTreeMap<IdentityId, Account>);
+/// How each account of a page sends, and what it knows of each person.
+type Accounts = (BTreeMap<ChannelAccountId, Wires>, BTreeMap<IdentityId, Account>);
 
 async fn accounts(
     desk: &Desk,
@@ -125,15 +125,18 @@ async fn accounts(
     reader: &Reader,
     page: &[StoredConversation],
     now: OffsetDateTime,
-) -> Result<BTreeMap<ChannelAccountId, Shared>, DeskError> {
+) -> Result<Accounts, DeskError> {
     let mut people: BTreeMap<ChannelAccountId, Vec<IdentityId>> = BTreeMap::new();
     for stored in page {
         people.entry(stored.account).or_default().push(stored.conversation.identity);
     }
-    let each = people.into_iter().map(|(id, people)| async move {
-        let wires = wires(desk, scope, id).await?;
-        let shared = reader.quota_facts_of(&wires.0, &people, &wires.2, now).await?;
-        Ok::<_, DeskError>((id, (wires, shared)))
-    });
-    stream::iter(each).buffer_unordered(AT_ONCE).try_collect().await
+    let ids: Vec<ChannelAccountId> = people.keys().copied().collect();
+    let each = ids.into_iter().map(|id| async move { Ok::<_, DeskError>((id, wires(desk, scope, id).await?)) });
+    let all: BTreeMap<ChannelAccountId, Wires> = stream::iter(each).buffer_unordered(AT_ONCE).try_collect().await?;
+    let asked = all
+        .iter()
+        .filter_map(|(id, (account, _, policy))| Some(PeopleOf { account, policy, identities: people.get(id)? }));
+    let asked: Vec<PeopleOf<'_>> = asked.collect();
+    let known = reader.quota_facts_of(&asked, now).await?;
+    Ok((all, known))
 }

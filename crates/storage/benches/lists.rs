@@ -266,7 +266,7 @@ fn conversations(crowd: &Crowd, now: OffsetDateTime) -> Vec<(String, Conversatio
         ("silent since a month".into(), with(C::InboundBefore(now - Duration::days(30)))),
         ("not the commonest tag".into(), without(tag(0))),
     ];
-    for at in [0, 2, 4, 6] {
+    for at in [0, 2, 4, 6, 8] {
         lists.push((format!("tag {}", marks[at]), with(tag(at))));
         lists.push((
             format!("tag {}, tab open", marks[at]),
@@ -306,7 +306,7 @@ fn contacts(crowd: &Crowd) -> Vec<(String, ContactQuery)> {
         ("contacts: a platform of one in a hundred".to_owned(), with(ContactCondition::Platform(vec!["gamma".into()]))),
         ("contacts: a channel".to_owned(), with(ContactCondition::Account(vec![crowd.accounts[1]]))),
     ];
-    for at in [0, 2, 4, 6] {
+    for at in [0, 2, 4, 6, 8] {
         lists.push((
             format!("contacts: label {}", marks[at]),
             with(ContactCondition::Label(vec![marks[at].to_owned()])),

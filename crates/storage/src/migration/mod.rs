@@ -55,6 +55,7 @@ impl MigratorTrait for Migrator {
             Box::new(Tables { name: "m0031_couples", ddl: &[include_str!("tables/couples.sql")] }),
             Box::new(Tables { name: "m0032_members", ddl: &[include_str!("tables/members.sql")] }),
             Box::new(Tables { name: "m0033_members_by_id", ddl: &[include_str!("tables/members_by_id.sql")] }),
+            Box::new(OnPostgres { name: "m0034_vacuum", script: include_str!("tables/vacuum.sql") }),
         ]
     }
 }
@@ -95,6 +96,28 @@ impl MigrationTrait for Tables {
                 _ => (*script).to_owned(),
             };
             manager.get_connection().execute_unprepared(&script).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A script about what only PostgreSQL has.
+struct OnPostgres {
+    name: &'static str,
+    script: &'static str,
+}
+
+impl MigrationName for OnPostgres {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for OnPostgres {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if manager.get_database_backend() != DbBackend::Sqlite {
+            manager.get_connection().execute_unprepared(self.script).await?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use transom_domain::{Ids, Settings, UuidV7};
 use super::Migrator;
 use crate::both_databases;
 use crate::query::{Sql, millis};
-use crate::test_support::NOON;
+use crate::test_support::{NOON, TestDatabase};
 use crate::{ConversationQuery, Sort, Storage, WindowColumns, WindowState};
 
 /// The migration that gave windows an end of their own.
@@ -162,5 +162,20 @@ both_databases! {
             let query = ConversationQuery { q: Some(q.into()), ..ConversationQuery::new(NOON) };
             assert_eq!(storage.reader(&scope).conversations(&query).await.unwrap().len(), count, "{q}");
         }
+    }
+}
+
+/// Lists are read from indexes alone where VACUUM was lately.
+#[tokio::test]
+async fn postgresql_vacuums_what_lists_read_often() {
+    let Some(db) = TestDatabase::postgres().await else { return };
+    db.open().await.close().await.unwrap();
+    let raw = Database::connect(db.url()).await.unwrap();
+    for table in ["conversations", "contacts"] {
+        let select =
+            format!("SELECT array_to_string(reloptions, ' ') FROM pg_class WHERE oid = to_regclass('{table}')");
+        let row = raw.query_one_raw(Sql::new(select).on(&raw)).await.unwrap().unwrap();
+        let set: Option<String> = row.try_get_by_index(0).unwrap();
+        assert!(set.is_some_and(|set| set.contains("autovacuum_vacuum_scale_factor=0.002")), "{table}");
     }
 }

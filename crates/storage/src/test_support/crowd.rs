@@ -71,8 +71,19 @@ const LAST: [&str; 20] = [
     "Hansen",
     "Ångström",
 ];
-/// Labels and tags, each a third as frequent as the one before; the first is on three in ten.
-const MARKS: [&str; 8] = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"];
+/// Labels and tags, and on how many of a million each is: each on a third as many as the one before. The last is as frequent as those of
+/// which lists take longest at a million: too rare to be met soon, and too common to be looked up quickly.
+const MARKS: [(&str, usize); 9] = [
+    ("first", 300_000),
+    ("second", 100_000),
+    ("third", 33_333),
+    ("fourth", 11_111),
+    ("fifth", 3_703),
+    ("sixth", 1_234),
+    ("seventh", 411),
+    ("eighth", 137),
+    ("hardest", 2_400),
+];
 
 /// What a crowd consists of, besides its contacts.
 #[derive(Debug, Clone)]
@@ -85,9 +96,9 @@ pub struct Crowd {
     pub teams: Vec<TeamId>,
 }
 
-/// The names of labels and tags, the most frequent first.
-pub fn marks() -> &'static [&'static str] {
-    &MARKS
+/// The names of labels and tags, the most frequent first; but for the last.
+pub fn marks() -> [&'static str; 9] {
+    MARKS.map(|(mark, _)| mark)
 }
 
 /// Fills an empty workspace with so many contacts, a conversation each, and so many messages in every conversation, over accounts
@@ -152,7 +163,7 @@ pub async fn fill_over(
                 for (at, id) in crowd.teams.iter().enumerate() {
                     tx.put_team(&Team { id: *id, name: format!("Team {at}") }, now).await?;
                 }
-                for mark in MARKS {
+                for mark in marks() {
                     tx.create_tag(mark, now).await?;
                 }
                 Ok(())
@@ -238,15 +249,8 @@ fn pick<T: Copy>(list: &[T], roll: usize) -> Option<T> {
 
 /// The marks that somebody has.
 fn marks_of(of: usize, salt: u64) -> Vec<String> {
-    let mut share = 300_000;
-    let mut has = Vec::new();
-    for (at, mark) in MARKS.iter().enumerate() {
-        if roll(of, salt + at as u64) % 1_000_000 < share {
-            has.push((*mark).to_owned());
-        }
-        share /= 3;
-    }
-    has
+    let has = |(at, (_, share)): &(usize, (&str, usize))| roll(of, salt + *at as u64) % 1_000_000 < *share;
+    MARKS.into_iter().enumerate().filter(has).map(|(_, (mark, _))| mark.to_owned()).collect()
 }
 
 async fn store(

@@ -8,7 +8,7 @@ use serde_json::json;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use transom_storage::test_support::statements;
-use transom_storage::{Choice, both_databases};
+use transom_storage::{Choice, PeopleOf, both_databases};
 use transom_windows::{Ask, Category, Event, Facts, Policies, Policy, Sender, Snapshot, Subject, What};
 
 const DAY: Duration = Duration::DAY;
@@ -84,8 +84,9 @@ fn policy(name: &str) -> Policy {
 /// A page of people is told what each would be told alone, and asked for with no more statements than one.
 async fn a_page_says_the_same(desk: &Desk, talks: &[Talk], policy: &Policy, now: OffsetDateTime) {
     let (reader, people): (_, Vec<_>) = (desk.reader(), talks.iter().map(|talk| talk.identity).collect());
-    let (page, many) = statements::counted(reader.quota_facts_of(&desk.account, &people, policy, now)).await;
-    let (_, one) = statements::counted(reader.quota_facts_of(&desk.account, &people[..1], policy, now)).await;
+    let asked = |people| [PeopleOf { account: &desk.account, policy, identities: people }];
+    let (page, many) = statements::counted(reader.quota_facts_of(&asked(&people), now)).await;
+    let (_, one) = statements::counted(reader.quota_facts_of(&asked(&people[..1]), now)).await;
     assert_eq!(many, one, "statements for {} people", people.len());
     for (identity, facts) in page.unwrap() {
         assert_eq!(facts, reader.quota_facts(&desk.account, identity, policy, None, now).await.unwrap());
@@ -686,5 +687,54 @@ both_databases! {
         assert_eq!(now.quotas["messaging_limit"].frees_at, Some(NOON + DAY));
         a_page_says_the_same(&desk, &[talk], &whatsapp, NOON).await;
         assert_eq!(facts(NOON + DAY).await.limits["messaging_limit"], None);
+    }
+
+    /// Accounts of one group share a row of the ledger; limits, templates and policies are each one's own.
+    async fn people_of_several_accounts_are_asked_for_at_once(db: TestDatabase) {
+        let mut desk = Desk::open(&db).await;
+        desk.account.quota_group = Some("portfolio".into());
+        let people: Vec<IdentityId> =
+            desk.talks_on(desk.account.id, 3).await.iter().map(|talk| talk.identity).collect();
+        let (whatsapp, webchat) = (policy("whatsapp"), policy("webchat"));
+        let another = || ChannelAccount { id: ChannelAccountId::new(&UuidV7), ..desk.account.clone() };
+        let smaller = ChannelAccount { limits: [("messaging_limit".to_owned(), Some(7))].into(), ..another() };
+        let chat = another();
+        let asked = [
+            PeopleOf { account: &desk.account, policy: &whatsapp, identities: &people[..1] },
+            PeopleOf { account: &smaller, policy: &whatsapp, identities: &people[1..2] },
+            PeopleOf { account: &chat, policy: &webchat, identities: &people[2..] },
+        ];
+        let reader = desk.reader();
+        let (_, all) = statements::counted(reader.quota_facts_of(&asked, NOON)).await;
+        let (_, one) = statements::counted(reader.quota_facts_of(&asked[..1], NOON)).await;
+        assert_eq!((all, one), (2, 2));
+
+        let definition = TemplateDefinition {
+            provider_id: "a".into(),
+            name: "a".into(),
+            language: "en".into(),
+            category: "utility".into(),
+            status: TemplateStatus::Approved,
+            provider_status: String::new(),
+            header: None,
+            body: "hello".into(),
+            footer: None,
+            buttons: Vec::new(),
+        };
+        let (account, scope) = (desk.account.id, QuotaScope::Group("portfolio".into()));
+        in_tx!(desk, [definition], tx => tx.upsert_templates(account, &[definition], &UuidV7, NOON).await).unwrap();
+        in_tx!(desk, [scope], tx => tx.use_up(&scope, "messaging_limit", "rolling", NOON).await).unwrap();
+        let page = reader.quota_facts_of(&asked, NOON).await.unwrap();
+        for of in asked {
+            for id in of.identities {
+                assert_eq!(page[id], reader.quota_facts(of.account, *id, of.policy, None, NOON).await.unwrap());
+            }
+        }
+        let [first, second, third] = [0, 1, 2].map(|place| &page[&people[place]]);
+        assert_eq!(first.templates, Some(BTreeSet::from([Category::Utility])));
+        assert_eq!(second.templates, Some(BTreeSet::new()));
+        assert_eq!((second.limits["messaging_limit"], third.templates.clone()), (Some(7), None));
+        assert_eq!(first.quotas["messaging_limit"].frees_at, Some(NOON + DAY));
+        assert!(third.quotas.is_empty());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::try_join;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
     QueryOrder, QueryResult,
@@ -144,13 +145,13 @@ impl Reader {
             .filter(identities::Column::WorkspaceId.eq(self.ws()))
             .filter(identities::Column::ContactId.is_in(ids.iter().map(|id| id.uuid())))
             .order_by_asc(identities::Column::Id)
-            .all(&self.conn)
-            .await?;
+            .all(&self.conn);
+        let identities = async { Ok(identities.await?) };
+        let (identities, mut fields) = try_join(identities, self.contact_fields(&ids)).await?;
         let mut by_contact: BTreeMap<Uuid, Vec<Identity>> = BTreeMap::new();
         for row in identities {
             by_contact.entry(row.contact_id).or_default().push(row.try_into()?);
         }
-        let mut fields = self.contact_fields(&ids).await?;
         let stored = |row: Row| {
             let identities = by_contact.remove(&row.contact.id).unwrap_or_default();
             let fields = fields.remove(&row.contact.id.into()).unwrap_or_default();

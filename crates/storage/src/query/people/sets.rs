@@ -184,6 +184,15 @@ impl Set {
     /// `SELECT … AS member …`: its members; if each is wanted `once`, none of them twice.
     pub(super) fn members(&self, statement: &mut Sql, once: bool) {
         let select = |single: bool| if once && !single { "SELECT DISTINCT " } else { "SELECT " };
+        // Of members to be looked up the plan is the same, however many; for those kept at hand it makes room for as many as it expects.
+        let any = |statement: &mut Sql, values: &[String]| {
+            let values = values.iter().map(String::as_str);
+            if once {
+                statement.hidden(values)
+            } else {
+                statement.list(values)
+            };
+        };
         match self {
             Set::Found(alternatives) => {
                 statement.push(select(false)).push("member FROM (");
@@ -199,8 +208,8 @@ impl Set {
             Set::Labelled(labels) => {
                 statement
                     .push(select(labels.len() < 2))
-                    .push("contact_id AS member FROM contact_labels WHERE workspace_id = $1 AND label IN ")
-                    .list(labels.iter().map(String::as_str));
+                    .push("contact_id AS member FROM contact_labels WHERE workspace_id = $1 AND label IN ");
+                any(statement, labels);
             }
             Set::Blocked => {
                 statement.push("SELECT id AS member FROM contacts WHERE workspace_id = $1 AND blocked");
@@ -222,8 +231,8 @@ impl Set {
             Set::Tagged(tags) => {
                 statement
                     .push(select(tags.len() < 2))
-                    .push("conversation_id AS member FROM conversation_tags WHERE workspace_id = $1 AND tag IN ")
-                    .list(tags.iter().map(String::as_str));
+                    .push("conversation_id AS member FROM conversation_tags WHERE workspace_id = $1 AND tag IN ");
+                any(statement, tags);
             }
             Set::Scored(scores) => {
                 statement

@@ -51,6 +51,16 @@ impl Sql {
         self.push(if self.values.len() == before { "NULL)" } else { ")" })
     }
 
+    /// The same, of values that PostgreSQL does not see when it plans: it takes them for average ones, and so need not plan anew for
+    /// each of them. Without `LIMIT` it would put the value in the select's place.
+    pub(crate) fn hidden<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
+        let before = self.values.len();
+        for (at, value) in values.into_iter().enumerate() {
+            self.push(if at == 0 { "((SELECT " } else { ", (SELECT " }).bind(value).push(" LIMIT 1)");
+        }
+        self.push(if self.values.len() == before { "(NULL)" } else { ")" })
+    }
+
     /// Values with commas between them.
     pub(crate) fn each<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
         for (at, value) in values.into_iter().enumerate() {

@@ -29,6 +29,7 @@ pub use limits::LimitEvidence;
 pub use look_ups::LookUpDue;
 pub use outbox::{NewOutbox, OutboxStats, Outcome, Priority, Settlement, UnknownPart};
 pub use quota::{Counting, QuotaFull, QuotaScope, Reservation};
+pub use quota_facts::PeopleOf;
 pub use receipts::{Changed, ReceiptKey};
 pub use recover::{Recovered, RecoveredFrom};
 pub use scheduled::StoredSchedule;

@@ -2,15 +2,19 @@
 
 mod page;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{FromQueryResult, Value};
 use time::{Duration, OffsetDateTime, UtcOffset};
-use transom_domain::{ChannelAccount, IdentityId, PartId, TemplateStatus};
+use transom_domain::{ChannelAccount, ChannelAccountId, IdentityId, PartId, TemplateStatus};
 use transom_windows::{Account, Category, Counts, Per, Policy, Quota, Scope, Usage};
+use uuid::Uuid;
+
+pub use page::PeopleOf;
 
 use super::quota::{KEY, Key, QuotaScope, ROLLING, after};
 use crate::instant::Millis;
+use crate::query::people::Sql;
 use crate::query::sql;
 use crate::{Reader, StorageError};
 
@@ -42,10 +46,12 @@ impl Reader {
         part: Option<PartId>,
         now: OffsetDateTime,
     ) -> Result<Account, StorageError> {
-        let mut facts = self.account_facts(account, policy).await?;
         let ledger: Vec<(&Quota, Key)> =
             policy.quotas().iter().filter_map(|quota| Some((quota, key_of(account, identity, quota, now)?))).collect();
-        for row in self.ledger_rows(&ledger, part).await? {
+        let keys: Vec<&Key> = ledger.iter().map(|(_, key)| key).collect();
+        let facts = self.account_facts(&[(account, policy)]).await?;
+        let mut facts = facts.into_iter().next().unwrap_or_default();
+        for row in self.ledger_rows(&keys, part).await? {
             let found = ledger.iter().find(|(_, key)| row.is(key));
             let Some((quota, key)) = found else { continue };
             let limit = facts.limits.get(quota.name()).copied().unwrap_or(quota.limit());
@@ -58,38 +64,53 @@ impl Reader {
         Ok(facts)
     }
 
-    /// What an account is, whoever is asked about.
-    async fn account_facts(&self, account: &ChannelAccount, policy: &Policy) -> Result<Account, StorageError> {
-        let templates = if policy.has_templates() { Some(self.approved_categories(account).await?) } else { None };
-        Ok(Account {
+    /// What each of these accounts is, whoever is asked about; in their order.
+    async fn account_facts(&self, asked: &[(&ChannelAccount, &Policy)]) -> Result<Vec<Account>, StorageError> {
+        let with_templates = asked.iter().filter(|(_, policy)| policy.has_templates());
+        let approved = self.approved_categories(with_templates.map(|(account, _)| account.id)).await?;
+        let facts = asked.iter().map(|(account, policy)| Account {
             suspended: account.suspended.clone(),
             country: account.country.as_deref().and_then(|country| country.parse().ok()),
             features: account.features.clone(),
             limits: account.limits.clone(),
-            templates,
+            templates: policy.has_templates().then(|| approved.get(&account.id).cloned().unwrap_or_default()),
             ..Account::default()
-        })
+        });
+        Ok(facts.collect())
     }
 
-    async fn approved_categories(&self, account: &ChannelAccount) -> Result<BTreeSet<Category>, StorageError> {
+    async fn approved_categories(
+        &self,
+        accounts: impl Iterator<Item = ChannelAccountId>,
+    ) -> Result<BTreeMap<ChannelAccountId, BTreeSet<Category>>, StorageError> {
         #[derive(FromQueryResult)]
         struct Approved {
+            account_id: Uuid,
             category: String,
         }
-        const FIND: &str =
-            "SELECT DISTINCT category FROM templates WHERE workspace_id = $1 AND account_id = $2 AND status = $3";
-        let values = [self.ws().into(), account.id.uuid().into(), TemplateStatus::Approved.as_str().into()];
-        let rows = Approved::find_by_statement(sql(&self.conn, FIND, values)).all(&self.conn).await?;
-        Ok(rows.into_iter().filter_map(|row| row.category.parse().ok()).collect())
+        let mut approved: BTreeMap<_, BTreeSet<Category>> = BTreeMap::new();
+        let accounts: Vec<Uuid> = accounts.map(ChannelAccountId::uuid).collect();
+        if accounts.is_empty() {
+            return Ok(approved);
+        }
+        let mut find = Sql::new("SELECT DISTINCT account_id, category FROM templates WHERE workspace_id = ");
+        find.bind(self.ws())
+            .with(" AND status = ", TemplateStatus::Approved.as_str())
+            .push(" AND account_id IN ")
+            .list(accounts);
+        for row in Approved::find_by_statement(find.on(&self.conn)).all(&self.conn).await? {
+            approved.entry(row.account_id.into()).or_default().extend(row.category.parse::<Category>());
+        }
+        Ok(approved)
     }
 
-    async fn ledger_rows(&self, ledger: &[(&Quota, Key)], part: Option<PartId>) -> Result<Vec<Row>, StorageError> {
-        if ledger.is_empty() {
+    async fn ledger_rows(&self, keys: &[&Key], part: Option<PartId>) -> Result<Vec<Row>, StorageError> {
+        if keys.is_empty() {
             return Ok(Vec::new());
         }
         let mut values: Vec<Value> = vec![self.ws().into(), part.map(PartId::uuid).unwrap_or_default().into()];
-        let mut rows = Vec::with_capacity(ledger.len());
-        for (_, key) in ledger {
+        let mut rows = Vec::with_capacity(keys.len());
+        for key in keys {
             let [scope, id, name, period] = [1, 2, 3, 4].map(|place| values.len() + place);
             rows.push(format!(
                 "(q.scope = ${scope} AND q.scope_id = ${id} AND q.name = ${name} AND q.period = ${period})"

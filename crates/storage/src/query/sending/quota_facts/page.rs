@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::try_join;
 use sea_orm::FromQueryResult;
 use time::{Duration, OffsetDateTime};
-use transom_domain::{ChannelAccount, IdentityId};
+use transom_domain::{ChannelAccount, ChannelAccountId, IdentityId};
 use transom_windows::{Account, Counts, Per, Policy, Quota};
 use uuid::Uuid;
 
@@ -16,32 +17,51 @@ use crate::{Reader, StorageError};
 /// How many rows of the ledger one statement names: SQLite reads at most a thousand conditions deep.
 const CHUNK: usize = 200;
 
+/// People of one account, and the policy that they are looked at by.
+#[derive(Debug, Clone, Copy)]
+pub struct PeopleOf<'a> {
+    /// Their account.
+    pub account: &'a ChannelAccount,
+    /// Its policy, or another to compare with.
+    pub policy: &'a Policy,
+    /// Who they are.
+    pub identities: &'a [IdentityId],
+}
+
+/// A quota, and whom of an account one row of the ledger counts.
+struct Counter<'a> {
+    account: &'a ChannelAccount,
+    quota: &'a Quota,
+    people: BTreeSet<IdentityId>,
+}
+
 impl Reader {
-    /// [`quota_facts`](Self::quota_facts) for many people of one account, with as many statements as for one.
+    /// [`quota_facts`](Self::quota_facts) for many people of several accounts, with as many statements as for one. Nobody is of two
+    /// accounts.
     pub async fn quota_facts_of(
         &self,
-        account: &ChannelAccount,
-        identities: &[IdentityId],
-        policy: &Policy,
+        asked: &[PeopleOf<'_>],
         now: OffsetDateTime,
     ) -> Result<BTreeMap<IdentityId, Account>, StorageError> {
-        let shared = self.account_facts(account, policy).await?;
-        let mut all: BTreeMap<IdentityId, Account> = identities.iter().map(|id| (*id, shared.clone())).collect();
-        let mut keys: BTreeMap<Key, (&Quota, BTreeSet<IdentityId>)> = BTreeMap::new();
-        for identity in identities {
-            for quota in policy.quotas() {
-                if let Some(key) = key_of(account, *identity, quota, now) {
-                    keys.entry(key).or_insert_with(|| (quota, BTreeSet::new())).1.insert(*identity);
-                }
+        let counters = counters(asked, now);
+        let keys: Vec<&Key> = counters.keys().collect();
+        let ledger = async {
+            let mut rows = Vec::new();
+            for keys in keys.chunks(CHUNK) {
+                rows.extend(self.ledger_rows(keys, None).await?);
             }
+            Ok(rows)
+        };
+        let accounts: Vec<_> = asked.iter().map(|of| (of.account, of.policy)).collect();
+        let (facts, rows) = try_join(self.account_facts(&accounts), ledger).await?;
+        let mut all = BTreeMap::new();
+        for (of, facts) in asked.iter().zip(facts) {
+            all.extend(of.identities.iter().map(|id| (*id, facts.clone())));
         }
-        let ledger: Vec<(&Quota, Key)> = keys.iter().map(|(key, (quota, _))| (*quota, key.clone())).collect();
-        for ledger in ledger.chunks(CHUNK) {
-            for row in self.ledger_rows(ledger, None).await? {
-                let found = keys.iter().find(|(key, _)| row.is(key));
-                if let Some((key, (quota, people))) = found {
-                    self.tell(&mut all, (quota, key, &row), people, now).await?;
-                }
+        for row in rows {
+            let Some((key, of_accounts)) = counters.iter().find(|(key, _)| row.is(key)) else { continue };
+            for counter in of_accounts.values() {
+                self.tell(&mut all, (counter, key, &row), now).await?;
             }
         }
         Ok(all)
@@ -51,13 +71,11 @@ impl Reader {
     async fn tell(
         &self,
         all: &mut BTreeMap<IdentityId, Account>,
-        (quota, key, row): (&Quota, &Key, &Row),
-        people: &BTreeSet<IdentityId>,
+        (Counter { account, quota, people }, key, row): (&Counter<'_>, &Key, &Row),
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
         let Some(first) = people.first() else { return Ok(()) };
-        let limits = all.get(first).map(|facts| facts.limits.clone()).unwrap_or_default();
-        let limit = limits.get(quota.name()).copied().unwrap_or(quota.limit());
+        let limit = account.limits.get(quota.name()).copied().unwrap_or(quota.limit());
         let (usage, limit) = self.usage(quota, key, row, *first, limit, now).await?;
         let counted = match quota.counts() {
             Counts::DistinctRecipients => self.counted(key, quota, people, now).await?,
@@ -109,4 +127,20 @@ impl Reader {
         let counts = |row: &Counted| row.held > 0 || row.last_at.is_some_and(|at| at >= from);
         Ok(rows.iter().filter(|row| counts(row)).map(|row| row.identity_id.into()).collect())
     }
+}
+
+type Counters<'a> = BTreeMap<Key, BTreeMap<ChannelAccountId, Counter<'a>>>;
+
+/// Whom each row of the ledger counts. Accounts of one group share rows, and each has limits of its own.
+fn counters<'a>(asked: &[PeopleOf<'a>], now: OffsetDateTime) -> Counters<'a> {
+    let mut counters = Counters::new();
+    for PeopleOf { account, policy, identities } in asked {
+        for (quota, identity) in policy.quotas().iter().flat_map(|quota| identities.iter().map(move |id| (quota, *id)))
+        {
+            let Some(key) = key_of(account, identity, quota, now) else { continue };
+            let new = || Counter { account, quota, people: BTreeSet::new() };
+            counters.entry(key).or_default().entry(account.id).or_insert_with(new).people.insert(identity);
+        }
+    }
+    counters
 }
