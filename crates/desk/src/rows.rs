@@ -130,6 +130,7 @@ async fn accounts(
     for stored in page {
         people.entry(stored.account).or_default().push(stored.conversation.identity);
     }
+    // By value: a future over borrowed keys is not `Send` for every lifetime, as a task must be.
     let ids: Vec<ChannelAccountId> = people.keys().copied().collect();
     let each = ids.into_iter().map(|id| async move { Ok::<_, DeskError>((id, wires(desk, scope, id).await?)) });
     let all: BTreeMap<ChannelAccountId, Wires> = stream::iter(each).buffer_unordered(AT_ONCE).try_collect().await?;

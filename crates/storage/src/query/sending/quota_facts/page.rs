@@ -36,8 +36,10 @@ struct Counter<'a> {
 }
 
 impl Reader {
-    /// [`quota_facts`](Self::quota_facts) for many people of several accounts, with as many statements as for one. Nobody is of two
-    /// accounts.
+    /// [`quota_facts`](Self::quota_facts) for many people of several accounts. Nobody is of two accounts.
+    ///
+    /// The first two statements are those for one person. A row of the ledger that counts over a span, or counts people, takes one or two
+    /// more for each account, as it does for one person.
     pub async fn quota_facts_of(
         &self,
         asked: &[PeopleOf<'_>],
